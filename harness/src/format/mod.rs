@@ -1,0 +1,1 @@
+//! What stands on such flash: RedBoot FIS directory, fconfig, JFFS2.

@@ -1,0 +1,2 @@
+//! Implementations of the traits in [`crate::mtd`]: Linux's real devices, and
+//! the simulation.

@@ -1,0 +1,1 @@
+//! The backup pipeline: read, digest, store, prove.

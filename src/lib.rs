@@ -1,0 +1,6 @@
+//! Backs up the flash of a small Linux device over MTD and proves that the
+//! backup is good.
+
+pub mod backend;
+pub mod backup;
+pub mod mtd;

@@ -1,0 +1,3 @@
+//! The `mtdkeep` program: maps errors to exit codes, nothing else.
+
+fn main() {}
