@@ -4,3 +4,4 @@
 pub mod backend;
 pub mod backup;
 pub mod mtd;
+pub mod nodes;

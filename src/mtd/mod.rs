@@ -1,82 +1,54 @@
-//! The traits that the real devices and the simulation share.
+//! What the program knows of MTD: devices, the traits that real devices and the
+//! simulation share, the errors, `/proc/mtd`, and words for what is odd.
 //!
 //! Finding and opening ([`MtdBackend`]) is apart from one open device. Reading
 //! ([`MtdRead`]) is the base; erase and program are separate capabilities
 //! ([`MtdErase`], [`MtdProgram`]) behind a handle that only an explicit
 //! [`WritePermit`] opens.
+//!
+//! Invariants: offsets and sizes are 64-bit and in bytes; nothing here does I/O
+//! of its own; nothing opens flash for writing without a permit.
+//!
+//! Faults tolerated: anything a `/proc/mtd` can hold (each bad table is an error
+//! with its line, never a panic), partitions off an erase-block boundary, equal
+//! names, missing nodes. Those are told as [`Oddity`], not refused.
 
-use std::fmt;
+mod error;
+mod info;
+mod oddity;
+mod offsets;
+mod permit;
+mod proc_mtd;
+mod select;
 
-/// N of mtdN.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MtdIndex(pub u32);
-
-impl fmt::Display for MtdIndex {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "mtd{}", self.0)
-    }
-}
-
-/// Whether the character node of an MTD device can be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NodeState {
-    /// The node is there.
-    Present,
-    /// No node; backing up needs one made (character, 90, 2N).
-    Missing,
-    /// Something is there that is not this device's node; says what.
-    Wrong(String),
-}
-
-/// What discovery tells of one MTD device.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MtdInfo {
-    /// Its number.
-    pub index: MtdIndex,
-    /// Its name; may hold blanks.
-    pub name: String,
-    /// Its size.
-    pub size_bytes: u64,
-    /// Its erase-block size.
-    pub erase_block_bytes: u64,
-    /// Where it starts on its chip, where that is known.
-    pub offset_bytes: Option<u64>,
-    /// Whether the kernel lets it be written, where that is known.
-    pub writeable: Option<bool>,
-    /// Its character node.
-    pub node: NodeState,
-}
-
-/// The caller's explicit word that flash may be erased and programmed. There is
-/// no default and no conversion: a caller must name why.
-#[derive(Debug)]
-pub struct WritePermit {
-    #[expect(dead_code)]
-    reason: &'static str,
-}
-
-impl WritePermit {
-    /// Allows writing, for a reason that error messages can quote.
-    pub fn granted_because(reason: &'static str) -> Self {
-        Self { reason }
-    }
-}
-
-/// What went wrong at the MTD layer.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum MtdError {}
+pub use error::{MtdError, MtdErrorKind, Operation, SizeWitness};
+pub use info::{
+    MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR, MtdIndex, MtdInfo, MtdName, NodeState, OffsetSource,
+    PartitionOffset,
+};
+pub use oddity::{Edge, Oddity, oddities};
+pub use offsets::infer_offsets;
+pub use permit::WritePermit;
+pub use proc_mtd::{ProcMtdEntry, ProcMtdError, parse_proc_mtd};
+/// The error numbers that Linux answers with.
+pub use rustix::io::Errno;
+pub use select::select;
 
 /// Finds and opens MTD devices.
 pub trait MtdBackend {
     /// What this backend looks at, for messages and the manifest's `device`.
     fn description(&self) -> String;
-    /// All MTD devices, in the order of their numbers.
+    /// All MTD devices, in the order of their numbers; never an empty list
+    /// (that is [`MtdError::NoDevices`]).
     fn devices(&self) -> Result<Vec<MtdInfo>, MtdError>;
     /// Opens a device read-only.
+    ///
+    /// Fails where the device's own word on its size is not `device`'s, with
+    /// [`MtdError::NodeMissing`] where there is no node and none may be made,
+    /// and with [`MtdError::NodeWrong`] where the node is not this device's.
     fn open(&self, device: &MtdInfo) -> Result<Box<dyn MtdRead>, MtdError>;
-    /// Opens a device for erasing and programming.
+    /// Opens a device for erasing and programming; refuses a read-only one
+    /// before anything is opened.
     fn open_for_writing(
         &self,
         device: &MtdInfo,
@@ -88,19 +60,24 @@ pub trait MtdBackend {
 pub trait MtdRead: Send {
     /// What it is.
     fn info(&self) -> &MtdInfo;
-    /// Reads at an offset; 0 at the end; may be short, as read(2) may.
+    /// Reads at an offset (bytes from the device's start); 0 at or past the end;
+    /// may be short, as read(2) may. Interrupted calls are repeated.
     fn read_at(&mut self, offset_bytes: u64, buf: &mut [u8]) -> Result<usize, MtdError>;
 }
 
 /// The capability to erase.
 pub trait MtdErase: MtdRead {
-    /// Erases whole erase blocks; offset and length lie on their boundaries.
+    /// Erases whole erase blocks to 0xFF; offset and length lie on their
+    /// boundaries. A failure says how many bytes from `offset_bytes` on are
+    /// erased ([`MtdError::Unfinished`]).
     fn erase(&mut self, offset_bytes: u64, length_bytes: u64) -> Result<(), MtdError>;
 }
 
 /// The capability to program: clear bits.
 pub trait MtdProgram: MtdRead {
-    /// Programs all of `data` at an offset, or says how far it came.
+    /// Programs all of `data` at an offset (old AND new), or says how far it
+    /// came ([`MtdError::Unfinished`]). Nothing is erased, and data that crosses
+    /// the end is refused as a whole.
     fn program(&mut self, offset_bytes: u64, data: &[u8]) -> Result<(), MtdError>;
 }
 

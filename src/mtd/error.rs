@@ -1,0 +1,415 @@
+//! What goes wrong at the MTD layer.
+//!
+//! Invariants: an error's text is whole (operation, device, hex offset, length
+//! and the system's answer), so a program prints it alone, without the chain of
+//! sources; what to do next is [`MtdError::help`]; what it means for the caller
+//! is [`MtdError::kind`].
+
+use super::info::MtdName;
+use super::proc_mtd::ProcMtdError;
+use rustix::io::Errno;
+use std::fmt;
+use std::path::PathBuf;
+
+/// What was being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Looking at a node or a file without opening it.
+    Look,
+    /// Opening.
+    Open,
+    /// Asking a device what it is (an ioctl or a seek to its end).
+    Query,
+    /// Reading.
+    Read,
+    /// Erasing.
+    Erase,
+    /// Programming.
+    Program,
+    /// Making a node.
+    MakeNode,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Look => "looking at",
+            Self::Open => "opening",
+            Self::Query => "asking",
+            Self::Read => "reading",
+            Self::Erase => "erasing",
+            Self::Program => "programming",
+            Self::MakeNode => "making a node for",
+        })
+    }
+}
+
+/// Who contradicts `/proc/mtd` on a device's size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SizeWitness {
+    /// The ioctl MEMGETINFO; its size field has 32 bits.
+    MemGetInfo,
+    /// The position of the device's end (lseek with SEEK_END).
+    End,
+    /// The length of the plain file that stands for the device.
+    FileLength,
+    /// `/sys/class/mtd/mtdN/size`.
+    Sysfs,
+}
+
+impl fmt::Display for SizeWitness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MemGetInfo => "the device itself (MEMGETINFO)",
+            Self::End => "the device itself (its end)",
+            Self::FileLength => "the file that stands for it",
+            Self::Sysfs => "sysfs",
+        })
+    }
+}
+
+/// What an error means for the caller, whatever its details.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MtdErrorKind {
+    /// No MTD here: no `/proc/mtd`, or nothing in it.
+    NoMtd,
+    /// `/proc/mtd` is not what a kernel writes.
+    BadTable,
+    /// The caller asked for a partition that is not there, or not clearly.
+    BadSelection,
+    /// This device has no usable node; others may still be read.
+    NodeMissing,
+    /// Two sources disagree on what the device is.
+    Disagreement,
+    /// The system does not let this process do it.
+    NotPermitted,
+    /// Refused by this program before anything was touched.
+    Refused,
+    /// The system or the flash failed.
+    Io,
+}
+
+/// What went wrong at the MTD layer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MtdError {
+    /// There is no `/proc/mtd`.
+    #[error("no MTD here: {} cannot be read: {source}", path.display())]
+    NoMtd {
+        /// Where the table was looked for.
+        path: PathBuf,
+        /// Whether the caller named another root.
+        other_root: bool,
+        /// The system's answer.
+        source: Errno,
+    },
+    /// `/proc/mtd` is there and lists nothing.
+    #[error("{} lists no MTD device", path.display())]
+    NoDevices {
+        /// The table.
+        path: PathBuf,
+    },
+    /// `/proc/mtd` is not what a kernel writes.
+    #[error("{}: {source}", path.display())]
+    BadTable {
+        /// The table.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        source: ProcMtdError,
+    },
+    /// A file of discovery could not be read.
+    #[error("{operation} {} failed: {source}", path.display())]
+    File {
+        /// What was being done.
+        operation: Operation,
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: Errno,
+    },
+    /// A system call on a device failed.
+    #[error("{operation} {device}{} failed: {source}", Place(*offset_bytes, *length_bytes))]
+    Device {
+        /// What was being done.
+        operation: Operation,
+        /// The device.
+        device: MtdName,
+        /// Where on the device, in bytes.
+        offset_bytes: Option<u64>,
+        /// How much was asked for, in bytes.
+        length_bytes: Option<u64>,
+        /// The system's answer.
+        source: Errno,
+    },
+    /// An erase or a program stopped on the way: flash has changed.
+    #[error(
+        "{operation} {device}{} stopped after {done_bytes:#x} bytes: {source}",
+        Place(Some(*offset_bytes), Some(*length_bytes))
+    )]
+    Unfinished {
+        /// What was being done.
+        operation: Operation,
+        /// The device.
+        device: MtdName,
+        /// Where it started, in bytes.
+        offset_bytes: u64,
+        /// How much was asked for, in bytes.
+        length_bytes: u64,
+        /// How much of it is surely done, from the start, in bytes.
+        done_bytes: u64,
+        /// The system's answer.
+        source: Errno,
+    },
+    /// Two sources disagree on a device's size.
+    #[error("{device}: /proc/mtd says {table_bytes:#x} bytes, {witness} says {witness_bytes:#x}")]
+    SizeDisagrees {
+        /// The device.
+        device: MtdName,
+        /// Its size in the table.
+        table_bytes: u64,
+        /// Who says otherwise.
+        witness: SizeWitness,
+        /// What that one says.
+        witness_bytes: u64,
+    },
+    /// Two sources disagree on a device's erase-block size.
+    #[error(
+        "{device}: /proc/mtd says erase blocks of {table_bytes:#x} bytes, {witness} says {witness_bytes:#x}"
+    )]
+    EraseBlockDisagrees {
+        /// The device.
+        device: MtdName,
+        /// Its erase-block size in the table.
+        table_bytes: u64,
+        /// Who says otherwise.
+        witness: SizeWitness,
+        /// What that one says.
+        witness_bytes: u64,
+    },
+    /// A device has no node, and this process may not make one.
+    #[error("{device} has no device node: {} is missing, and {why}", path.display())]
+    NodeMissing {
+        /// The device.
+        device: MtdName,
+        /// Where its node belongs.
+        path: PathBuf,
+        /// Why no private node was used instead.
+        why: String,
+        /// The command that makes it.
+        mknod: String,
+    },
+    /// Where a device's node belongs there is something else.
+    #[error("{} is not the node of {device}: it is {found}", path.display())]
+    NodeWrong {
+        /// The device.
+        device: MtdName,
+        /// Where its node belongs.
+        path: PathBuf,
+        /// What is there.
+        found: String,
+        /// The command that makes the right one.
+        mknod: String,
+    },
+    /// The node is right, but the system does not let this process open it.
+    #[error("{operation} {device} ({}) is not permitted: {source}", path.display())]
+    NotPermitted {
+        /// What was being done.
+        operation: Operation,
+        /// The device.
+        device: MtdName,
+        /// The node.
+        path: PathBuf,
+        /// Whether the file system that holds the node allows no nodes (nodev).
+        nodev: bool,
+        /// The system's answer.
+        source: Errno,
+    },
+    /// A device that must not be written was to be opened for writing.
+    #[error("{device} is read-only; not opened for writing (asked because: {reason})")]
+    ReadOnly {
+        /// The device.
+        device: MtdName,
+        /// The permit's reason.
+        reason: &'static str,
+    },
+    /// An erase or a program off the device or off its erase-block boundaries.
+    #[error("{operation} {device}{} refused: {problem}", Place(Some(*offset_bytes), Some(*length_bytes)))]
+    BadRange {
+        /// What was asked for.
+        operation: Operation,
+        /// The device.
+        device: MtdName,
+        /// Where, in bytes.
+        offset_bytes: u64,
+        /// How much, in bytes.
+        length_bytes: u64,
+        /// What is wrong with that.
+        problem: &'static str,
+    },
+    /// No partition of that name or number.
+    #[error("there is no partition {wanted:?}")]
+    UnknownPartition {
+        /// What was asked for.
+        wanted: String,
+        /// What there is.
+        known: Vec<MtdName>,
+    },
+    /// Several partitions go by that name.
+    #[error("{wanted:?} could be any of {}", List(candidates))]
+    AmbiguousPartition {
+        /// What was asked for.
+        wanted: String,
+        /// Who answers to it.
+        candidates: Vec<MtdName>,
+    },
+    /// The same partition was asked for twice.
+    #[error("{device} was asked for twice, as {first:?} and as {second:?}")]
+    PartitionTwice {
+        /// The partition.
+        device: MtdName,
+        /// How it was named first.
+        first: String,
+        /// How it was named then.
+        second: String,
+    },
+}
+
+impl MtdError {
+    /// What the error means for the caller.
+    pub fn kind(&self) -> MtdErrorKind {
+        match self {
+            Self::NoMtd { .. } | Self::NoDevices { .. } => MtdErrorKind::NoMtd,
+            Self::BadTable { .. } => MtdErrorKind::BadTable,
+            Self::UnknownPartition { .. }
+            | Self::AmbiguousPartition { .. }
+            | Self::PartitionTwice { .. } => MtdErrorKind::BadSelection,
+            Self::NodeMissing { .. } | Self::NodeWrong { .. } => MtdErrorKind::NodeMissing,
+            Self::SizeDisagrees { .. } | Self::EraseBlockDisagrees { .. } => {
+                MtdErrorKind::Disagreement
+            }
+            Self::NotPermitted { .. } => MtdErrorKind::NotPermitted,
+            Self::ReadOnly { .. } | Self::BadRange { .. } => MtdErrorKind::Refused,
+            Self::File { .. } | Self::Device { .. } | Self::Unfinished { .. } => MtdErrorKind::Io,
+        }
+    }
+
+    /// The system's answer, where the system gave one.
+    pub fn errno(&self) -> Option<Errno> {
+        match self {
+            Self::NoMtd { source, .. }
+            | Self::File { source, .. }
+            | Self::Device { source, .. }
+            | Self::Unfinished { source, .. }
+            | Self::NotPermitted { source, .. } => Some(*source),
+            _ => None,
+        }
+    }
+
+    /// The device it is about, where it is about one.
+    pub fn device(&self) -> Option<&MtdName> {
+        match self {
+            Self::Device { device, .. }
+            | Self::Unfinished { device, .. }
+            | Self::SizeDisagrees { device, .. }
+            | Self::EraseBlockDisagrees { device, .. }
+            | Self::NodeMissing { device, .. }
+            | Self::NodeWrong { device, .. }
+            | Self::NotPermitted { device, .. }
+            | Self::ReadOnly { device, .. }
+            | Self::BadRange { device, .. }
+            | Self::PartitionTwice { device, .. } => Some(device),
+            _ => None,
+        }
+    }
+
+    /// What to do next, as one line; `None` where nothing sensible can be said.
+    pub fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::NoMtd {
+                other_root: true, ..
+            } => "the folder given with --root must hold the device's proc, sys and dev".into(),
+            Self::NoMtd { source, .. } if *source == Errno::NOENT => {
+                "this kernel has no MTD, or /proc is not mounted; \
+                 use --simulate for a simulated device, or --root DIR for a copied tree"
+                    .into()
+            }
+            Self::NoMtd { .. } => "check that /proc is mounted and readable".into(),
+            Self::NoDevices { .. } => "the kernel has MTD but found no flash; \
+                 use --simulate for a simulated device, or --root DIR for a copied tree"
+                .into(),
+            Self::BadTable { .. } => {
+                "the table must be the text of /proc/mtd, unchanged and whole; \
+                 if it is a copy, copy it again"
+                    .into()
+            }
+            Self::NodeMissing { mknod, .. } => format!("as root: {mknod}"),
+            Self::NodeWrong { path, mknod, .. } => {
+                format!("as root: rm {} && {mknod}", path.display())
+            }
+            Self::NotPermitted { nodev: true, .. } => {
+                "its file system is mounted nodev; make the node in /dev".into()
+            }
+            Self::NotPermitted { .. } => "run it as root, or let this user read the node".into(),
+            Self::SizeDisagrees { .. } | Self::EraseBlockDisagrees { .. } => {
+                "the node or the tree belongs to another device or kernel; \
+                 nothing was read from it"
+                    .into()
+            }
+            Self::Device { source, .. } if *source == Errno::NODEV || *source == Errno::NXIO => {
+                "the node is there, but the kernel has no such device; \
+                 compare with /proc/mtd"
+                    .into()
+            }
+            Self::Device {
+                operation: Operation::Read,
+                ..
+            } => "the rest of the device may still be readable".into(),
+            Self::Unfinished { .. } => {
+                "flash has changed: do not restart the device before this area is whole again"
+                    .into()
+            }
+            Self::UnknownPartition { known, .. } => format!("there are {}", List(known)),
+            Self::AmbiguousPartition { .. } => "say which with its number, such as mtd3".into(),
+            Self::PartitionTwice { .. } => "name each partition once".into(),
+            Self::ReadOnly { .. } => {
+                "a partition off an erase-block boundary is read-only to the kernel; \
+                 erasing it would hit its neighbour"
+                    .into()
+            }
+            Self::File { .. } | Self::Device { .. } | Self::BadRange { .. } => return None,
+        })
+    }
+}
+
+/// ` at 0x…, N bytes`, as far as known.
+struct Place(Option<u64>, Option<u64>);
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(offset_bytes) = self.0 {
+            write!(f, " at {offset_bytes:#x}")?;
+        }
+        if let Some(length_bytes) = self.1 {
+            write!(f, ", {length_bytes:#x} bytes,")?;
+        }
+        Ok(())
+    }
+}
+
+/// `mtd0 (a), mtd1 (b)`.
+struct List<'a>(&'a [MtdName]);
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, name) in self.0.iter().enumerate() {
+            if position > 0 {
+                f.write_str(", ")?;
+            }
+            write!(f, "{name}")?;
+        }
+        Ok(())
+    }
+}

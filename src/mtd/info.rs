@@ -1,0 +1,204 @@
+//! MTD devices as discovery tells of them.
+//!
+//! Invariants: an offset always comes with its source; a number always has a
+//! minor that Linux can have ([`MtdIndex::MAX`]).
+
+use std::fmt;
+
+/// Major number of MTD's character nodes (Linux 6.1, include/uapi/linux/major.h).
+pub const MTD_CHAR_MAJOR: u32 = 90;
+/// Major number of MTD's block nodes (the same file).
+pub const MTD_BLOCK_MAJOR: u32 = 31;
+
+/// N of mtdN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MtdIndex(pub u32);
+
+impl MtdIndex {
+    /// The last number whose character node Linux can have: minors are 20 bits
+    /// wide (Linux 6.1, include/linux/kdev_t.h), and mtdN takes 2N and 2N+1.
+    pub const MAX: Self = Self((1 << 19) - 1);
+
+    /// Minor number of the character node /dev/mtdN.
+    pub fn char_minor(self) -> u32 {
+        self.0.saturating_mul(2)
+    }
+
+    /// Minor number of the block node /dev/mtdblockN.
+    pub fn block_minor(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for MtdIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mtd{}", self.0)
+    }
+}
+
+/// A device by number and name, as messages call it: `mtd3 (rootfs)`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct MtdName {
+    /// Its number.
+    pub index: MtdIndex,
+    /// Its name; may be empty.
+    pub name: String,
+}
+
+impl fmt::Display for MtdName {
+    /// Control characters of the name are escaped: it comes from a file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.index)?;
+        if self.name.is_empty() {
+            return Ok(());
+        }
+        f.write_str(" (")?;
+        write_printable(f, &self.name)?;
+        f.write_str(")")
+    }
+}
+
+/// Writes text from outside with its control characters escaped, so that a
+/// terminal shows it instead of obeying it.
+pub(crate) fn write_printable(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    for c in text.chars() {
+        if c.is_control() {
+            write!(f, "{}", c.escape_default())?;
+        } else {
+            write!(f, "{c}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a node of an MTD device can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NodeState {
+    /// The node is there.
+    Present,
+    /// No node; backing up needs one made (character, 90, 2N).
+    Missing,
+    /// Something is there that is not this device's node; says what.
+    Wrong(String),
+}
+
+/// Who says where a partition starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OffsetSource {
+    /// The kernel, in `/sys/class/mtd/mtdN/offset` (Linux 4.1 and later).
+    Sysfs,
+    /// The simulated chip's layout.
+    Simulation,
+    /// Nobody: inferred as the running sum of the sizes before it. Done only
+    /// where the sizes look like one fully partitioned chip; see
+    /// [`infer_offsets`](crate::mtd::infer_offsets).
+    Sum,
+}
+
+impl OffsetSource {
+    /// Whether the offset is our conclusion and not somebody's word.
+    pub fn is_inferred(self) -> bool {
+        self == Self::Sum
+    }
+}
+
+impl fmt::Display for OffsetSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sysfs => "sysfs",
+            Self::Simulation => "simulation",
+            Self::Sum => "sum of sizes",
+        })
+    }
+}
+
+/// Where a partition starts on its chip, and who says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PartitionOffset {
+    /// Bytes from the start of the chip.
+    pub bytes: u64,
+    /// Who says so.
+    pub source: OffsetSource,
+}
+
+/// What discovery tells of one MTD device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MtdInfo {
+    /// Its number.
+    pub index: MtdIndex,
+    /// Its name; may hold blanks, quotes, or be empty; need not be unique.
+    pub name: String,
+    /// Its size; may be 0 (a partition past the chip's end).
+    pub size_bytes: u64,
+    /// Its erase-block size; 0 where the device has none (MTD_NO_ERASE: RAM, ROM).
+    pub erase_block_bytes: u64,
+    /// Where it starts on its chip, where that is known.
+    pub offset: Option<PartitionOffset>,
+    /// Whether the kernel lets it be written, where that is known.
+    pub writeable: Option<bool>,
+    /// Its character node.
+    pub node: NodeState,
+    /// Its block node; none is needed for a backup.
+    pub block_node: NodeState,
+}
+
+impl MtdInfo {
+    /// A device with what `/proc/mtd` tells and both nodes in place; offset and
+    /// permission to write unknown.
+    pub fn new(
+        index: MtdIndex,
+        name: impl Into<String>,
+        size_bytes: u64,
+        erase_block_bytes: u64,
+    ) -> Self {
+        Self {
+            index,
+            name: name.into(),
+            size_bytes,
+            erase_block_bytes,
+            offset: None,
+            writeable: None,
+            node: NodeState::Present,
+            block_node: NodeState::Present,
+        }
+    }
+
+    /// Number and name, for messages.
+    pub fn id(&self) -> MtdName {
+        MtdName {
+            index: self.index,
+            name: self.name.clone(),
+        }
+    }
+
+    /// Where it starts on its chip in bytes, where that is known.
+    pub fn offset_bytes(&self) -> Option<u64> {
+        self.offset.map(|offset| offset.bytes)
+    }
+
+    /// Offset and length in bytes, inside this partition, of the erase block
+    /// that holds `offset_bytes`. Erase blocks are counted from the chip's start
+    /// where the offset is known, else from the partition's; they are cut to the
+    /// partition. The whole partition where it has no erase blocks.
+    pub fn erase_block_around(&self, offset_bytes: u64) -> (u64, u64) {
+        if self.erase_block_bytes == 0 || offset_bytes >= self.size_bytes {
+            return (0, self.size_bytes);
+        }
+        let block_bytes = self.erase_block_bytes;
+        let base = self.offset_bytes().unwrap_or(0) % block_bytes;
+        let phase = offset_bytes % block_bytes;
+        // (phase + base) % block_bytes, without a sum that could overflow.
+        let in_block = if phase >= block_bytes - base {
+            phase - (block_bytes - base)
+        } else {
+            phase + base
+        };
+        let start = offset_bytes.saturating_sub(in_block);
+        let end = offset_bytes
+            .saturating_add(block_bytes - in_block)
+            .min(self.size_bytes);
+        (start, end - start)
+    }
+}

@@ -1,0 +1,272 @@
+//! Words for what is odd about a device's partitions.
+//!
+//! Invariants: an oddity never stops anything; each is one fact with its devices;
+//! nothing is said of chips whose offsets are unknown. Where a device has
+//! several chips, only partitions that surely follow each other on one chip are
+//! compared (same erase-block size, offsets that do not go back).
+
+use super::info::{MtdIndex, MtdInfo, MtdName, NodeState, OffsetSource, write_printable};
+use crate::nodes;
+use std::fmt;
+
+/// Which end of a partition is off an erase-block boundary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Edge {
+    /// It starts inside an erase block.
+    Start,
+    /// It ends inside an erase block.
+    End,
+    /// Both.
+    Both,
+    /// One of them: its offset is unknown and its size is not whole erase blocks.
+    Unknown,
+}
+
+/// Something about the partitions that their owner should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Oddity {
+    /// A device without its character node.
+    NodeMissing {
+        /// The device.
+        device: MtdName,
+    },
+    /// Something else stands where a device's character node belongs.
+    NodeWrong {
+        /// The device.
+        device: MtdName,
+        /// What is there.
+        found: String,
+    },
+    /// A partition off an erase-block boundary.
+    OffBoundary {
+        /// The partition.
+        device: MtdName,
+        /// Where it is off.
+        edge: Edge,
+    },
+    /// Two partitions in one erase block: erasing one hits the other.
+    SharedEraseBlock {
+        /// The one that comes first.
+        first: MtdName,
+        /// The next.
+        second: MtdName,
+        /// Where the erase block starts on the chip, in bytes.
+        block_offset_bytes: u64,
+    },
+    /// Two partitions that overlap.
+    Overlap {
+        /// The one that starts first.
+        first: MtdName,
+        /// The other.
+        second: MtdName,
+    },
+    /// A part of the chip between two partitions that belongs to none.
+    Gap {
+        /// The partition before it; `None` at the start of the chip.
+        after: Option<MtdName>,
+        /// Where it starts on the chip, in bytes.
+        offset_bytes: u64,
+        /// How long it is, in bytes.
+        length_bytes: u64,
+    },
+    /// Several partitions of one name.
+    DuplicateName {
+        /// The name.
+        name: String,
+        /// Who has it.
+        devices: Vec<MtdIndex>,
+    },
+    /// A partition without a byte (it lies past the chip's end).
+    ZeroSize {
+        /// The partition.
+        device: MtdName,
+    },
+    /// A device without erase blocks (RAM or ROM).
+    NoEraseBlocks {
+        /// The device.
+        device: MtdName,
+    },
+}
+
+impl fmt::Display for Oddity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NodeMissing { device } => write!(
+                f,
+                "{device} has no device node ({})",
+                nodes::mknod_line(&nodes::char_node(device.index))
+            ),
+            Self::NodeWrong { device, found } => {
+                write!(f, "the device node of {device} is wrong: it is {found}")
+            }
+            Self::OffBoundary { device, edge } => {
+                let how = match edge {
+                    Edge::Start => "starts inside an erase block",
+                    Edge::End => "ends inside an erase block",
+                    Edge::Both => "starts and ends inside an erase block",
+                    Edge::Unknown => "is not whole erase blocks",
+                };
+                write!(f, "{device} {how}; Linux makes it read-only")
+            }
+            Self::SharedEraseBlock {
+                first,
+                second,
+                block_offset_bytes,
+            } => write!(
+                f,
+                "{first} and {second} share the erase block at {block_offset_bytes:#x}; \
+                 erasing one would wipe the other"
+            ),
+            Self::Overlap { first, second } => write!(f, "{first} and {second} overlap"),
+            Self::Gap {
+                after,
+                offset_bytes,
+                length_bytes,
+            } => {
+                write!(f, "{length_bytes:#x} bytes at {offset_bytes:#x}, ")?;
+                match after {
+                    Some(device) => write!(f, "after {device}, ")?,
+                    None => f.write_str("at the start of the chip, ")?,
+                }
+                f.write_str("belong to no partition and are in no backup")
+            }
+            Self::DuplicateName { name, devices } => {
+                for (position, index) in devices.iter().enumerate() {
+                    let separator = match position {
+                        0 => "",
+                        _ if position + 1 == devices.len() => " and ",
+                        _ => ", ",
+                    };
+                    write!(f, "{separator}{index}")?;
+                }
+                f.write_str(" have the same name, \"")?;
+                write_printable(f, name)?;
+                f.write_str("\"")
+            }
+            Self::ZeroSize { device } => write!(f, "{device} has no bytes"),
+            Self::NoEraseBlocks { device } => {
+                write!(f, "{device} has no erase blocks; it is RAM or ROM")
+            }
+        }
+    }
+}
+
+/// All that is odd about these devices, which are in the order of their numbers.
+pub fn oddities(devices: &[MtdInfo]) -> Vec<Oddity> {
+    let mut found = Vec::new();
+    for device in devices {
+        match &device.node {
+            NodeState::Present => {}
+            NodeState::Missing => found.push(Oddity::NodeMissing {
+                device: device.id(),
+            }),
+            NodeState::Wrong(what) => found.push(Oddity::NodeWrong {
+                device: device.id(),
+                found: what.clone(),
+            }),
+        }
+        if device.size_bytes == 0 {
+            found.push(Oddity::ZeroSize {
+                device: device.id(),
+            });
+        } else if device.erase_block_bytes == 0 {
+            found.push(Oddity::NoEraseBlocks {
+                device: device.id(),
+            });
+        } else if let Some(edge) = edge_off(device) {
+            found.push(Oddity::OffBoundary {
+                device: device.id(),
+                edge,
+            });
+        }
+    }
+    found.extend(duplicate_names(devices));
+    for chip in devices.chunk_by(follows_on_one_chip) {
+        neighbours(chip, &mut found);
+    }
+    found
+}
+
+fn edge_off(device: &MtdInfo) -> Option<Edge> {
+    let block_bytes = device.erase_block_bytes;
+    let Some(offset_bytes) = device.offset_bytes() else {
+        return (device.size_bytes % block_bytes != 0).then_some(Edge::Unknown);
+    };
+    let start = offset_bytes % block_bytes != 0;
+    let end = offset_bytes.wrapping_add(device.size_bytes) % block_bytes != 0;
+    match (start, end) {
+        (false, false) => None,
+        (true, false) => Some(Edge::Start),
+        (false, true) => Some(Edge::End),
+        (true, true) => Some(Edge::Both),
+    }
+}
+
+fn duplicate_names(devices: &[MtdInfo]) -> Vec<Oddity> {
+    let mut found: Vec<Oddity> = Vec::new();
+    for (position, device) in devices.iter().enumerate() {
+        let has_name = |other: &&MtdInfo| other.name == device.name;
+        if devices[..position].iter().any(|other| has_name(&other)) {
+            continue;
+        }
+        let same: Vec<_> = devices.iter().filter(has_name).map(|d| d.index).collect();
+        if same.len() > 1 {
+            found.push(Oddity::DuplicateName {
+                name: device.name.clone(),
+                devices: same,
+            });
+        }
+    }
+    found
+}
+
+/// Whether `next` surely lies behind `device` on the same chip. An offset that
+/// goes back starts another chip, as far as anybody can tell.
+fn follows_on_one_chip(device: &MtdInfo, next: &MtdInfo) -> bool {
+    device.erase_block_bytes == next.erase_block_bytes
+        && match (device.offset, next.offset) {
+            (Some(a), Some(b)) => a.source == b.source && a.bytes <= b.bytes,
+            _ => false,
+        }
+}
+
+fn neighbours(chip: &[MtdInfo], found: &mut Vec<Oddity>) {
+    let block_bytes = chip[0].erase_block_bytes;
+    // The partition that reaches farthest so far, and where it ends.
+    let mut farthest: Option<(&MtdInfo, u64)> = None;
+    for device in chip.iter().filter(|device| device.size_bytes > 0) {
+        let Some(start) = device.offset else {
+            continue;
+        };
+        let end_bytes = start.bytes.saturating_add(device.size_bytes);
+        let reached_bytes = farthest.map_or(0, |(_, end)| end);
+        if start.bytes > reached_bytes && start.source != OffsetSource::Sum {
+            found.push(Oddity::Gap {
+                after: farthest.map(|(before, _)| before.id()),
+                offset_bytes: reached_bytes,
+                length_bytes: start.bytes - reached_bytes,
+            });
+        }
+        if let Some((before, reached_bytes)) = farthest {
+            if start.bytes < reached_bytes {
+                found.push(Oddity::Overlap {
+                    first: before.id(),
+                    second: device.id(),
+                });
+            } else if block_bytes > 0
+                && (reached_bytes - 1) / block_bytes == start.bytes / block_bytes
+            {
+                found.push(Oddity::SharedEraseBlock {
+                    first: before.id(),
+                    second: device.id(),
+                    block_offset_bytes: start.bytes / block_bytes * block_bytes,
+                });
+            }
+        }
+        if farthest.is_none_or(|(_, reached)| end_bytes > reached) {
+            farthest = Some((device, end_bytes));
+        }
+    }
+}

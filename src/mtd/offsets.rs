@@ -1,0 +1,50 @@
+//! Offsets where nobody tells them.
+//!
+//! Invariant: an inferred offset is marked as such ([`OffsetSource::Sum`]), and
+//! one that the kernel or the simulation told is never replaced.
+//!
+//! Kernels before 4.1 tell no offset at all. On a device with one chip that is
+//! partitioned from end to end, as boot loaders of the time did it, each
+//! partition starts where the one before ends.
+
+use super::info::{MtdInfo, OffsetSource, PartitionOffset};
+
+/// Fills in running sums of the sizes as offsets, where no device has an offset
+/// yet and the sizes look like one fully partitioned chip: the same erase-block
+/// size everywhere, no size 0, at least two partitions, a total that is a power
+/// of two and whole erase blocks (as chips are), and no first device that is as
+/// large as all others together (that is the whole chip listed beside its
+/// parts). Returns whether it did.
+pub fn infer_offsets(devices: &mut [MtdInfo]) -> bool {
+    let Some(first) = devices.first() else {
+        return false;
+    };
+    let erase_block_bytes = first.erase_block_bytes;
+    let total_bytes = devices
+        .iter()
+        .try_fold(0_u64, |sum, device| sum.checked_add(device.size_bytes));
+    let Some(total_bytes) = total_bytes else {
+        return false;
+    };
+    let fits = devices.len() >= 2
+        && devices.iter().all(|device| {
+            device.offset.is_none()
+                && device.size_bytes > 0
+                && device.erase_block_bytes == erase_block_bytes
+        })
+        && erase_block_bytes > 0
+        && total_bytes.is_power_of_two()
+        && total_bytes % erase_block_bytes == 0
+        && first.size_bytes != total_bytes - first.size_bytes;
+    if fits {
+        let mut bytes = 0;
+        for device in devices {
+            device.offset = Some(PartitionOffset {
+                bytes,
+                source: OffsetSource::Sum,
+            });
+            bytes += device.size_bytes;
+        }
+    }
+    fits
+}

@@ -1,0 +1,190 @@
+//! The parser of `/proc/mtd`.
+//!
+//! The text is a header and one line per device, in index order, as Linux 6.1
+//! (drivers/mtd/mtdcore.c, `mtd_proc_show`) writes it: both numbers in hex of at
+//! least eight digits, the name in quotes, unescaped. Kernels from 2.6 on write
+//! the same.
+//!
+//! Invariants: every line is either understood whole or an error that names it;
+//! numbers are unique; the result is sorted by number.
+//!
+//! Faults tolerated: names with blanks and quotes, names that are not UTF-8
+//! (replacement characters), line ends of a terminal capture (CR LF), blank
+//! lines at the end, a last line without its newline if it is whole otherwise.
+
+use super::info::MtdIndex;
+
+/// One line of `/proc/mtd`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcMtdEntry {
+    /// N of mtdN.
+    pub index: MtdIndex,
+    /// Its name, without the quotes around it.
+    pub name: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Its erase-block size; 0 where the device has none.
+    pub erase_block_bytes: u64,
+}
+
+/// Why a text is no `/proc/mtd`. Lines count from 1.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProcMtdError {
+    /// There is no text at all.
+    #[error("the table is empty; even without a device it has a header line")]
+    Empty,
+    /// The first line is not the kernel's header.
+    #[error("the first line is {found:?}, not the header \"dev:    size   erasesize  name\"")]
+    ForeignHeader {
+        /// The line.
+        found: String,
+    },
+    /// A line ends early or has something else where a field belongs.
+    #[error("line {line} is torn or foreign, {missing}: {found:?}")]
+    TornLine {
+        /// Its number.
+        line: usize,
+        /// The line.
+        found: String,
+        /// What should be there.
+        missing: &'static str,
+    },
+    /// A device number that no node can have.
+    #[error("line {line}: a device number past {}: {found:?}", MtdIndex::MAX.0)]
+    NumberTooLarge {
+        /// Its number.
+        line: usize,
+        /// The line.
+        found: String,
+    },
+    /// A size past 64 bits.
+    #[error("line {line}: a size past 64 bits: {found:?}")]
+    SizeTooLarge {
+        /// Its number.
+        line: usize,
+        /// The line.
+        found: String,
+    },
+    /// An erase-block size past the 32 bits that the kernel has for it.
+    #[error("line {line}: an erase-block size past 32 bits: {found:?}")]
+    EraseBlockTooLarge {
+        /// Its number.
+        line: usize,
+        /// The line.
+        found: String,
+    },
+    /// A device number that was there before.
+    #[error("line {line}: {index} again, after line {first_line}")]
+    NumberTwice {
+        /// Its number.
+        line: usize,
+        /// The device.
+        index: MtdIndex,
+        /// Where it was first.
+        first_line: usize,
+    },
+}
+
+/// How much of a bad line an error quotes.
+const QUOTED_CHARS_MAX: usize = 80;
+
+/// Understands the text of `/proc/mtd`; the entries are sorted by number. A
+/// header alone gives no entries and no error.
+pub fn parse_proc_mtd(text: &[u8]) -> Result<Vec<ProcMtdEntry>, ProcMtdError> {
+    let text = String::from_utf8_lossy(text);
+    let text = text.trim_end();
+    if text.is_empty() {
+        return Err(ProcMtdError::Empty);
+    }
+    let mut lines = text.split('\n').map(|line| line.trim_end());
+    let header = lines.next().unwrap_or_default();
+    if !header
+        .split_ascii_whitespace()
+        .eq(["dev:", "size", "erasesize", "name"])
+    {
+        return Err(ProcMtdError::ForeignHeader {
+            found: quoted(header),
+        });
+    }
+    let mut entries: Vec<(ProcMtdEntry, usize)> = Vec::new();
+    for (line, text) in (2..).zip(lines) {
+        let entry = parse_line(line, text)?;
+        if let Some((_, first_line)) = entries.iter().find(|(e, _)| e.index == entry.index) {
+            return Err(ProcMtdError::NumberTwice {
+                line,
+                index: entry.index,
+                first_line: *first_line,
+            });
+        }
+        entries.push((entry, line));
+    }
+    entries.sort_by_key(|(entry, _)| entry.index);
+    Ok(entries.into_iter().map(|(entry, _)| entry).collect())
+}
+
+fn parse_line(line: usize, text: &str) -> Result<ProcMtdEntry, ProcMtdError> {
+    let found = || quoted(text);
+    let torn = |missing| ProcMtdError::TornLine {
+        line,
+        found: found(),
+        missing,
+    };
+    let rest = text
+        .strip_prefix("mtd")
+        .ok_or_else(|| torn("it does not start with mtd and a number"))?;
+    let (number, rest) = rest
+        .split_once(':')
+        .filter(|(number, _)| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+        .ok_or_else(|| torn("it does not start with mtd and a number"))?;
+    // A number that does not parse now has too many digits, and nothing else.
+    let index = number
+        .parse()
+        .ok()
+        .map(MtdIndex)
+        .filter(|index| *index <= MtdIndex::MAX)
+        .ok_or_else(|| ProcMtdError::NumberTooLarge {
+            line,
+            found: found(),
+        })?;
+    let (size, rest) = hex_field(rest).ok_or_else(|| torn("its size has not eight hex digits"))?;
+    let size_bytes = u64::from_str_radix(size, 16).map_err(|_| ProcMtdError::SizeTooLarge {
+        line,
+        found: found(),
+    })?;
+    let (erase_block, rest) =
+        hex_field(rest).ok_or_else(|| torn("its erase-block size has not eight hex digits"))?;
+    let erase_block_bytes =
+        u32::from_str_radix(erase_block, 16).map_err(|_| ProcMtdError::EraseBlockTooLarge {
+            line,
+            found: found(),
+        })?;
+    let name = rest
+        .strip_prefix(' ')
+        .map(str::trim_ascii_start)
+        .and_then(|rest| rest.strip_prefix('"'))
+        .and_then(|rest| rest.strip_suffix('"'))
+        .ok_or_else(|| torn("its name is not in quotes"))?;
+    Ok(ProcMtdEntry {
+        index,
+        name: name.to_owned(),
+        size_bytes,
+        erase_block_bytes: erase_block_bytes.into(),
+    })
+}
+
+/// Splits off a field of hex digits with blanks before it. The kernel pads to
+/// eight digits, so fewer are a torn field.
+fn hex_field(text: &str) -> Option<(&str, &str)> {
+    let text = text.strip_prefix(' ')?.trim_ascii_start();
+    let end = text
+        .bytes()
+        .position(|b| !b.is_ascii_hexdigit())
+        .unwrap_or(text.len());
+    (end >= 8).then(|| text.split_at(end))
+}
+
+/// The start of a bad line, for an error.
+fn quoted(line: &str) -> String {
+    line.chars().take(QUOTED_CHARS_MAX).collect()
+}
