@@ -7,8 +7,13 @@
 //! Faults tolerated: a `/dev` of the devfs kind (`/dev/mtd/N`), a node that
 //! somebody else makes at the same time.
 
-use crate::mtd::{MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR, MtdIndex};
+use crate::mtd::{
+    Errno, MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR, MtdError, MtdIndex, MtdInfo, MtdName, NodeState,
+    Operation,
+};
+use rustix::fs::{CWD, FileType, Mode};
 use std::fmt;
+use std::path::Path;
 
 /// Character or block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,4 +74,43 @@ pub fn mknod_line(node: &Node) -> String {
         NodeKind::Block => 'b',
     };
     format!("mknod /{} {kind} {} {}", node.path, node.major, node.minor)
+}
+
+/// The nodes that these devices lack, character before block, in the order of
+/// numbers. Where something else stands in a node's place it is not listed: that
+/// is for a person to remove.
+pub fn missing(devices: &[MtdInfo]) -> Vec<Node> {
+    let lacking = |device: &MtdInfo| {
+        let char_node = (device.node == NodeState::Missing).then(|| char_node(device.index));
+        let block_node =
+            (device.block_node == NodeState::Missing).then(|| block_node(device.index));
+        [char_node, block_node]
+    };
+    devices.iter().flat_map(lacking).flatten().collect()
+}
+
+/// Makes a node of `device`, mode 0600, below `root` (`/` on the device itself). An existing
+/// path is an error (EEXIST) and stays as it is.
+pub fn make(root: &Path, node: &Node, device: &MtdName) -> Result<(), MtdError> {
+    let path = root.join(&node.path);
+    let file_type = match node.kind {
+        NodeKind::Character => FileType::CharacterDevice,
+        NodeKind::Block => FileType::BlockDevice,
+    };
+    let number = rustix::fs::makedev(node.major, node.minor);
+    let mode = Mode::RUSR | Mode::WUSR;
+    rustix::fs::mknodat(CWD, &path, file_type, mode, number).map_err(|source| match source {
+        Errno::PERM | Errno::ACCESS => MtdError::NotPermitted {
+            operation: Operation::MakeNode,
+            device: device.clone(),
+            path,
+            nodev: false,
+            source,
+        },
+        _ => MtdError::File {
+            operation: Operation::MakeNode,
+            path,
+            source,
+        },
+    })
 }

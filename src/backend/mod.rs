@@ -1,2 +1,30 @@
 //! Implementations of the traits in [`crate::mtd`]: Linux's real devices, and
 //! the simulation.
+//!
+//! Both find and open in their own way; what comes after opening (comparing the
+//! device's own word with the table, reading, erasing, programming) is one piece
+//! of code over a handful of system calls, so that the simulation exercises what
+//! runs on the device.
+
+pub mod ioctl;
+pub mod linux;
+mod open_device;
+#[cfg(feature = "full")]
+pub mod simulated;
+
+pub use linux::LinuxBackend;
+#[cfg(feature = "full")]
+pub use simulated::SimulatedBackend;
+
+use crate::mtd::{MtdError, MtdInfo, WritePermit};
+
+/// Refuses to open a device for writing that discovery found read-only.
+fn refuse_read_only(device: &MtdInfo, permit: &WritePermit) -> Result<(), MtdError> {
+    if device.writeable == Some(false) {
+        return Err(MtdError::ReadOnly {
+            device: device.id(),
+            reason: permit.reason(),
+        });
+    }
+    Ok(())
+}

@@ -144,6 +144,24 @@ pub enum MtdError {
         /// The system's answer.
         source: Errno,
     },
+    /// A device ended before its size: it changed since it was found.
+    #[error("{device} ended at {offset_bytes:#x}; it should have {size_bytes:#x} bytes")]
+    EndedEarly {
+        /// The device.
+        device: MtdName,
+        /// Where nothing more came, in bytes.
+        offset_bytes: u64,
+        /// Its size when it was opened, in bytes.
+        size_bytes: u64,
+    },
+    /// A private node was used and could not be removed.
+    #[error("the private node folder {} could not be removed: {source}", path.display())]
+    LeftBehind {
+        /// The folder.
+        path: PathBuf,
+        /// The system's answer.
+        source: Errno,
+    },
     /// An erase or a program stopped on the way: flash has changed.
     #[error(
         "{operation} {device}{} stopped after {done_bytes:#x} bytes: {source}",
@@ -198,8 +216,8 @@ pub enum MtdError {
         path: PathBuf,
         /// Why no private node was used instead.
         why: String,
-        /// The command that makes it.
-        mknod: String,
+        /// What to do about it.
+        fix: String,
     },
     /// Where a device's node belongs there is something else.
     #[error("{} is not the node of {device}: it is {found}", path.display())]
@@ -210,8 +228,8 @@ pub enum MtdError {
         path: PathBuf,
         /// What is there.
         found: String,
-        /// The command that makes the right one.
-        mknod: String,
+        /// What to do about it.
+        fix: String,
     },
     /// The node is right, but the system does not let this process open it.
     #[error("{operation} {device} ({}) is not permitted: {source}", path.display())]
@@ -287,12 +305,15 @@ impl MtdError {
             | Self::AmbiguousPartition { .. }
             | Self::PartitionTwice { .. } => MtdErrorKind::BadSelection,
             Self::NodeMissing { .. } | Self::NodeWrong { .. } => MtdErrorKind::NodeMissing,
-            Self::SizeDisagrees { .. } | Self::EraseBlockDisagrees { .. } => {
-                MtdErrorKind::Disagreement
-            }
+            Self::SizeDisagrees { .. }
+            | Self::EraseBlockDisagrees { .. }
+            | Self::EndedEarly { .. } => MtdErrorKind::Disagreement,
             Self::NotPermitted { .. } => MtdErrorKind::NotPermitted,
             Self::ReadOnly { .. } | Self::BadRange { .. } => MtdErrorKind::Refused,
-            Self::File { .. } | Self::Device { .. } | Self::Unfinished { .. } => MtdErrorKind::Io,
+            Self::File { .. }
+            | Self::Device { .. }
+            | Self::Unfinished { .. }
+            | Self::LeftBehind { .. } => MtdErrorKind::Io,
         }
     }
 
@@ -303,6 +324,7 @@ impl MtdError {
             | Self::File { source, .. }
             | Self::Device { source, .. }
             | Self::Unfinished { source, .. }
+            | Self::LeftBehind { source, .. }
             | Self::NotPermitted { source, .. } => Some(*source),
             _ => None,
         }
@@ -315,6 +337,7 @@ impl MtdError {
             | Self::Unfinished { device, .. }
             | Self::SizeDisagrees { device, .. }
             | Self::EraseBlockDisagrees { device, .. }
+            | Self::EndedEarly { device, .. }
             | Self::NodeMissing { device, .. }
             | Self::NodeWrong { device, .. }
             | Self::NotPermitted { device, .. }
@@ -345,19 +368,24 @@ impl MtdError {
                  if it is a copy, copy it again"
                     .into()
             }
-            Self::NodeMissing { mknod, .. } => format!("as root: {mknod}"),
-            Self::NodeWrong { path, mknod, .. } => {
-                format!("as root: rm {} && {mknod}", path.display())
-            }
+            Self::NodeMissing { fix, .. } | Self::NodeWrong { fix, .. } => fix.clone(),
             Self::NotPermitted { nodev: true, .. } => {
                 "its file system is mounted nodev; make the node in /dev".into()
             }
+            Self::NotPermitted {
+                operation: Operation::MakeNode,
+                ..
+            } => "run it as root; only root makes nodes".into(),
             Self::NotPermitted { .. } => "run it as root, or let this user read the node".into(),
             Self::SizeDisagrees { .. } | Self::EraseBlockDisagrees { .. } => {
                 "the node or the tree belongs to another device or kernel; \
                  nothing was read from it"
                     .into()
             }
+            Self::EndedEarly { .. } => {
+                "it changed while it was read: find the devices again and start over".into()
+            }
+            Self::LeftBehind { path, .. } => format!("as root: rm -r {}", path.display()),
             Self::Device { source, .. } if *source == Errno::NODEV || *source == Errno::NXIO => {
                 "the node is there, but the kernel has no such device; \
                  compare with /proc/mtd"

@@ -95,7 +95,7 @@ impl fmt::Display for Oddity {
         match self {
             Self::NodeMissing { device } => write!(
                 f,
-                "{device} has no device node ({})",
+                "{device} has no device node ({} makes it)",
                 nodes::mknod_line(&nodes::char_node(device.index))
             ),
             Self::NodeWrong { device, found } => {

@@ -1,0 +1,115 @@
+//! The MTD ioctls that this program makes: their numbers and their structures.
+//!
+//! Shapes are those of Linux 6.1, include/uapi/mtd/mtd-abi.h; all integers are in
+//! the CPU's byte order. The numbers are computed for the target, because MIPS,
+//! PowerPC and SPARC encode the direction in other bits.
+//!
+//! Invariant: a [`Request`] owns as many bytes as its command's structure has, so
+//! a system call on it cannot touch foreign memory.
+
+use rustix::ioctl::{Opcode, opcode};
+
+const GROUP: u8 = b'M';
+const MTD_INFO_USER_BYTES: usize = 32;
+const ERASE_INFO_USER_BYTES: usize = 8;
+const ERASE_INFO_USER64_BYTES: usize = 16;
+
+/// MEMGETINFO: what the device is.
+pub const MEMGETINFO: Opcode = opcode::read::<[u8; MTD_INFO_USER_BYTES]>(GROUP, 1);
+/// MEMERASE: erase, 32-bit.
+pub const MEMERASE: Opcode = opcode::write::<[u8; ERASE_INFO_USER_BYTES]>(GROUP, 2);
+/// MEMERASE64: erase, 64-bit (Linux 2.6.31 and later).
+pub const MEMERASE64: Opcode = opcode::write::<[u8; ERASE_INFO_USER64_BYTES]>(GROUP, 20);
+
+/// MTD_WRITEABLE in `flags` of MEMGETINFO and in sysfs.
+pub const FLAG_WRITEABLE: u32 = 0x400;
+
+/// One ioctl with its argument.
+#[derive(Debug, Clone)]
+pub struct Request {
+    opcode: Opcode,
+    bytes: [u8; MTD_INFO_USER_BYTES],
+}
+
+impl Request {
+    /// Asks what the device is; see [`Request::info`].
+    pub fn get_info() -> Self {
+        Self {
+            opcode: MEMGETINFO,
+            bytes: [0; MTD_INFO_USER_BYTES],
+        }
+    }
+
+    /// Erases, with 32-bit offset and length in bytes.
+    pub fn erase(offset_bytes: u32, length_bytes: u32) -> Self {
+        let mut request = Self {
+            opcode: MEMERASE,
+            bytes: [0; MTD_INFO_USER_BYTES],
+        };
+        request.bytes[0..4].copy_from_slice(&offset_bytes.to_ne_bytes());
+        request.bytes[4..8].copy_from_slice(&length_bytes.to_ne_bytes());
+        request
+    }
+
+    /// Erases, with 64-bit offset and length in bytes.
+    pub fn erase64(offset_bytes: u64, length_bytes: u64) -> Self {
+        let mut request = Self {
+            opcode: MEMERASE64,
+            bytes: [0; MTD_INFO_USER_BYTES],
+        };
+        request.bytes[0..8].copy_from_slice(&offset_bytes.to_ne_bytes());
+        request.bytes[8..16].copy_from_slice(&length_bytes.to_ne_bytes());
+        request
+    }
+
+    /// The command's number.
+    pub fn opcode(&self) -> Opcode {
+        self.opcode
+    }
+
+    /// The argument's bytes, at least as many as the command's structure has.
+    pub fn bytes_mut(&mut self) -> &mut [u8; MTD_INFO_USER_BYTES] {
+        &mut self.bytes
+    }
+
+    /// Offset and length in bytes, where the request erases.
+    pub fn erase_range(&self) -> Option<(u64, u64)> {
+        match self.opcode {
+            MEMERASE => Some((self.word(0).into(), self.word(4).into())),
+            MEMERASE64 => Some((self.double_word(0), self.double_word(8))),
+            _ => None,
+        }
+    }
+
+    fn word(&self, at: usize) -> u32 {
+        let mut word = [0; 4];
+        word.copy_from_slice(&self.bytes[at..at + 4]);
+        u32::from_ne_bytes(word)
+    }
+
+    fn double_word(&self, at: usize) -> u64 {
+        let mut word = [0; 8];
+        word.copy_from_slice(&self.bytes[at..at + 8]);
+        u64::from_ne_bytes(word)
+    }
+
+    /// What an answered [`Request::get_info`] says.
+    pub fn info(&self) -> InfoUser {
+        InfoUser {
+            flags: self.word(4),
+            size_bytes_low: self.word(8),
+            erase_block_bytes: self.word(12),
+        }
+    }
+}
+
+/// The parts of `struct mtd_info_user` that this program uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InfoUser {
+    /// MTD_WRITEABLE and others.
+    pub flags: u32,
+    /// The low 32 bits of the size in bytes.
+    pub size_bytes_low: u32,
+    /// The erase-block size in bytes.
+    pub erase_block_bytes: u32,
+}

@@ -1,0 +1,96 @@
+//! What the kernel tells before a device is opened: `/proc/mtd` and sysfs.
+//!
+//! Invariant: files are read whole or not at all, and up to a limit.
+//!
+//! Faults tolerated: sysfs absent, or without an attribute (then it tells
+//! nothing), a name that leads to something other than a file.
+
+use super::super::ioctl::FLAG_WRITEABLE;
+use super::super::open_device::uninterrupted;
+use crate::mtd::{Errno, MtdIndex, OffsetSource, PartitionOffset};
+use rustix::fs::{Mode, OFlags};
+use std::path::Path;
+
+/// No `/proc/mtd` comes near this; a file that does is something else.
+const TABLE_BYTES_MAX: usize = 1 << 20;
+/// One page, which no sysfs attribute exceeds.
+const ATTRIBUTE_BYTES_MAX: usize = 4096;
+/// What statfs calls procfs (Linux 6.1, include/uapi/linux/magic.h).
+const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+
+/// The text of `/proc/mtd`, and whether it comes from a kernel's procfs.
+pub(super) fn read_table(path: &Path) -> Result<(Vec<u8>, bool), Errno> {
+    let file = open(path)?;
+    let on_procfs = uninterrupted(|| rustix::fs::fstatfs(&file))
+        .is_ok_and(|stat| stat.f_type as u64 == PROC_SUPER_MAGIC);
+    Ok((read_whole(&file, TABLE_BYTES_MAX)?, on_procfs))
+}
+
+/// What sysfs adds to the table.
+#[derive(Debug, Default)]
+pub(super) struct Sysfs {
+    pub(super) size_bytes: Option<u64>,
+    pub(super) offset: Option<PartitionOffset>,
+    pub(super) writeable: Option<bool>,
+}
+
+/// What sysfs tells of a device; nothing where it is absent.
+pub(super) fn sysfs(root: &Path, index: MtdIndex) -> Sysfs {
+    let folder = root.join(format!("sys/class/mtd/{index}"));
+    let attribute = |name| {
+        let file = open(&folder.join(name)).ok()?;
+        let bytes = read_whole(&file, ATTRIBUTE_BYTES_MAX).ok()?;
+        String::from_utf8(bytes).ok()
+    };
+    let number = |name| attribute(name)?.trim().parse::<u64>().ok();
+    let flags = attribute("flags")
+        .and_then(|text| u32::from_str_radix(text.trim().strip_prefix("0x")?, 16).ok());
+    Sysfs {
+        size_bytes: number("size"),
+        offset: number("offset").map(|bytes| PartitionOffset {
+            bytes,
+            source: OffsetSource::Sysfs,
+        }),
+        writeable: flags.map(|flags| flags & FLAG_WRITEABLE != 0),
+    }
+}
+
+/// What the machine calls itself: the device tree's model, or the `Hardware`
+/// line that ARM kernels have in `/proc/cpuinfo`.
+pub(super) fn model(root: &Path) -> Option<String> {
+    let text = |path: &str| {
+        let file = open(&root.join(path)).ok()?;
+        let bytes = read_whole(&file, TABLE_BYTES_MAX).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let model = text("proc/device-tree/model").or_else(|| {
+        let cpuinfo = text("proc/cpuinfo")?;
+        let line = cpuinfo.lines().find(|line| line.starts_with("Hardware"))?;
+        Some(line.split_once(':')?.1.to_owned())
+    })?;
+    let model = model.trim_matches(|c: char| c.is_control() || c.is_whitespace());
+    let printable = !model.is_empty() && !model.chars().any(char::is_control);
+    printable.then(|| model.to_owned())
+}
+
+/// Opens a file of discovery. O_NONBLOCK, so that a pipe in a copied tree does
+/// not hang the program.
+fn open(path: &Path) -> Result<rustix::fd::OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    uninterrupted(|| rustix::fs::open(path, flags, Mode::empty()))
+}
+
+fn read_whole(file: &rustix::fd::OwnedFd, bytes_max: usize) -> Result<Vec<u8>, Errno> {
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        let count = uninterrupted(|| rustix::io::read(file, &mut chunk))?;
+        if count == 0 {
+            return Ok(bytes);
+        }
+        if bytes.len() + count > bytes_max {
+            return Err(Errno::FBIG);
+        }
+        bytes.extend_from_slice(&chunk[..count]);
+    }
+}

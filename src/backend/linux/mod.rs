@@ -1,0 +1,218 @@
+//! Real MTD devices through the kernel, or a copied tree of plain files.
+//!
+//! `/proc/mtd` comes first; the devices' own word (MEMGETINFO, their end) is
+//! compared when they are opened; sysfs only adds what the table has not.
+//!
+//! Invariants: flash is opened O_RDONLY unless a permit is shown; no thread, no
+//! memory that grows with flash; on the path that succeeds only system calls
+//! that Linux 2.6.24 has (where the C library or rustix tries a newer one first,
+//! it falls back from ENOSYS).
+//!
+//! Faults tolerated: no sysfs (before 2.6.31), no MTD ioctls (QEMU user mode),
+//! missing nodes (a private one is made where the process may), nodes of the
+//! devfs kind (`/dev/mtd/N`), something else where a node belongs.
+
+mod calls;
+mod discover;
+mod node;
+
+use super::open_device::OpenDevice;
+use crate::mtd::{
+    MtdBackend, MtdError, MtdInfo, MtdRead, MtdWrite, Operation, SizeWitness, WritePermit,
+    infer_offsets, parse_proc_mtd,
+};
+use calls::{CharDevice, PlainFile};
+use node::{Found, Opened};
+use std::path::{Path, PathBuf};
+
+/// What stands for a device in `dev`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DeviceFiles {
+    /// Nodes of the running kernel's MTD devices.
+    Nodes,
+    /// Plain files of a copied tree. Nodes there are *not* used: they would lead
+    /// to this machine's flash, and the table tells of another one's.
+    PlainFiles,
+}
+
+/// MTD devices of the running kernel, or of a tree that looks like one's
+/// `proc`, `sys` and `dev`.
+#[derive(Debug, Clone)]
+pub struct LinuxBackend {
+    root: PathBuf,
+    is_other_root: bool,
+}
+
+impl LinuxBackend {
+    /// The running kernel's devices; with `root`, looks for `proc`, `sys` and
+    /// `dev` below that folder instead.
+    ///
+    /// Below a `root` whose `proc` is a real one the devices are nodes (a change
+    /// of root in all but name); otherwise they are plain files.
+    pub fn new(root: Option<PathBuf>) -> Self {
+        Self {
+            is_other_root: root.is_some(),
+            root: root.unwrap_or_else(|| PathBuf::from("/")),
+        }
+    }
+
+    fn proc_mtd_path(&self) -> PathBuf {
+        self.root.join("proc/mtd")
+    }
+
+    fn table(&self) -> Result<(Vec<u8>, DeviceFiles), MtdError> {
+        let path = self.proc_mtd_path();
+        let (text, on_procfs) = discover::read_table(&path).map_err(|source| MtdError::NoMtd {
+            path,
+            other_root: self.is_other_root,
+            source,
+        })?;
+        let files = if self.is_other_root && !on_procfs {
+            DeviceFiles::PlainFiles
+        } else {
+            DeviceFiles::Nodes
+        };
+        Ok((text, files))
+    }
+
+    /// Fills in what sysfs knows of a device.
+    fn add_sysfs(&self, device: &mut MtdInfo) -> Result<(), MtdError> {
+        let known = discover::sysfs(&self.root, device.index);
+        if let Some(witness_bytes) = known.size_bytes.filter(|size| *size != device.size_bytes) {
+            return Err(MtdError::SizeDisagrees {
+                device: device.id(),
+                table_bytes: device.size_bytes,
+                witness: SizeWitness::Sysfs,
+                witness_bytes,
+            });
+        }
+        device.offset = known.offset;
+        device.writeable = known.writeable;
+        Ok(())
+    }
+
+    /// Whether the kernel lets a device be written, asked of the device itself
+    /// (kernels without sysfs); unknown where it cannot be opened.
+    fn ask_writeable(&self, device: &MtdInfo) -> Option<bool> {
+        let Found::Usable(path) = node::find(&self.root, device.index, DeviceFiles::Nodes) else {
+            return None;
+        };
+        let opened = node::open(&path, device, DeviceFiles::Nodes, false).ok()?;
+        OpenDevice::new(CharDevice(opened.fd), device)
+            .ok()
+            .and_then(|open| open.info().writeable)
+    }
+
+    fn open_file(&self, device: &MtdInfo, for_writing: bool) -> Result<Opened, MtdError> {
+        let (_, files) = self.table()?;
+        match node::find(&self.root, device.index, files) {
+            Found::Usable(path) => node::open(&path, device, files, for_writing),
+            Found::Wrong(path, found) => Err(MtdError::NodeWrong {
+                device: device.id(),
+                found,
+                fix: node::fix(&path, device.index, files, true),
+                path,
+            }),
+            Found::Missing(path) if files == DeviceFiles::PlainFiles => {
+                Err(MtdError::NodeMissing {
+                    device: device.id(),
+                    why: "the tree has no file for it either".into(),
+                    fix: node::fix(&path, device.index, files, false),
+                    path,
+                })
+            }
+            Found::Missing(path) => node::open_private(&path, device, for_writing),
+        }
+    }
+}
+
+impl MtdBackend for LinuxBackend {
+    fn description(&self) -> String {
+        let model = discover::model(&self.root);
+        let model = model.as_deref().unwrap_or("Linux MTD device");
+        if self.is_other_root {
+            format!("{model} (below another root)")
+        } else {
+            model.to_owned()
+        }
+    }
+
+    fn devices(&self) -> Result<Vec<MtdInfo>, MtdError> {
+        let (text, files) = self.table()?;
+        let path = self.proc_mtd_path();
+        let entries = match parse_proc_mtd(&text) {
+            Ok(entries) if entries.is_empty() => return Err(MtdError::NoDevices { path }),
+            Ok(entries) => entries,
+            Err(source) => return Err(MtdError::BadTable { path, source }),
+        };
+        let mut devices = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let mut device = MtdInfo::new(
+                entry.index,
+                entry.name,
+                entry.size_bytes,
+                entry.erase_block_bytes,
+            );
+            device.node = node::find(&self.root, device.index, files).into_state();
+            device.block_node = node::find_block(&self.root, device.index, files).into_state();
+            self.add_sysfs(&mut device)?;
+            if device.writeable.is_none() && files == DeviceFiles::Nodes {
+                device.writeable = self.ask_writeable(&device);
+            }
+            devices.push(device);
+        }
+        infer_offsets(&mut devices);
+        Ok(devices)
+    }
+
+    fn open(&self, device: &MtdInfo) -> Result<Box<dyn MtdRead>, MtdError> {
+        let opened = self.open_file(device, false)?;
+        Ok(if opened.is_plain_file {
+            Box::new(OpenDevice::new(PlainFile(opened.fd), device)?)
+        } else {
+            Box::new(OpenDevice::new(CharDevice(opened.fd), device)?)
+        })
+    }
+
+    fn open_for_writing(
+        &self,
+        device: &MtdInfo,
+        permit: &WritePermit,
+    ) -> Result<Box<dyn MtdWrite>, MtdError> {
+        super::refuse_read_only(device, permit)?;
+        let opened = self.open_file(device, true)?;
+        Ok(if opened.is_plain_file {
+            Box::new(OpenDevice::new(PlainFile(opened.fd), device)?)
+        } else {
+            let open = OpenDevice::new(CharDevice(opened.fd), device)?;
+            Box::new(open.must_be_writeable(permit.reason())?)
+        })
+    }
+}
+
+/// The error of a call on a path, for a device.
+fn path_error(
+    operation: Operation,
+    device: &MtdInfo,
+    path: &Path,
+    nodev: bool,
+    source: crate::mtd::Errno,
+) -> MtdError {
+    use crate::mtd::Errno;
+    match source {
+        Errno::ACCESS | Errno::PERM => MtdError::NotPermitted {
+            operation,
+            device: device.id(),
+            path: path.to_owned(),
+            nodev,
+            source,
+        },
+        _ => MtdError::Device {
+            operation,
+            device: device.id(),
+            offset_bytes: None,
+            length_bytes: None,
+            source,
+        },
+    }
+}

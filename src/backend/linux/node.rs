@@ -1,0 +1,267 @@
+//! Finds, checks and opens device files, and makes private nodes.
+//!
+//! Invariants: a node is opened only after a look at it (opening a foreign node
+//! may have effects), and used only if the open file is the right one too. A
+//! private node has mode 0600, stands in a folder of its own that only this user
+//! can enter, and is gone before the device is used.
+//!
+//! Faults tolerated: folders that allow no nodes (nodev), read-only folders, a
+//! process that may make no nodes.
+
+use super::super::open_device::uninterrupted;
+use super::{DeviceFiles, path_error};
+use crate::mtd::{Errno, MtdError, MtdIndex, MtdInfo, NodeState, Operation};
+use crate::nodes::{self, Node, NodeKind};
+use rustix::fd::OwnedFd;
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, StatVfsMountFlags};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// What stands where a device's node belongs.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// The right thing, at this path.
+    Usable(PathBuf),
+    /// Nothing.
+    Missing(PathBuf),
+    /// Something else; says what.
+    Wrong(PathBuf, String),
+}
+
+impl Found {
+    pub(super) fn into_state(self) -> NodeState {
+        match self {
+            Self::Usable(_) => NodeState::Present,
+            Self::Missing(_) => NodeState::Missing,
+            Self::Wrong(_, found) => NodeState::Wrong(found),
+        }
+    }
+}
+
+/// An open device file.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) fd: OwnedFd,
+    pub(super) is_plain_file: bool,
+}
+
+/// Looks for the character node `/dev/mtdN`, or devfs's `/dev/mtd/N`.
+pub(super) fn find(root: &Path, index: MtdIndex, files: DeviceFiles) -> Found {
+    find_node(
+        root,
+        &nodes::char_node(index),
+        &format!("dev/mtd/{}", index.0),
+        files,
+    )
+}
+
+/// Looks for the block node `/dev/mtdblockN`, or devfs's `/dev/mtdblock/N`.
+pub(super) fn find_block(root: &Path, index: MtdIndex, files: DeviceFiles) -> Found {
+    let devfs = format!("dev/mtdblock/{}", index.0);
+    find_node(root, &nodes::block_node(index), &devfs, files)
+}
+
+fn find_node(root: &Path, node: &Node, devfs_path: &str, files: DeviceFiles) -> Found {
+    let path = root.join(&node.path);
+    for path in [&path, &root.join(devfs_path)] {
+        match rustix::fs::stat(path) {
+            Ok(stat) => {
+                return match foreign(&stat, node, files) {
+                    None => Found::Usable(path.clone()),
+                    Some(what) => Found::Wrong(path.clone(), what),
+                };
+            }
+            Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(errno) => return Found::Wrong(path.clone(), format!("out of reach ({errno})")),
+        }
+    }
+    Found::Missing(path)
+}
+
+/// `None` if this is what stands for the device, else what it is instead.
+fn foreign(stat: &Stat, node: &Node, files: DeviceFiles) -> Option<String> {
+    let file_type = FileType::from_raw_mode(stat.st_mode);
+    let wanted = match (files, node.kind) {
+        (DeviceFiles::PlainFiles, _) => FileType::RegularFile,
+        (DeviceFiles::Nodes, NodeKind::Character) => FileType::CharacterDevice,
+        (DeviceFiles::Nodes, NodeKind::Block) => FileType::BlockDevice,
+    };
+    let (major, minor) = (
+        rustix::fs::major(stat.st_rdev),
+        rustix::fs::minor(stat.st_rdev),
+    );
+    let right_number =
+        files == DeviceFiles::PlainFiles || (major, minor) == (node.major, node.minor);
+    if file_type == wanted && right_number {
+        return None;
+    }
+    Some(match file_type {
+        FileType::RegularFile => "a plain file".into(),
+        FileType::Directory => "a folder".into(),
+        FileType::CharacterDevice => format!("character node {major}:{minor}"),
+        FileType::BlockDevice => format!("block node {major}:{minor}"),
+        FileType::Fifo => "a pipe".into(),
+        FileType::Socket => "a socket".into(),
+        _ => "something unknown".into(),
+    })
+}
+
+/// Opens a device file that [`find`] found, and checks again what it is.
+pub(super) fn open(
+    path: &Path,
+    device: &MtdInfo,
+    files: DeviceFiles,
+    for_writing: bool,
+) -> Result<Opened, MtdError> {
+    let fd = uninterrupted(|| rustix::fs::open(path, flags(for_writing), Mode::empty()))
+        .map_err(|errno| path_error(Operation::Open, device, path, is_nodev(path), errno))?;
+    let stat = uninterrupted(|| rustix::fs::fstat(&fd))
+        .map_err(|errno| path_error(Operation::Look, device, path, false, errno))?;
+    if let Some(found) = foreign(&stat, &nodes::char_node(device.index), files) {
+        return Err(MtdError::NodeWrong {
+            device: device.id(),
+            path: path.to_owned(),
+            found,
+            fix: fix(path, device.index, files, true),
+        });
+    }
+    Ok(Opened {
+        fd,
+        is_plain_file: files == DeviceFiles::PlainFiles,
+    })
+}
+
+fn flags(for_writing: bool) -> OFlags {
+    let mode = if for_writing {
+        OFlags::RDWR
+    } else {
+        OFlags::RDONLY
+    };
+    mode | OFlags::CLOEXEC
+}
+
+/// What to do about a missing or wrong node.
+pub(super) fn fix(path: &Path, index: MtdIndex, files: DeviceFiles, is_wrong: bool) -> String {
+    match files {
+        DeviceFiles::PlainFiles => {
+            format!(
+                "put the partition's bytes into a plain file {}",
+                path.display()
+            )
+        }
+        DeviceFiles::Nodes => {
+            let line = nodes::mknod_line(&nodes::char_node(index));
+            if is_wrong {
+                format!("as root: rm {} && {line}", path.display())
+            } else {
+                format!("as root: {line}")
+            }
+        }
+    }
+}
+
+/// Opens a device that has no node through a private one.
+pub(super) fn open_private(
+    missing: &Path,
+    device: &MtdInfo,
+    for_writing: bool,
+) -> Result<Opened, MtdError> {
+    let mut why = String::from("a private one could not be used");
+    // /tmp is often mounted nodev; /dev never is.
+    for folder in [std::env::temp_dir(), PathBuf::from("/dev")] {
+        match try_private(&folder, device, for_writing)? {
+            Ok(fd) => {
+                return Ok(Opened {
+                    fd,
+                    is_plain_file: false,
+                });
+            }
+            Err(Obstacle::NoPermission) => {
+                why = "this process may not make one".into();
+                break;
+            }
+            Err(Obstacle::Folder(what)) => {
+                // Writing to a String does not fail.
+                let _ = write!(why, "; {}: {what}", folder.display());
+            }
+        }
+    }
+    Err(MtdError::NodeMissing {
+        device: device.id(),
+        path: missing.to_owned(),
+        why,
+        fix: fix(missing, device.index, DeviceFiles::Nodes, false),
+    })
+}
+
+/// Why a private node did not come about.
+enum Obstacle {
+    /// The process may not make nodes anywhere.
+    NoPermission,
+    /// Not in this folder.
+    Folder(String),
+}
+
+fn try_private(
+    folder: &Path,
+    device: &MtdInfo,
+    for_writing: bool,
+) -> Result<Result<OwnedFd, Obstacle>, MtdError> {
+    let not_here = |what: String| Ok(Err(Obstacle::Folder(what)));
+    let private = match tempfile::Builder::new()
+        .prefix(".mtdkeep-")
+        .tempdir_in(folder)
+    {
+        Ok(private) => private,
+        Err(error) => return not_here(error.to_string()),
+    };
+    let node = nodes::char_node(device.index);
+    let path = private.path().join("node");
+    let made = uninterrupted(|| {
+        rustix::fs::mknodat(
+            CWD,
+            &path,
+            FileType::CharacterDevice,
+            Mode::RUSR | Mode::WUSR,
+            rustix::fs::makedev(node.major, node.minor),
+        )
+    });
+    let opened = made.map(|()| {
+        let opened = uninterrupted(|| rustix::fs::open(&path, flags(for_writing), Mode::empty()));
+        (opened, is_nodev(&path))
+    });
+    remove_private(private, opened.is_ok().then_some(&path))?;
+    match opened {
+        Err(Errno::PERM) => Ok(Err(Obstacle::NoPermission)),
+        Err(errno) => not_here(errno.to_string()),
+        Ok((Ok(fd), _)) => Ok(Ok(fd)),
+        Ok((Err(Errno::ACCESS), true)) => not_here("it is mounted nodev".into()),
+        // A container's device rules answer EPERM, a user namespace EACCES.
+        Ok((Err(errno @ (Errno::ACCESS | Errno::PERM)), _)) => {
+            not_here(format!("a node there may not be opened ({errno})"))
+        }
+        Ok((Err(errno), _)) => Err(path_error(Operation::Open, device, &path, false, errno)),
+    }
+}
+
+/// Removes the private node and its folder; what stays is an error, for it would
+/// be a way to the flash that nobody knows of.
+fn remove_private(private: tempfile::TempDir, node: Option<&PathBuf>) -> Result<(), MtdError> {
+    let folder = private.path().to_owned();
+    let removed = node.map_or(Ok(()), rustix::fs::unlink);
+    removed
+        .and_then(|()| {
+            let closed = private.close();
+            closed.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+        })
+        .map_err(|source| MtdError::LeftBehind {
+            path: folder,
+            source,
+        })
+}
+
+/// Whether the file system at `path` allows no nodes. Kernels before 2.6.36 do
+/// not tell; then it counts as no.
+fn is_nodev(path: &Path) -> bool {
+    rustix::fs::statvfs(path).is_ok_and(|stat| stat.f_flag.contains(StatVfsMountFlags::NODEV))
+}

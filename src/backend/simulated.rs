@@ -1,0 +1,244 @@
+//! Simulated MTD devices: the harness's chips behind the same system calls.
+//!
+//! The harness answers errno by errno as Linux does; what this file adds is what
+//! a process adds on the device: looking for a node, opening it, and the memory
+//! that an ioctl points into.
+//!
+//! Invariants: everything goes through handles (open, pread, pwrite, ioctl), never
+//! past them to the cells; a missing node is as missing as on the device.
+//!
+//! Faults tolerated: whatever the harness's fault plan does.
+
+use super::ioctl::Request;
+use super::open_device::{DeviceCalls, OpenDevice};
+use crate::mtd::{
+    Errno, MtdBackend, MtdError, MtdIndex, MtdInfo, MtdRead, MtdWrite, NodeState, OffsetSource,
+    Operation, PartitionOffset, WritePermit, parse_proc_mtd,
+};
+use crate::nodes::{self, Node, NodeKind};
+use mtd_harness::mtd::{Handle, NodeId, OpenFlags, Seek, UserMemory};
+use mtd_harness::profile::SimulatedDevice;
+use std::path::PathBuf;
+
+/// The devices of a simulated device.
+#[derive(Clone)]
+pub struct SimulatedBackend {
+    device: SimulatedDevice,
+    may_make_nodes: bool,
+}
+
+impl SimulatedBackend {
+    /// A process on that device that may make nodes, as root may.
+    pub fn new(device: SimulatedDevice) -> Self {
+        Self {
+            device,
+            may_make_nodes: true,
+        }
+    }
+
+    /// Whether the process may make nodes. Where it may not, a device without a
+    /// node is left out ([`MtdError::NodeMissing`]), as for an ordinary user.
+    pub fn with_nodes_allowed(mut self, may_make_nodes: bool) -> Self {
+        self.may_make_nodes = may_make_nodes;
+        self
+    }
+
+    /// The simulated device, for looking at its chips and counters.
+    pub fn device(&self) -> &SimulatedDevice {
+        &self.device
+    }
+
+    fn table_path() -> PathBuf {
+        PathBuf::from("/proc/mtd")
+    }
+
+    fn node_state(&self, node: &Node) -> NodeState {
+        match self.device.nodes.get(&node.path) {
+            None => NodeState::Missing,
+            Some(there) if *there == node_id(node) => NodeState::Present,
+            Some(NodeId::Character { major, minor }) => {
+                NodeState::Wrong(format!("character node {major}:{minor}"))
+            }
+            Some(NodeId::Block { major, minor }) => {
+                NodeState::Wrong(format!("block node {major}:{minor}"))
+            }
+        }
+    }
+
+    fn open_handle(&self, device: &MtdInfo, for_writing: bool) -> Result<Handle, MtdError> {
+        let node = nodes::char_node(device.index);
+        let path = PathBuf::from(format!("/{}", node.path));
+        match self.node_state(&node) {
+            NodeState::Present => {}
+            NodeState::Missing if self.may_make_nodes => {}
+            NodeState::Missing => {
+                return Err(MtdError::NodeMissing {
+                    device: device.id(),
+                    path,
+                    why: "this process may not make one".into(),
+                    fix: format!("as root: {}", nodes::mknod_line(&node)),
+                });
+            }
+            NodeState::Wrong(found) => {
+                return Err(MtdError::NodeWrong {
+                    device: device.id(),
+                    fix: format!(
+                        "as root: rm {} && {}",
+                        path.display(),
+                        nodes::mknod_line(&node)
+                    ),
+                    path,
+                    found,
+                });
+            }
+        }
+        let flags = OpenFlags {
+            read: true,
+            write: for_writing,
+        };
+        let handle = self.device.system.open(node_id(&node), flags);
+        handle.map_err(|source| match source {
+            Errno::ACCESS | Errno::PERM => MtdError::NotPermitted {
+                operation: Operation::Open,
+                device: device.id(),
+                path,
+                nodev: false,
+                source,
+            },
+            _ => MtdError::Device {
+                operation: Operation::Open,
+                device: device.id(),
+                offset_bytes: None,
+                length_bytes: None,
+                source,
+            },
+        })
+    }
+}
+
+fn node_id(node: &Node) -> NodeId {
+    let (major, minor) = (node.major, node.minor);
+    match node.kind {
+        NodeKind::Character => NodeId::Character { major, minor },
+        NodeKind::Block => NodeId::Block { major, minor },
+    }
+}
+
+impl MtdBackend for SimulatedBackend {
+    fn description(&self) -> String {
+        self.device.description.clone()
+    }
+
+    fn devices(&self) -> Result<Vec<MtdInfo>, MtdError> {
+        // The table's text, as on the device; the chip's layout only adds to it.
+        let path = Self::table_path();
+        let entries = match parse_proc_mtd(self.device.system.proc_mtd().as_bytes()) {
+            Ok(entries) if entries.is_empty() => return Err(MtdError::NoDevices { path }),
+            Ok(entries) => entries,
+            Err(source) => return Err(MtdError::BadTable { path, source }),
+        };
+        let registered = self.device.system.devices();
+        let complete = |entry: crate::mtd::ProcMtdEntry| {
+            let mut device = MtdInfo::new(
+                entry.index,
+                entry.name,
+                entry.size_bytes,
+                entry.erase_block_bytes,
+            );
+            if let Some(known) = registered
+                .iter()
+                .find(|known| MtdIndex(known.index) == device.index)
+            {
+                device.offset = Some(PartitionOffset {
+                    bytes: known.offset_bytes,
+                    source: OffsetSource::Simulation,
+                });
+                device.writeable = Some(known.writeable);
+            }
+            device.node = self.node_state(&nodes::char_node(device.index));
+            device.block_node = self.node_state(&nodes::block_node(device.index));
+            device
+        };
+        Ok(entries.into_iter().map(complete).collect())
+    }
+
+    fn open(&self, device: &MtdInfo) -> Result<Box<dyn MtdRead>, MtdError> {
+        let calls = SimulatedCalls(self.open_handle(device, false)?);
+        Ok(Box::new(OpenDevice::new(calls, device)?))
+    }
+
+    fn open_for_writing(
+        &self,
+        device: &MtdInfo,
+        permit: &WritePermit,
+    ) -> Result<Box<dyn MtdWrite>, MtdError> {
+        super::refuse_read_only(device, permit)?;
+        let calls = SimulatedCalls(self.open_handle(device, true)?);
+        let open = OpenDevice::new(calls, device)?;
+        Ok(Box::new(open.must_be_writeable(permit.reason())?))
+    }
+}
+
+struct SimulatedCalls(Handle);
+
+/// Offsets are signed to the kernel, and one it cannot have is EINVAL.
+fn signed(offset_bytes: u64) -> Result<i64, Errno> {
+    i64::try_from(offset_bytes).map_err(|_| Errno::INVAL)
+}
+
+impl DeviceCalls for SimulatedCalls {
+    fn pread(&mut self, offset_bytes: u64, buf: &mut [u8]) -> Result<usize, Errno> {
+        self.0.pread(signed(offset_bytes)?, buf)
+    }
+
+    fn pwrite(&mut self, offset_bytes: u64, data: &[u8]) -> Result<usize, Errno> {
+        self.0.pwrite(signed(offset_bytes)?, data)
+    }
+
+    fn ioctl(&mut self, request: &mut Request) -> Result<(), Errno> {
+        let command = request.opcode();
+        let mut memory = ArgumentMemory(request.bytes_mut());
+        self.0
+            .ioctl(command, ARGUMENT_ADDRESS, &mut memory)
+            .map(|_| ())
+    }
+
+    fn end_bytes(&mut self) -> Result<u64, Errno> {
+        self.0.lseek(Seek::End(0))
+    }
+}
+
+/// Where an ioctl's argument lies in the memory that the simulation sees. Not 0,
+/// so that a null pointer stays one.
+const ARGUMENT_ADDRESS: u64 = 0x1000;
+
+/// A process's memory that holds nothing but an ioctl's argument.
+struct ArgumentMemory<'a>(&'a mut [u8]);
+
+impl ArgumentMemory<'_> {
+    fn range(&self, address: u64, length: usize) -> Result<std::ops::Range<usize>, Errno> {
+        let start = address
+            .checked_sub(ARGUMENT_ADDRESS)
+            .and_then(|start| usize::try_from(start).ok())
+            .ok_or(Errno::FAULT)?;
+        let end = start.checked_add(length).ok_or(Errno::FAULT)?;
+        if end > self.0.len() {
+            return Err(Errno::FAULT);
+        }
+        Ok(start..end)
+    }
+}
+
+impl UserMemory for ArgumentMemory<'_> {
+    fn read(&self, address: u64, buf: &mut [u8]) -> Result<(), Errno> {
+        let range = self.range(address, buf.len())?;
+        buf.copy_from_slice(&self.0[range]);
+        Ok(())
+    }
+
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Errno> {
+        let range = self.range(address, bytes.len())?;
+        self.0[range].copy_from_slice(bytes);
+        Ok(())
+    }
+}
