@@ -10,6 +10,7 @@
 
 pub mod fconfig;
 pub mod fis;
+pub mod jffs2;
 
 /// The checksum of all three formats: CRC-32 with the reflected polynomial
 /// EDB88320, initial value 0 and no final inversion.
