@@ -1,10 +1,45 @@
 //! What Linux makes of chips and a layout: MTD devices, nodes, handles,
 //! ioctls, errno by errno.
+//!
+//! The behaviour is that of Linux 6.1 (drivers/mtd), in these layers:
+//! registration (`register`), the checks of the core that every access goes through (`access`),
+//! character nodes (`character`, `ioctl`), block nodes (`block`,
+//! `block_ioctl`), and the texts of proc and sysfs (`text`).
+//!
+//! Invariants:
+//! - All access to cells goes through [`crate::chip::Chip`], so that counters,
+//!   clock, locks and faults see it.
+//! - Locks are taken in one order: a block node's cache, then the chip. No lock
+//!   is held while an ioctl touches the caller's memory.
+
+mod access;
+mod block;
+mod block_ioctl;
+mod character;
+mod handle;
+mod ioctl;
+pub mod ioctl_number;
+mod memory;
+mod register;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use handle::{Handle, NodeStat};
+pub use memory::{SliceMemory, UserMemory};
 
 use crate::Errno;
 use crate::chip::Chip;
 use crate::layout::Layout;
-use std::sync::{Arc, Mutex};
+use access::{ChipCell, Mtd};
+use block::BlockDevice;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Major number of MTD's character nodes.
+pub const MTD_CHAR_MAJOR: u32 = 90;
+/// Major number of MTD's block nodes.
+pub const MTD_BLOCK_MAJOR: u32 = 31;
 
 /// A device node's identity, wherever in the file system it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +60,30 @@ pub enum NodeId {
     },
 }
 
+impl NodeId {
+    /// The node of mtdN.
+    pub fn mtd(index: u32) -> Self {
+        Self::Character {
+            major: MTD_CHAR_MAJOR,
+            minor: index * 2,
+        }
+    }
+    /// The node of mtdNro, the read-only twin.
+    pub fn mtd_read_only(index: u32) -> Self {
+        Self::Character {
+            major: MTD_CHAR_MAJOR,
+            minor: index * 2 + 1,
+        }
+    }
+    /// The node of mtdblockN.
+    pub fn mtdblock(index: u32) -> Self {
+        Self::Block {
+            major: MTD_BLOCK_MAJOR,
+            minor: index,
+        }
+    }
+}
+
 /// What a process asks of `open`; only the flags that matter to MTD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenFlags {
@@ -34,17 +93,22 @@ pub struct OpenFlags {
     pub write: bool,
 }
 
-/// The memory that an ioctl argument points into: a process's, or a slice of
-/// our own. Both calls answer EFAULT for an address that is not there.
-pub trait UserMemory {
-    /// Copies `buf.len()` bytes at `address` out of that memory.
-    fn read(&self, address: u64, buf: &mut [u8]) -> Result<(), Errno>;
-    /// Copies `bytes` into that memory at `address`.
-    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Errno>;
-    /// 4 or 8: the width of a pointer inside an ioctl's structure.
-    fn pointer_bytes(&self) -> usize {
-        8
-    }
+impl OpenFlags {
+    /// O_RDONLY.
+    pub const READ: OpenFlags = OpenFlags {
+        read: true,
+        write: false,
+    };
+    /// O_WRONLY.
+    pub const WRITE: OpenFlags = OpenFlags {
+        read: false,
+        write: true,
+    };
+    /// O_RDWR.
+    pub const READ_WRITE: OpenFlags = OpenFlags {
+        read: true,
+        write: true,
+    };
 }
 
 /// Where a seek counts from, and what Linux's `whence` numbers mean.
@@ -79,102 +143,148 @@ pub struct MtdDevice {
     pub writeable: bool,
 }
 
+/// An MTD device as registered, with what changes afterwards.
+struct Registered {
+    device: MtdDevice,
+    /// The size that it reports and serves now; see [`MtdSystem::set_size`].
+    size_now: AtomicU64,
+    block: Mutex<BlockDevice>,
+}
+
 struct State {
-    #[expect(dead_code)]
-    chips: Vec<Chip>,
+    chips: Vec<ChipCell>,
+    devices: Vec<Registered>,
+    log: Mutex<Vec<String>>,
 }
 
 /// The kernel's view: chips, registered MTD devices, block caches. Clones
 /// share one state; all methods may be called from several threads.
 #[derive(Clone)]
 pub struct MtdSystem {
-    #[expect(dead_code)]
-    state: Arc<Mutex<State>>,
+    state: Arc<State>,
 }
 
 impl MtdSystem {
     /// Registers the layout's partitions over the chips, as Linux would: cut at
     /// the chip's end, read-only when off an erase-block boundary.
-    /// `chips` match `layout.chips` one to one.
+    ///
+    /// # Panics
+    /// If `chips` do not match `layout.chips` one to one, geometry by geometry.
     pub fn new(chips: Vec<Chip>, layout: &Layout) -> Self {
-        let _ = layout;
+        let ours: Vec<_> = chips.iter().map(Chip::geometry).collect();
+        let theirs: Vec<_> = layout.chips.iter().map(|chip| chip.geometry).collect();
+        assert_eq!(ours, theirs, "the chips are not those of the layout");
+        let (devices, log) = register::register(layout);
+        let registered = |device: MtdDevice| Registered {
+            size_now: AtomicU64::new(device.size_bytes),
+            block: Mutex::default(),
+            device,
+        };
         Self {
-            state: Arc::new(Mutex::new(State { chips })),
+            state: Arc::new(State {
+                chips: chips.into_iter().map(ChipCell::new).collect(),
+                devices: devices.into_iter().map(registered).collect(),
+                log: Mutex::new(log),
+            }),
         }
     }
-    /// The registered MTD devices, in index order.
+
+    /// The registered MTD devices, in index order, with the sizes they have now.
     pub fn devices(&self) -> Vec<MtdDevice> {
-        todo!()
+        self.state.devices.iter().map(Registered::now).collect()
     }
+
     /// The text of `/proc/mtd`.
     pub fn proc_mtd(&self) -> String {
-        todo!()
+        text::proc_mtd(&self.devices())
     }
+
     /// The files of `/sys/class/mtd/mtdN`: name and text. None: no such device.
     pub fn sysfs(&self, index: u32) -> Option<Vec<(&'static str, String)>> {
-        let _ = index;
-        todo!()
+        Some(text::sysfs(&self.registered(index)?.now()))
     }
-    /// The kernel's messages while it registered the partitions.
+
+    /// The files of `/sys/class/mtd/mtdNro`. None: no such device.
+    pub fn sysfs_read_only_twin(&self, index: u32) -> Option<Vec<(&'static str, String)>> {
+        let device = self.registered(index)?.now();
+        Some(text::sysfs_read_only_twin(&device))
+    }
+
+    /// The kernel's messages: while it registered the partitions, and later.
     pub fn log(&self) -> Vec<String> {
-        todo!()
+        lock(&self.state.log).clone()
     }
+
     /// Opens a node. ENODEV, EACCES … as Linux answers.
     pub fn open(&self, node: NodeId, flags: OpenFlags) -> Result<Handle, Errno> {
-        let _ = (node, flags);
-        todo!()
+        Handle::open(self, node, flags)
     }
+
+    /// sync(2): dirty pages of all block nodes go to mtdblock, which keeps the
+    /// last erase block in its cache all the same.
+    pub fn sync(&self) {
+        for registered in &self.state.devices {
+            let mtd = self.mtd(registered);
+            lock(&registered.block).write_back(mtd, &mut |line| self.note(line));
+        }
+    }
+
     /// Test control: works on one of the chips (counters, faults, contents).
+    ///
+    /// # Panics
+    /// If there is no such chip, or if `work` uses this system in a way that
+    /// needs the same chip.
     pub fn with_chip<R>(&self, chip: usize, work: impl FnOnce(&mut Chip) -> R) -> R {
-        let _ = (chip, work);
-        todo!()
+        work(&mut self.state.chips[chip].lock())
+    }
+
+    /// How many chips there are.
+    pub fn chip_count(&self) -> usize {
+        self.state.chips.len()
+    }
+
+    /// Test control: a partition whose size changes. From now on the device
+    /// reports and serves this size, None for the one it was registered with.
+    /// Beyond the chip's end a read is EIO. Answers false for no such device.
+    pub fn set_size(&self, index: u32, size_bytes: Option<u64>) -> bool {
+        match self.registered(index) {
+            Some(registered) => {
+                let size = size_bytes.unwrap_or(registered.device.size_bytes);
+                registered.size_now.store(size, Ordering::SeqCst);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn registered(&self, index: u32) -> Option<&Registered> {
+        self.state.devices.get(index as usize)
+    }
+
+    fn mtd<'a>(&'a self, registered: &'a Registered) -> Mtd<'a> {
+        Mtd {
+            device: &registered.device,
+            size_bytes: registered.size_now.load(Ordering::SeqCst),
+            cell: &self.state.chips[registered.device.chip],
+        }
+    }
+
+    /// Adds a line to the kernel's messages.
+    fn note(&self, line: String) {
+        lock(&self.state.log).push(line);
     }
 }
 
-/// An open file description on a node. Dropping it is the last close.
-/// Positional calls (`pread`, `pwrite`) leave the position alone.
-pub struct Handle {}
+impl Registered {
+    fn now(&self) -> MtdDevice {
+        MtdDevice {
+            size_bytes: self.size_now.load(Ordering::SeqCst),
+            ..self.device.clone()
+        }
+    }
+}
 
-impl Handle {
-    /// read(2) at the handle's position.
-    pub fn read(&mut self, buf: &mut [u8]) -> Result<usize, Errno> {
-        let _ = buf;
-        todo!()
-    }
-    /// pread(2).
-    pub fn pread(&mut self, offset: i64, buf: &mut [u8]) -> Result<usize, Errno> {
-        let _ = (offset, buf);
-        todo!()
-    }
-    /// write(2) at the handle's position.
-    pub fn write(&mut self, data: &[u8]) -> Result<usize, Errno> {
-        let _ = data;
-        todo!()
-    }
-    /// pwrite(2).
-    pub fn pwrite(&mut self, offset: i64, data: &[u8]) -> Result<usize, Errno> {
-        let _ = (offset, data);
-        todo!()
-    }
-    /// lseek(2): the new position.
-    pub fn lseek(&mut self, to: Seek) -> Result<u64, Errno> {
-        let _ = to;
-        todo!()
-    }
-    /// ioctl(2): `argument` is the raw third argument (a number or an address
-    /// in `memory`); answers what the call returns.
-    pub fn ioctl(
-        &mut self,
-        command: u32,
-        argument: u64,
-        memory: &mut dyn UserMemory,
-    ) -> Result<i32, Errno> {
-        let _ = (command, argument, memory);
-        todo!()
-    }
-    /// fsync(2): EINVAL on a character node, flushes a block node's cache.
-    pub fn fsync(&mut self) -> Result<(), Errno> {
-        todo!()
-    }
-    // ftruncate, fallocate, mmap, stat … follow.
+/// Locks; a panic elsewhere in a test does not spread.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
 }

@@ -1,0 +1,35 @@
+//! The lock bits of a chip's erase blocks.
+//!
+//! Kept as the state most erase blocks share and the exceptions from it, so
+//! that a chip of gigabytes with few locks costs next to nothing.
+
+use super::UnlockScope;
+use std::collections::BTreeSet;
+
+#[derive(Debug, Default)]
+pub(super) struct Locks {
+    pub(super) scope: UnlockScope,
+    most: bool,
+    exceptions: BTreeSet<u64>,
+}
+
+impl Locks {
+    pub(super) fn is_locked(&self, block: u64) -> bool {
+        self.most != (!self.exceptions.is_empty() && self.exceptions.contains(&block))
+    }
+
+    pub(super) fn set(&mut self, block: u64, locked: bool) {
+        if !locked && self.scope == UnlockScope::WholeChip {
+            self.set_all(false);
+        } else if locked == self.most {
+            self.exceptions.remove(&block);
+        } else {
+            self.exceptions.insert(block);
+        }
+    }
+
+    pub(super) fn set_all(&mut self, locked: bool) {
+        self.most = locked;
+        self.exceptions.clear();
+    }
+}

@@ -1,0 +1,189 @@
+//! Cells in memory, sparse: an erased erase block takes no memory.
+//!
+//! Invariants: an absent erase block reads as 0xFF; a held one has the full
+//! size. Nothing here fails: the chip has checked the range before.
+
+use super::table::SparseTable;
+use super::{Geometry, Storage};
+use crate::Errno;
+
+/// Buffers of erased blocks kept for the next program, so that erase-and-program
+/// loops do not go back to the system for memory each time.
+const SPARES: usize = 4;
+
+/// Cells in memory; gigabytes are fine as long as most of them are erased.
+pub struct MemoryStorage {
+    block_bytes: usize,
+    blocks: SparseTable<Option<Box<[u8]>>>,
+    spares: Vec<Box<[u8]>>,
+}
+
+impl MemoryStorage {
+    /// All cells erased.
+    pub fn new(geometry: Geometry) -> Self {
+        Self {
+            block_bytes: geometry.erase_block_bytes as usize,
+            blocks: SparseTable::new(),
+            spares: Vec::new(),
+        }
+    }
+
+    /// Bytes of memory that the cells take now.
+    pub fn held_bytes(&self) -> u64 {
+        let held = self.blocks.iter().filter(|(_, block)| block.is_some());
+        held.count() as u64 * self.block_bytes as u64
+    }
+
+    /// An absent block made present, with every cell erased.
+    fn held(&mut self, block: u64) -> &mut [u8] {
+        let entry = self.blocks.entry(block);
+        if entry.is_none() {
+            *entry = Some(match self.spares.pop() {
+                Some(mut spare) => {
+                    spare.fill(0xff);
+                    spare
+                }
+                None => vec![0xff; self.block_bytes].into_boxed_slice(),
+            });
+        }
+        entry.as_mut().expect("was just put there")
+    }
+
+    /// An absent block that gets all its cells at once.
+    fn hold_all(&mut self, block: u64, data: &[u8]) {
+        let cells = match self.spares.pop() {
+            Some(mut spare) => {
+                spare.copy_from_slice(data);
+                spare
+            }
+            None => data.into(),
+        };
+        *self.blocks.entry(block) = Some(cells);
+    }
+
+    fn is_held(&self, block: u64) -> bool {
+        self.blocks.get(block).is_some_and(Option::is_some)
+    }
+
+    fn drop_block(&mut self, block: u64) {
+        if self.is_held(block) {
+            let cells = self.blocks.entry(block).take();
+            if self.spares.len() < SPARES {
+                self.spares.extend(cells);
+            }
+        }
+    }
+}
+
+impl Storage for MemoryStorage {
+    fn read(&self, offset_bytes: u64, buf: &mut [u8]) -> Result<(), Errno> {
+        for piece in pieces(self.block_bytes, offset_bytes, buf.len()) {
+            let out = &mut buf[piece.done..piece.done + piece.length];
+            match self.blocks.get(piece.block) {
+                Some(Some(cells)) => {
+                    out.copy_from_slice(&cells[piece.start..piece.start + piece.length])
+                }
+                _ => out.fill(0xff),
+            }
+        }
+        Ok(())
+    }
+
+    fn program(&mut self, offset_bytes: u64, data: &[u8]) -> Result<(), Errno> {
+        for piece in pieces(self.block_bytes, offset_bytes, data.len()) {
+            let data = &data[piece.done..piece.done + piece.length];
+            if self.is_held(piece.block) {
+                let cells = self.held(piece.block);
+                and_into(&mut cells[piece.start..piece.start + piece.length], data);
+            } else if is_erased(data) {
+                // Programming ones changes no cell: stay sparse.
+            } else if piece.length == self.block_bytes {
+                self.hold_all(piece.block, data);
+            } else {
+                let cells = self.held(piece.block);
+                cells[piece.start..piece.start + piece.length].copy_from_slice(data);
+            }
+        }
+        Ok(())
+    }
+
+    fn erase(&mut self, offset_bytes: u64, length_bytes: u64) -> Result<(), Errno> {
+        let block_bytes = self.block_bytes as u64;
+        let end = offset_bytes + length_bytes;
+        let mut at = offset_bytes;
+        while at < end {
+            let block = at / block_bytes;
+            let start = (at % block_bytes) as usize;
+            let length = (block_bytes - at % block_bytes).min(end - at) as usize;
+            if length == self.block_bytes {
+                self.drop_block(block);
+            } else if self.is_held(block) {
+                self.held(block)[start..start + length].fill(0xff);
+            }
+            at += length as u64;
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, offset_bytes: u64, data: &[u8]) -> Result<(), Errno> {
+        for piece in pieces(self.block_bytes, offset_bytes, data.len()) {
+            let data = &data[piece.done..piece.done + piece.length];
+            if piece.length == self.block_bytes && is_erased(data) {
+                self.drop_block(piece.block);
+            } else if self.is_held(piece.block) || !is_erased(data) {
+                let cells = self.held(piece.block);
+                cells[piece.start..piece.start + piece.length].copy_from_slice(data);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The part of a range that lies in one erase block.
+pub(super) struct Piece {
+    /// The erase block.
+    pub block: u64,
+    /// Where the part starts within it.
+    pub start: usize,
+    /// How long the part is.
+    pub length: usize,
+    /// How much of the range came before it.
+    pub done: usize,
+}
+
+/// Cuts a range at erase-block boundaries.
+pub(super) fn pieces(
+    block_bytes: usize,
+    offset_bytes: u64,
+    length_bytes: usize,
+) -> impl Iterator<Item = Piece> {
+    let mut done = 0;
+    std::iter::from_fn(move || {
+        if done == length_bytes {
+            return None;
+        }
+        let at = offset_bytes + done as u64;
+        let start = (at % block_bytes as u64) as usize;
+        let piece = Piece {
+            block: at / block_bytes as u64,
+            start,
+            length: (block_bytes - start).min(length_bytes - done),
+            done,
+        };
+        done += piece.length;
+        Some(piece)
+    })
+}
+
+/// Programming: each cell becomes old AND new.
+pub(super) fn and_into(cells: &mut [u8], data: &[u8]) {
+    for (cell, new) in cells.iter_mut().zip(data) {
+        *cell &= *new;
+    }
+}
+
+/// Whether all bytes are 0xFF; looks no further than the first that is not.
+pub(super) fn is_erased(data: &[u8]) -> bool {
+    data.chunks(64)
+        .all(|chunk| chunk.iter().all(|byte| *byte == 0xff))
+}

@@ -1,0 +1,194 @@
+//! Linux's MTD core: what every way in (character node, block node) goes
+//! through to reach the chip, with the core's checks.
+//!
+//! Source of behaviour: Linux 6.1 drivers/mtd/mtdcore.c, and for the chip
+//! driver drivers/mtd/chips/cfi_cmdset_0001.c.
+//!
+//! Invariant: no offset beyond the device's size reaches the chip, and nothing
+//! changes a device that is not writeable.
+
+use super::MtdDevice;
+use crate::Errno;
+use crate::chip::{Chip, EraseBlock, Geometry};
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+/// A chip behind a lock that refuses, loudly, to be taken twice by a thread.
+pub(super) struct ChipCell {
+    chip: Mutex<Chip>,
+    geometry: Geometry,
+    /// The thread that holds the lock, 0 for none.
+    owner: AtomicU64,
+}
+
+impl ChipCell {
+    pub(super) fn new(chip: Chip) -> Self {
+        Self {
+            geometry: chip.geometry(),
+            chip: Mutex::new(chip),
+            owner: AtomicU64::new(0),
+        }
+    }
+
+    /// Locks the chip.
+    ///
+    /// # Panics
+    /// If this thread holds it already, which would wait for ever.
+    pub(super) fn lock(&self) -> ChipGuard<'_> {
+        let me = thread_number();
+        assert!(
+            self.owner.load(Ordering::Relaxed) != me,
+            "the work given to MtdSystem::with_chip used the same chip's MTD layer; \
+             use the chip it was given"
+        );
+        // A panic in a test's closure must not make every later call panic.
+        let chip = self.chip.lock().unwrap_or_else(|e| e.into_inner());
+        self.owner.store(me, Ordering::Relaxed);
+        ChipGuard {
+            chip,
+            owner: &self.owner,
+        }
+    }
+}
+
+/// The locked chip.
+pub(super) struct ChipGuard<'a> {
+    chip: MutexGuard<'a, Chip>,
+    owner: &'a AtomicU64,
+}
+
+impl Deref for ChipGuard<'_> {
+    type Target = Chip;
+    fn deref(&self) -> &Chip {
+        &self.chip
+    }
+}
+
+impl DerefMut for ChipGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Chip {
+        &mut self.chip
+    }
+}
+
+impl Drop for ChipGuard<'_> {
+    fn drop(&mut self) {
+        self.owner.store(0, Ordering::Relaxed);
+    }
+}
+
+/// A number that this thread alone has; never 0.
+fn thread_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    thread_local!(static MINE: u64 = NEXT.fetch_add(1, Ordering::Relaxed));
+    MINE.with(|mine| *mine)
+}
+
+/// One registered MTD device with the chips it lies on.
+#[derive(Clone, Copy)]
+pub(super) struct Mtd<'a> {
+    pub(super) device: &'a MtdDevice,
+    pub(super) size_bytes: u64,
+    pub(super) cell: &'a ChipCell,
+}
+
+impl Mtd<'_> {
+    /// mtd_read: how much was read; less than asked only by a fault.
+    pub(super) fn read(&self, from: u64, buf: &mut [u8]) -> Result<usize, Errno> {
+        self.check_oob_ops(from, buf.len() as u64)?;
+        let at = self.on_chip(from, buf.len() as u64)?;
+        self.cell.lock().read(at, buf)
+    }
+
+    /// mtd_write. What was programmed before an error stays programmed.
+    pub(super) fn write(&self, to: u64, data: &[u8]) -> Result<(), Errno> {
+        if !self.device.writeable {
+            return Err(Errno::ROFS);
+        }
+        self.check_oob_ops(to, data.len() as u64)?;
+        let at = self.on_chip(to, data.len() as u64)?;
+        self.cell.lock().program(at, data)
+    }
+
+    /// mtd_erase: stops at the first erase block that fails.
+    pub(super) fn erase(&self, start: u64, length: u64) -> Result<(), Errno> {
+        self.check_range(start, length)?;
+        if !self.device.writeable {
+            return Err(Errno::ROFS);
+        }
+        if length == 0 {
+            return Ok(());
+        }
+        self.each_erase_block(start, length, Chip::erase)
+    }
+
+    /// mtd_lock and mtd_unlock.
+    pub(super) fn set_locked(&self, start: u64, length: u64, locked: bool) -> Result<(), Errno> {
+        self.check_range(start, length)?;
+        if length == 0 {
+            return Ok(());
+        }
+        self.each_erase_block(start, length, |chip, block| chip.set_locked(block, locked))
+    }
+
+    /// mtd_is_locked. The Intel driver answers "locked" for whatever ends its
+    /// walk, a locked erase block as well as a range off the boundaries
+    /// (cfi_intelext_is_locked).
+    pub(super) fn is_locked(&self, start: u64, length: u64) -> Result<bool, Errno> {
+        self.check_range(start, length)?;
+        if length == 0 {
+            return Ok(false);
+        }
+        let walk =
+            self.each_erase_block(start, length, |chip, block| match chip.is_locked(block) {
+                true => Err(Errno::ROFS),
+                false => Ok(()),
+            });
+        Ok(walk.is_err())
+    }
+
+    /// cfi_varsize_frob: the range lies on the chip's erase-block boundaries.
+    fn each_erase_block(
+        &self,
+        start: u64,
+        length: u64,
+        mut work: impl FnMut(&mut Chip, EraseBlock) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        let block_bytes = u64::from(self.cell.geometry.erase_block_bytes);
+        let first = self.on_chip(start, length)?;
+        if first % block_bytes != 0 || length % block_bytes != 0 {
+            return Err(Errno::INVAL);
+        }
+        let mut chip = self.cell.lock();
+        for block in first / block_bytes..(first + length) / block_bytes {
+            work(&mut chip, EraseBlock(block))?;
+        }
+        Ok(())
+    }
+
+    /// An offset on the chip. EIO past its end, where only a device that was
+    /// made larger than its partition can reach.
+    fn on_chip(&self, offset: u64, length: u64) -> Result<u64, Errno> {
+        let end = self.cell.geometry.size_bytes;
+        match self.device.offset_bytes.checked_add(offset) {
+            Some(at) if at <= end && length <= end - at => Ok(at),
+            _ => Err(Errno::IO),
+        }
+    }
+
+    /// mtd_check_oob_ops without OOB.
+    fn check_oob_ops(&self, offset: u64, length: u64) -> Result<(), Errno> {
+        match offset.checked_add(length) {
+            Some(end) if end <= self.size_bytes => Ok(()),
+            _ => Err(Errno::INVAL),
+        }
+    }
+
+    /// The check that erase and the locks share: the start lies inside.
+    fn check_range(&self, start: u64, length: u64) -> Result<(), Errno> {
+        match start < self.size_bytes && length <= self.size_bytes - start {
+            true => Ok(()),
+            false => Err(Errno::INVAL),
+        }
+    }
+}

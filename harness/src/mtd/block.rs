@@ -1,0 +1,407 @@
+//! A block node: Linux's page cache over mtdblock's one erase block.
+//!
+//! Source of behaviour: Linux 6.1 drivers/mtd/mtdblock.c, mtd_blkdevs.c and
+//! block/{fops,bdev}.c. Two caches lie above the flash:
+//! - The **page cache** holds what was read and written until the last close.
+//!   Dirty pages are written back by fsync, sync, BLKFLSBUF and the last close.
+//!   So a block node is not coherent with the character node, either way.
+//! - **mtdblock** gets what is written back in units of 512 bytes, ascending,
+//!   and gathers it in a copy of one erase block. A unit in another erase
+//!   block, fsync, and the last close erase the block and program the copy.
+//!
+//! Invariants: what a handle reads is the newest that any handle of the device
+//! wrote; flash changes by whole erase blocks, erased before they are programmed.
+//!
+//! Not simulated: Linux also writes dirty pages back after some 30 seconds and
+//! reads ahead of what was asked. Nothing here depends on time; pages are
+//! written back early only when more than [`DIRTY_PAGES_MAX`] are dirty.
+
+use super::Mtd;
+use super::handle::Transfer;
+use crate::Errno;
+use std::collections::BTreeMap;
+
+/// The unit in which Linux hands data to mtdblock.
+pub(super) const SECTOR_BYTES: usize = 512;
+/// The page cache's page.
+const PAGE_BYTES: u64 = 4096;
+/// Clean pages kept before the oldest numbers are forgotten (16 MiB).
+const CLEAN_PAGES_MAX: usize = 4096;
+/// Dirty pages gathered before they are written back (16 MiB).
+const DIRTY_PAGES_MAX: usize = 4096;
+/// Pages fetched from flash with one read: Linux's read-ahead window, 128 KiB.
+const FETCH_PAGES_MAX: u64 = 32;
+
+/// Takes a line for the kernel's messages.
+pub(super) type Note<'a> = &'a mut dyn FnMut(String);
+
+struct Page {
+    data: Box<[u8]>,
+    dirty: bool,
+}
+
+/// mtdblock's copy of one erase block.
+struct Copy {
+    start: u64,
+    data: Vec<u8>,
+    dirty: bool,
+}
+
+/// One mtdblockN, shared by all its handles.
+#[derive(Default)]
+pub(super) struct BlockDevice {
+    openers: u32,
+    pages: BTreeMap<u64, Page>,
+    dirty_pages: usize,
+    copy: Option<Copy>,
+    /// Counts failed write-backs; a handle's fsync reports one that is new to it.
+    write_back_errors: u64,
+    /// BLKROSET.
+    pub(super) set_read_only: bool,
+}
+
+/// The device's size as the block layer sees it: whole sectors.
+pub(super) fn capacity_bytes(mtd: Mtd<'_>) -> u64 {
+    mtd.size_bytes - mtd.size_bytes % SECTOR_BYTES as u64
+}
+
+/// The page cache's unit: the largest power of two up to a page that divides
+/// the size (block/bdev.c, set_init_blocksize).
+pub(super) fn unit_bytes(mtd: Mtd<'_>) -> u32 {
+    let capacity = capacity_bytes(mtd);
+    let mut unit = SECTOR_BYTES as u64;
+    while unit < PAGE_BYTES && capacity & unit == 0 {
+        unit <<= 1;
+    }
+    unit as u32
+}
+
+impl BlockDevice {
+    /// Another handle; answers which write-back errors it need not report.
+    pub(super) fn open(&mut self) -> u64 {
+        self.openers += 1;
+        self.write_back_errors
+    }
+
+    /// A handle less. The last one writes everything back; errors are lost,
+    /// as they are in Linux.
+    pub(super) fn close(&mut self, mtd: Mtd<'_>, note: Note<'_>) {
+        self.openers -= 1;
+        if self.openers == 0 {
+            self.write_back(mtd, note);
+            let _ = self.flush_copy(mtd, note);
+            self.pages.clear();
+            self.dirty_pages = 0;
+            self.copy = None;
+        }
+    }
+
+    pub(super) fn is_read_only(&self, mtd: Mtd<'_>) -> bool {
+        self.set_read_only || !mtd.device.writeable
+    }
+
+    /// read(2): clamped at the end. What was copied before an error counts.
+    pub(super) fn read(
+        &mut self,
+        mtd: Mtd<'_>,
+        at: u64,
+        buf: &mut [u8],
+        note: Note<'_>,
+    ) -> Transfer {
+        let left = capacity_bytes(mtd).saturating_sub(at);
+        let wanted = buf.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let mut done = 0;
+        while done < wanted {
+            let from = at + done as u64;
+            let last_page = (at + wanted as u64 - 1) / PAGE_BYTES;
+            let page = match self.page(mtd, from / PAGE_BYTES, last_page) {
+                Ok(page) => page,
+                Err(_) if done > 0 => break,
+                Err(error) => return Err(error).into(),
+            };
+            let start = (from % PAGE_BYTES) as usize;
+            // A size that grew meanwhile can leave a cached page short.
+            let length = page.data.len().saturating_sub(start).min(wanted - done);
+            if length == 0 {
+                break;
+            }
+            buf[done..done + length].copy_from_slice(&page.data[start..start + length]);
+            done += length;
+        }
+        self.forget_clean(CLEAN_PAGES_MAX);
+        let _ = note;
+        Ok(done).into()
+    }
+
+    /// write(2) into the page cache: EPERM on a read-only device, 0 for length
+    /// 0, ENOSPC at or past the end, short across it.
+    pub(super) fn write(&mut self, mtd: Mtd<'_>, at: u64, data: &[u8], note: Note<'_>) -> Transfer {
+        if self.is_read_only(mtd) {
+            return Err(Errno::PERM).into();
+        }
+        if data.is_empty() {
+            return Ok(0).into();
+        }
+        let capacity = capacity_bytes(mtd);
+        if at >= capacity {
+            return Err(Errno::NOSPC).into();
+        }
+        let left = usize::try_from(capacity - at).unwrap_or(usize::MAX);
+        let data = &data[..data.len().min(left)];
+        let mut done = 0;
+        while done < data.len() {
+            let to = at + done as u64;
+            let number = to / PAGE_BYTES;
+            let page_start = number * PAGE_BYTES;
+            let page_bytes = PAGE_BYTES.min(capacity - page_start) as usize;
+            let start = (to - page_start) as usize;
+            let length = (page_bytes - start).min(data.len() - done);
+            let part = &data[done..done + length];
+            if length == page_bytes {
+                self.put(number, part.into(), true);
+            } else if let Err(error) = self.page(mtd, number, number) {
+                if done == 0 {
+                    return Err(error).into();
+                }
+                break;
+            } else if let Some(page) = self.pages.get_mut(&number) {
+                page.data[start..start + length].copy_from_slice(part);
+                self.dirty_pages += usize::from(!page.dirty);
+                page.dirty = true;
+            }
+            done += length;
+        }
+        if self.dirty_pages > DIRTY_PAGES_MAX {
+            self.write_back(mtd, note);
+        }
+        Ok(done).into()
+    }
+
+    /// fsync(2): answers the errors now known, and whether one was new.
+    pub(super) fn fsync(
+        &mut self,
+        mtd: Mtd<'_>,
+        errors_seen: u64,
+        note: Note<'_>,
+    ) -> (u64, Result<(), Errno>) {
+        self.write_back(mtd, note);
+        if self.write_back_errors != errors_seen {
+            return (self.write_back_errors, Err(Errno::IO));
+        }
+        let flushed = self.flush_copy(mtd, note).map_err(|_| Errno::IO);
+        (self.write_back_errors, flushed)
+    }
+
+    /// Hands all dirty pages to mtdblock. A page that fails is dropped, so that
+    /// the next read shows what is on flash, and the error is counted.
+    pub(super) fn write_back(&mut self, mtd: Mtd<'_>, note: Note<'_>) {
+        if self.dirty_pages == 0 {
+            return;
+        }
+        let mut pages = std::mem::take(&mut self.pages);
+        pages.retain(|number, page| {
+            if !page.dirty {
+                return true;
+            }
+            page.dirty = false;
+            match self.write_sectors(mtd, number * PAGE_BYTES, &page.data, note) {
+                Ok(()) => true,
+                Err(_) => {
+                    self.write_back_errors += 1;
+                    false
+                }
+            }
+        });
+        self.pages = pages;
+        self.dirty_pages = 0;
+    }
+
+    /// BLKFLSBUF: pages go to mtdblock and are forgotten; its copy of the erase
+    /// block stays (block/ioctl.c of 6.1: no flush reaches the driver).
+    pub(super) fn flush_buffers(&mut self, mtd: Mtd<'_>, note: Note<'_>) {
+        self.write_back(mtd, note);
+        self.pages.clear();
+    }
+
+    /// Writes zeroes past the page cache, which forgets the range first.
+    pub(super) fn zero_out(
+        &mut self,
+        mtd: Mtd<'_>,
+        offset: u64,
+        length: u64,
+        note: Note<'_>,
+    ) -> Result<(), Errno> {
+        if self.is_read_only(mtd) {
+            return Err(Errno::PERM);
+        }
+        self.write_back(mtd, note);
+        let numbers = offset / PAGE_BYTES..(offset + length).div_ceil(PAGE_BYTES);
+        self.pages.retain(|number, _| !numbers.contains(number));
+        let zeroes = [0; PAGE_BYTES as usize];
+        let mut at = offset;
+        while at < offset + length {
+            let part = (offset + length - at).min(PAGE_BYTES) as usize;
+            self.write_sectors(mtd, at, &zeroes[..part], note)
+                .map_err(|_| Errno::IO)?;
+            at += part as u64;
+        }
+        Ok(())
+    }
+
+    /// A page of the cache, fetched if absent, together with the absent ones
+    /// behind it up to `last`.
+    fn page(&mut self, mtd: Mtd<'_>, number: u64, last: u64) -> Result<&Page, Errno> {
+        if !self.pages.contains_key(&number) {
+            let last = last.min(number + FETCH_PAGES_MAX - 1);
+            let end = self
+                .pages
+                .range(number..=last)
+                .next()
+                .map_or(last, |p| p.0 - 1);
+            // A window that fails as a whole is tried again page by page, as
+            // Linux falls back from read-ahead to reading the one page.
+            if end == number || self.fetch(mtd, number, end).is_err() {
+                self.fetch(mtd, number, number)?;
+            }
+        }
+        self.pages.get(&number).ok_or(Errno::IO)
+    }
+
+    fn fetch(&mut self, mtd: Mtd<'_>, first: u64, last: u64) -> Result<(), Errno> {
+        let start = first * PAGE_BYTES;
+        let end = ((last + 1) * PAGE_BYTES).min(capacity_bytes(mtd));
+        let mut data = vec![0; end.saturating_sub(start) as usize];
+        self.read_sectors(mtd, start, &mut data)
+            .map_err(|_| Errno::IO)?;
+        for (number, part) in (first..).zip(data.chunks(PAGE_BYTES as usize)) {
+            self.put(number, part.into(), false);
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, number: u64, data: Box<[u8]>, dirty: bool) {
+        let before = self.pages.insert(number, Page { data, dirty });
+        self.dirty_pages -= usize::from(before.is_some_and(|page| page.dirty));
+        self.dirty_pages += usize::from(dirty);
+    }
+
+    /// Forgets clean pages, lowest numbers first, until few enough are left.
+    fn forget_clean(&mut self, pages_max: usize) {
+        let clean = self.pages.len() - self.dirty_pages;
+        let mut surplus = clean.saturating_sub(pages_max);
+        if surplus > 0 {
+            self.pages.retain(|_, page| {
+                let forget = surplus > 0 && !page.dirty;
+                surplus -= usize::from(forget);
+                !forget
+            });
+        }
+    }
+
+    /// mtdblock's read: from its copy where that holds the erase block.
+    fn read_sectors(&self, mtd: Mtd<'_>, at: u64, buf: &mut [u8]) -> Result<(), Errno> {
+        let block_bytes = u64::from(mtd.device.erase_block_bytes);
+        let mut done = 0;
+        while done < buf.len() {
+            let from = at + done as u64;
+            let inside = from % block_bytes;
+            let length = ((block_bytes - inside) as usize).min(buf.len() - done);
+            let out = &mut buf[done..done + length];
+            match &self.copy {
+                Some(copy) if copy.start == from - inside => {
+                    let inside = inside as usize;
+                    out.copy_from_slice(&copy.data[inside..inside + length]);
+                }
+                _ => read_whole(mtd, from, out)?,
+            }
+            done += length;
+        }
+        Ok(())
+    }
+
+    /// mtdblock's write, a sector at a time: into its copy of the erase block,
+    /// or at once where a sector is a whole erase block.
+    fn write_sectors(
+        &mut self,
+        mtd: Mtd<'_>,
+        at: u64,
+        data: &[u8],
+        note: Note<'_>,
+    ) -> Result<(), Errno> {
+        let block_bytes = u64::from(mtd.device.erase_block_bytes);
+        for (number, sector) in (0..).zip(data.chunks(SECTOR_BYTES)) {
+            let to = at + number * SECTOR_BYTES as u64;
+            let mut done = 0;
+            while done < sector.len() {
+                let from = to + done as u64;
+                let inside = from % block_bytes;
+                let length = ((block_bytes - inside) as usize).min(sector.len() - done);
+                let part = &sector[done..done + length];
+                if length as u64 == block_bytes {
+                    erase_and_write(mtd, from, part, note)?;
+                } else {
+                    self.take_copy(mtd, from - inside, note)?;
+                    let copy = self.copy.as_mut().ok_or(Errno::IO)?;
+                    let inside = inside as usize;
+                    copy.data[inside..inside + length].copy_from_slice(part);
+                    copy.dirty = true;
+                }
+                done += length;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes mtdblock's copy that of the erase block at `start`.
+    fn take_copy(&mut self, mtd: Mtd<'_>, start: u64, note: Note<'_>) -> Result<(), Errno> {
+        if self.copy.as_ref().is_some_and(|copy| copy.start == start) {
+            return Ok(());
+        }
+        self.flush_copy(mtd, note)?;
+        self.copy = None;
+        let mut data = vec![0; mtd.device.erase_block_bytes as usize];
+        read_whole(mtd, start, &mut data)?;
+        self.copy = Some(Copy {
+            start,
+            data,
+            dirty: false,
+        });
+        Ok(())
+    }
+
+    /// write_cached_data: erases the block and programs the copy. The copy is
+    /// dropped when that worked or failed with EIO, and kept on other errors
+    /// (a lock, say), so that it is tried again.
+    fn flush_copy(&mut self, mtd: Mtd<'_>, note: Note<'_>) -> Result<(), Errno> {
+        let Some(copy) = self.copy.as_ref().filter(|copy| copy.dirty) else {
+            return Ok(());
+        };
+        let result = erase_and_write(mtd, copy.start, &copy.data, note);
+        if matches!(result, Ok(()) | Err(Errno::IO)) {
+            self.copy = None;
+        }
+        result
+    }
+}
+
+/// A read that must not be short.
+fn read_whole(mtd: Mtd<'_>, from: u64, buf: &mut [u8]) -> Result<(), Errno> {
+    match mtd.read(from, buf) {
+        Ok(length) if length == buf.len() => Ok(()),
+        Err(Errno::UCLEAN) => Ok(()),
+        Err(error) => Err(error),
+        Ok(_) => Err(Errno::IO),
+    }
+}
+
+fn erase_and_write(mtd: Mtd<'_>, at: u64, data: &[u8], note: Note<'_>) -> Result<(), Errno> {
+    if let Err(error) = mtd.erase(at, data.len() as u64) {
+        note(format!(
+            "mtdblock: erase of region [0x{at:x}, 0x{:x}] on \"{}\" failed",
+            data.len(),
+            mtd.device.name
+        ));
+        return Err(error);
+    }
+    mtd.write(at, data)
+}

@@ -1,0 +1,137 @@
+//! The ioctls of a block node.
+//!
+//! Source of behaviour: Linux 6.1 block/ioctl.c. mtdblock adds none of its own
+//! (drivers/mtd/mtd_blkdevs.c), so MTD's commands and a terminal's are ENOTTY.
+
+use super::block::{SECTOR_BYTES, capacity_bytes, unit_bytes};
+use super::handle::Handle;
+use super::ioctl::{there, u32_at, u64_at};
+use super::ioctl_number::*;
+use super::{UserMemory, lock};
+use crate::Errno;
+
+/// Linux's read-ahead, 128 KiB, in sectors.
+const READ_AHEAD_SECTORS: u64 = 256;
+/// Largest request of a queue that sets no limit (BLK_SAFE_MAX_SECTORS).
+const REQUEST_SECTORS_MAX: u16 = 255;
+
+pub(super) fn ioctl(
+    handle: &mut Handle,
+    command: u32,
+    argument: u64,
+    memory: &mut dyn UserMemory,
+) -> Result<i32, Errno> {
+    let mtd = handle.mtd();
+    let pointer_bytes = memory.pointer_bytes();
+    let capacity = capacity_bytes(mtd);
+    let answer: u64 = match command {
+        BLKGETSIZE64 if pointer_bytes == 8 => capacity,
+        BLKGETSIZE64_32 if pointer_bytes == 4 => capacity,
+        BLKGETSIZE => capacity / SECTOR_BYTES as u64,
+        BLKBSZGET if pointer_bytes == 8 => unit_bytes(mtd).into(),
+        BLKBSZGET_32 if pointer_bytes == 4 => unit_bytes(mtd).into(),
+        BLKSSZGET | BLKPBSZGET | BLKIOMIN => SECTOR_BYTES as u64,
+        BLKROGET => lock(&handle.registered().block).is_read_only(mtd).into(),
+        BLKRAGET | BLKFRAGET if argument == 0 => return Err(Errno::INVAL),
+        BLKRAGET | BLKFRAGET => READ_AHEAD_SECTORS,
+        BLKSECTGET => REQUEST_SECTORS_MAX.into(),
+        BLKIOOPT | BLKALIGNOFF | BLKDISCARDZEROES | BLKROTATIONAL | BLKGETZONESZ
+        | BLKGETNRZONES => 0,
+        _ => return act(handle, command, argument, memory),
+    };
+    let bytes = answer.to_ne_bytes();
+    let width = match command {
+        BLKGETSIZE64 | BLKGETSIZE64_32 => 8,
+        BLKGETSIZE | BLKRAGET | BLKFRAGET => pointer_bytes,
+        BLKSECTGET | BLKROTATIONAL => 2,
+        _ => 4,
+    };
+    if width < 8 && answer >> (8 * width) != 0 {
+        return Err(Errno::FBIG);
+    }
+    let bytes = match cfg!(target_endian = "big") {
+        true => &bytes[8 - width..],
+        false => &bytes[..width],
+    };
+    memory.write(argument, bytes).map(|()| 0)
+}
+
+/// The commands that do something.
+fn act(
+    handle: &mut Handle,
+    command: u32,
+    argument: u64,
+    memory: &mut dyn UserMemory,
+) -> Result<i32, Errno> {
+    let administrator = handle.administrator;
+    let refuse = || Err(Errno::ACCESS);
+    match command {
+        BLKFLSBUF | BLKROSET | BLKRASET | BLKFRASET | BLKRRPART if !administrator => refuse(),
+        BLKFLSBUF => {
+            let mut device = lock(&handle.registered().block);
+            device.flush_buffers(handle.mtd(), &mut |line| handle.system.note(line));
+            Ok(0)
+        }
+        BLKROSET => {
+            let read_only = u32_at(memory, argument)? != 0;
+            lock(&handle.registered().block).set_read_only = read_only;
+            Ok(0)
+        }
+        BLKRASET | BLKFRASET => Ok(0),
+        // mtdblock takes no partition table (GENHD_FL_NO_PART).
+        BLKRRPART => Err(Errno::INVAL),
+        BLKPG => partition_table(administrator, argument, memory),
+        BLKDISCARD | BLKSECDISCARD if !handle.flags.write => Err(Errno::BADF),
+        BLKDISCARD | BLKSECDISCARD => Err(Errno::OPNOTSUPP),
+        BLKZEROOUT => zero_out(handle, argument, memory),
+        HDIO_GETGEO if argument == 0 => Err(Errno::INVAL),
+        _ => Err(Errno::NOTTY),
+    }
+}
+
+/// BLKPG: the device takes no partitions, and has none to delete.
+fn partition_table(
+    administrator: bool,
+    argument: u64,
+    memory: &dyn UserMemory,
+) -> Result<i32, Errno> {
+    const DELETE: u32 = 2;
+    const PARTITION_BYTES: usize = 152;
+    let operation = u32_at(memory, argument)?;
+    let pointer_bytes = memory.pointer_bytes();
+    let data = match pointer_bytes {
+        8 => u64_at(memory, argument.wrapping_add(16))?,
+        _ => u32_at(memory, argument.wrapping_add(12))?.into(),
+    };
+    if !administrator {
+        return Err(Errno::ACCESS);
+    }
+    there(memory, data, PARTITION_BYTES)?;
+    // struct blkpg_partition: start, length (64 bits each), then the number.
+    let number = u32_at(memory, data.wrapping_add(16))? as i32;
+    match operation {
+        DELETE if number > 0 => Err(Errno::NXIO),
+        _ => Err(Errno::INVAL),
+    }
+}
+
+fn zero_out(handle: &Handle, argument: u64, memory: &dyn UserMemory) -> Result<i32, Errno> {
+    if !handle.flags.write {
+        return Err(Errno::BADF);
+    }
+    there(memory, argument, 16)?;
+    let start = u64_at(memory, argument)?;
+    let length = u64_at(memory, argument.wrapping_add(8))?;
+    let sector = SECTOR_BYTES as u64;
+    if start % sector != 0 || length % sector != 0 {
+        return Err(Errno::INVAL);
+    }
+    let mtd = handle.mtd();
+    match start.checked_add(length) {
+        Some(end) if length > 0 && end <= capacity_bytes(mtd) => {}
+        _ => return Err(Errno::INVAL),
+    }
+    let mut device = lock(&handle.registered().block);
+    device.zero_out(mtd, start, length, &mut |line| handle.system.note(line))?;
+    Ok(0)
+}
