@@ -11,6 +11,7 @@
 //! - [`mtd`]: what Linux makes of chip and layout: MTD devices, nodes,
 //!   handles, ioctls, errno by errno.
 //! - [`profile`]: a layout with contents for a known device.
+//! - `virtual_ispot` (on Linux): the same device under a real kernel, emulated.
 //! - [`tree`]: a folder that looks like a device's `proc`, `sys` and `dev`.
 
 pub mod chip;
@@ -20,6 +21,8 @@ pub mod layout;
 pub mod mtd;
 pub mod profile;
 pub mod tree;
+#[cfg(target_os = "linux")]
+pub mod virtual_ispot;
 
 /// The error numbers that Linux answers with.
 pub use rustix::io::Errno;
