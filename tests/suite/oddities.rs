@@ -1,0 +1,115 @@
+//! What is odd about partitions, in words.
+
+use mtdkeep::mtd::{
+    MtdIndex, MtdInfo, NodeState, OffsetSource, PartitionOffset, infer_offsets, oddities,
+};
+use rstest::rstest;
+
+/// Devices by (size, offset), with erase blocks of 0x1000 bytes.
+fn devices(parts: &[(u64, u64)]) -> Vec<MtdInfo> {
+    let device = |(index, (size, offset)): (u32, &(u64, u64))| {
+        let mut device = MtdInfo::new(MtdIndex(index), format!("p{index}"), *size, 0x1000);
+        device.offset = Some(PartitionOffset {
+            bytes: *offset,
+            source: OffsetSource::Sysfs,
+        });
+        device
+    };
+    (0..).zip(parts).map(device).collect()
+}
+
+fn words(devices: &[MtdInfo]) -> Vec<String> {
+    oddities(devices).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn an_ispot_is_odd_in_three_ways() {
+    let sizes = [
+        ("RedBoot", 0x40000),
+        ("param", 0x20000),
+        ("linux", 0x120000),
+        ("rootfs", 0x600000),
+        ("system", 0x100000),
+        ("linux_2", 0x120000),
+        ("rootfs_2", 0x600000),
+        ("ver_1", 0x20000),
+        ("ver_2", 0x20000),
+        ("FIS directory", 0x1f000),
+        ("RedBoot config", 0x1000),
+    ];
+    let mut ispot: Vec<_> = (0..)
+        .zip(sizes)
+        .map(|(index, (name, size))| MtdInfo::new(MtdIndex(index), name, size, 0x20000))
+        .collect();
+    infer_offsets(&mut ispot);
+    ispot[10].node = NodeState::Missing;
+    assert_eq!(
+        words(&ispot),
+        [
+            "mtd9 (FIS directory) ends inside an erase block; Linux makes it read-only",
+            "mtd10 (RedBoot config) has no device node (mknod /dev/mtd10 c 90 20 makes it)",
+            "mtd10 (RedBoot config) starts inside an erase block; Linux makes it read-only",
+            "mtd9 (FIS directory) and mtd10 (RedBoot config) share the erase block at 0xfe0000; \
+             erasing one would wipe the other",
+        ]
+    );
+}
+
+#[test]
+fn an_ordinary_device_is_not_odd() {
+    assert_eq!(words(&devices(&[(0x1000, 0), (0x3000, 0x1000)])), [""; 0]);
+}
+
+#[rstest]
+#[case::both_ends(&[(0x800, 0x400)], "mtd0 (p0) starts and ends inside an erase block")]
+#[case::gap_between(&[(0x1000, 0), (0x1000, 0x3000)], "0x2000 bytes at 0x1000, after mtd0 (p0), belong to no partition")]
+#[case::gap_at_the_start(&[(0x1000, 0x2000)], "0x2000 bytes at 0x0, at the start of the chip, belong to no partition")]
+#[case::overlap(&[(0x3000, 0), (0x1000, 0x1000)], "mtd0 (p0) and mtd1 (p1) overlap")]
+#[case::overlap_with_an_earlier_one(&[(0x5000, 0), (0x1000, 0), (0x1000, 0x2000)], "mtd0 (p0) and mtd2 (p2) overlap")]
+#[case::zero_size(&[(0, 0)], "mtd0 (p0) has no bytes")]
+#[case::shared(&[(0x1800, 0), (0x800, 0x1800)], "mtd0 (p0) and mtd1 (p1) share the erase block at 0x1000")]
+fn each_oddity_is_said(#[case] parts: &[(u64, u64)], #[case] says: &str) {
+    let words = words(&devices(parts));
+    assert!(words.iter().any(|line| line.contains(says)), "{words:?}");
+}
+
+#[test]
+fn partitions_of_two_chips_are_not_neighbours() {
+    let mut two_chips = devices(&[(0x1800, 0x2000), (0x1000, 0)]);
+    assert!(!words(&two_chips).iter().any(|line| line.contains("share")));
+    two_chips[1].offset = None;
+    assert!(
+        !words(&two_chips)
+            .iter()
+            .any(|line| line.contains("overlap"))
+    );
+}
+
+#[test]
+fn what_is_odd_without_offsets_is_said_too() {
+    let mut found = devices(&[(0x1800, 0), (0x1000, 0x1800), (0x1000, 0x2800)]);
+    for device in &mut found {
+        device.offset = None;
+        device.name = "same".into();
+    }
+    found[1].node = NodeState::Wrong("a folder".into());
+    found[2].erase_block_bytes = 0;
+    assert_eq!(
+        words(&found),
+        [
+            "mtd0 (same) is not whole erase blocks; Linux makes it read-only",
+            "the device node of mtd1 (same) is wrong: it is a folder",
+            "mtd2 (same) has no erase blocks; it is RAM or ROM",
+            "mtd0, mtd1 and mtd2 have the same name, \"same\"",
+        ]
+    );
+}
+
+#[test]
+fn a_name_cannot_command_a_terminal() {
+    let mut found = devices(&[(0, 0), (0, 0)]);
+    for device in &mut found {
+        device.name = "\u{1b}[2Jx".into();
+    }
+    assert!(words(&found).iter().all(|line| !line.contains('\u{1b}')));
+}
