@@ -27,7 +27,7 @@ pub use memory::MemoryStorage;
 pub use timing::Timing;
 
 use crate::Errno;
-use crate::fault::FaultPlan;
+use crate::fault::{FaultPlan, SizeChange};
 use locks::Locks;
 use std::fs::File;
 use std::io::{self, Write};
@@ -318,6 +318,15 @@ impl Chip {
     /// The fault overlay, with what it has done so far.
     pub fn faults(&self) -> Option<&FaultPlan> {
         self.faults.as_ref()
+    }
+
+    /// The size changes that the fault overlay asks for and that are due; for
+    /// whoever owns the MTD devices.
+    pub(crate) fn take_size_changes(&mut self) -> Vec<SizeChange> {
+        match &mut self.faults {
+            Some(faults) => faults.take_size_changes(),
+            None => Vec::new(),
+        }
     }
 
     /// What the chip has done since it was made or the counters were reset.

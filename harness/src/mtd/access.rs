@@ -7,7 +7,7 @@
 //! Invariant: no offset beyond the device's size reaches the chip, and nothing
 //! changes a device that is not writeable.
 
-use super::MtdDevice;
+use super::{MtdDevice, State};
 use crate::Errno;
 use crate::chip::{Chip, EraseBlock, Geometry};
 use std::ops::{Deref, DerefMut};
@@ -17,6 +17,7 @@ use std::sync::{Mutex, MutexGuard};
 /// A chip behind a lock that refuses, loudly, to be taken twice by a thread.
 pub(super) struct ChipCell {
     chip: Mutex<Chip>,
+    /// Known without the lock.
     geometry: Geometry,
     /// The thread that holds the lock, 0 for none.
     owner: AtomicU64,
@@ -84,12 +85,12 @@ fn thread_number() -> u64 {
     MINE.with(|mine| *mine)
 }
 
-/// One registered MTD device with the chips it lies on.
+/// One registered MTD device, at the size it has while a call runs.
 #[derive(Clone, Copy)]
 pub(super) struct Mtd<'a> {
     pub(super) device: &'a MtdDevice,
     pub(super) size_bytes: u64,
-    pub(super) cell: &'a ChipCell,
+    pub(super) state: &'a State,
 }
 
 impl Mtd<'_> {
@@ -97,7 +98,7 @@ impl Mtd<'_> {
     pub(super) fn read(&self, from: u64, buf: &mut [u8]) -> Result<usize, Errno> {
         self.check_oob_ops(from, buf.len() as u64)?;
         let at = self.on_chip(from, buf.len() as u64)?;
-        self.cell.lock().read(at, buf)
+        self.with_chip(|chip| chip.read(at, buf))
     }
 
     /// mtd_write. What was programmed before an error stays programmed.
@@ -107,7 +108,7 @@ impl Mtd<'_> {
         }
         self.check_oob_ops(to, data.len() as u64)?;
         let at = self.on_chip(to, data.len() as u64)?;
-        self.cell.lock().program(at, data)
+        self.with_chip(|chip| chip.program(at, data))
     }
 
     /// mtd_erase: stops at the first erase block that fails.
@@ -154,22 +155,27 @@ impl Mtd<'_> {
         length: u64,
         mut work: impl FnMut(&mut Chip, EraseBlock) -> Result<(), Errno>,
     ) -> Result<(), Errno> {
-        let block_bytes = u64::from(self.cell.geometry.erase_block_bytes);
+        let block_bytes = u64::from(self.geometry().erase_block_bytes);
         let first = self.on_chip(start, length)?;
         if first % block_bytes != 0 || length % block_bytes != 0 {
             return Err(Errno::INVAL);
         }
-        let mut chip = self.cell.lock();
-        for block in first / block_bytes..(first + length) / block_bytes {
-            work(&mut chip, EraseBlock(block))?;
-        }
-        Ok(())
+        let mut blocks = first / block_bytes..(first + length) / block_bytes;
+        self.with_chip(|chip| blocks.try_for_each(|block| work(chip, EraseBlock(block))))
+    }
+
+    fn with_chip<R>(&self, work: impl FnOnce(&mut Chip) -> R) -> R {
+        self.state.with_chip(self.device.chip, work)
+    }
+
+    fn geometry(&self) -> Geometry {
+        self.state.chips[self.device.chip].geometry
     }
 
     /// An offset on the chip. EIO past its end, where only a device that was
     /// made larger than its partition can reach.
     fn on_chip(&self, offset: u64, length: u64) -> Result<u64, Errno> {
-        let end = self.cell.geometry.size_bytes;
+        let end = self.geometry().size_bytes;
         match self.device.offset_bytes.checked_add(offset) {
             Some(at) if at <= end && length <= end - at => Ok(at),
             _ => Err(Errno::IO),

@@ -180,12 +180,15 @@ impl MtdSystem {
             block: Mutex::default(),
             device,
         };
+        let state = State {
+            chips: chips.into_iter().map(ChipCell::new).collect(),
+            devices: devices.into_iter().map(registered).collect(),
+            log: Mutex::new(log),
+        };
+        // Chips may come with faults that are due already.
+        (0..state.chips.len()).for_each(|chip| state.with_chip(chip, |_| {}));
         Self {
-            state: Arc::new(State {
-                chips: chips.into_iter().map(ChipCell::new).collect(),
-                devices: devices.into_iter().map(registered).collect(),
-                log: Mutex::new(log),
-            }),
+            state: Arc::new(state),
         }
     }
 
@@ -235,7 +238,7 @@ impl MtdSystem {
     /// If there is no such chip, or if `work` uses this system in a way that
     /// needs the same chip.
     pub fn with_chip<R>(&self, chip: usize, work: impl FnOnce(&mut Chip) -> R) -> R {
-        work(&mut self.state.chips[chip].lock())
+        self.state.with_chip(chip, work)
     }
 
     /// How many chips there are.
@@ -265,13 +268,28 @@ impl MtdSystem {
         Mtd {
             device: &registered.device,
             size_bytes: registered.size_now.load(Ordering::SeqCst),
-            cell: &self.state.chips[registered.device.chip],
+            state: &self.state,
         }
     }
 
     /// Adds a line to the kernel's messages.
     fn note(&self, line: String) {
         lock(&self.state.log).push(line);
+    }
+}
+
+impl State {
+    /// Works on a chip, then makes the size changes that its faults ask for.
+    fn with_chip<R>(&self, chip: usize, work: impl FnOnce(&mut Chip) -> R) -> R {
+        let mut chip = self.chips[chip].lock();
+        let result = work(&mut chip);
+        for change in chip.take_size_changes() {
+            if let Some(registered) = self.devices.get(change.index as usize) {
+                let size = change.size_bytes;
+                registered.size_now.store(size, Ordering::SeqCst);
+            }
+        }
+        result
     }
 }
 

@@ -5,7 +5,10 @@ use crate::chip::Geometry;
 use crate::layout::{ChipLayout, PartitionSpec};
 use rstest::rstest;
 
+mod block;
 mod character;
+mod faults;
+mod ioctls;
 mod registration;
 
 /// mtd0 writeable of 4 erase blocks, mtd1 and mtd2 sharing the last one, both

@@ -1,0 +1,393 @@
+//! Block nodes: the caches, the ioctls, and a byte vector with erase-on-write.
+
+use super::*;
+use crate::chip::EraseBlock;
+use crate::mtd::ioctl_number::*;
+use proptest::prelude::*;
+
+const RO: OpenFlags = OpenFlags::READ;
+const RW: OpenFlags = OpenFlags::READ_WRITE;
+const NODE: NodeId = NodeId::Block {
+    major: 31,
+    minor: 0,
+};
+
+fn erases(system: &MtdSystem) -> Vec<u64> {
+    let of = |chip: &mut Chip| {
+        let counters = chip.counters();
+        (0..5).map(|n| counters.erases_of(EraseBlock(n))).collect()
+    };
+    system.with_chip(0, of)
+}
+
+#[test]
+fn a_write_needs_no_erase_and_lands_at_the_last_close() {
+    let system = system();
+    let mut first = open(&system, NODE, RW);
+    let second = open(&system, NODE, RO);
+    assert_eq!(first.pwrite(10, &[0xff; 4]), Ok(4));
+    drop(first);
+    assert_eq!(
+        cells(&system, 10, 1),
+        [pattern(10)],
+        "a handle is still open"
+    );
+    assert_eq!(erases(&system), [0; 5]);
+    drop(second);
+    assert_eq!(
+        cells(&system, 9, 6),
+        [pattern(9), 255, 255, 255, 255, pattern(14)]
+    );
+    assert_eq!(cells(&system, BLOCK - 1, 1), [pattern(BLOCK - 1)]);
+    assert_eq!(erases(&system), [1, 0, 0, 0, 0]);
+    system.with_chip(0, |chip| {
+        let counters = chip.counters();
+        assert_eq!(counters.bytes_programmed(), BLOCK);
+        // One page to change, then the whole erase block to write it back.
+        assert_eq!(counters.bytes_read(), 4096 + BLOCK);
+    });
+}
+
+#[test]
+fn fsync_lands_and_erases_again_only_when_dirty() {
+    let system = system();
+    let mut handle = open(&system, NODE, RW);
+    handle.pwrite(0, &[1]).unwrap();
+    assert_eq!(handle.fsync(), Ok(()));
+    assert_eq!(cells(&system, 0, 1), [1]);
+    assert_eq!(handle.fsync(), Ok(()));
+    drop(handle);
+    assert_eq!(erases(&system), [1, 0, 0, 0, 0]);
+}
+
+#[test]
+fn one_fsync_erases_each_dirty_erase_block_once_in_order() {
+    let system = system();
+    let mut handle = open(&system, NODE, RW);
+    for block in [3, 1, 3, 1] {
+        handle
+            .pwrite((block * BLOCK) as i64 + 4000, &[7; 200])
+            .unwrap();
+    }
+    assert_eq!(erases(&system), [0; 5]);
+    handle.fsync().unwrap();
+    assert_eq!(erases(&system), [0, 1, 0, 1, 0]);
+    assert_eq!(cells(&system, 3 * BLOCK + 4000, 200), [7; 200]);
+}
+
+#[test]
+fn the_two_kinds_of_node_are_not_coherent_until_flushed() {
+    let system = system();
+    let mut block = open(&system, NODE, RW);
+    let mut character = open(&system, NodeId::mtd(0), RW);
+    let mut byte = [0];
+
+    block.pwrite(0, &[1]).unwrap();
+    character.pread(0, &mut byte).unwrap();
+    assert_eq!(byte, [pattern(0)], "the character node sees flash");
+
+    character.pwrite(1, &[0]).unwrap();
+    block.pread(1, &mut byte).unwrap();
+    assert_eq!(byte, [pattern(1)], "the block node sees its page");
+
+    block.fsync().unwrap();
+    assert_eq!(
+        cells(&system, 0, 2),
+        [1, pattern(1)],
+        "the stale page went over it"
+    );
+}
+
+#[test]
+fn a_second_open_after_the_last_close_sees_flash() {
+    let system = system();
+    let mut byte = [0];
+    open(&system, NODE, RO).read(&mut byte).unwrap();
+    let mut character = open(&system, NodeId::mtd(0), RW);
+    character.write(&[0]).unwrap();
+    open(&system, NODE, RO).read(&mut byte).unwrap();
+    assert_eq!(byte, [0]);
+}
+
+#[test]
+fn sync_and_blkflsbuf_stop_at_mtdblocks_copy() {
+    let system = system();
+    let mut handle = open(&system, NODE, RW);
+    handle.write(&[1]).unwrap();
+    system.sync();
+    assert_eq!(erases(&system), [0; 5]);
+    let answer = handle.ioctl(BLKFLSBUF, 0, &mut SliceMemory::new([]));
+    assert_eq!(answer, Ok(0));
+    assert_eq!(erases(&system), [0; 5]);
+    let mut byte = [0];
+    handle.pread(0, &mut byte).unwrap();
+    assert_eq!(byte, [1], "read through mtdblock's copy");
+    handle.fsync().unwrap();
+    assert_eq!(cells(&system, 0, 1), [1]);
+}
+
+#[rstest]
+#[case::inside(SIZE as i64 - 8, 4, Ok(4))]
+#[case::across(SIZE as i64 - 3, 4, Ok(3))]
+#[case::at_the_end(SIZE as i64, 4, Ok(0))]
+#[case::far(i64::MAX, 4, Ok(0))]
+#[case::negative(-1, 4, Err(Errno::INVAL))]
+fn reading(#[case] at: i64, #[case] length: usize, #[case] expected: Result<usize, Errno>) {
+    let mut buf = vec![0; length];
+    let answer = open(&system(), NODE, RO).pread(at, &mut buf);
+    assert_eq!(answer, expected);
+    for (n, byte) in buf.iter().take(answer.unwrap_or(0)).enumerate() {
+        assert_eq!(*byte, pattern(at as u64 + n as u64));
+    }
+}
+
+#[rstest]
+#[case::across(0, SIZE as i64 - 3, 4, Ok(3))]
+#[case::at_the_end(0, SIZE as i64, 4, Err(Errno::NOSPC))]
+#[case::nothing_at_the_end(0, SIZE as i64, 0, Ok(0))]
+#[case::read_only(1, 0, 4, Err(Errno::PERM))]
+#[case::read_only_nothing(1, 0, 0, Err(Errno::PERM))]
+#[case::read_only_past_the_end(1, SIZE as i64, 4, Err(Errno::PERM))]
+fn writing(
+    #[case] index: u32,
+    #[case] at: i64,
+    #[case] length: usize,
+    #[case] expected: Result<usize, Errno>,
+) {
+    let mut handle = open(&system(), NodeId::mtdblock(index), RW);
+    assert_eq!(handle.pwrite(at, &vec![0; length]), expected);
+}
+
+#[test]
+fn a_locked_erase_block_takes_the_write_and_fails_the_fsync() {
+    let system = system();
+    system.with_chip(0, |chip| chip.set_locked(EraseBlock(0), true).unwrap());
+    let mut handle = open(&system, NODE, RW);
+    assert_eq!(handle.write(&[1]), Ok(1));
+    assert_eq!(handle.fsync(), Err(Errno::IO));
+    // The copy is kept and tried again: unlocked, it lands.
+    system.with_chip(0, |chip| chip.set_locked(EraseBlock(0), false).unwrap());
+    assert_eq!(handle.fsync(), Ok(()));
+    assert_eq!(cells(&system, 0, 1), [1]);
+}
+
+#[rstest]
+#[case::size(BLKGETSIZE64, Ok(SIZE), Ok(0x1f000))]
+#[case::sectors(BLKGETSIZE, Ok(SIZE / 512), Ok(0x1f000 / 512))]
+#[case::sector(BLKSSZGET, Ok(512), Ok(512))]
+#[case::physical_sector(BLKPBSZGET, Ok(512), Ok(512))]
+#[case::unit(BLKBSZGET, Ok(4096), Ok(4096))]
+#[case::read_only(BLKROGET, Ok(0), Ok(1))]
+#[case::read_ahead(BLKRAGET, Ok(256), Ok(256))]
+#[case::request(BLKSECTGET, Ok(255), Ok(255))]
+#[case::smallest(BLKIOMIN, Ok(512), Ok(512))]
+#[case::best(BLKIOOPT, Ok(0), Ok(0))]
+#[case::rotational(BLKROTATIONAL, Ok(0), Ok(0))]
+#[case::mtd_info(MEMGETINFO, Err(Errno::NOTTY), Err(Errno::NOTTY))]
+#[case::mtd_erase(MEMERASE, Err(Errno::NOTTY), Err(Errno::NOTTY))]
+#[case::terminal(0x5401, Err(Errno::NOTTY), Err(Errno::NOTTY))]
+#[case::geometry(HDIO_GETGEO, Err(Errno::NOTTY), Err(Errno::NOTTY))]
+#[case::partition_table(BLKRRPART, Err(Errno::INVAL), Err(Errno::INVAL))]
+#[case::discard(BLKDISCARD, Err(Errno::BADF), Err(Errno::BADF))]
+#[case::zero_out(BLKZEROOUT, Err(Errno::BADF), Err(Errno::BADF))]
+#[case::narrow_size(BLKGETSIZE64_32, Err(Errno::NOTTY), Err(Errno::NOTTY))]
+fn ioctls(
+    #[case] command: u32,
+    #[case] of_mtd0: Result<u64, Errno>,
+    #[case] of_mtd1: Result<u64, Errno>,
+) {
+    let system = system();
+    for (index, expected) in [(0, of_mtd0), (1, of_mtd1)] {
+        let mut handle = open(&system, NodeId::mtdblock(index), RO);
+        let mut memory = SliceMemory::new([0; 8]);
+        let base = memory.base();
+        let answer = handle.ioctl(command, base, &mut memory);
+        assert_eq!(answer, expected.map(|_| 0), "mtdblock{index}");
+        if let Ok(value) = expected {
+            let found = u64::from_le_bytes(memory.bytes().try_into().unwrap());
+            assert_eq!(found, value, "mtdblock{index}");
+            let nowhere = handle.ioctl(command, base + 7, &mut memory);
+            assert_eq!(nowhere, Err(Errno::FAULT), "mtdblock{index}");
+        }
+    }
+}
+
+#[test]
+fn sizes_of_a_program_with_32_bit_pointers() {
+    let mut handle = open(&system(), NODE, RO);
+    let mut memory = SliceMemory::new([0xff; 8]).with_32_bit_pointers();
+    let base = memory.base();
+    assert_eq!(handle.ioctl(BLKGETSIZE64_32, base, &mut memory), Ok(0));
+    assert_eq!(memory.bytes(), SIZE.to_ne_bytes());
+    let mut memory = SliceMemory::new([0xff; 8]).with_32_bit_pointers();
+    assert_eq!(handle.ioctl(BLKGETSIZE, base, &mut memory), Ok(0));
+    assert_eq!(memory.bytes()[4..], [0xff; 4], "a long is 4 bytes there");
+}
+
+#[rstest]
+#[case::pages(0x1f000, 0x1f000, 4096)]
+#[case::half_pages(0x1800, 0x1800, 2048)]
+#[case::sectors(0x600, 0x600, 512)]
+#[case::cut(0x7ff, 0x600, 512)]
+#[case::nothing(100, 0, 4096)]
+fn odd_sizes(#[case] size: u64, #[case] capacity: u64, #[case] unit: u64) {
+    let system = system();
+    system.set_size(0, Some(size));
+    let mut handle = open(&system, NODE, RO);
+    for (command, expected) in [(BLKGETSIZE64, capacity), (BLKBSZGET, unit)] {
+        let mut memory = SliceMemory::new([0; 8]);
+        handle.ioctl(command, memory.base(), &mut memory).unwrap();
+        assert_eq!(memory.bytes(), expected.to_le_bytes());
+    }
+    assert_eq!(handle.lseek(Seek::End(0)), Ok(capacity));
+    assert_eq!(handle.read(&mut vec![0; 0x20000]), Ok(0));
+    assert_eq!(
+        handle.pread(0, &mut vec![0; 0x20000]),
+        Ok(capacity as usize)
+    );
+}
+
+#[test]
+fn only_an_administrator_flushes_or_makes_read_only() {
+    let mut handle = open(&system(), NODE, RW);
+    let mut memory = SliceMemory::new(1u32.to_ne_bytes());
+    let base = memory.base();
+    handle.set_administrator(false);
+    for command in [BLKFLSBUF, BLKROSET, BLKRASET, BLKRRPART] {
+        let answer = handle.ioctl(command, base, &mut memory);
+        assert_eq!(answer, Err(Errno::ACCESS), "{command:#x}");
+    }
+    handle.set_administrator(true);
+    assert_eq!(handle.ioctl(BLKROSET, base, &mut memory), Ok(0));
+    assert_eq!(handle.write(&[1]), Err(Errno::PERM));
+}
+
+#[test]
+fn zeroing_a_range() {
+    let system = system();
+    let mut handle = open(&system, NODE, RW);
+    let mut memory = SliceMemory::new([512u64, 1024].map(u64::to_ne_bytes).concat());
+    let base = memory.base();
+    assert_eq!(handle.ioctl(BLKZEROOUT, base, &mut memory), Ok(0));
+    const ZERO_RANGE: u32 = 0x10;
+    assert_eq!(handle.fallocate(ZERO_RANGE, 8192, 512), Ok(()));
+    assert_eq!(handle.fallocate(ZERO_RANGE, 8191, 512), Err(Errno::INVAL));
+    assert_eq!(
+        handle.fallocate(ZERO_RANGE, SIZE as i64, 512),
+        Err(Errno::INVAL)
+    );
+    assert_eq!(handle.fallocate(0, 0, 512), Err(Errno::OPNOTSUPP));
+    assert_eq!(handle.fallocate(0, 0, 0), Err(Errno::INVAL));
+    handle.fsync().unwrap();
+    assert_eq!(cells(&system, 511, 2), [pattern(511), 0]);
+    assert_eq!(cells(&system, 1535, 2), [0, pattern(1536)]);
+    assert_eq!(cells(&system, 8192, 512), [0; 512]);
+}
+
+#[test]
+fn what_a_block_node_lacks_and_has() {
+    let mut handle = open(&system(), NODE, RW);
+    assert_eq!(handle.ftruncate(0), Err(Errno::INVAL));
+    assert_eq!(handle.splice_source(), Ok(()));
+    assert_eq!(handle.stat().size_bytes, 0);
+}
+
+#[test]
+fn many_dirty_pages_are_written_back_early() {
+    let geometry = Geometry {
+        size_bytes: 160 * BLOCK,
+        erase_block_bytes: BLOCK as u32,
+    };
+    let layout = Layout {
+        chips: vec![ChipLayout {
+            geometry,
+            partitions: vec![PartitionSpec {
+                name: "all".into(),
+                offset_bytes: 0,
+                size_bytes: geometry.size_bytes,
+            }],
+        }],
+    };
+    let system = MtdSystem::new(vec![Chip::new(geometry)], &layout);
+    let mut handle = open(&system, NODE, RW);
+    let data = vec![3; geometry.size_bytes as usize];
+    assert_eq!(handle.write(&data), Ok(data.len()));
+    let early = system.with_chip(0, |chip| chip.counters().erases());
+    assert!(early > 0);
+    drop(handle);
+    system.with_chip(0, |chip| assert_eq!(chip.counters().erases(), 160));
+    assert_eq!(cells(&system, 0, data.len()), data);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Write(usize, usize, Vec<u8>),
+    Read(usize, usize, usize),
+    Fsync(usize),
+    Reopen(usize),
+    Sync,
+    FlushBuffers,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let handle = || 0..2usize;
+    // Around the starts of erase blocks and the device's end.
+    let at = || {
+        (0..5usize, 0..9000usize)
+            .prop_map(|(block, by)| (block * BLOCK as usize + by).saturating_sub(4500))
+    };
+    prop_oneof![
+        4 => (handle(), at(), prop::collection::vec(any::<u8>(), 0..9000))
+            .prop_map(|(n, at, data)| Step::Write(n, at, data)),
+        4 => (handle(), at(), 0..9000usize).prop_map(|(n, at, length)| Step::Read(n, at, length)),
+        1 => handle().prop_map(Step::Fsync),
+        1 => handle().prop_map(Step::Reopen),
+        1 => Just(Step::Sync),
+        1 => Just(Step::FlushBuffers),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn two_handles_are_one_byte_vector(steps in prop::collection::vec(step(), 0..25)) {
+        let system = system();
+        let mut handles = [open(&system, NODE, RW), open(&system, NODE, RW)];
+        let mut model: Vec<u8> = (0..SIZE).map(pattern).collect();
+        for step in steps {
+            match step {
+                Step::Write(n, at, data) => {
+                    let expected = match model.len().checked_sub(at) {
+                        _ if data.is_empty() => Ok(0),
+                        None | Some(0) => Err(Errno::NOSPC),
+                        Some(left) => Ok(left.min(data.len())),
+                    };
+                    prop_assert_eq!(handles[n].pwrite(at as i64, &data), expected);
+                    let landed = expected.unwrap_or(0);
+                    if landed > 0 {
+                        model[at..at + landed].copy_from_slice(&data[..landed]);
+                    }
+                }
+                Step::Read(n, at, length) => {
+                    let mut buf = vec![0; length];
+                    let answer = handles[n].pread(at as i64, &mut buf).unwrap();
+                    let expected: Vec<u8> = model.iter().skip(at).take(length).copied().collect();
+                    prop_assert_eq!(&buf[..answer], &expected[..]);
+                }
+                Step::Fsync(n) => {
+                    prop_assert_eq!(handles[n].fsync(), Ok(()));
+                    prop_assert_eq!(cells(&system, 0, SIZE as usize), &model[..]);
+                }
+                Step::Reopen(n) => handles[n] = open(&system, NODE, RW),
+                Step::Sync => system.sync(),
+                Step::FlushBuffers => {
+                    let answer = handles[0].ioctl(BLKFLSBUF, 0, &mut SliceMemory::new([]));
+                    prop_assert_eq!(answer, Ok(0));
+                }
+            }
+        }
+        drop(handles);
+        prop_assert_eq!(cells(&system, 0, SIZE as usize), &model[..]);
+        prop_assert_eq!(cells(&system, SIZE, 1), [pattern(SIZE)]);
+    }
+}
