@@ -227,7 +227,7 @@ fn a_file_that_may_not_be_read_is_named() {
     use std::os::unix::fs::PermissionsExt;
     let tree = Tree::with_table(&[("a", 4, 4)]);
     tree.write("dev/mtd0", b"data");
-    fs::set_permissions(tree.path("dev/mtd0"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(tree.path("dev/mtd0"), fs::Permissions::from_mode(0o000)).unwrap();
     let error = open_error(&backend(&tree), 0);
     assert_eq!(error.kind(), MtdErrorKind::NotPermitted);
     assert!(error.to_string().contains("mtd0 (a)"), "{error}");

@@ -1,9 +1,13 @@
 //! The one integration-test binary.
 
 mod contract;
+#[cfg(feature = "full")]
+mod ioctl_numbers;
 mod linux_tree;
 mod oddities;
 mod offsets;
 mod proc_mtd;
 mod select;
+#[cfg(feature = "full")]
+mod simulated;
 mod tree;

@@ -8,6 +8,8 @@ mod subjects;
 
 use checks::CHECKS;
 use mtdkeep::mtd::{MtdBackend, MtdInfo};
+#[cfg(feature = "full")]
+pub use subjects::Simulated;
 
 /// The erase-block size of the device under test, in bytes.
 pub const ERASE_BLOCK_BYTES: u64 = 0x2000;
