@@ -11,7 +11,7 @@ use super::{MtdDevice, State};
 use crate::Errno;
 use crate::chip::{Chip, EraseBlock, Geometry};
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 /// A chip behind a lock that refuses, loudly, to be taken twice by a thread.
@@ -20,7 +20,7 @@ pub(super) struct ChipCell {
     /// Known without the lock.
     geometry: Geometry,
     /// The thread that holds the lock, 0 for none.
-    owner: AtomicU64,
+    owner: AtomicUsize,
 }
 
 impl ChipCell {
@@ -28,7 +28,7 @@ impl ChipCell {
         Self {
             geometry: chip.geometry(),
             chip: Mutex::new(chip),
-            owner: AtomicU64::new(0),
+            owner: AtomicUsize::new(0),
         }
     }
 
@@ -56,7 +56,7 @@ impl ChipCell {
 /// The locked chip.
 pub(super) struct ChipGuard<'a> {
     chip: MutexGuard<'a, Chip>,
-    owner: &'a AtomicU64,
+    owner: &'a AtomicUsize,
 }
 
 impl Deref for ChipGuard<'_> {
@@ -79,9 +79,9 @@ impl Drop for ChipGuard<'_> {
 }
 
 /// A number that this thread alone has; never 0.
-fn thread_number() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    thread_local!(static MINE: u64 = NEXT.fetch_add(1, Ordering::Relaxed));
+fn thread_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(1);
+    thread_local!(static MINE: usize = NEXT.fetch_add(1, Ordering::Relaxed));
     MINE.with(|mine| *mine)
 }
 

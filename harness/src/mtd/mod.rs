@@ -33,7 +33,6 @@ use crate::chip::Chip;
 use crate::layout::Layout;
 use access::{ChipCell, Mtd};
 use block::BlockDevice;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Major number of MTD's character nodes.
@@ -147,7 +146,8 @@ pub struct MtdDevice {
 struct Registered {
     device: MtdDevice,
     /// The size that it reports and serves now; see [`MtdSystem::set_size`].
-    size_now: AtomicU64,
+    /// Not an atomic: ARMv5TE has none of 64 bits.
+    size_now: Mutex<u64>,
     block: Mutex<BlockDevice>,
 }
 
@@ -176,7 +176,7 @@ impl MtdSystem {
         assert_eq!(ours, theirs, "the chips are not those of the layout");
         let (devices, log) = register::register(layout);
         let registered = |device: MtdDevice| Registered {
-            size_now: AtomicU64::new(device.size_bytes),
+            size_now: Mutex::new(device.size_bytes),
             block: Mutex::default(),
             device,
         };
@@ -253,7 +253,7 @@ impl MtdSystem {
         match self.registered(index) {
             Some(registered) => {
                 let size = size_bytes.unwrap_or(registered.device.size_bytes);
-                registered.size_now.store(size, Ordering::SeqCst);
+                *lock(&registered.size_now) = size;
                 true
             }
             None => false,
@@ -267,7 +267,7 @@ impl MtdSystem {
     fn mtd<'a>(&'a self, registered: &'a Registered) -> Mtd<'a> {
         Mtd {
             device: &registered.device,
-            size_bytes: registered.size_now.load(Ordering::SeqCst),
+            size_bytes: *lock(&registered.size_now),
             state: &self.state,
         }
     }
@@ -286,7 +286,7 @@ impl State {
         for change in chip.take_size_changes() {
             if let Some(registered) = self.devices.get(change.index as usize) {
                 let size = change.size_bytes;
-                registered.size_now.store(size, Ordering::SeqCst);
+                *lock(&registered.size_now) = size;
             }
         }
         result
@@ -296,7 +296,7 @@ impl State {
 impl Registered {
     fn now(&self) -> MtdDevice {
         MtdDevice {
-            size_bytes: self.size_now.load(Ordering::SeqCst),
+            size_bytes: *lock(&self.size_now),
             ..self.device.clone()
         }
     }
