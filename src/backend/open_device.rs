@@ -273,3 +273,6 @@ pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Re
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

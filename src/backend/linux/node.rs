@@ -13,7 +13,7 @@ use super::{DeviceFiles, path_error};
 use crate::mtd::{Errno, MtdError, MtdIndex, MtdInfo, NodeState, Operation};
 use crate::nodes::{self, Node, NodeKind};
 use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, StatVfsMountFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, StatVfsMountFlags};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -208,15 +208,12 @@ fn try_private(
     for_writing: bool,
 ) -> Result<Result<OwnedFd, Obstacle>, MtdError> {
     let not_here = |what: String| Ok(Err(Obstacle::Folder(what)));
-    let private = match tempfile::Builder::new()
-        .prefix(".mtdkeep-")
-        .tempdir_in(folder)
-    {
+    let private = match make_private_folder(folder) {
         Ok(private) => private,
-        Err(error) => return not_here(error.to_string()),
+        Err(errno) => return not_here(errno.to_string()),
     };
     let node = nodes::char_node(device.index);
-    let path = private.path().join("node");
+    let path = private.join("node");
     let made = uninterrupted(|| {
         rustix::fs::mknodat(
             CWD,
@@ -230,7 +227,7 @@ fn try_private(
         let opened = uninterrupted(|| rustix::fs::open(&path, flags(for_writing), Mode::empty()));
         (opened, is_nodev(&path))
     });
-    remove_private(private, opened.is_ok().then_some(&path))?;
+    remove_private(&private, opened.is_ok().then_some(&path))?;
     match opened {
         Err(Errno::PERM) => Ok(Err(Obstacle::NoPermission)),
         Err(errno) => not_here(errno.to_string()),
@@ -244,18 +241,32 @@ fn try_private(
     }
 }
 
+/// Makes a folder that only this user can enter. Its name need not be secret: it
+/// is ours if the call made it, and what somebody else put there is passed by.
+/// (No crate for it: they ask for random numbers, which old kernels have not.)
+fn make_private_folder(parent: &Path) -> Result<PathBuf, Errno> {
+    let process = rustix::process::getpid().as_raw_nonzero();
+    let mut attempt = 0;
+    loop {
+        let path = parent.join(format!(".mtdkeep-{process}-{attempt}"));
+        match uninterrupted(|| rustix::fs::mkdirat(CWD, &path, Mode::RWXU)) {
+            Err(Errno::EXIST) if attempt < PRIVATE_FOLDER_ATTEMPTS_MAX => attempt += 1,
+            answer => return answer.map(|()| path),
+        }
+    }
+}
+
+/// How many foreign files of our folder's name are passed by.
+const PRIVATE_FOLDER_ATTEMPTS_MAX: u32 = 1000;
+
 /// Removes the private node and its folder; what stays is an error, for it would
 /// be a way to the flash that nobody knows of.
-fn remove_private(private: tempfile::TempDir, node: Option<&PathBuf>) -> Result<(), MtdError> {
-    let folder = private.path().to_owned();
-    let removed = node.map_or(Ok(()), rustix::fs::unlink);
-    removed
-        .and_then(|()| {
-            let closed = private.close();
-            closed.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
-        })
+fn remove_private(folder: &Path, node: Option<&PathBuf>) -> Result<(), MtdError> {
+    let remove = |path: &Path, flags| uninterrupted(|| rustix::fs::unlinkat(CWD, path, flags));
+    node.map_or(Ok(()), |node| remove(node, AtFlags::empty()))
+        .and_then(|()| remove(folder, AtFlags::REMOVEDIR))
         .map_err(|source| MtdError::LeftBehind {
-            path: folder,
+            path: folder.to_owned(),
             source,
         })
 }
@@ -265,3 +276,6 @@ fn remove_private(private: tempfile::TempDir, node: Option<&PathBuf>) -> Result<
 fn is_nodev(path: &Path) -> bool {
     rustix::fs::statvfs(path).is_ok_and(|stat| stat.f_flag.contains(StatVfsMountFlags::NODEV))
 }
+
+#[cfg(test)]
+mod tests;

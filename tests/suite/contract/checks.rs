@@ -66,7 +66,10 @@ fn open_for_writing(subject: &dyn Subject, position: usize) -> Result<Box<dyn Mt
 }
 
 /// All bytes of an open device, in pieces of `piece_bytes`.
-pub fn read_all(device: &mut dyn MtdRead, piece_bytes: usize) -> Result<Vec<u8>, String> {
+pub fn read_all<D: MtdRead + ?Sized>(
+    device: &mut D,
+    piece_bytes: usize,
+) -> Result<Vec<u8>, String> {
     let size = usize::try_from(device.info().size_bytes).unwrap();
     let mut bytes = Vec::new();
     let mut piece = vec![0; piece_bytes];

@@ -1,6 +1,6 @@
 //! The backends under the contract.
 
-use super::{CHIP_BYTES, ERASE_BLOCK_BYTES, PARTS, Subject, contents, part_contents};
+use super::{ERASE_BLOCK_BYTES, PARTS, Subject, part_contents};
 use crate::tree::Tree;
 use mtdkeep::backend::LinuxBackend;
 use mtdkeep::mtd::MtdBackend;
@@ -54,6 +54,7 @@ pub use simulated::Simulated;
 
 #[cfg(feature = "full")]
 mod simulated {
+    use super::super::{CHIP_BYTES, Part, contents};
     use super::*;
     use mtd_harness::chip::{Chip, Geometry};
     use mtd_harness::layout::{ChipLayout, Layout, PartitionSpec};
@@ -72,7 +73,7 @@ mod simulated {
                 size_bytes: CHIP_BYTES,
                 erase_block_bytes: u32::try_from(ERASE_BLOCK_BYTES).unwrap(),
             };
-            let spec = |part: &super::super::Part| PartitionSpec {
+            let spec = |part: &Part| PartitionSpec {
                 name: part.name.to_owned(),
                 offset_bytes: part.offset_bytes,
                 size_bytes: part.size_bytes,

@@ -1,0 +1,79 @@
+//! Private nodes, as far as a machine without MTD goes: what is left behind, and
+//! what is said. Whether the process may make nodes decides which half runs.
+
+use super::*;
+use crate::mtd::MtdErrorKind;
+
+/// A device whose number no machine has, so that nothing real is opened.
+fn ghost() -> MtdInfo {
+    MtdInfo::new(MtdIndex::MAX, "ghost", 0x1000, 0x1000)
+}
+
+fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).unwrap().next().is_none()
+}
+
+#[test]
+fn a_private_node_leaves_nothing_behind_whatever_comes_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    match try_private(folder.path(), &ghost(), false) {
+        // It was made and opened, and the kernel has no such device.
+        Err(error) => assert!(
+            matches!(error.errno(), Some(Errno::NXIO | Errno::NODEV)),
+            "{error:?}"
+        ),
+        Ok(Err(Obstacle::NoPermission)) => println!("this process may make no nodes"),
+        Ok(Err(Obstacle::Folder(why))) => println!("none there: {why}"),
+        Ok(Ok(_)) => panic!("there is no such device"),
+    }
+    assert!(is_empty(folder.path()));
+}
+
+#[test]
+fn a_private_folder_is_closed_to_others_and_passes_foreign_files_by() {
+    use std::os::unix::fs::PermissionsExt;
+    let parent = tempfile::tempdir().unwrap();
+    let first = make_private_folder(parent.path()).unwrap();
+    std::fs::write(first.join("node"), "somebody's").unwrap();
+    let second = make_private_folder(parent.path()).unwrap();
+    assert_ne!(first, second);
+    assert_eq!(
+        std::fs::metadata(&second).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
+    remove_private(&second, None).unwrap();
+    assert!(!second.exists());
+    let error = remove_private(&first, None).unwrap_err();
+    assert!(matches!(error, MtdError::LeftBehind { .. }), "{error:?}");
+    assert!(
+        error.to_string().contains(first.to_str().unwrap()),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_an_obstacle_and_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = folder.path().join("nowhere");
+    let Ok(Err(Obstacle::Folder(_))) = try_private(&nowhere, &ghost(), false) else {
+        panic!("it must name the folder's problem");
+    };
+}
+
+#[test]
+fn without_a_private_node_the_missing_one_is_named_with_its_mknod_line() {
+    let missing = Path::new("/dev/mtd524287");
+    let error = open_private(missing, &ghost(), false).unwrap_err();
+    if error.kind() == MtdErrorKind::Io {
+        assert!(error.help().unwrap().contains("no such device"), "{error}");
+        println!("skipped: this process may make nodes");
+        return;
+    }
+    assert_eq!(error.kind(), MtdErrorKind::NodeMissing);
+    assert!(
+        error.to_string().contains("/dev/mtd524287 is missing"),
+        "{error}"
+    );
+    let help = error.help().unwrap();
+    assert_eq!(help, "as root: mknod /dev/mtd524287 c 90 1048574");
+}
