@@ -19,8 +19,13 @@ pub mod jffs2;
 /// assert_eq!(mtd_harness::format::crc32(b"123456789"), 0x2dfd_2d88);
 /// ```
 pub fn crc32(bytes: &[u8]) -> u32 {
+    crc32_continued(0, bytes)
+}
+
+/// [`crc32`] over more bytes after those that gave `before`.
+pub fn crc32_continued(before: u32, bytes: &[u8]) -> u32 {
     // crc32fast inverts on the way in and on the way out; undo both.
-    let mut hasher = crc32fast::Hasher::new_with_initial(!0);
+    let mut hasher = crc32fast::Hasher::new_with_initial(!before);
     hasher.update(bytes);
     !hasher.finalize()
 }

@@ -1,9 +1,37 @@
 //! A layout with contents for a known device, and the nodes it has.
+//!
+//! - [`ispot`] and [`IspotBuilder`]: the Clear iSpot, with contents that a real
+//!   one could have.
+//! - [`from_layout`]: any device of which there is a captured `/proc/mtd`, with
+//!   generic contents.
+//! - [`from_image`], [`from_bytes`]: contents from outside.
+//!
+//! Invariants: the same profile with the same seed has the same bytes on any
+//! platform and in every later version (a digest in `fixtures/profile` holds
+//! them to it). Erase blocks are made when they are first looked at, so that
+//! gigabytes cost no memory.
 
-use crate::mtd::{MtdSystem, NodeId};
+mod generic;
+pub mod ispot;
+mod lazy;
+mod noise;
+#[cfg(test)]
+mod tests;
+
+pub use generic::from_layout;
+pub use ispot::{IspotBuilder, ispot};
+pub use lazy::{Contents, LazyStorage};
+
+use crate::chip::{Chip, ImageError};
+use crate::fault::FaultPlan;
+use crate::layout::Layout;
+use crate::mtd::{MtdDevice, MtdSystem, NodeId};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// A simulated device: the kernel's view plus the nodes in its `/dev`.
+///
+/// Clones share the chips.
 #[derive(Clone)]
 pub struct SimulatedDevice {
     /// What the device calls itself, such as `Clear iSpot (simulated, seed 1)`.
@@ -12,4 +40,153 @@ pub struct SimulatedDevice {
     pub system: MtdSystem,
     /// Nodes by path below the root, such as `dev/mtd0`.
     pub nodes: BTreeMap<String, NodeId>,
+}
+
+/// Why there is no such simulated device.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProfileError {
+    /// A node that the device's MTD devices do not have.
+    #[error("no node `{name}`: write mtdN, mtdNro or mtdblockN with N up to {last}")]
+    NoSuchNode {
+        /// As it was asked for.
+        name: String,
+        /// The last MTD device's number.
+        last: u32,
+    },
+    /// An image of another length than the layout's chip.
+    #[error("an image of {found} bytes ({found:#x}) for a chip of {expected} ({expected:#x})")]
+    ImageLength {
+        /// The image's length.
+        found: u64,
+        /// The chip's size.
+        expected: u64,
+    },
+    /// An image belongs to one chip.
+    #[error("the layout has {chips} chips; an image can stand for one chip only")]
+    SeveralChips {
+        /// How many chips the layout has.
+        chips: usize,
+    },
+    /// The image file cannot be used.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+}
+
+impl SimulatedDevice {
+    /// A device of these chips, with all nodes: `mtdN`, `mtdNro` and
+    /// `mtdblockN` in `dev`.
+    ///
+    /// # Panics
+    /// If the chips are not those of the layout.
+    pub fn new(description: impl Into<String>, chips: Vec<Chip>, layout: &Layout) -> Self {
+        let system = MtdSystem::new(chips, layout);
+        let nodes = system
+            .devices()
+            .iter()
+            .flat_map(|device| nodes_of(device.index))
+            .map(|(name, node)| (format!("dev/{name}"), node))
+            .collect();
+        Self {
+            description: description.into(),
+            system,
+            nodes,
+        }
+    }
+
+    /// The bytes of a partition, uncounted and past any fault: what a perfect
+    /// backup of it holds.
+    ///
+    /// # Panics
+    /// If there is no such MTD device.
+    pub fn partition_bytes(&self, index: u32) -> Vec<u8> {
+        let devices = self.system.devices();
+        let device = devices
+            .get(index as usize)
+            .unwrap_or_else(|| panic!("no mtd{index} among {}", devices.len()));
+        let mut bytes = vec![0; device.size_bytes as usize];
+        self.peek(device, 0, &mut bytes);
+        bytes
+    }
+
+    /// The bytes of a chip, uncounted and past any fault.
+    ///
+    /// # Panics
+    /// If there is no such chip.
+    pub fn chip_bytes(&self, chip: usize) -> Vec<u8> {
+        self.system.with_chip(chip, |chip| {
+            let mut bytes = vec![0; chip.geometry().size_bytes as usize];
+            chip.peek(0, &mut bytes).expect("inside the chip");
+            bytes
+        })
+    }
+
+    /// Puts faults in front of a chip, or takes them away.
+    ///
+    /// # Panics
+    /// If there is no such chip.
+    pub fn set_faults(&self, chip: usize, faults: Option<FaultPlan>) {
+        self.system.with_chip(chip, |chip| chip.set_faults(faults));
+    }
+
+    pub(crate) fn peek(&self, device: &MtdDevice, offset_bytes: u64, buf: &mut [u8]) {
+        self.system.with_chip(device.chip, |chip| {
+            chip.peek(device.offset_bytes + offset_bytes, buf)
+                .expect("a partition lies inside its chip");
+        });
+    }
+}
+
+/// The three nodes of an MTD device, by their names in `/dev`.
+pub(crate) fn nodes_of(index: u32) -> [(String, NodeId); 3] {
+    [
+        (format!("mtd{index}"), NodeId::mtd(index)),
+        (format!("mtd{index}ro"), NodeId::mtd_read_only(index)),
+        (format!("mtdblock{index}"), NodeId::mtdblock(index)),
+    ]
+}
+
+/// A device whose chip starts as an image file says. The file is opened
+/// read-only and never changed.
+///
+/// # Errors
+/// A file that cannot be read or has another length than the chip, or a layout
+/// of several chips.
+pub fn from_image(
+    path: impl AsRef<Path>,
+    layout: &Layout,
+) -> Result<SimulatedDevice, ProfileError> {
+    let path = path.as_ref();
+    let geometry = one_chip(layout)?;
+    let chip = Chip::from_image(geometry, path)?;
+    let description = format!("simulated from the image {}", path.display());
+    Ok(SimulatedDevice::new(description, vec![chip], layout))
+}
+
+/// A device whose chip holds these bytes.
+///
+/// # Errors
+/// As [`from_image`].
+pub fn from_bytes(bytes: &[u8], layout: &Layout) -> Result<SimulatedDevice, ProfileError> {
+    let geometry = one_chip(layout)?;
+    if bytes.len() as u64 != geometry.size_bytes {
+        return Err(ProfileError::ImageLength {
+            found: bytes.len() as u64,
+            expected: geometry.size_bytes,
+        });
+    }
+    let mut chip = Chip::new(geometry);
+    chip.load(0, bytes).expect("as long as the chip");
+    Ok(SimulatedDevice::new(
+        "simulated from bytes",
+        vec![chip],
+        layout,
+    ))
+}
+
+fn one_chip(layout: &Layout) -> Result<crate::chip::Geometry, ProfileError> {
+    match layout.chips.as_slice() {
+        [chip] => Ok(chip.geometry),
+        chips => Err(ProfileError::SeveralChips { chips: chips.len() }),
+    }
 }
