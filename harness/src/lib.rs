@@ -6,13 +6,49 @@
 //!
 //! - [`chip`]: cells, erase blocks, locks, exact counters, a virtual clock.
 //! - [`fault`]: a removable overlay of faults, apart from the pristine cells.
-//! - [`format`]: what stands on such flash: RedBoot FIS, fconfig, JFFS2.
+//! - [`mod@format`]: what stands on such flash: RedBoot FIS, fconfig, JFFS2.
 //! - [`layout`]: the partitions of a chip, also from a captured `/proc/mtd`.
 //! - [`mtd`]: what Linux makes of chip and layout: MTD devices, nodes,
 //!   handles, ioctls, errno by errno.
 //! - [`profile`]: a layout with contents for a known device.
 //! - `virtual_ispot` (on Linux): the same device under a real kernel, emulated.
 //! - [`tree`]: a folder that looks like a device's `proc`, `sys` and `dev`.
+//!
+//! From silicon to a read(2), and what it would have cost on the device:
+//!
+//! ```
+//! use mtd_harness::Errno;
+//! use mtd_harness::chip::Chip;
+//! use mtd_harness::layout::Layout;
+//! use mtd_harness::mtd::{MtdSystem, NodeId, OpenFlags};
+//!
+//! // A 16 MiB NOR chip with something on it, and the iSpot's partitions.
+//! let layout = Layout::ispot();
+//! let mut chip = Chip::new(layout.chips[0].geometry);
+//! chip.load(0x40000, b"made at the factory")?;
+//!
+//! // What Linux makes of the two: mtd1 is `param`, at 0x40000.
+//! let system = MtdSystem::new(vec![chip], &layout);
+//! assert!(system.proc_mtd().contains("mtd1: 00020000 00020000 \"param\""));
+//! let mut param = system.open(NodeId::mtd(1), OpenFlags::READ)?;
+//! let mut buf = [0; 19];
+//! assert_eq!(param.read(&mut buf)?, 19);
+//! assert_eq!(&buf, b"made at the factory");
+//!
+//! // It answers as Linux does: no writing through this handle, and none to
+//! // mtd9 at all, which ends off an erase-block boundary.
+//! assert_eq!(param.write(&[0]), Err(Errno::BADF));
+//! let refused = system.open(NodeId::mtd(9), OpenFlags::READ_WRITE);
+//! assert_eq!(refused.err(), Some(Errno::ACCESS));
+//!
+//! // Exact counters and a virtual clock; nothing sleeps.
+//! let (bytes, busy) = system.with_chip(0, |chip| {
+//!     (chip.counters().bytes_read(), chip.elapsed())
+//! });
+//! assert_eq!(bytes, 19);
+//! assert_eq!(busy.as_nanos(), 625); // three read pages of 8 bytes, ten words
+//! # Ok::<(), Errno>(())
+//! ```
 
 pub mod chip;
 pub mod fault;
