@@ -104,7 +104,7 @@ impl SimulatedDevice {
         let device = devices
             .get(index as usize)
             .unwrap_or_else(|| panic!("no mtd{index} among {}", devices.len()));
-        let mut bytes = vec![0; device.size_bytes as usize];
+        let mut bytes = vec![0; self.readable_bytes(device) as usize];
         self.peek(device, 0, &mut bytes);
         bytes
     }
@@ -127,6 +127,14 @@ impl SimulatedDevice {
     /// If there is no such chip.
     pub fn set_faults(&self, chip: usize, faults: Option<FaultPlan>) {
         self.system.with_chip(chip, |chip| chip.set_faults(faults));
+    }
+
+    /// How much of an MTD device lies on its chip: all of it, unless a fault
+    /// has made it longer.
+    pub(crate) fn readable_bytes(&self, device: &MtdDevice) -> u64 {
+        let geometry = self.system.with_chip(device.chip, |chip| chip.geometry());
+        let left_bytes = geometry.size_bytes.saturating_sub(device.offset_bytes);
+        device.size_bytes.min(left_bytes)
     }
 
     pub(crate) fn peek(&self, device: &MtdDevice, offset_bytes: u64, buf: &mut [u8]) {

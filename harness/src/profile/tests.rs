@@ -195,6 +195,19 @@ fn nodes_are_those_of_the_device() {
 }
 
 #[test]
+fn a_device_of_another_size_has_the_bytes_of_its_chip() {
+    let device = ispot(1);
+    device.system.set_size(10, Some(0x4000));
+    assert_eq!(
+        device.partition_bytes(10).len(),
+        0x1000,
+        "the chip ends there"
+    );
+    device.system.set_size(10, Some(0x10));
+    assert_eq!(device.partition_bytes(10).len(), 0x10);
+}
+
+#[test]
 fn locks_and_faults_and_storage_are_the_callers() {
     let faults: FaultPlan = "read-error@0x40000".parse().unwrap();
     let device = IspotBuilder::new(3)
