@@ -5,6 +5,8 @@
 //! list:
 //!
 //! - [`chip`]: cells, erase blocks, locks, exact counters, a virtual clock.
+//! - [`conformance`]: several hundred calls on the MTD interface, to measure the
+//!   simulation against a kernel.
 //! - [`fault`]: a removable overlay of faults, apart from the pristine cells.
 //! - [`mod@format`]: what stands on such flash: RedBoot FIS, fconfig, JFFS2.
 //! - [`layout`]: the partitions of a chip, also from a captured `/proc/mtd`.
@@ -51,6 +53,7 @@
 //! ```
 
 pub mod chip;
+pub mod conformance;
 pub mod fault;
 pub mod format;
 pub mod layout;

@@ -63,6 +63,8 @@ pub struct Handle {
     pub(super) mode: FileMode,
     /// Whether the process may do what needs CAP_SYS_ADMIN.
     pub(super) administrator: bool,
+    /// O_SYNC or O_DSYNC: a write to a block node is flushed before it answers.
+    pub(super) synchronous: bool,
     /// The block node's write-back errors that this handle has seen.
     pub(super) errors_seen: u64,
     node: NodeId,
@@ -107,6 +109,7 @@ impl Handle {
             position: 0,
             mode: FileMode::Normal,
             administrator: true,
+            synchronous: false,
             errors_seen,
             node,
         })
@@ -116,6 +119,13 @@ impl Handle {
     /// BLKROSET, BLKPG …). True at first: on the device everybody is root.
     pub fn set_administrator(&mut self, administrator: bool) {
         self.administrator = administrator;
+    }
+
+    /// Whether it was opened with O_SYNC or O_DSYNC: then each write to a block
+    /// node ends with an fsync (block/fops.c, blkdev_write_iter); to a character
+    /// node they mean nothing.
+    pub fn set_synchronous(&mut self, synchronous: bool) {
+        self.synchronous = synchronous;
     }
 
     /// The node it was opened through.
@@ -154,18 +164,30 @@ impl Handle {
     pub fn write(&mut self, data: &[u8]) -> Result<usize, Errno> {
         let transfer = self.transfer_out(self.position, data);
         self.position += transfer.moved_bytes;
-        transfer.answer
+        self.settle(transfer.answer)
     }
 
     /// pwrite(2). EINVAL for a negative offset, before anything else.
     pub fn pwrite(&mut self, offset: i64, data: &[u8]) -> Result<usize, Errno> {
         let offset = u64::try_from(offset).map_err(|_| Errno::INVAL)?;
-        self.transfer_out(offset, data).answer
+        let answer = self.transfer_out(offset, data).answer;
+        self.settle(answer)
+    }
+
+    /// What a write answers once O_SYNC has had its way.
+    fn settle(&mut self, answer: Result<usize, Errno>) -> Result<usize, Errno> {
+        match answer {
+            Ok(1..) if self.synchronous && self.driver == Driver::Block => self.fsync().and(answer),
+            _ => answer,
+        }
     }
 
     fn transfer_in(&self, at: u64, buf: &mut [u8]) -> Transfer {
         if !self.flags.read {
             return Err(Errno::BADF).into();
+        }
+        if ends_beyond_offsets(at, buf.len()) {
+            return Err(Errno::INVAL).into();
         }
         let length = buf.len().min(TRANSFER_BYTES_MAX);
         let buf = &mut buf[..length];
@@ -181,6 +203,9 @@ impl Handle {
     fn transfer_out(&self, at: u64, data: &[u8]) -> Transfer {
         if !self.flags.write {
             return Err(Errno::BADF).into();
+        }
+        if ends_beyond_offsets(at, data.len()) {
+            return Err(Errno::INVAL).into();
         }
         let data = &data[..data.len().min(TRANSFER_BYTES_MAX)];
         match self.driver {
@@ -324,6 +349,13 @@ impl Handle {
     pub(super) fn mtd(&self) -> Mtd<'_> {
         self.system.mtd(self.registered())
     }
+}
+
+/// Whether a transfer would end beyond the largest offset (fs/read_write.c,
+/// rw_verify_area); that is refused before the driver is asked.
+fn ends_beyond_offsets(at: u64, length: usize) -> bool {
+    at.checked_add(length as u64)
+        .is_none_or(|end| end > i64::MAX as u64)
 }
 
 impl Drop for Handle {
