@@ -65,3 +65,8 @@ pub mod virtual_ispot;
 
 /// The error numbers that Linux answers with.
 pub use rustix::io::Errno;
+
+// The examples of README.md run as doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -201,6 +201,66 @@ fn a_seed_means_the_same_plan_in_every_version() {
     );
 }
 
+/// How a patient reader fares against one seed: retries, keeps what it has.
+/// None: it gave up with an error.
+fn read_all(chip: &mut crate::chip::Chip) -> Option<Vec<u8>> {
+    let size = chip.geometry().size_bytes as usize;
+    let mut bytes = vec![0; size];
+    let mut at = 0;
+    let mut errors = 0;
+    while at < size {
+        let end = (at + 4096).min(size);
+        match chip.read(at as u64, &mut bytes[at..end]) {
+            Ok(count) => (at, errors) = (at + count, 0),
+            Err(_) if errors < 2 => errors += 1,
+            Err(_) => return None,
+        }
+    }
+    Some(bytes)
+}
+
+/// No error and no bit flip means the truth; over a chip, for 10,000 seeds.
+#[test]
+fn ten_thousand_plans_over_a_chip() {
+    let geometry = Geometry {
+        size_bytes: 32 << 10,
+        erase_block_bytes: 8 << 10,
+    };
+    let pristine: Vec<u8> = (0..geometry.size_bytes)
+        .map(|i| (i ^ (i >> 8)) as u8)
+        .collect();
+    let mut chip = crate::chip::Chip::new(geometry);
+    chip.load(0, &pristine).unwrap();
+    let [mut given_up, mut changed, mut survived] = [0; 3];
+    for seed in 0..10_000 {
+        let case = FaultPlan::random(seed, geometry);
+        let text = case.plan.to_string();
+        chip.set_faults(Some(case.plan));
+        let answer = read_all(&mut chip);
+        let plan = chip.faults().unwrap();
+        match answer {
+            None => given_up += 1,
+            Some(bytes) if bytes == pristine => survived += u32::from(plan.struck() > 0),
+            Some(_) => {
+                assert!(case.may_change_data, "seed {seed}: {text}");
+                assert!(plan.bytes_changed() > 0, "seed {seed}: {text}");
+                changed += 1;
+            }
+        }
+    }
+    // The suite means something only if each of these happens often.
+    assert!(
+        given_up > 500 && changed > 500 && survived > 500,
+        "{given_up} {changed} {survived}"
+    );
+    chip.set_faults(None);
+    assert_eq!(
+        read_all(&mut chip),
+        Some(pristine),
+        "the cells were never touched"
+    );
+}
+
 const SEED_1: &str = "short-read:times=2:after=10:seed=6330,short-read@0x57efae:seed=36512,\
     read-error@0xa46ade+0xcb4:once:seed=39502,short-read:times=2:after=1:seed=40653";
 const DESTINATION_SEED: &str = "rename-error:after=8";

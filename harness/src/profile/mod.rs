@@ -1,6 +1,6 @@
 //! A layout with contents for a known device, and the nodes it has.
 //!
-//! - [`ispot`] and [`IspotBuilder`]: the Clear iSpot, with contents that a real
+//! - [`ispot()`] and [`IspotBuilder`]: the Clear iSpot, with contents that a real
 //!   one could have.
 //! - [`from_layout`]: any device of which there is a captured `/proc/mtd`, with
 //!   generic contents.

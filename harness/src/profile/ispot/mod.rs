@@ -77,7 +77,7 @@ pub struct IspotBuilder {
 }
 
 impl IspotBuilder {
-    /// An iSpot of this seed, so far as [`ispot`] makes it.
+    /// An iSpot of this seed, as far as [`ispot()`] makes it.
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
