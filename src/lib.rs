@@ -3,5 +3,6 @@
 
 pub mod backend;
 pub mod backup;
+pub mod cli;
 pub mod mtd;
 pub mod nodes;

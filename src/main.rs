@@ -1,3 +1,7 @@
-//! The `mtdkeep` program: maps errors to exit codes, nothing else.
+//! The `mtdkeep` program: maps the outcome to an exit code, nothing else.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mtdkeep::cli::main(std::env::args_os().skip(1)).into()
+}

@@ -1,1 +1,43 @@
 //! The backup pipeline: read, digest, store, prove.
+//!
+//! Data flows one way: from an MTD device through one buffer, through the
+//! digests, into a [`Destination`]. [`backup`] makes a backup, [`verify`] proves
+//! one, [`clean`] takes one away. What goes on is told to an [`Observer`];
+//! nothing here prints.
+//!
+//! Invariants: a folder with `manifest.json` is a finished backup, and each
+//! `mtdN.bin` in any folder is whole; success means that every byte of every
+//! image is what the device gave; memory does not grow with the flash.
+
+mod clean;
+mod contents;
+mod destination;
+mod digest;
+mod error;
+mod events;
+mod html;
+mod image;
+mod known;
+mod manifest;
+mod pipeline;
+mod reader;
+mod sums;
+mod time;
+mod units;
+mod verify;
+mod workers;
+
+pub use clean::{Cleaned, clean};
+pub use destination::{Destination, Entry, Folder, NewFile};
+pub use digest::{DigestValues, Digests};
+pub use error::{BackupError, ErrorKind, Failure};
+pub use events::{Observer, Silent};
+pub use known::description;
+pub use manifest::{
+    Device, FORMAT, FORMAT_VERSION, INDEX, Identity, Image, LayoutEntry, LeftOut, MANIFEST,
+    Manifest, ManifestError, PART, SUMS, SecondReading, UNFINISHED, Unreadable,
+};
+pub use pipeline::{Request, Summary, backup};
+pub use sums::{SumLine, parse as parse_sums, render as render_sums};
+pub use units::size;
+pub use verify::{DeviceCheck, Finding, Meaning, Report, verify};

@@ -1,5 +1,8 @@
 //! The one integration-test binary.
 
+#[cfg(feature = "full")]
+mod cli_backup;
+mod cli_support;
 mod contract;
 #[cfg(feature = "full")]
 mod ioctl_numbers;

@@ -1,0 +1,205 @@
+//! What lies in a folder: nothing, a backup (finished or not), a backup of the
+//! article's shell script, or something foreign.
+//!
+//! Invariant: a file counts as a backup's own only if a manifest that can be
+//! trusted says so, or if its name is one that only a backup uses.
+
+use super::destination::{Destination, Entry};
+use super::error::BackupError;
+use super::html;
+use super::manifest::{
+    INDEX, MANIFEST, MANIFEST_BYTES_MAX, Manifest, PART, SUMS, UNFINISHED, image_file,
+};
+use std::io::Read as _;
+
+/// How the article's script begins its `index.html`.
+const SCRIPT_PAGE: &str = "<HTML><body>\n<br>Right-click and 'Save Target As...'";
+
+/// How much of `index.html` is looked at to tell whose it is.
+const PAGE_HEAD_BYTES: u64 = 1024;
+
+/// What a folder holds.
+#[derive(Debug)]
+pub(crate) enum State {
+    /// No file that matters.
+    Empty,
+    /// A backup with its manifest.
+    Finished(Box<Manifest>),
+    /// A backup that was cut off.
+    Unfinished(Box<Manifest>),
+    /// A backup as the article's script makes it.
+    Script,
+    /// None of these.
+    Foreign,
+}
+
+/// A folder's state and its files, told apart.
+#[derive(Debug)]
+pub(crate) struct Contents {
+    pub(crate) state: State,
+    /// Files that a backup in this state has, under their final names.
+    pub(crate) own: Vec<Entry>,
+    /// Files that were being written when a backup was cut off.
+    pub(crate) parts: Vec<Entry>,
+    /// Everything else.
+    pub(crate) foreign: Vec<Entry>,
+}
+
+/// Looks into a folder; changes nothing.
+pub(crate) fn look(folder: &dyn Destination) -> Result<Contents, BackupError> {
+    let entries = folder.list().map_err(|source| BackupError::Folder {
+        operation: "cannot list",
+        folder: folder.describe(),
+        source,
+    })?;
+    let state = state_of(folder, &entries)?;
+    let (mut own, mut parts, mut foreign) = (Vec::new(), Vec::new(), Vec::new());
+    for entry in entries {
+        // Links, folders and devices are never a backup's.
+        if entry.size_bytes.is_none() {
+            foreign.push(entry);
+        } else if is_own(folder, &state, &entry)? {
+            own.push(entry);
+        } else if is_own_part(&state, &entry.name) {
+            parts.push(entry);
+        } else {
+            foreign.push(entry);
+        }
+    }
+    Ok(Contents {
+        state,
+        own,
+        parts,
+        foreign,
+    })
+}
+
+fn state_of(folder: &dyn Destination, entries: &[Entry]) -> Result<State, BackupError> {
+    let has = |name: &str| {
+        entries
+            .iter()
+            .any(|e| e.name == name && e.size_bytes.is_some())
+    };
+    if has(MANIFEST) {
+        return Ok(State::Finished(Box::new(read_manifest(folder, MANIFEST)?)));
+    }
+    if has(UNFINISHED) {
+        let manifest = read_manifest(folder, UNFINISHED)?;
+        return Ok(State::Unfinished(Box::new(manifest)));
+    }
+    if has(INDEX) && page_head(folder)?.starts_with(SCRIPT_PAGE) {
+        return Ok(State::Script);
+    }
+    // Only the very first file can have been cut off without a trace of a mark.
+    let only_first_part = entries.iter().all(|e| e.name == part(UNFINISHED));
+    Ok(if only_first_part {
+        State::Empty
+    } else {
+        State::Foreign
+    })
+}
+
+/// Reads and checks a manifest.
+pub(crate) fn read_manifest(
+    folder: &dyn Destination,
+    file: &'static str,
+) -> Result<Manifest, BackupError> {
+    let text = read_text(folder, file, MANIFEST_BYTES_MAX)?;
+    Manifest::parse(&text).map_err(|source| BackupError::Manifest {
+        file,
+        folder: folder.describe(),
+        source,
+    })
+}
+
+/// Reads a small file, up to a limit.
+pub(crate) fn read_text(
+    folder: &dyn Destination,
+    file: &str,
+    limit_bytes: u64,
+) -> Result<Vec<u8>, BackupError> {
+    let mut text = Vec::new();
+    folder
+        .open(file)
+        .and_then(|stream| stream.take(limit_bytes).read_to_end(&mut text))
+        .map_err(|source| BackupError::File {
+            operation: "cannot read",
+            file: file.into(),
+            folder: folder.describe(),
+            offset_bytes: Some(text.len() as u64),
+            length_bytes: None,
+            source,
+        })?;
+    Ok(text)
+}
+
+fn page_head(folder: &dyn Destination) -> Result<String, BackupError> {
+    let head = read_text(folder, INDEX, PAGE_HEAD_BYTES)?;
+    Ok(String::from_utf8_lossy(&head).into_owned())
+}
+
+fn is_own(folder: &dyn Destination, state: &State, entry: &Entry) -> Result<bool, BackupError> {
+    let name = entry.name.as_str();
+    Ok(match state {
+        State::Empty | State::Foreign => false,
+        State::Finished(manifest) => match name {
+            MANIFEST | SUMS => true,
+            INDEX => page_head(folder)?.contains(html::GENERATOR),
+            _ => manifest.images.iter().any(|image| image.file == name),
+        },
+        State::Unfinished(manifest) => match name {
+            UNFINISHED | SUMS => true,
+            INDEX => page_head(folder)?.contains(html::GENERATOR),
+            _ => is_planned(manifest, name),
+        },
+        State::Script => name == INDEX || is_script_image(name),
+    })
+}
+
+/// Whether an unfinished backup was going to make an image of that name.
+pub(crate) fn is_planned(manifest: &Manifest, name: &str) -> bool {
+    manifest
+        .layout
+        .iter()
+        .any(|entry| entry.left_out.is_none() && image_file(entry.index()) == name)
+}
+
+fn is_own_part(state: &State, name: &str) -> bool {
+    let Some(name) = name.strip_suffix(PART) else {
+        return false;
+    };
+    match state {
+        State::Empty => name == UNFINISHED,
+        State::Finished(manifest) | State::Unfinished(manifest) => {
+            [MANIFEST, UNFINISHED, SUMS, INDEX].contains(&name) || is_planned(manifest, name)
+        }
+        State::Script | State::Foreign => false,
+    }
+}
+
+/// `mtdN.bin` with N as a shell counts: no leading zero.
+fn is_script_image(name: &str) -> bool {
+    name.strip_prefix("mtd")
+        .and_then(|rest| rest.strip_suffix(".bin"))
+        .and_then(|number| number.parse::<u32>().ok())
+        .is_some_and(|number| name == format!("mtd{number}.bin"))
+}
+
+/// The name of a file that is being written.
+pub(crate) fn part(name: &str) -> String {
+    format!("{name}{PART}")
+}
+
+/// Names in one line, cut off where there are very many.
+pub(crate) fn names(entries: &[Entry]) -> String {
+    const SHOWN_MAX: usize = 8;
+    let mut text = String::new();
+    for (at, entry) in entries.iter().take(SHOWN_MAX).enumerate() {
+        let comma = if at > 0 { ", " } else { "" };
+        text += &format!("{comma}{:?}", entry.name);
+    }
+    if entries.len() > SHOWN_MAX {
+        text += &format!(" and {} more", entries.len() - SHOWN_MAX);
+    }
+    text
+}

@@ -1,0 +1,241 @@
+//! What stops a backup, a check or a clean-up.
+//!
+//! Invariants: an error's text is whole (what was done, to which file, with
+//! offset and length, the system's answer); [`BackupError::help`] says what to do
+//! next; [`Failure`] adds what was left behind.
+
+use super::manifest::ManifestError;
+use super::units::size;
+use crate::mtd::{MtdError, MtdErrorKind};
+use std::io;
+
+/// What stopped the work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackupError {
+    /// The flash side, before any image was begun.
+    #[error(transparent)]
+    Mtd(#[from] MtdError),
+    /// No wanted partition could be opened.
+    #[error("none of the wanted partitions can be read; the first: {first}")]
+    NothingReadable {
+        /// Why the first one cannot.
+        first: MtdError,
+    },
+    /// The folder is missing, is no folder, or cannot be used.
+    #[error("{operation} {folder}: {source}")]
+    Folder {
+        /// What was being done.
+        operation: &'static str,
+        /// The folder.
+        folder: String,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// Work on a file of the folder failed.
+    #[error("{operation} {file} in {folder}{}: {source}", Place(*offset_bytes, *length_bytes))]
+    File {
+        /// What was being done.
+        operation: &'static str,
+        /// The file.
+        file: String,
+        /// Its folder.
+        folder: String,
+        /// Where in the file.
+        offset_bytes: Option<u64>,
+        /// How much was to be written or read there.
+        length_bytes: Option<u64>,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The images would not fit.
+    #[error(
+        "not enough free space in {folder}: {} needed ({needed_bytes} bytes), {} free ({free_bytes} bytes)",
+        size(*needed_bytes),
+        size(*free_bytes)
+    )]
+    NoSpace {
+        /// The folder.
+        folder: String,
+        /// What the images and the texts beside them take.
+        needed_bytes: u64,
+        /// What the file system still has for this user.
+        free_bytes: u64,
+    },
+    /// The folder holds something that a backup must not touch or mix with.
+    #[error("{folder} {holds}; nothing in it was changed")]
+    Refused {
+        /// The folder.
+        folder: String,
+        /// What it holds, as a sentence's end.
+        holds: String,
+        /// What to do next.
+        help: String,
+    },
+    /// An earlier image has more of the flash than can be read now.
+    #[error(
+        "{file} in {folder} is from an earlier run and has all of its partition; now {unreadable_bytes:#x} bytes of it cannot be read; the earlier image was kept"
+    )]
+    WouldLose {
+        /// The image.
+        file: String,
+        /// The folder.
+        folder: String,
+        /// How much cannot be read now.
+        unreadable_bytes: u64,
+    },
+    /// A manifest that cannot be trusted.
+    #[error("{file} in {folder} cannot be used: {source}")]
+    Manifest {
+        /// The manifest's file name.
+        file: &'static str,
+        /// Its folder.
+        folder: String,
+        /// What is wrong with it.
+        source: ManifestError,
+    },
+    /// There is no manifest.
+    #[error("{folder} holds no backup: there is no manifest.json in it")]
+    NoManifest {
+        /// The folder.
+        folder: String,
+    },
+    /// The backup was cut off.
+    #[error("{folder} holds a backup that was begun {created_utc} and never finished")]
+    Unfinished {
+        /// The folder.
+        folder: String,
+        /// When it was begun.
+        created_utc: String,
+    },
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// What an error means for the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The request itself is wrong.
+    Usage,
+    /// The system, the flash or the folder failed.
+    Io,
+    /// Refused before anything was changed.
+    Refused,
+    /// A part is there, but not all.
+    Partial,
+    /// The user asked to stop.
+    Interrupted,
+}
+
+impl BackupError {
+    /// What it means for the caller.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Mtd(error) => match error.kind() {
+                MtdErrorKind::BadSelection => ErrorKind::Usage,
+                MtdErrorKind::Refused => ErrorKind::Refused,
+                _ => ErrorKind::Io,
+            },
+            Self::Refused { .. } | Self::WouldLose { .. } | Self::Manifest { .. } => {
+                ErrorKind::Refused
+            }
+            Self::Unfinished { .. } => ErrorKind::Partial,
+            Self::Interrupted => ErrorKind::Interrupted,
+            Self::NothingReadable { .. }
+            | Self::Folder { .. }
+            | Self::File { .. }
+            | Self::NoSpace { .. }
+            | Self::NoManifest { .. } => ErrorKind::Io,
+        }
+    }
+
+    /// What to do next, as one line; none where nothing sensible can be said.
+    pub fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::Mtd(error) | Self::NothingReadable { first: error } => return error.help(),
+            Self::Folder { source, folder, .. } => folder_help(folder, source)?,
+            Self::File { source, .. } => match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    "free some space and start the same command again".into()
+                }
+                _ => "check the medium that holds the folder, then start again".into(),
+            },
+            Self::NoSpace { .. } => {
+                "free some space, choose another folder with --output, or back up fewer \
+                 partitions at a time with --partition"
+                    .into()
+            }
+            Self::Refused { help, .. } => help.clone(),
+            Self::WouldLose { .. } => {
+                "back up into another folder with --output, and keep this one".into()
+            }
+            Self::Manifest { .. } => {
+                "nothing was changed; if the folder is of no use, remove it by hand".into()
+            }
+            Self::NoManifest { .. } => {
+                "name the folder that `mtdkeep backup` filled; a backup that was cut off is \
+                 completed by starting it again"
+                    .into()
+            }
+            Self::Unfinished { .. } => {
+                "start the same `mtdkeep backup` again to complete it".into()
+            }
+            Self::Interrupted => "start the same command again to go on".into(),
+        })
+    }
+}
+
+fn folder_help(folder: &str, source: &io::Error) -> Option<String> {
+    match source.kind() {
+        io::ErrorKind::NotFound => Some(format!(
+            "make the folder that is to hold {folder}, or choose another with --output"
+        )),
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            Some("choose another folder with --output".into())
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            Some("choose a folder that this user may write, with --output".into())
+        }
+        _ => None,
+    }
+}
+
+/// An error, and what it left behind in the folder.
+#[derive(Debug)]
+pub struct Failure {
+    /// What stopped the work.
+    pub error: Box<BackupError>,
+    /// What is in the folder now, as a sentence; none where nothing was changed.
+    pub left_behind: Option<String>,
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
+        Self {
+            error: Box::new(error),
+            left_behind: None,
+        }
+    }
+}
+
+impl From<MtdError> for Failure {
+    fn from(error: MtdError) -> Self {
+        BackupError::from(error).into()
+    }
+}
+
+/// ` at 0x…, 0x… bytes`, as far as known.
+struct Place(Option<u64>, Option<u64>);
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(offset_bytes) = self.0 {
+            write!(f, " at {offset_bytes:#x}")?;
+        }
+        if let Some(length_bytes) = self.1 {
+            write!(f, ", {length_bytes:#x} bytes")?;
+        }
+        Ok(())
+    }
+}

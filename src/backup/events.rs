@@ -1,0 +1,37 @@
+//! What the pipeline tells while it works. Nothing below the command line
+//! prints; whoever watches decides what is shown.
+
+use super::manifest::{Image, LayoutEntry};
+
+/// Watches a backup or a check. Called from several threads at once, except
+/// [`Observer::image_done`], which comes in the order of the images' numbers.
+pub trait Observer: Sync {
+    /// The work is known: these partitions (by name), so many bytes to read.
+    fn planned(&self, partitions: &[&str], bytes: u64) {
+        let _ = (partitions, bytes);
+    }
+    /// A partition that was wanted will not be in the backup.
+    fn left_out(&self, entry: &LayoutEntry, reason: &str, help: Option<&str>) {
+        let _ = (entry, reason, help);
+    }
+    /// A partition is read from its start.
+    fn begin(&self, partition: &str) {
+        let _ = partition;
+    }
+    /// So many more bytes were read.
+    fn progress(&self, bytes: u64) {
+        let _ = bytes;
+    }
+    /// An image is in place. `kept`: it was there from an earlier run, and the
+    /// flash still has exactly its bytes. `recovered`: reads that failed first
+    /// and then succeeded.
+    fn image_done(&self, image: &Image, kept: bool, recovered: u64) {
+        let _ = (image, kept, recovered);
+    }
+}
+
+/// Watches nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Observer for Silent {}

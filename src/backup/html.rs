@@ -1,0 +1,103 @@
+//! `index.html`: the backup for a browser, also a phone's, from the device's own
+//! web server or from a folder. One file, no script, links relative.
+
+use super::known;
+use super::manifest::{Image, MANIFEST, Manifest, SUMS};
+use crate::backup::units::size;
+use std::fmt::Write as _;
+
+/// By this text `clean` knows the page as a backup's own.
+pub(crate) const GENERATOR: &str = "<meta name=\"generator\" content=\"mtdkeep";
+
+const STYLE: &str = "body{font:16px/1.45 sans-serif;max-width:46em;margin:0 auto;padding:.7em;\
+color:#222;background:#fff}li{margin:.9em 0}ul{list-style:none;padding:0}\
+a{font-weight:bold;padding:.3em 0}code{font-size:.8em;overflow-wrap:anywhere;color:#555}\
+.bad{color:#a00}@media(prefers-color-scheme:dark){body{color:#ddd;background:#111}a{color:#8bf}\
+code{color:#aaa}.bad{color:#f88}}";
+
+/// The page for a finished backup.
+pub fn render(manifest: &Manifest) -> String {
+    let mut page = String::with_capacity(8192);
+    let device = Escaped(&manifest.device.description);
+    let total: u64 = manifest.images.iter().map(|image| image.size_bytes).sum();
+    // Writing into a String cannot fail, here and below.
+    let _ = write!(
+        page,
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         {GENERATOR} {version}\">\n\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
+         <title>Flash backup: {device}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
+         <h1>Flash backup</h1>\n<p>{device}<br>{created}<br>{count} images, {total}</p>\n\
+         <p>Save every image, and <a href=\"{SUMS}\">{SUMS}</a> and \
+         <a href=\"{MANIFEST}\">{MANIFEST}</a> beside them; then \
+         <code>sha256sum -c {SUMS}</code> or <code>mtdkeep verify</code> tells whether \
+         all arrived whole.</p>\n<ul>\n",
+        version = env!("CARGO_PKG_VERSION"),
+        created = Escaped(&manifest.created_utc),
+        count = manifest.images.len(),
+        total = size(total),
+    );
+    for image in &manifest.images {
+        render_image(&mut page, image);
+    }
+    page.push_str("</ul>\n");
+    for (entry, why) in manifest.missing_partitions() {
+        let _ = writeln!(
+            page,
+            "<p class=\"bad\">Not in this backup: mtd{} {}: {}</p>",
+            entry.mtd,
+            Escaped(&entry.name),
+            Escaped(&why.reason)
+        );
+    }
+    page.push_str("</body>\n</html>\n");
+    page
+}
+
+fn render_image(page: &mut String, image: &Image) {
+    let file = Escaped(&image.file);
+    let _ = write!(
+        page,
+        "<li><a href=\"{file}\">{file}</a> {} ({})",
+        Escaped(&image.name),
+        size(image.size_bytes)
+    );
+    if let Some(what) = known::description(&image.name) {
+        let _ = write!(page, "<br>{what}");
+    }
+    if image.unreadable_bytes() > 0 {
+        let _ = write!(
+            page,
+            "<br><span class=\"bad\">{} could not be read and stand as 0xFF</span>",
+            size(image.unreadable_bytes())
+        );
+    }
+    if let Some(doubt) = &image.doubt {
+        let _ = write!(page, "<br><span class=\"bad\">{}</span>", Escaped(doubt));
+    }
+    let _ = writeln!(
+        page,
+        "<br><code>crc32 {}<br>sha256 {}</code></li>",
+        image.crc32, image.sha256
+    );
+}
+
+/// Text from outside, harmless in text and in quoted attributes.
+struct Escaped<'a>(&'a str);
+
+impl std::fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                c if c.is_control() => f.write_str("\u{fffd}")?,
+                c => std::fmt::Write::write_char(f, c)?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,332 @@
+//! Makes one image: reads the device once, digests and stores on the way, and
+//! gives the file its name only when all of it is on the medium.
+//!
+//! Invariants: `mtdN.bin` is whole or absent, whatever happens; an image that is
+//! already there from an earlier, cut-off run is kept only after the flash was
+//! read in full and gave exactly its bytes; it is never replaced by an image with
+//! more holes. One buffer, a second one only to compare.
+
+use super::contents::part;
+use super::destination::{Destination, Entry, NewFile};
+use super::digest::Digests;
+use super::error::BackupError;
+use super::events::Observer;
+use super::manifest::{Image, SecondReading, image_file};
+use super::reader::Reader;
+use crate::mtd::{MtdInfo, MtdRead};
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What making an image needs beside the device; shared by all workers.
+pub(crate) struct Workshop<'a> {
+    pub(crate) folder: &'a dyn Destination,
+    /// Images of an earlier run.
+    pub(crate) existing: &'a [Entry],
+    pub(crate) read_again: bool,
+    pub(crate) buffer_bytes: usize,
+    /// The user asked to stop.
+    pub(crate) interrupt: &'a AtomicBool,
+    /// Another worker failed.
+    pub(crate) stop: &'a AtomicBool,
+    pub(crate) observer: &'a dyn Observer,
+}
+
+/// A worker's buffers, made once and used for every image.
+#[derive(Default)]
+pub(crate) struct Buffers {
+    flash: Vec<u8>,
+    file: Vec<u8>,
+}
+
+/// An image, and how it came about.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) image: Image,
+    /// It was there already, and is what the flash has.
+    pub(crate) kept: bool,
+    /// Reads that failed and then succeeded.
+    pub(crate) recovered: u64,
+}
+
+/// What one pass over the flash gave.
+struct Pass {
+    digests: Digests,
+    /// The first difference to the file compared with, if there was one.
+    first_difference_bytes: Option<u64>,
+}
+
+impl Workshop<'_> {
+    /// Makes the image of one device, or finds that it is there already.
+    pub(crate) fn make(
+        &self,
+        device: &mut dyn MtdRead,
+        buffers: &mut Buffers,
+    ) -> Result<Made, BackupError> {
+        let info = device.info().clone();
+        let file = image_file(info.index);
+        let existing = self.existing.iter().find(|entry| entry.name == file);
+        if existing.is_some_and(|entry| entry.size_bytes == Some(info.size_bytes)) {
+            let mut reader = Reader::new(device);
+            let pass = self.compare(&mut reader, &info, &file, buffers)?;
+            if pass.first_difference_bytes.is_none() {
+                let second = self.read_again.then_some(SecondReading {
+                    same: true,
+                    first_difference_bytes: None,
+                });
+                return Ok(finish(info, file, pass.digests, reader, second, true));
+            }
+            // The earlier image is not what the flash has: all of it once more.
+            self.observer.begin(&info.name);
+        }
+        let temporary = part(&file);
+        let made = self.make_new(
+            device,
+            &info,
+            &file,
+            &temporary,
+            existing.is_some(),
+            buffers,
+        );
+        if made.is_err() {
+            // What is cut off is of no use, and the device is short of space. If
+            // it cannot go, the next run or `clean` removes it.
+            let _ = self.folder.remove(&temporary);
+        }
+        made
+    }
+
+    fn make_new(
+        &self,
+        device: &mut dyn MtdRead,
+        info: &MtdInfo,
+        file: &str,
+        temporary: &str,
+        replaces: bool,
+        buffers: &mut Buffers,
+    ) -> Result<Made, BackupError> {
+        let mut out = self
+            .folder
+            .create(temporary)
+            .map_err(|source| self.error("cannot create", temporary, None, source))?;
+        let mut reader = Reader::new(device);
+        let digests = self.copy(&mut reader, info, out.as_mut(), temporary, buffers)?;
+        out.sync()
+            .map_err(|source| self.error("cannot sync", temporary, None, source))?;
+        drop(out);
+        let missing_bytes = total_bytes(&reader);
+        if replaces && missing_bytes > 0 {
+            return Err(BackupError::WouldLose {
+                file: file.into(),
+                folder: self.folder.describe(),
+                unreadable_bytes: missing_bytes,
+            });
+        }
+        let made = finish(info.clone(), file.into(), digests, reader, None, false);
+        let second = self.second_reading(device, info, temporary, buffers)?;
+        self.folder
+            .rename(temporary, file)
+            .and_then(|()| self.folder.sync())
+            .map_err(|source| self.error("cannot name", file, None, source))?;
+        Ok(Made {
+            image: Image {
+                second_reading: second,
+                ..made.image
+            },
+            ..made
+        })
+    }
+
+    /// Flash into file and digests.
+    fn copy(
+        &self,
+        reader: &mut Reader<'_>,
+        info: &MtdInfo,
+        out: &mut dyn NewFile,
+        temporary: &str,
+        buffers: &mut Buffers,
+    ) -> Result<Digests, BackupError> {
+        let flash = self.buffer(&mut buffers.flash, info);
+        let mut digests = Digests::new();
+        let mut offset_bytes = 0;
+        loop {
+            self.check_stop()?;
+            let count = reader.next(flash);
+            if count == 0 {
+                return Ok(digests);
+            }
+            let piece = &flash[..count];
+            digests.update(piece);
+            out.write_all(piece).map_err(|source| {
+                self.error(
+                    "cannot write",
+                    temporary,
+                    Some((offset_bytes, count)),
+                    source,
+                )
+            })?;
+            offset_bytes += count as u64;
+            self.observer.progress(count as u64);
+        }
+    }
+
+    /// Flash against a file of the folder, to the end even where they differ.
+    fn compare(
+        &self,
+        reader: &mut Reader<'_>,
+        info: &MtdInfo,
+        file: &str,
+        buffers: &mut Buffers,
+    ) -> Result<Pass, BackupError> {
+        let mut stream = self
+            .folder
+            .open(file)
+            .map_err(|source| self.error("cannot open", file, None, source))?;
+        let flash = self.buffer(&mut buffers.flash, info);
+        let stored = self.buffer(&mut buffers.file, info);
+        let mut digests = Digests::new();
+        let mut offset_bytes = 0;
+        let mut first_difference_bytes = None;
+        loop {
+            self.check_stop()?;
+            let count = reader.next(flash);
+            if count == 0 {
+                return Ok(Pass {
+                    digests,
+                    first_difference_bytes,
+                });
+            }
+            let piece = &flash[..count];
+            digests.update(piece);
+            if first_difference_bytes.is_none() {
+                let got = read_full(stream.as_mut(), &mut stored[..count]).map_err(|source| {
+                    self.error("cannot read", file, Some((offset_bytes, count)), source)
+                })?;
+                first_difference_bytes =
+                    first_difference(piece, &stored[..got]).map(|at| offset_bytes + at as u64);
+            }
+            offset_bytes += count as u64;
+            self.observer.progress(count as u64);
+        }
+    }
+
+    /// Reads the flash once more, against what was stored of the first reading.
+    fn second_reading(
+        &self,
+        device: &mut dyn MtdRead,
+        info: &MtdInfo,
+        stored: &str,
+        buffers: &mut Buffers,
+    ) -> Result<Option<SecondReading>, BackupError> {
+        if !self.read_again {
+            return Ok(None);
+        }
+        let mut reader = Reader::new(device);
+        let pass = self.compare(&mut reader, info, stored, buffers)?;
+        Ok(Some(SecondReading {
+            same: pass.first_difference_bytes.is_none(),
+            first_difference_bytes: pass.first_difference_bytes,
+        }))
+    }
+
+    fn buffer<'b>(&self, buffer: &'b mut Vec<u8>, info: &MtdInfo) -> &'b mut [u8] {
+        let bytes = buffer_bytes(self.buffer_bytes, info);
+        if buffer.len() < bytes {
+            buffer.resize(bytes, 0);
+        }
+        &mut buffer[..bytes]
+    }
+
+    fn check_stop(&self) -> Result<(), BackupError> {
+        if self.interrupt.load(Ordering::Relaxed) || self.stop.load(Ordering::Relaxed) {
+            return Err(BackupError::Interrupted);
+        }
+        Ok(())
+    }
+
+    fn error(
+        &self,
+        operation: &'static str,
+        file: &str,
+        place: Option<(u64, usize)>,
+        source: io::Error,
+    ) -> BackupError {
+        BackupError::File {
+            operation,
+            file: file.into(),
+            folder: self.folder.describe(),
+            offset_bytes: place.map(|(offset_bytes, _)| offset_bytes),
+            length_bytes: place.map(|(_, length)| length as u64),
+            source,
+        }
+    }
+}
+
+/// How large a buffer is: at least one erase block, so that one that cannot be
+/// read is filled as a whole; but no more than a limit, for devices with huge
+/// erase blocks and little memory.
+fn buffer_bytes(wanted_bytes: usize, info: &MtdInfo) -> usize {
+    const LIMIT_BYTES: u64 = 512 << 10;
+    let block_bytes = info.erase_block_bytes.min(LIMIT_BYTES) as usize;
+    wanted_bytes.max(block_bytes).max(1)
+}
+
+fn total_bytes(reader: &Reader<'_>) -> u64 {
+    reader.unreadable().iter().map(|r| r.length_bytes).sum()
+}
+
+fn finish(
+    info: MtdInfo,
+    file: String,
+    digests: Digests,
+    mut reader: Reader<'_>,
+    second_reading: Option<SecondReading>,
+    kept: bool,
+) -> Made {
+    let values = digests.finish();
+    let doubt = reader.goes_on().then(|| {
+        format!(
+            "the device goes on past the {:#x} bytes that its size promises; what follows is not in the image",
+            info.size_bytes
+        )
+    });
+    let recovered = reader.recovered();
+    Made {
+        image: Image {
+            mtd: info.index.0,
+            name: info.name,
+            file,
+            size_bytes: values.length_bytes,
+            erase_block_bytes: info.erase_block_bytes,
+            crc32: values.crc32,
+            sha256: values.sha256,
+            unreadable: reader.into_unreadable(),
+            second_reading,
+            doubt,
+        },
+        kept,
+        recovered,
+    }
+}
+
+/// Reads until `buf` is full or the file ends.
+pub(crate) fn read_full(stream: &mut dyn Read, buf: &mut [u8]) -> io::Result<usize> {
+    let mut done = 0;
+    while done < buf.len() {
+        match stream.read(&mut buf[done..]) {
+            Ok(0) => break,
+            Ok(count) => done += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+/// Where two pieces differ first; where one ends counts as a difference.
+pub(crate) fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {
+    if a == b {
+        return None;
+    }
+    let common = a.len().min(b.len());
+    Some(a.iter().zip(b).position(|(a, b)| a != b).unwrap_or(common))
+}

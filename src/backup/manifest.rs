@@ -1,0 +1,354 @@
+//! `manifest.json`: what a backup holds and what it was taken from.
+//!
+//! Invariants: a manifest that [`Manifest::parse`] accepts names only plain
+//! files inside its own folder, each once, and its unreadable ranges lie inside
+//! their image. Fields that a later minor version adds are tolerated; another
+//! major version is refused, because it may mean something else.
+//!
+//! The same text under the name [`UNFINISHED`] marks a backup that is being
+//! made, or that was cut off.
+
+use super::digest::is_hex;
+use crate::mtd::{MtdIndex, MtdInfo};
+use serde::{Deserialize, Serialize};
+
+/// The manifest of a finished backup.
+pub const MANIFEST: &str = "manifest.json";
+/// The mark of a backup that is not finished, with the same contents.
+pub const UNFINISHED: &str = "unfinished.json";
+/// The digests for coreutils.
+pub const SUMS: &str = "SHA256SUMS";
+/// The page for a browser.
+pub const INDEX: &str = "index.html";
+/// What is added to a file's name until all of it is there and synced.
+pub const PART: &str = ".part";
+
+/// What the `format` field says.
+pub const FORMAT: &str = "mtdkeep-backup";
+/// The version this program writes: major, minor.
+pub const FORMAT_VERSION: (u32, u32) = (1, 0);
+
+/// A manifest longer than this is none: the largest real one (500 thousand MTD
+/// devices are the kernel's limit, a dozen is usual) stays far below.
+pub const MANIFEST_BYTES_MAX: u64 = 16 << 20;
+
+/// All that a manifest says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Always [`FORMAT`].
+    pub format: String,
+    /// `major.minor`.
+    pub format_version: String,
+    /// Name and version of the program that wrote it.
+    pub tool: String,
+    /// When the backup was begun, `YYYY-MM-DDThh:mm:ssZ`.
+    pub created_utc: String,
+    /// What was backed up.
+    pub device: Device,
+    /// All MTD devices of the device, also those without an image.
+    pub layout: Vec<LayoutEntry>,
+    /// The images, in the order of their numbers.
+    pub images: Vec<Image>,
+    /// Whether the backup made the folder itself, so that `clean` may remove it.
+    #[serde(default)]
+    pub folder_created: bool,
+}
+
+/// The device as its backend describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// In words.
+    pub description: String,
+    /// A partition whose contents no other device has, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
+}
+
+/// Tells two devices with one layout apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Name of the partition that holds what the factory gave to this one device.
+    pub partition: String,
+    /// SHA-256 of its contents.
+    pub sha256: String,
+}
+
+/// One MTD device of the layout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayoutEntry {
+    /// N of mtdN.
+    pub mtd: u32,
+    /// Its name.
+    pub name: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Its erase-block size; 0 where it has none.
+    pub erase_block_bytes: u64,
+    /// Where it starts on its chip, where that is known.
+    #[serde(default)]
+    pub offset_bytes: Option<u64>,
+    /// Who says where it starts.
+    #[serde(default)]
+    pub offset_source: Option<String>,
+    /// Whether the kernel lets it be written, where that is known.
+    #[serde(default)]
+    pub writeable: Option<bool>,
+    /// Why there is no image of it; none where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
+}
+
+/// Why an MTD device has no image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// True where the caller had not asked for it: nothing went wrong.
+    pub by_choice: bool,
+    /// The reason in words.
+    pub reason: String,
+}
+
+/// One image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// N of mtdN.
+    pub mtd: u32,
+    /// The partition's name.
+    pub name: String,
+    /// The file, in the manifest's folder.
+    pub file: String,
+    /// Length of the file.
+    pub size_bytes: u64,
+    /// The partition's erase-block size; 0 where it has none.
+    pub erase_block_bytes: u64,
+    /// CRC-32 of the file, eight hex digits.
+    pub crc32: String,
+    /// SHA-256 of the file, 64 hex digits.
+    pub sha256: String,
+    /// What the flash did not give; the file holds 0xFF there.
+    #[serde(default)]
+    pub unreadable: Vec<Unreadable>,
+    /// What a second reading of the flash gave, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_reading: Option<SecondReading>,
+    /// What else keeps the image from being all of the device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<String>,
+}
+
+/// A range of an image that the flash did not give.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unreadable {
+    /// From the start of the image.
+    pub offset_bytes: u64,
+    /// How long.
+    pub length_bytes: u64,
+    /// The error in words.
+    pub reason: String,
+}
+
+/// The result of reading the flash twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecondReading {
+    /// Whether both readings gave the same bytes.
+    pub same: bool,
+    /// Where they differ first, from the start of the image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_difference_bytes: Option<u64>,
+}
+
+/// Why a text is no manifest that can be trusted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManifestError {
+    /// Not JSON, cut off, or a field is missing.
+    #[error("it is torn or no manifest: {0}")]
+    Torn(#[from] serde_json::Error),
+    /// Some other program's JSON.
+    #[error("its format is {found:?}, not {FORMAT:?}")]
+    ForeignFormat {
+        /// What `format` says.
+        found: String,
+    },
+    /// A version that may mean something else.
+    #[error(
+        "its format version is {found:?}; this program reads version {}.x: use a newer mtdkeep",
+        FORMAT_VERSION.0
+    )]
+    UnknownVersion {
+        /// What `format_version` says.
+        found: String,
+    },
+    /// A name that leads out of the folder, or that the backup itself needs.
+    #[error("it names the file {file:?}, which is not an image's name inside this folder")]
+    UnsafeFileName {
+        /// What `file` says.
+        file: String,
+    },
+    /// One file, number or name stands for two things.
+    #[error("it lists {what} twice")]
+    Duplicate {
+        /// What is there twice.
+        what: String,
+    },
+    /// A value that cannot be.
+    #[error("{what}")]
+    Impossible {
+        /// What is wrong.
+        what: String,
+    },
+}
+
+impl Manifest {
+    /// Reads a manifest and refuses one that cannot be trusted.
+    pub fn parse(text: &[u8]) -> Result<Self, ManifestError> {
+        // Format and version first: another major version may lack our fields,
+        // and "unknown version" then says more than "missing field".
+        #[derive(Deserialize)]
+        struct Head {
+            format: String,
+            format_version: String,
+        }
+        let head: Head = serde_json::from_slice(text)?;
+        if head.format != FORMAT {
+            return Err(ManifestError::ForeignFormat { found: head.format });
+        }
+        let major = head.format_version.split('.').next().unwrap_or_default();
+        if major.parse() != Ok(FORMAT_VERSION.0) {
+            return Err(ManifestError::UnknownVersion {
+                found: head.format_version,
+            });
+        }
+        let manifest: Self = serde_json::from_slice(text)?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    /// The text for the file.
+    pub fn to_json(&self) -> Vec<u8> {
+        // Serialising plain structs with string keys into memory cannot fail.
+        let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
+        text.push(b'\n');
+        text
+    }
+
+    fn check(&self) -> Result<(), ManifestError> {
+        let twice = |what: String| ManifestError::Duplicate { what };
+        for (at, entry) in self.layout.iter().enumerate() {
+            if self.layout[..at].iter().any(|e| e.mtd == entry.mtd) {
+                return Err(twice(MtdIndex(entry.mtd).to_string()));
+            }
+        }
+        for (at, image) in self.images.iter().enumerate() {
+            check_file_name(&image.file)?;
+            if self.images[..at].iter().any(|i| i.file == image.file) {
+                return Err(twice(format!("the file {:?}", image.file)));
+            }
+            if self.images[..at].iter().any(|i| i.mtd == image.mtd) {
+                return Err(twice(format!("an image of {}", MtdIndex(image.mtd))));
+            }
+            image.check()?;
+        }
+        Ok(())
+    }
+
+    /// The images' share of the layout that is missing although it was wanted.
+    pub fn missing_partitions(&self) -> impl Iterator<Item = (&LayoutEntry, &LeftOut)> {
+        self.layout
+            .iter()
+            .filter_map(|entry| entry.left_out.as_ref().map(|why| (entry, why)))
+            .filter(|(_, why)| !why.by_choice)
+    }
+
+    /// Whether something that was wanted is not in the backup.
+    pub fn is_partial(&self) -> bool {
+        self.missing_partitions().next().is_some()
+            || self
+                .images
+                .iter()
+                .any(|image| !image.unreadable.is_empty() || image.doubt.is_some())
+    }
+
+    /// Whether both were made from one device: the same layout, and the same
+    /// identity, or where that is unknown, the same description.
+    pub fn is_of_same_device(&self, other: &Self) -> bool {
+        self.layout.len() == other.layout.len()
+            && self.layout.iter().zip(&other.layout).all(|(a, b)| {
+                (a.mtd, &a.name, a.size_bytes, a.erase_block_bytes)
+                    == (b.mtd, &b.name, b.size_bytes, b.erase_block_bytes)
+            })
+            && match (&self.device.identity, &other.device.identity) {
+                (Some(a), Some(b)) => a == b,
+                _ => self.device.description == other.device.description,
+            }
+    }
+}
+
+impl Image {
+    fn check(&self) -> Result<(), ManifestError> {
+        let impossible = |what: String| Err(ManifestError::Impossible { what });
+        if !is_hex(&self.crc32, 8) || !is_hex(&self.sha256, 64) {
+            return impossible(format!("a digest of {:?} is no digest", self.file));
+        }
+        let mut free_from = 0;
+        for range in &self.unreadable {
+            let end = range.offset_bytes.checked_add(range.length_bytes);
+            let inside = end.is_some_and(|end| end <= self.size_bytes);
+            if !inside || range.length_bytes == 0 || range.offset_bytes < free_from {
+                return impossible(format!(
+                    "an unreadable range of {:?}, {:#x} bytes at {:#x}, is outside the image or out of order",
+                    self.file, range.length_bytes, range.offset_bytes
+                ));
+            }
+            free_from = end.unwrap_or(u64::MAX);
+        }
+        Ok(())
+    }
+
+    /// How many bytes the flash did not give.
+    pub fn unreadable_bytes(&self) -> u64 {
+        self.unreadable.iter().map(|range| range.length_bytes).sum()
+    }
+}
+
+impl LayoutEntry {
+    /// Its number.
+    pub fn index(&self) -> MtdIndex {
+        MtdIndex(self.mtd)
+    }
+
+    /// The layout's entry of a device, without a word on its image.
+    pub fn new(info: &MtdInfo) -> Self {
+        Self {
+            mtd: info.index.0,
+            name: info.name.clone(),
+            size_bytes: info.size_bytes,
+            erase_block_bytes: info.erase_block_bytes,
+            offset_bytes: info.offset_bytes(),
+            offset_source: info.offset.map(|offset| offset.source.to_string()),
+            writeable: info.writeable,
+            left_out: None,
+        }
+    }
+}
+
+/// An image's file name: plain, inside the folder, and none that the backup
+/// needs for itself.
+fn check_file_name(file: &str) -> Result<(), ManifestError> {
+    let reserved = [MANIFEST, UNFINISHED, SUMS, INDEX];
+    let unsafe_name = file.is_empty()
+        || file.len() > 255
+        || file.starts_with('.')
+        || file.ends_with(PART)
+        || file.contains(['/', '\\'])
+        || file.contains(char::is_control)
+        || reserved.contains(&file);
+    if unsafe_name {
+        return Err(ManifestError::UnsafeFileName { file: file.into() });
+    }
+    Ok(())
+}
+
+/// The name of an MTD device's image.
+pub fn image_file(index: MtdIndex) -> String {
+    format!("{index}.bin")
+}

@@ -1,0 +1,192 @@
+//! Reads an MTD device from front to back, past read errors.
+//!
+//! Invariants: the stream is exactly as long as the layout says; a byte is either
+//! what the device gave, or 0xFF inside a recorded unreadable range; memory does
+//! not grow with the device (but for one record per group of neighbouring
+//! unreadable erase blocks).
+//!
+//! Faults tolerated: short reads; read errors that go away when tried again;
+//! read errors that stay (their erase block is given up, nothing else); a device
+//! that ends early.
+
+use super::manifest::Unreadable;
+use crate::mtd::{MtdError, MtdRead};
+
+/// How often a piece is read before it is given up.
+const TRIES: u32 = 3;
+
+/// The stream of one device.
+pub(crate) struct Reader<'a> {
+    device: &'a mut dyn MtdRead,
+    size_bytes: u64,
+    position_bytes: u64,
+    recovered: u64,
+    ended_early: bool,
+    unreadable: Vec<Unreadable>,
+}
+
+/// Why a piece of flash was not read.
+enum Failure {
+    Error(MtdError),
+    /// The device ended at this offset.
+    End(u64),
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(device: &'a mut dyn MtdRead) -> Self {
+        let size_bytes = device.info().size_bytes;
+        Self {
+            device,
+            size_bytes,
+            position_bytes: 0,
+            recovered: 0,
+            ended_early: false,
+            unreadable: Vec::new(),
+        }
+    }
+
+    /// The next bytes of the stream, in `buf`; how many; 0 at the end.
+    ///
+    /// A piece ends on an erase block's end where `buf` holds a whole erase
+    /// block, so that an erase block that cannot be read is filled as a whole.
+    /// Where `buf` is smaller, what is filled is the erase block's rest in reach.
+    pub(crate) fn next(&mut self, buf: &mut [u8]) -> usize {
+        let want = self.piece_bytes(buf.len());
+        if want == 0 {
+            return 0;
+        }
+        let buf = &mut buf[..want];
+        if self.ended_early {
+            buf.fill(0xFF);
+        } else if let Err((done, _)) = self.read_piece(self.position_bytes, buf) {
+            self.narrow_down(buf, done);
+        }
+        self.position_bytes += want as u64;
+        want
+    }
+
+    /// What could not be read, in order, neighbours joined.
+    pub(crate) fn unreadable(&self) -> &[Unreadable] {
+        &self.unreadable
+    }
+
+    pub(crate) fn into_unreadable(self) -> Vec<Unreadable> {
+        self.unreadable
+    }
+
+    /// How many reads failed and then succeeded.
+    pub(crate) fn recovered(&self) -> u64 {
+        self.recovered
+    }
+
+    /// Whether the device goes on past the end that the layout gives.
+    pub(crate) fn goes_on(&mut self) -> bool {
+        // An error here says that there is nothing, which is as it should be.
+        matches!(self.device.read_at(self.size_bytes, &mut [0]), Ok(1..))
+    }
+
+    /// How many bytes the next piece has: as many whole erase blocks as fit.
+    fn piece_bytes(&self, buf_bytes: usize) -> usize {
+        let left = self.size_bytes - self.position_bytes;
+        let reach = left.min(buf_bytes as u64);
+        if reach == left || reach == 0 {
+            return reach as usize;
+        }
+        let (start, _) = self
+            .device
+            .info()
+            .erase_block_around(self.position_bytes + reach);
+        // The erase block that does not fit as a whole waits for the next piece.
+        let whole = start.saturating_sub(self.position_bytes);
+        (if whole > 0 { whole } else { reach }) as usize
+    }
+
+    /// Reads all of `buf`, or tells how much of it was read before the failure.
+    fn read_piece(&mut self, offset_bytes: u64, buf: &mut [u8]) -> Result<(), (usize, Failure)> {
+        let mut done = 0;
+        while done < buf.len() {
+            let at = offset_bytes + done as u64;
+            match self.device.read_at(at, &mut buf[done..]) {
+                Ok(0) => return Err((done, Failure::End(at))),
+                Ok(count) => done += count,
+                Err(error) => return Err((done, Failure::Error(error))),
+            }
+        }
+        Ok(())
+    }
+
+    /// The piece at the current position failed after `done` bytes: goes on from
+    /// that erase block, each one by itself.
+    fn narrow_down(&mut self, buf: &mut [u8], done: usize) {
+        let first = self.position_bytes;
+        let mut at = self.block_within(done, buf.len()).0;
+        let mut failed_before = true;
+        while at < buf.len() {
+            let end = self.block_within(at, buf.len()).1;
+            match self.read_stubbornly(first + at as u64, &mut buf[at..end]) {
+                Ok(tries) => self.recovered += u64::from(failed_before || tries > 1),
+                Err(Failure::Error(error)) => {
+                    buf[at..end].fill(0xFF);
+                    self.record(first + at as u64, (end - at) as u64, error.to_string());
+                }
+                Err(Failure::End(end_bytes)) => {
+                    buf[(end_bytes - first) as usize..].fill(0xFF);
+                    self.end_early(end_bytes);
+                    return;
+                }
+            }
+            failed_before = false;
+            at = end;
+        }
+    }
+
+    /// Start and end, within the piece, of the erase block at `at`.
+    fn block_within(&self, at: usize, piece_bytes: usize) -> (usize, usize) {
+        let first = self.position_bytes;
+        let (start, length) = self.device.info().erase_block_around(first + at as u64);
+        let end = (start + length).saturating_sub(first);
+        (
+            start.saturating_sub(first) as usize,
+            end.min(piece_bytes as u64) as usize,
+        )
+    }
+
+    /// Reads one erase block in up to [`TRIES`] tries; how many it took.
+    fn read_stubbornly(&mut self, offset_bytes: u64, buf: &mut [u8]) -> Result<u32, Failure> {
+        let mut tries = 1;
+        loop {
+            match self.read_piece(offset_bytes, buf) {
+                Ok(()) => return Ok(tries),
+                Err((_, failure)) if tries == TRIES => return Err(failure),
+                Err(_) => tries += 1,
+            }
+        }
+    }
+
+    fn end_early(&mut self, end_bytes: u64) {
+        self.ended_early = true;
+        self.record(
+            end_bytes,
+            self.size_bytes - end_bytes,
+            format!(
+                "the device ends at {end_bytes:#x}, before the {:#x} bytes that its size promises",
+                self.size_bytes
+            ),
+        );
+    }
+
+    fn record(&mut self, offset_bytes: u64, length_bytes: u64, reason: String) {
+        if let Some(last) = self.unreadable.last_mut() {
+            // Joined, so that a dead chip costs one record and not thousands.
+            if last.offset_bytes + last.length_bytes == offset_bytes {
+                last.length_bytes += length_bytes;
+                return;
+            }
+        }
+        self.unreadable.push(Unreadable {
+            offset_bytes,
+            length_bytes,
+            reason,
+        });
+    }
+}

@@ -1,0 +1,76 @@
+//! `SHA256SUMS` as coreutils' `sha256sum -c` takes it: digest, two blanks, name.
+//!
+//! Names that coreutils would have to escape (a backslash or a line end in them)
+//! cannot come up: images are called mtdN.bin.
+
+use super::digest::is_hex;
+use super::manifest::Image;
+use std::fmt::Write as _;
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SumLine {
+    /// 64 lower-case hex digits.
+    pub sha256: String,
+    /// The file's name.
+    pub file: String,
+}
+
+/// The text for a backup's images.
+pub fn render(images: &[Image]) -> String {
+    let mut text = String::new();
+    for image in images {
+        // Writing into a String cannot fail.
+        let _ = writeln!(text, "{}  {}", image.sha256, image.file);
+    }
+    text
+}
+
+/// Reads such a text, or gives the number (from 1) of the first line that is
+/// none of ours. Both of coreutils' modes, text and binary (` *`), are taken.
+pub fn parse(text: &str) -> Result<Vec<SumLine>, usize> {
+    text.lines()
+        .enumerate()
+        .map(|(at, line)| parse_line(line).ok_or(at + 1))
+        .collect()
+}
+
+fn parse_line(line: &str) -> Option<SumLine> {
+    let (sha256, rest) = line.split_at_checked(64)?;
+    let file = rest
+        .strip_prefix("  ")
+        .or_else(|| rest.strip_prefix(" *"))?;
+    (is_hex(sha256, 64) && !file.is_empty()).then(|| SumLine {
+        sha256: sha256.into(),
+        file: file.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    const DIGEST: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[rstest]
+    #[case("  mtd0.bin", Some("mtd0.bin"))]
+    #[case(" *mtd0.bin", Some("mtd0.bin"))]
+    #[case(" mtd0.bin", None)]
+    #[case("  ", None)]
+    #[case("", None)]
+    fn lines(#[case] rest: &str, #[case] file: Option<&str>) {
+        let parsed = parse(&format!("{DIGEST}{rest}\n"));
+        match file {
+            Some(file) => assert_eq!(parsed.unwrap()[0].file, file),
+            None => assert_eq!(parsed, Err(1)),
+        }
+    }
+
+    #[rstest]
+    #[case("e3b0  mtd0.bin")]
+    #[case("é3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b85  mtd0.bin")]
+    fn digests_that_are_none(#[case] line: &str) {
+        assert_eq!(parse(&format!("{DIGEST}  mtd0.bin\n{line}\n")), Err(2));
+    }
+}

@@ -1,0 +1,333 @@
+//! What a command line means, as plain structs: the same for both parsers.
+//!
+//! A parser only tells the words apart ([`Words`]); what they mean, which belong
+//! together and which are wrong is decided here, once.
+
+use super::spec::{self, CommandSpec, Takes};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// A whole command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// What every command takes.
+    pub global: Global,
+    /// What to do.
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Global {
+    /// A simulated device: none, the iSpot, or a layout from a file.
+    pub simulate: Option<Profile>,
+    /// Seed of its contents.
+    pub seed: Option<u64>,
+    /// Faults of its flash, in the harness's notation.
+    pub faults: Option<String>,
+    /// A chip's image as the device.
+    pub image: Option<PathBuf>,
+    /// Where `proc`, `sys` and `dev` are.
+    pub root: Option<PathBuf>,
+    /// One JSON document instead of text.
+    pub json: bool,
+    /// Nothing but errors.
+    pub quiet: bool,
+}
+
+/// Which device is simulated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Profile {
+    /// The Clear iSpot.
+    Ispot,
+    /// The layout of a captured `/proc/mtd`.
+    ProcMtd(PathBuf),
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// List partitions.
+    List,
+    /// Back up.
+    Backup(BackupArgs),
+    /// Check a backup.
+    Verify {
+        /// Its folder.
+        folder: PathBuf,
+        /// Compare with the flash as well.
+        device: bool,
+    },
+    /// Remove a backup.
+    Clean {
+        /// Its folder.
+        folder: PathBuf,
+    },
+    /// Missing device nodes.
+    Nodes {
+        /// Make them.
+        create: bool,
+    },
+    /// Write a simulated chip to a file.
+    Image {
+        /// The file.
+        output: PathBuf,
+    },
+    /// Shell completions.
+    Completions {
+        /// The shell.
+        shell: String,
+    },
+    /// Manual page.
+    Man {
+        /// Of which command; none: of the program.
+        command: Option<String>,
+    },
+}
+
+/// How to back up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BackupArgs {
+    /// Into which folder; none: the default.
+    pub output: Option<PathBuf>,
+    /// Which partitions; empty: all.
+    pub partitions: Vec<String>,
+    /// Read the flash twice.
+    pub read_again: bool,
+}
+
+/// What a command line comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parsed {
+    /// Work to do.
+    Run(Box<Invocation>),
+    /// A text to print: help or version.
+    Print(String),
+}
+
+/// A command line that makes no sense; says why, and how to go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
+/// A command line's words, told apart by a parser.
+#[derive(Debug)]
+pub(crate) struct Words {
+    pub(crate) command: &'static CommandSpec,
+    pub(crate) operands: Vec<OsString>,
+    /// Each option's name with its value; several times where it was.
+    pub(crate) options: Vec<(&'static str, Option<OsString>)>,
+}
+
+impl Words {
+    /// What the words mean.
+    pub(crate) fn interpret(mut self) -> Result<Invocation, UsageError> {
+        self.check_repeats()?;
+        let global = self.global()?;
+        let command = self.command(&global)?;
+        if matches!(
+            command,
+            Command::Clean { .. } | Command::Completions { .. } | Command::Man { .. }
+        ) && (global.is_simulated() || global.root.is_some())
+        {
+            return Err(UsageError(format!(
+                "{} looks at no device: leave --simulate, --image and --root away",
+                self.command.name
+            )));
+        }
+        Ok(Invocation { global, command })
+    }
+
+    /// Only options that take several values may come several times: otherwise
+    /// one of them would silently do nothing.
+    fn check_repeats(&self) -> Result<(), UsageError> {
+        let known = self.command.options.iter().chain(spec::GLOBAL);
+        for option in known.filter(|option| !matches!(option.takes, Takes::Values(_))) {
+            let name = option.name;
+            if self.options.iter().filter(|(n, _)| *n == name).count() > 1 {
+                return Err(UsageError(format!("--{name} was given twice")));
+            }
+        }
+        Ok(())
+    }
+
+    fn global(&mut self) -> Result<Global, UsageError> {
+        let simulate = self.take("simulate").map(|value| match value {
+            None => Profile::Ispot,
+            Some(name) if name == "ispot" => Profile::Ispot,
+            Some(file) => Profile::ProcMtd(file.into()),
+        });
+        let seed = match self.value("seed") {
+            Some(word) => Some(number("seed", &word)?),
+            None => None,
+        };
+        let faults = match self.value("faults") {
+            Some(word) => Some(text("faults", word)?),
+            None => None,
+        };
+        let global = Global {
+            simulate,
+            seed,
+            faults,
+            image: self.value("image").map(PathBuf::from),
+            root: self.value("root").map(PathBuf::from),
+            json: self.flag("json"),
+            quiet: self.flag("quiet"),
+        };
+        global.check()?;
+        Ok(global)
+    }
+
+    fn command(&mut self, global: &Global) -> Result<Command, UsageError> {
+        Ok(match self.command.name {
+            "list" => Command::List,
+            "backup" => Command::Backup(BackupArgs {
+                output: self.value("output").map(PathBuf::from),
+                partitions: self.partitions()?,
+                read_again: self.flag("read-again"),
+            }),
+            "verify" => {
+                let device = self.flag("device");
+                let (folder, simulated) = (self.folder()?, global.is_simulated());
+                if !device && (simulated || global.root.is_some()) {
+                    return Err(UsageError(
+                        "verify looks at a device only with --device: add it, or leave \
+                         --simulate, --image and --root away"
+                            .into(),
+                    ));
+                }
+                Command::Verify { folder, device }
+            }
+            "clean" => Command::Clean {
+                folder: self.folder()?,
+            },
+            "nodes" => Command::Nodes {
+                create: self.flag("create"),
+            },
+            "image" => {
+                if global.simulate.is_none() {
+                    return Err(UsageError(
+                        "image writes a simulated chip: add --simulate".into(),
+                    ));
+                }
+                let output = self.value("output").map(PathBuf::from);
+                Command::Image {
+                    output: output.ok_or_else(|| UsageError("image needs --output FILE".into()))?,
+                }
+            }
+            "completions" => Command::Completions {
+                shell: text("SHELL", self.operand()?)?,
+            },
+            "man" => Command::Man {
+                command: match self.operands.pop() {
+                    Some(word) => Some(text("COMMAND", word)?),
+                    None => None,
+                },
+            },
+            other => return Err(UsageError(format!("there is no command {other:?}"))),
+        })
+    }
+
+    fn partitions(&mut self) -> Result<Vec<String>, UsageError> {
+        let mut partitions = Vec::new();
+        while let Some(word) = self.value("partition") {
+            partitions.push(text("partition", word)?);
+        }
+        Ok(partitions)
+    }
+
+    fn folder(&mut self) -> Result<PathBuf, UsageError> {
+        self.operand().map(PathBuf::from)
+    }
+
+    fn operand(&mut self) -> Result<OsString, UsageError> {
+        self.operands
+            .pop()
+            .ok_or_else(|| missing_operand(self.command))
+    }
+
+    /// Takes the first occurrence of an option, with its value.
+    fn take(&mut self, name: &str) -> Option<Option<OsString>> {
+        let at = self.options.iter().position(|(n, _)| *n == name)?;
+        Some(self.options.remove(at).1)
+    }
+
+    fn value(&mut self, name: &str) -> Option<OsString> {
+        self.take(name).flatten()
+    }
+
+    fn flag(&mut self, name: &str) -> bool {
+        self.take(name).is_some()
+    }
+}
+
+impl Global {
+    /// Whether the device is not a real one.
+    pub fn is_simulated(&self) -> bool {
+        self.simulate.is_some() || self.image.is_some()
+    }
+
+    fn check(&self) -> Result<(), UsageError> {
+        let wrong = |text: &str| Err(UsageError(text.into()));
+        if self.root.is_some() && self.is_simulated() {
+            return wrong(
+                "--root is for real devices and copies of them, --simulate and --image for simulated ones: use one",
+            );
+        }
+        if self.seed.is_some() && (self.simulate.is_none() || self.image.is_some()) {
+            return wrong("--seed is for the contents of --simulate");
+        }
+        if self.faults.is_some() && !self.is_simulated() {
+            return wrong("--faults is for the flash of --simulate or --image");
+        }
+        Ok(())
+    }
+}
+
+/// Says that an operand is missing.
+pub(crate) fn missing_operand(command: &CommandSpec) -> UsageError {
+    let name = command.operand.map_or("", |operand| operand.name);
+    UsageError(format!(
+        "{name} is missing\n\nUsage: {}",
+        super::help::usage(command)
+    ))
+}
+
+fn number(option: &str, word: &OsString) -> Result<u64, UsageError> {
+    word.to_str()
+        .and_then(|word| word.parse().ok())
+        .ok_or_else(|| {
+            UsageError(format!(
+                "--{option} takes a whole number, not {:?}",
+                word.to_string_lossy()
+            ))
+        })
+}
+
+fn text(what: &str, word: OsString) -> Result<String, UsageError> {
+    word.into_string()
+        .map_err(|word| UsageError(format!("{what}: {word:?} is not valid UTF-8")))
+}
+
+/// Parses a command line, without the program's own name.
+pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Parsed, UsageError> {
+    let words = words.into_iter().collect::<Vec<_>>();
+    #[cfg(feature = "full")]
+    return super::full::parse(&words);
+    #[cfg(not(feature = "full"))]
+    super::small::parse(&words)
+}
+
+/// Says that something is only in the full program.
+#[cfg(any(test, not(feature = "full")))]
+pub(crate) fn not_in_this_build(what: &str) -> UsageError {
+    UsageError(format!(
+        "{what} is not in this build, which is for the device itself; the full program has it"
+    ))
+}
+
+/// The text of `--version`.
+#[cfg(any(test, not(feature = "full")))]
+pub(crate) fn version() -> String {
+    concat!("mtdkeep ", env!("CARGO_PKG_VERSION"), "\n").into()
+}

@@ -1,0 +1,90 @@
+//! Help texts, made from the table of commands and options.
+
+use super::spec::{ABOUT, COMMANDS, CommandSpec, EXIT_CODES, GLOBAL, OptionSpec, Takes};
+use std::fmt::Write as _;
+
+/// Whether this build has what only the full program has.
+const FULL: bool = cfg!(feature = "full");
+
+/// `mtdkeep --help`.
+pub(crate) fn program() -> String {
+    let mut text = format!("{ABOUT}\n\nUsage: mtdkeep [OPTIONS] <COMMAND>\n\nCommands:\n");
+    for command in COMMANDS.iter().filter(|c| FULL || !c.full_only) {
+        // Writing into a String cannot fail, here and below.
+        let _ = writeln!(text, "  {:<12} {}", command.name, command.about);
+    }
+    text.push_str("\nOptions:\n");
+    options(&mut text, GLOBAL);
+    standard(&mut text);
+    let _ = writeln!(text, "  -V, --version\n        Print the version");
+    text.push_str("\nExamples:\n  mtdkeep list\n  mtdkeep backup --output /mnt/usb/ispot\n");
+    if FULL {
+        text.push_str("  mtdkeep backup --simulate --output ispot-backup\n");
+    }
+    text.push_str("  mtdkeep verify ispot-backup\n\n");
+    text.push_str(EXIT_CODES);
+    text
+}
+
+/// `mtdkeep COMMAND --help`.
+pub(crate) fn command(command: &CommandSpec) -> String {
+    let mut text = format!("{}\n\nUsage: {}\n", command.about, usage(command));
+    if !command.details.is_empty() {
+        let _ = write!(text, "\n{}", command.details);
+    }
+    if let Some(operand) = command.operand {
+        let _ = write!(
+            text,
+            "\nArguments:\n  {}\n        {}\n",
+            operand.name, operand.help
+        );
+    }
+    text.push_str("\nOptions:\n");
+    options(&mut text, command.options);
+    options(&mut text, GLOBAL);
+    standard(&mut text);
+    let _ = write!(text, "\nExamples:\n{}\n{EXIT_CODES}", examples(command));
+    text
+}
+
+/// A command's examples, without those that this build cannot run.
+pub(crate) fn examples(command: &CommandSpec) -> String {
+    let runs = |line: &&&str| FULL || !(line.contains("--simulate") || line.contains("--image"));
+    command
+        .examples
+        .iter()
+        .filter(runs)
+        .fold(String::new(), |text, line| text + "  " + line + "\n")
+}
+
+/// `mtdkeep verify [OPTIONS] <DIR>`.
+pub(crate) fn usage(command: &CommandSpec) -> String {
+    let operand = match command.operand {
+        Some(operand) if operand.required => format!(" <{}>", operand.name),
+        Some(operand) => format!(" [{}]", operand.name),
+        None => String::new(),
+    };
+    format!("mtdkeep {} [OPTIONS]{operand}", command.name)
+}
+
+fn options(text: &mut String, options: &[OptionSpec]) {
+    for option in options.iter().filter(|option| FULL || !option.full_only) {
+        let short = option
+            .short
+            .map_or_else(String::new, |short| format!("-{short}, "));
+        let value = match option.takes {
+            Takes::Nothing => String::new(),
+            Takes::Value(name) | Takes::Values(name) => format!(" <{name}>"),
+            Takes::MaybeValue(name) => format!("[=<{name}>]"),
+        };
+        let _ = writeln!(
+            text,
+            "  {short}--{}{value}\n        {}",
+            option.name, option.help
+        );
+    }
+}
+
+fn standard(text: &mut String) {
+    text.push_str("  -h, --help\n        Print this help\n");
+}

@@ -1,0 +1,100 @@
+//! `mtdkeep image`: the whole chip of a simulated device as one file.
+
+use super::args::Global;
+use super::device::simulated;
+use super::error::CliError;
+use super::output::Output;
+use super::{Exit, signals};
+use crate::backup::size;
+use serde::Serialize;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+#[derive(Serialize)]
+struct Body {
+    output: String,
+    size_bytes: u64,
+    device: String,
+}
+
+pub(crate) fn run(global: &Global, path: &Path, output: &Output) -> Result<Exit, CliError> {
+    if fs::symlink_metadata(path).is_ok() {
+        return Err(CliError::Other {
+            exit: Exit::Refused,
+            message: format!("{} is there already; it was not touched", path.display()),
+            help: Some("choose another name with --output, or remove it first".into()),
+        });
+    }
+    let failed = |source: io::Error| CliError::Other {
+        exit: Exit::Io,
+        message: format!(
+            "cannot write {}: {source}; nothing was left behind",
+            path.display()
+        ),
+        help: None,
+    };
+    let interrupt = signals::interrupt_flag().map_err(failed)?;
+    let device = simulated::device(global)?;
+    if device.system.chip_count() != 1 {
+        return Err(CliError::Other {
+            exit: Exit::Refused,
+            message: format!(
+                "the layout has {} chips, and one file holds one chip",
+                device.system.chip_count()
+            ),
+            help: None,
+        });
+    }
+    let temporary = temporary(path);
+    let size_bytes = write(&device, &temporary, &interrupt)
+        .and_then(|size_bytes| fs::rename(&temporary, path).map(|()| size_bytes))
+        .map_err(|source| {
+            if source.kind() != io::ErrorKind::AlreadyExists {
+                let _ = fs::remove_file(&temporary);
+            }
+            if interrupt.load(Ordering::Relaxed) {
+                return crate::backup::BackupError::Interrupted.into();
+            }
+            failed(source)
+        })?;
+    output.line(&format!(
+        "{}, {}, in {}",
+        device.description,
+        size(size_bytes),
+        path.display()
+    ));
+    let body = Body {
+        output: path.display().to_string(),
+        size_bytes,
+        device: device.description.clone(),
+    };
+    output.document("image", Exit::Done, &body);
+    Ok(Exit::Done)
+}
+
+fn temporary(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".part");
+    name.into()
+}
+
+fn write(
+    device: &mtd_harness::profile::SimulatedDevice,
+    path: &Path,
+    interrupt: &AtomicBool,
+) -> io::Result<u64> {
+    let mut file = File::create_new(path)?;
+    device.system.with_chip(0, |chip| {
+        let size_bytes = chip.geometry().size_bytes;
+        chip.peek_range(0, size_bytes, |_, cells| {
+            if interrupt.load(Ordering::Relaxed) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            file.write_all(cells)
+        })?;
+        file.sync_all()?;
+        Ok(size_bytes)
+    })
+}

@@ -1,0 +1,109 @@
+//! `mtdkeep list`.
+
+use super::Exit;
+use super::args::Global;
+use super::device;
+use super::error::CliError;
+use super::output::Output;
+use crate::backup::size;
+use crate::mtd::{MtdInfo, NodeState, oddities};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Body {
+    device: String,
+    partitions: Vec<Partition>,
+    notes: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Partition {
+    mtd: u32,
+    name: String,
+    size_bytes: u64,
+    erase_block_bytes: u64,
+    offset_bytes: Option<u64>,
+    offset_source: Option<String>,
+    node: String,
+    writeable: Option<bool>,
+}
+
+pub(crate) fn run(global: &Global, output: &Output) -> Result<Exit, CliError> {
+    let backend = device::open(global)?;
+    let devices = backend.devices()?;
+    let notes: Vec<String> = oddities(&devices).iter().map(ToString::to_string).collect();
+    let width = devices.iter().map(|d| d.name.chars().count()).max();
+    let width = width.unwrap_or(0).max("NAME".len());
+    output.line(&format!(
+        "{:<5}  {:<width$}  {:>9}  {:>11}  {:>10}  {:<7}  ACCESS",
+        "MTD", "NAME", "SIZE", "ERASE BLOCK", "OFFSET", "NODE"
+    ));
+    for info in &devices {
+        output.line(&row(info, width));
+    }
+    for note in &notes {
+        output.line(&format!("note: {note}"));
+    }
+    let body = Body {
+        device: backend.description(),
+        partitions: devices.into_iter().map(partition).collect(),
+        notes,
+    };
+    output.document("list", Exit::Done, &body);
+    Ok(Exit::Done)
+}
+
+fn row(info: &MtdInfo, width: usize) -> String {
+    let offset = match info.offset_bytes() {
+        Some(bytes) => format!("{bytes:#x}"),
+        None => "unknown".into(),
+    };
+    let access = match info.writeable {
+        Some(true) => "read-write",
+        Some(false) => "read-only",
+        None => "unknown",
+    };
+    format!(
+        "{:<5}  {:<width$}  {:>9}  {:>11}  {offset:>10}  {:<7}  {access}",
+        info.index.to_string(),
+        printable(&info.name),
+        size(info.size_bytes),
+        size(info.erase_block_bytes),
+        node_word(&info.node),
+    )
+}
+
+fn node_word(node: &NodeState) -> &str {
+    match node {
+        NodeState::Present => "present",
+        NodeState::Missing => "missing",
+        NodeState::Wrong(_) => "wrong",
+    }
+}
+
+/// A name for a terminal: control characters shown, not obeyed.
+pub(crate) fn printable(name: &str) -> String {
+    name.chars()
+        .flat_map(|c| {
+            let escaped = c.is_control().then(|| c.escape_default());
+            let plain = (!c.is_control()).then_some(c);
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect()
+}
+
+fn partition(info: MtdInfo) -> Partition {
+    Partition {
+        mtd: info.index.0,
+        size_bytes: info.size_bytes,
+        erase_block_bytes: info.erase_block_bytes,
+        offset_bytes: info.offset_bytes(),
+        offset_source: info.offset.map(|offset| offset.source.to_string()),
+        node: match &info.node {
+            NodeState::Wrong(what) => format!("wrong: {what}"),
+            other => node_word(other).into(),
+        },
+        writeable: info.writeable,
+        name: info.name,
+    }
+}

@@ -1,0 +1,107 @@
+//! `mtdkeep nodes`.
+
+use super::Exit;
+use super::args::Global;
+use super::device;
+use super::error::CliError;
+use super::output::Output;
+use crate::mtd::{MtdInfo, NodeState};
+use crate::nodes::{self, Node};
+use serde::Serialize;
+use std::path::Path;
+
+#[derive(Serialize)]
+struct Body {
+    missing: Vec<NodeBody>,
+    wrong: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct NodeBody {
+    path: String,
+    mknod: String,
+    created: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+pub(crate) fn run(global: &Global, create: bool, output: &Output) -> Result<Exit, CliError> {
+    if create && global.is_simulated() {
+        return Err(CliError::Other {
+            exit: Exit::Refused,
+            message: "a simulated device has no place to make nodes in".into(),
+            help: Some("leave --create away to see what is missing".into()),
+        });
+    }
+    let backend = device::open(global)?;
+    let devices = backend.devices()?;
+    let root = global.root.as_deref().unwrap_or(Path::new("/"));
+    let mut body = Body {
+        missing: Vec::new(),
+        wrong: wrong(&devices),
+    };
+    for node in nodes::missing(&devices) {
+        body.missing
+            .push(one(&node, &devices, root, create, output));
+    }
+    if body.missing.is_empty() && body.wrong.is_empty() {
+        output.line("all device nodes are there");
+    }
+    for text in &body.wrong {
+        output.warn(text);
+    }
+    let failed = body.missing.iter().any(|node| node.error.is_some());
+    let exit = match (failed, create && !body.wrong.is_empty()) {
+        (true, _) => Exit::Io,
+        // Making all nodes was wanted, and one place is taken by something else.
+        (false, true) => Exit::Partial,
+        (false, false) => Exit::Done,
+    };
+    output.document("nodes", exit, &body);
+    Ok(exit)
+}
+
+fn one(node: &Node, devices: &[MtdInfo], root: &Path, create: bool, output: &Output) -> NodeBody {
+    let mknod = nodes::mknod_line(node);
+    let mut body = NodeBody {
+        path: node.to_string(),
+        mknod: mknod.clone(),
+        created: false,
+        error: None,
+    };
+    if !create {
+        output.line(&mknod);
+        return body;
+    }
+    let owner = devices.iter().find(|info| info.index == node.index);
+    let Some(owner) = owner else {
+        return body;
+    };
+    match nodes::make(root, node, &owner.id()) {
+        Ok(()) => {
+            body.created = true;
+            output.line(&format!("made {node}"));
+        }
+        Err(error) => {
+            output.warn(&format!("{error}; as root: {mknod}"));
+            body.error = Some(error.to_string());
+        }
+    }
+    body
+}
+
+fn wrong(devices: &[MtdInfo]) -> Vec<String> {
+    let mut texts = Vec::new();
+    for info in devices {
+        let nodes = [
+            (nodes::char_node(info.index), &info.node),
+            (nodes::block_node(info.index), &info.block_node),
+        ];
+        for (node, state) in nodes {
+            if let NodeState::Wrong(what) = state {
+                texts.push(format!("{node} is not {}'s node: it is {what}", info.id()));
+            }
+        }
+    }
+    texts
+}

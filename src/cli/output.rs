@@ -1,0 +1,156 @@
+//! What the user sees: text or one JSON document on standard output, everything
+//! else on standard error.
+//!
+//! Invariant: a line goes out in one piece. Output that cannot be written (a full
+//! disk behind `> file`) is an I/O error of the program; a reader that has gone
+//! (`| head`) is not.
+
+use super::Exit;
+use super::args::Global;
+use super::error::CliError;
+use serde::Serialize;
+use std::io::{self, Write as _};
+use std::sync::Mutex;
+
+/// The program's output.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    json: bool,
+    quiet: bool,
+    /// The first thing that went wrong with standard output.
+    failed: Mutex<Option<io::Error>>,
+    /// What was warned of, for the JSON document.
+    warnings: Mutex<Vec<String>>,
+}
+
+/// Every JSON document: the command, its exit code, and the command's own part.
+#[derive(Serialize)]
+struct Document<'a, T: Serialize> {
+    command: &'a str,
+    exit_code: u8,
+    warnings: &'a [String],
+    #[serde(flatten)]
+    body: &'a T,
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: ErrorText<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorText<'a> {
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_behind: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
+}
+
+impl Output {
+    pub(crate) fn new(global: &Global) -> Self {
+        Self {
+            json: global.json,
+            quiet: global.quiet,
+            ..Self::default()
+        }
+    }
+
+    /// Whether progress may be shown.
+    #[cfg(feature = "full")]
+    pub(crate) fn shows_progress(&self) -> bool {
+        !self.quiet && !self.json
+    }
+
+    /// A line of the result.
+    pub(crate) fn line(&self, line: &str) {
+        if !self.quiet && !self.json {
+            self.text(&format!("{line}\n"));
+        }
+    }
+
+    /// Text that was asked for by name: help, completions, a manual page.
+    pub(crate) fn text(&self, text: &str) {
+        let mut stdout = io::stdout().lock();
+        if let Err(error) = stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush())
+        {
+            let mut failed = lock(&self.failed);
+            if failed.is_none() && error.kind() != io::ErrorKind::BrokenPipe {
+                *failed = Some(error);
+            }
+        }
+    }
+
+    /// Something that the user should know, and that is no error.
+    pub(crate) fn warn(&self, text: &str) {
+        lock(&self.warnings).push(text.into());
+        if !self.quiet {
+            to_stderr(&format!("mtdkeep: {text}\n"));
+        }
+    }
+
+    /// The JSON document of a command that came to an end.
+    pub(crate) fn document(&self, command: &str, exit: Exit, body: &impl Serialize) {
+        if !self.json {
+            return;
+        }
+        let warnings = lock(&self.warnings);
+        let document = Document {
+            command,
+            exit_code: exit.code(),
+            warnings: &warnings,
+            body,
+        };
+        match serde_json::to_string_pretty(&document) {
+            Ok(text) => self.text(&(text + "\n")),
+            Err(error) => to_stderr(&format!("mtdkeep: no JSON document: {error}\n")),
+        }
+    }
+
+    /// An error, in words and as a document; gives its exit code.
+    pub(crate) fn error(&self, command: &str, error: &CliError) -> Exit {
+        let mut text = format!("mtdkeep: error: {}\n", error.message());
+        if let Some(left) = error.left_behind() {
+            text += &format!("mtdkeep: {left}\n");
+        }
+        if let Some(help) = error.help() {
+            text += &format!("mtdkeep: help: {help}\n");
+        }
+        to_stderr(&text);
+        let body = ErrorBody {
+            error: ErrorText {
+                message: error.message(),
+                left_behind: error.left_behind(),
+                help: error.help(),
+            },
+        };
+        self.document(command, error.exit(), &body);
+        error.exit()
+    }
+
+    /// The exit code in the end: what could not be shown is an error as well.
+    pub(crate) fn finish(self, exit: Exit) -> Exit {
+        match (exit, &*lock(&self.failed)) {
+            (Exit::Done, Some(error)) => {
+                to_stderr(&format!(
+                    "mtdkeep: error: cannot write the output: {error}\n"
+                ));
+                Exit::Io
+            }
+            _ => exit,
+        }
+    }
+}
+
+fn to_stderr(text: &str) {
+    // Where even this fails, there is nobody to tell.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

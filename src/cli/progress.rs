@@ -1,0 +1,149 @@
+//! What a backup or a check shows while it runs: a line per image on standard
+//! output, and on a terminal a progress bar on standard error.
+
+use super::list::printable;
+use super::output::Output;
+use crate::backup::{Image, LayoutEntry, Observer, size};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Shows what the pipeline tells.
+pub(crate) struct Progress<'a> {
+    output: &'a Output,
+    /// Whether images get their lines.
+    lines: bool,
+    /// Width of the names' column.
+    width: AtomicUsize,
+    #[cfg(feature = "full")]
+    bar: indicatif::ProgressBar,
+}
+
+impl<'a> Progress<'a> {
+    /// `lines`: a line for each image that is in place.
+    pub(crate) fn new(output: &'a Output, lines: bool) -> Self {
+        Self {
+            output,
+            lines,
+            width: AtomicUsize::new(0),
+            #[cfg(feature = "full")]
+            bar: bar(output),
+        }
+    }
+
+    /// Takes the bar away, whatever was reached.
+    pub(crate) fn end(&self) {
+        #[cfg(feature = "full")]
+        self.bar.finish_and_clear();
+    }
+
+    /// Shows a line without tearing the bar.
+    fn show(&self, show: impl FnOnce()) {
+        #[cfg(feature = "full")]
+        self.bar.suspend(show);
+        #[cfg(not(feature = "full"))]
+        show();
+    }
+}
+
+/// The bar; a hidden one where standard error is no terminal.
+#[cfg(feature = "full")]
+fn bar(output: &Output) -> indicatif::ProgressBar {
+    use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+    use std::io::IsTerminal as _;
+    if !output.shows_progress() || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let template =
+        "{msg:14} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} left";
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+impl Observer for Progress<'_> {
+    fn planned(&self, partitions: &[&str], bytes: u64) {
+        let width = partitions
+            .iter()
+            .map(|name| printable(name).chars().count());
+        self.width
+            .store(width.max().unwrap_or(0), Ordering::Relaxed);
+        let _ = bytes;
+        #[cfg(feature = "full")]
+        self.bar.set_length(bytes);
+    }
+
+    fn left_out(&self, entry: &LayoutEntry, reason: &str, help: Option<&str>) {
+        let mtd = entry.index();
+        self.show(|| {
+            self.output.warn(&format!("{mtd} is left out: {reason}"));
+            if let Some(help) = help {
+                self.output.warn(&format!("help: {help}"));
+            }
+        });
+    }
+
+    fn begin(&self, partition: &str) {
+        let _ = partition;
+        #[cfg(feature = "full")]
+        self.bar.set_message(printable(partition));
+    }
+
+    fn progress(&self, bytes: u64) {
+        let _ = bytes;
+        #[cfg(feature = "full")]
+        self.bar.inc(bytes);
+    }
+
+    fn image_done(&self, image: &Image, kept: bool, recovered: u64) {
+        if !self.lines {
+            return;
+        }
+        self.show(|| {
+            self.output
+                .line(&row(image, kept, self.width.load(Ordering::Relaxed)));
+            tell(self.output, image, recovered);
+        });
+    }
+}
+
+/// `mtd0   RedBoot          256 KiB  crc32 …  sha256 …`
+fn row(image: &Image, kept: bool, width: usize) -> String {
+    let mtd = format!("mtd{}", image.mtd);
+    format!(
+        "{mtd:<5}  {:<width$}  {:>8}  crc32 {}  sha256 {}{}",
+        printable(&image.name),
+        size(image.size_bytes),
+        image.crc32,
+        image.sha256,
+        if kept { "  (kept)" } else { "" }
+    )
+}
+
+/// What is to be said of an image beside its line.
+fn tell(output: &Output, image: &Image, recovered: u64) {
+    let of = format!("mtd{} ({})", image.mtd, printable(&image.name));
+    for range in &image.unreadable {
+        output.warn(&format!(
+            "{of}: {:#x} bytes at {:#x} could not be read and stand as 0xFF in {}: {}",
+            range.length_bytes, range.offset_bytes, image.file, range.reason
+        ));
+    }
+    if let Some(doubt) = &image.doubt {
+        output.warn(&format!("{of}: {doubt}"));
+    }
+    if recovered > 0 {
+        output.warn(&format!(
+            "{of}: {recovered} reads failed first and succeeded when tried again"
+        ));
+    }
+    if let Some(second) = image.second_reading.as_ref().filter(|second| !second.same) {
+        let place = second
+            .first_difference_bytes
+            .map_or_else(String::new, |at| format!(", first at {at:#x}"));
+        output.warn(&format!(
+            "{of}: a second reading differs{place}; a mounted JFFS2 changes while it is read: \
+             remount it read-only, or stop what writes to it, and back it up again"
+        ));
+    }
+}

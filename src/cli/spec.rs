@@ -1,0 +1,291 @@
+//! The command line as a table: the only place where commands, options and their
+//! help stand. Both parsers, the help texts, completions and manual pages are
+//! made from it, so that the full program and the device's own cannot differ.
+
+/// How an option takes its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// No value.
+    Nothing,
+    /// One value: `--name VALUE` or `--name=VALUE`.
+    Value(&'static str),
+    /// As [`Takes::Value`], and the option may come several times.
+    Values(&'static str),
+    /// `--name` or `--name=VALUE`; a word after it is not its value.
+    MaybeValue(&'static str),
+}
+
+/// One option.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OptionSpec {
+    pub(crate) name: &'static str,
+    pub(crate) short: Option<char>,
+    pub(crate) takes: Takes,
+    pub(crate) help: &'static str,
+    /// Only in the full program.
+    pub(crate) full_only: bool,
+}
+
+/// One command.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CommandSpec {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    /// Name and help of what stands without an option; none where nothing may.
+    pub(crate) operand: Option<OperandSpec>,
+    pub(crate) options: &'static [OptionSpec],
+    pub(crate) details: &'static str,
+    pub(crate) examples: &'static [&'static str],
+    /// Only in the full program.
+    pub(crate) full_only: bool,
+}
+
+/// What stands on a command line without an option.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OperandSpec {
+    pub(crate) name: &'static str,
+    pub(crate) help: &'static str,
+    pub(crate) required: bool,
+}
+
+const fn option(name: &'static str, takes: Takes, help: &'static str) -> OptionSpec {
+    OptionSpec {
+        name,
+        short: None,
+        takes,
+        help,
+        full_only: false,
+    }
+}
+
+const fn short(short: char, option: OptionSpec) -> OptionSpec {
+    OptionSpec {
+        short: Some(short),
+        ..option
+    }
+}
+
+const fn full_only(option: OptionSpec) -> OptionSpec {
+    OptionSpec {
+        full_only: true,
+        ..option
+    }
+}
+
+/// What the program is for, in a line.
+pub(crate) const ABOUT: &str =
+    "Backs up the flash of a small Linux device over MTD and proves that the backup is good";
+
+/// The exit codes; they stand in the README as well.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    something differs
+  2    wrong usage
+  3    partial: something is missing that was wanted, and is named
+  4    an I/O error; what was left behind is named
+  5    refused; nothing was changed
+  130  interrupted
+";
+
+/// Options that every command takes, before or after its name.
+pub(crate) const GLOBAL: &[OptionSpec] = &[
+    full_only(option(
+        "simulate",
+        Takes::MaybeValue("PROFILE"),
+        "Use a simulated device: ispot (the default), or a file with the text of a /proc/mtd",
+    )),
+    full_only(option(
+        "seed",
+        Takes::Value("N"),
+        "Seed of the simulated device's contents [default: 1]",
+    )),
+    full_only(option(
+        "faults",
+        Takes::Value("SPEC"),
+        "Faults of the simulated flash, such as read-error@0x1a0000",
+    )),
+    full_only(option(
+        "image",
+        Takes::Value("FILE"),
+        "Use a whole chip's image as the device; the layout is --simulate's",
+    )),
+    option(
+        "root",
+        Takes::Value("DIR"),
+        "Look for proc, sys and dev below DIR",
+    ),
+    option(
+        "json",
+        Takes::Nothing,
+        "Print one JSON document instead of text",
+    ),
+    short(
+        'q',
+        option(
+            "quiet",
+            Takes::Nothing,
+            "Print nothing but errors; the exit code says the rest",
+        ),
+    ),
+];
+
+const FOLDER: OperandSpec = OperandSpec {
+    name: "DIR",
+    help: "The backup's folder",
+    required: true,
+};
+
+const PLAIN: CommandSpec = CommandSpec {
+    name: "",
+    about: "",
+    operand: None,
+    options: &[],
+    details: "",
+    examples: &[],
+    full_only: false,
+};
+
+/// All commands.
+pub(crate) const COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "list",
+        about: "List the device's partitions, and what is odd about them",
+        examples: &[
+            "mtdkeep list",
+            "mtdkeep list --json",
+            "mtdkeep --simulate list",
+        ],
+        ..PLAIN
+    },
+    CommandSpec {
+        name: "backup",
+        about: "Back up all partitions, or some, into a folder",
+        options: &[
+            short(
+                'o',
+                option(
+                    "output",
+                    Takes::Value("DIR"),
+                    "The folder [default: /var/wwwroot/mtd_backup on a real device, else mtd_backup]",
+                ),
+            ),
+            short(
+                'p',
+                option(
+                    "partition",
+                    Takes::Values("NAME"),
+                    "Only this partition, by name or as mtdN; may be repeated",
+                ),
+            ),
+            option(
+                "read-again",
+                Takes::Nothing,
+                "Read the flash a second time and compare",
+            ),
+        ],
+        details: "\
+Flash is only read. Each image gets its name when all of it is stored; the
+manifest comes last. A backup that was cut off is completed by the same command.
+An erase block that cannot be read is named, stands as 0xFF in its image, and
+makes the backup partial.
+",
+        examples: &[
+            "mtdkeep backup",
+            "mtdkeep backup --output /mnt/usb/ispot --read-again",
+            "mtdkeep backup --output keep --partition param --partition mtd10",
+            "mtdkeep backup --simulate --output ispot-backup",
+            "mtdkeep backup --image flash.bin --output from-image",
+        ],
+        ..PLAIN
+    },
+    CommandSpec {
+        name: "verify",
+        about: "Check a backup: files, manifest, SHA256SUMS, and the flash if wanted",
+        operand: Some(FOLDER),
+        options: &[option(
+            "device",
+            Takes::Nothing,
+            "Compare with the flash as well",
+        )],
+        examples: &[
+            "mtdkeep verify ispot-backup",
+            "mtdkeep verify --device /var/wwwroot/mtd_backup",
+            "mtdkeep verify --simulate --device ispot-backup",
+        ],
+        ..PLAIN
+    },
+    CommandSpec {
+        name: "clean",
+        about: "Remove a backup's files, and nothing else",
+        operand: Some(FOLDER),
+        details: "\
+Removes exactly what a backup made, also one of the well-known shell script
+(mtdN.bin and its index.html). A folder with anything else in it is refused, and
+then nothing is removed.
+",
+        examples: &["mtdkeep clean /var/wwwroot/mtd_backup"],
+        ..PLAIN
+    },
+    CommandSpec {
+        name: "nodes",
+        about: "Tell which device nodes are missing, and make them if wanted",
+        options: &[option(
+            "create",
+            Takes::Nothing,
+            "Make the missing nodes (needs root)",
+        )],
+        examples: &["mtdkeep nodes", "mtdkeep nodes --create"],
+        ..PLAIN
+    },
+    CommandSpec {
+        name: "image",
+        about: "Write the whole chip of a simulated device to one file",
+        options: &[short(
+            'o',
+            option(
+                "output",
+                Takes::Value("FILE"),
+                "The file; must not be there yet",
+            ),
+        )],
+        examples: &[
+            "mtdkeep image --simulate --output flash.bin",
+            "mtdkeep image --simulate --seed 7 --output flash-7.bin",
+        ],
+        full_only: true,
+        ..PLAIN
+    },
+    CommandSpec {
+        name: "completions",
+        about: "Print completions for a shell",
+        operand: Some(OperandSpec {
+            name: "SHELL",
+            help: "bash, zsh, fish, elvish or powershell",
+            required: true,
+        }),
+        examples: &["mtdkeep completions bash > /etc/bash_completion.d/mtdkeep"],
+        full_only: true,
+        ..PLAIN
+    },
+    CommandSpec {
+        name: "man",
+        about: "Print the manual page of the program or of one command",
+        operand: Some(OperandSpec {
+            name: "COMMAND",
+            help: "The command; without it, the program's page",
+            required: false,
+        }),
+        examples: &[
+            "mtdkeep man > mtdkeep.1",
+            "mtdkeep man backup > mtdkeep-backup.1",
+        ],
+        full_only: true,
+        ..PLAIN
+    },
+];
+
+/// The command of that name.
+pub(crate) fn command(name: &str) -> Option<&'static CommandSpec> {
+    COMMANDS.iter().find(|command| command.name == name)
+}
