@@ -91,6 +91,17 @@ const QUOTED_CHARS_MAX: usize = 80;
 
 /// Understands the text of `/proc/mtd`; the entries are sorted by number. A
 /// header alone gives no entries and no error.
+///
+/// ```
+/// let table = b"dev:    size   erasesize  name\nmtd9: 0001f000 00020000 \"FIS directory\"\n";
+/// let entries = mtdkeep::mtd::parse_proc_mtd(table)?;
+/// assert_eq!(entries[0].name, "FIS directory");
+/// assert_eq!(entries[0].size_bytes, 0x1f000);
+///
+/// let torn = mtdkeep::mtd::parse_proc_mtd(&table[..50]).unwrap_err();
+/// assert!(torn.to_string().starts_with("line 2 is torn"));
+/// # Ok::<(), mtdkeep::mtd::ProcMtdError>(())
+/// ```
 pub fn parse_proc_mtd(text: &[u8]) -> Result<Vec<ProcMtdEntry>, ProcMtdError> {
     let text = String::from_utf8_lossy(text);
     let text = text.trim_end();

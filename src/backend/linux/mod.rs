@@ -37,6 +37,27 @@ enum DeviceFiles {
 
 /// MTD devices of the running kernel, or of a tree that looks like one's
 /// `proc`, `sys` and `dev`.
+///
+/// ```
+/// use mtdkeep::backend::LinuxBackend;
+/// use mtdkeep::mtd::MtdBackend;
+/// # let root = tempfile::tempdir()?;
+/// # let root = root.path().to_owned();
+/// std::fs::create_dir_all(root.join("proc"))?;
+/// std::fs::create_dir_all(root.join("dev"))?;
+/// std::fs::write(
+///     root.join("proc/mtd"),
+///     "dev:    size   erasesize  name\nmtd0: 00000004 00000004 \"boot\"\n",
+/// )?;
+/// std::fs::write(root.join("dev/mtd0"), b"data")?;
+///
+/// let backend = LinuxBackend::new(Some(root));
+/// let boot = &backend.devices()?[0];
+/// let mut bytes = [0; 16];
+/// let count = backend.open(boot)?.read_at(0, &mut bytes)?;
+/// assert_eq!(&bytes[..count], b"data");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct LinuxBackend {
     root: PathBuf,
