@@ -56,6 +56,7 @@ use board::{Board, Ended, Setup};
 use guest::{EXCHANGE_ADDRESS, EXCHANGE_BYTES, Guest, Job, Put};
 use std::fmt;
 use std::fs;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// The variable that switches the tests on.
@@ -130,13 +131,23 @@ pub struct VirtualIspot {
 
 impl VirtualIspot {
     /// One with this image in its chip; makes what is missing first, see
-    /// [`Toolbox::ready`].
+    /// [`Toolbox::ready`], and says so on standard error. Looks for the tools once
+    /// per process.
     ///
     /// # Errors
     /// If something is missing, or the image is not of [`CHIP_BYTES`].
     pub fn new(image: Vec<u8>) -> Result<Self, Error> {
-        let mut report = |what: &str| eprintln!("virtual iSpot: {what}");
-        Self::with_toolbox(image, Toolbox::ready(&mut report)?)
+        // Looking for a dozen programs takes as long as booting.
+        static READY: OnceLock<Toolbox> = OnceLock::new();
+        let toolbox = match READY.get() {
+            Some(toolbox) => toolbox.clone(),
+            None => {
+                let mut report = |what: &str| eprintln!("virtual iSpot: {what}");
+                let toolbox = Toolbox::ready(&mut report)?;
+                READY.get_or_init(|| toolbox).clone()
+            }
+        };
+        Self::with_toolbox(image, toolbox)
     }
 
     /// The same with a toolbox at hand.
