@@ -6,7 +6,7 @@
 //!
 //! Faults tolerated: interrupted calls (repeated), short reads (handed on), a
 //! system without MTD ioctls (ENOTTY, ENOSYS, EINVAL: "not here"), a device that
-//! ends early (an error, never a silent end).
+//! ends early or goes on past its size (errors, never a silent end).
 
 use super::ioctl::{FLAG_WRITEABLE, InfoUser, Request};
 use crate::mtd::{
@@ -114,6 +114,20 @@ impl<C: DeviceCalls> OpenDevice<C> {
         }
     }
 
+    /// Sees that nothing comes after the end: a device that grew since it was
+    /// opened is not whole with the bytes up to its old size. An error of the
+    /// system here says that there is nothing, which is as it should be.
+    fn confirm_end(&mut self) -> Result<usize, MtdError> {
+        let size_bytes = self.info.size_bytes;
+        match uninterrupted(|| self.calls.pread(size_bytes, &mut [0])) {
+            Ok(1..) => Err(MtdError::GoesOn {
+                device: self.info.id(),
+                size_bytes,
+            }),
+            Ok(0) | Err(_) => Ok(0),
+        }
+    }
+
     fn failed(
         &self,
         operation: Operation,
@@ -184,13 +198,16 @@ impl<C: DeviceCalls> MtdRead for OpenDevice<C> {
     }
 
     fn read_at(&mut self, offset_bytes: u64, buf: &mut [u8]) -> Result<usize, MtdError> {
-        let left_bytes = self.info.size_bytes.saturating_sub(offset_bytes);
+        if buf.is_empty() || offset_bytes > self.info.size_bytes {
+            return Ok(0);
+        }
+        if offset_bytes == self.info.size_bytes {
+            return self.confirm_end();
+        }
+        let left_bytes = self.info.size_bytes - offset_bytes;
         let length = buf
             .len()
             .min(usize::try_from(left_bytes).unwrap_or(usize::MAX));
-        if length == 0 {
-            return Ok(0);
-        }
         let buf = &mut buf[..length];
         match uninterrupted(|| self.calls.pread(offset_bytes, buf)) {
             Ok(0) => Err(MtdError::EndedEarly {

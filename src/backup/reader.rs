@@ -81,8 +81,11 @@ impl<'a> Reader<'a> {
 
     /// Whether the device goes on past the end that the layout gives.
     pub(crate) fn goes_on(&mut self) -> bool {
-        // An error here says that there is nothing, which is as it should be.
-        matches!(self.device.read_at(self.size_bytes, &mut [0]), Ok(1..))
+        // Any other error here says that there is nothing, as it should be.
+        matches!(
+            self.device.read_at(self.size_bytes, &mut [0]),
+            Ok(1..) | Err(MtdError::GoesOn { .. })
+        )
     }
 
     /// How many bytes the next piece has: as many whole erase blocks as fit.

@@ -156,6 +156,14 @@ pub enum MtdError {
         /// Its size when it was opened, in bytes.
         size_bytes: u64,
     },
+    /// A device goes on past its size: it changed since it was found.
+    #[error("{device} goes on past {size_bytes:#x}, where it should end")]
+    GoesOn {
+        /// The device.
+        device: MtdName,
+        /// Its size when it was opened, in bytes.
+        size_bytes: u64,
+    },
     /// A private node was used and could not be removed.
     #[error("the private node folder {} could not be removed: {source}", path.display())]
     LeftBehind {
@@ -309,7 +317,8 @@ impl MtdError {
             Self::NodeMissing { .. } | Self::NodeWrong { .. } => MtdErrorKind::NodeMissing,
             Self::SizeDisagrees { .. }
             | Self::EraseBlockDisagrees { .. }
-            | Self::EndedEarly { .. } => MtdErrorKind::Disagreement,
+            | Self::EndedEarly { .. }
+            | Self::GoesOn { .. } => MtdErrorKind::Disagreement,
             Self::NotPermitted { .. } => MtdErrorKind::NotPermitted,
             Self::ReadOnly { .. } | Self::BadRange { .. } => MtdErrorKind::Refused,
             Self::File { .. }
@@ -340,6 +349,7 @@ impl MtdError {
             | Self::SizeDisagrees { device, .. }
             | Self::EraseBlockDisagrees { device, .. }
             | Self::EndedEarly { device, .. }
+            | Self::GoesOn { device, .. }
             | Self::NodeMissing { device, .. }
             | Self::NodeWrong { device, .. }
             | Self::NotPermitted { device, .. }

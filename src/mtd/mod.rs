@@ -61,7 +61,9 @@ pub trait MtdRead: Send {
     /// What it is.
     fn info(&self) -> &MtdInfo;
     /// Reads at an offset (bytes from the device's start); 0 at or past the end;
-    /// may be short, as read(2) may. Interrupted calls are repeated.
+    /// may be short, as read(2) may. Interrupted calls are repeated. A device that
+    /// ends before its size is [`MtdError::EndedEarly`]; one that still has bytes
+    /// at its size is [`MtdError::GoesOn`] to a read there.
     fn read_at(&mut self, offset_bytes: u64, buf: &mut [u8]) -> Result<usize, MtdError>;
 }
 

@@ -122,7 +122,7 @@ fn a_file_that_shrinks_after_opening_ends_in_an_error() {
 }
 
 #[test]
-fn a_file_that_grows_after_opening_is_read_to_its_old_end() {
+fn a_file_that_grows_after_opening_is_read_to_its_old_end_and_found_out() {
     let tree = Tree::with_table(&[("a", 0x1000, 0x1000)]);
     tree.write("dev/mtd0", &[7; 0x1000]);
     let backend = backend(&tree);
@@ -130,7 +130,9 @@ fn a_file_that_grows_after_opening_is_read_to_its_old_end() {
     tree.write("dev/mtd0", &[7; 0x2000]);
     let mut buf = [0; 0x2000];
     assert_eq!(open.read_at(0, &mut buf).unwrap(), 0x1000);
-    assert_eq!(open.read_at(0x1000, &mut buf).unwrap(), 0);
+    let error = open.read_at(0x1000, &mut buf).unwrap_err();
+    assert!(matches!(error, MtdError::GoesOn { .. }), "{error:?}");
+    assert_eq!(error.kind(), MtdErrorKind::Disagreement);
 }
 
 #[test]

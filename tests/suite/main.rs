@@ -1,7 +1,10 @@
 //! The one integration-test binary.
 
 #[cfg(feature = "full")]
+mod both_backends;
+#[cfg(feature = "full")]
 mod cli_backup;
+#[cfg(feature = "full")]
 mod cli_support;
 mod contract;
 #[cfg(feature = "full")]

@@ -220,6 +220,24 @@ fn a_read_ends_in(
 }
 
 #[rstest]
+#[case::nothing_there(Ok(0), true)]
+#[case::no_answer(Err(Errno::INVAL), true)]
+#[case::more(Ok(1), false)]
+fn a_read_at_the_end_sees_whether_it_is_one(
+    #[case] answer: Result<usize, Errno>,
+    #[case] ends: bool,
+) {
+    let mut open = Scripted::new().open(MIB).unwrap();
+    open.calls.transfers = [answer].into();
+    assert_eq!(
+        open.read_at(MIB, &mut [0; 8]).is_ok_and(|count| count == 0),
+        ends
+    );
+    // Past the end no call is made.
+    assert_eq!(open.read_at(MIB + 1, &mut [0; 8]).unwrap(), 0);
+}
+
+#[rstest]
 #[case::in_pieces(&[Ok(3), Err(Errno::INTR), Ok(5)], None)]
 #[case::full(&[Ok(3), Ok(0)], Some((3, Errno::NOSPC)))]
 #[case::error(&[Ok(6), Err(Errno::IO)], Some((6, Errno::IO)))]

@@ -41,7 +41,7 @@ impl MtdError {
                  nothing was read from it"
                     .into()
             }
-            Self::EndedEarly { .. } => {
+            Self::EndedEarly { .. } | Self::GoesOn { .. } => {
                 "it changed while it was read: find the devices again and start over".into()
             }
             Self::LeftBehind { path, .. } => format!("as root: rm -r {}", path.display()),
