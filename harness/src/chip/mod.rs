@@ -12,6 +12,7 @@
 //!   shows at any time.
 //! - A range that runs past the end of the chip is EINVAL and does nothing.
 
+mod contract;
 mod counters;
 mod file;
 mod locks;
@@ -21,6 +22,7 @@ mod table;
 mod tests;
 mod timing;
 
+pub use contract::check_storage;
 pub use counters::Counters;
 pub use file::{FileStorage, ImageError};
 pub use memory::MemoryStorage;
@@ -70,7 +72,8 @@ impl Geometry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EraseBlock(pub u64);
 
-/// Where the cells live. The chip checks ranges before it calls.
+/// Where the cells live. The chip checks ranges before it calls. An
+/// implementation can be put through [`check_storage`].
 pub trait Storage: Send {
     /// Copies cells into `buf`.
     fn read(&self, offset_bytes: u64, buf: &mut [u8]) -> Result<(), Errno>;

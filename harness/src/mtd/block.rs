@@ -5,9 +5,9 @@
 //! - The **page cache** holds what was read and written until the last close.
 //!   Dirty pages are written back by fsync, sync, BLKFLSBUF and the last close.
 //!   So a block node is not coherent with the character node, either way.
-//! - **mtdblock** gets what is written back in units of 512 bytes, ascending,
-//!   and gathers it in a copy of one erase block. A unit in another erase
-//!   block, fsync, and the last close erase the block and program the copy.
+//! - **mtdblock** gets what is written back in units of 512 bytes and gathers
+//!   it in a copy of one erase block. A unit in another erase block, fsync, and
+//!   the last close erase the block and program the copy.
 //!
 //! Invariants: what a handle reads is the newest that any handle of the device
 //! wrote; flash changes by whole erase blocks, erased before they are programmed.
@@ -31,6 +31,9 @@ const CLEAN_PAGES_MAX: usize = 4096;
 const DIRTY_PAGES_MAX: usize = 4096;
 /// Pages fetched from flash with one read: Linux's read-ahead window, 128 KiB.
 const FETCH_PAGES_MAX: u64 = 32;
+
+/// Whole pages in the largest request, 255 sectors.
+const REQUEST_PAGES_MAX: usize = 31;
 
 /// Takes a line for the kernel's messages.
 pub(super) type Note<'a> = &'a mut dyn FnMut(String);
@@ -198,21 +201,20 @@ impl BlockDevice {
         if self.dirty_pages == 0 {
             return;
         }
-        let mut pages = std::mem::take(&mut self.pages);
-        pages.retain(|number, page| {
-            if !page.dirty {
-                return true;
-            }
+        let dirty = self.pages.iter().filter(|(_, page)| page.dirty);
+        let numbers: Vec<u64> = dirty.map(|(number, _)| *number).collect();
+        for number in in_request_order(&numbers) {
+            let Some(mut page) = self.pages.remove(&number) else {
+                continue;
+            };
             page.dirty = false;
             match self.write_sectors(mtd, number * PAGE_BYTES, &page.data, note) {
-                Ok(()) => true,
-                Err(_) => {
-                    self.write_back_errors += 1;
-                    false
+                Ok(()) => {
+                    self.pages.insert(number, page);
                 }
+                Err(_) => self.write_back_errors += 1,
             }
-        });
-        self.pages = pages;
+        }
         self.dirty_pages = 0;
     }
 
@@ -382,6 +384,23 @@ impl BlockDevice {
         }
         result
     }
+}
+
+/// The order in which dirty pages reach mtdblock. Neighbours go in requests of
+/// up to 31 pages, ascending, but when their number is even the last two change
+/// places: the queue takes two at a time, and the block layer's plug hands its
+/// rest out newest first (block/blk-mq.c of 6.1, blk_mq_flush_plug_list; seen
+/// on 6.1.192 without an I/O scheduler). It decides which erase block stays in
+/// mtdblock's copy, and that some are erased twice.
+fn in_request_order(numbers: &[u64]) -> Vec<u64> {
+    let mut requests: Vec<&[u64]> = numbers
+        .chunk_by(|one, next| one + 1 == *next)
+        .flat_map(|neighbours| neighbours.chunks(REQUEST_PAGES_MAX))
+        .collect();
+    if let (0, [.., first, second]) = (requests.len() % 2, &mut requests[..]) {
+        std::mem::swap(first, second);
+    }
+    requests.concat()
 }
 
 /// A read that must not be short.

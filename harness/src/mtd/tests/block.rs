@@ -60,19 +60,44 @@ fn fsync_lands_and_erases_again_only_when_dirty() {
     assert_eq!(erases(&system), [1, 0, 0, 0, 0]);
 }
 
-#[test]
-fn one_fsync_erases_each_dirty_erase_block_once_in_order() {
+/// What had reached flash after BLKFLSBUF, which leaves mtdblock's copy alone,
+/// on Linux 6.1.192: pages of 4096 bytes written, and those then on flash.
+#[rstest]
+#[case::two(&[0..1, 40..41], &[40..41], [1, 1, 0, 0])]
+#[case::three(&[0..1, 40..41, 70..71], &[0..1, 40..41], [1, 1, 1, 0])]
+#[case::four(&[0..1, 40..41, 70..71, 100..101], &[0..1, 40..41, 100..101], [1, 1, 1, 1])]
+#[case::two_requests(&[0..31, 40..41], &[40..41], [1, 1, 0, 0])]
+#[case::three_requests(&[0..32, 40..41], &[0..32], [1, 1, 0, 0])]
+#[case::two_long_requests(&[0..62], &[31..62], [2, 1, 0, 0])]
+#[case::three_long_requests(&[0..64], &[0..32], [1, 1, 0, 0])]
+fn the_order_of_write_back(
+    #[case] written: &[std::ops::Range<u64>],
+    #[case] landed: &[std::ops::Range<u64>],
+    #[case] erased: [u64; 4],
+) {
+    const NEW: u8 = 0x5a;
     let system = system();
+    system.with_chip(0, |chip| chip.load(0, &vec![0; SIZE as usize]).unwrap());
     let mut handle = open(&system, NODE, RW);
-    for block in [3, 1, 3, 1] {
-        handle
-            .pwrite((block * BLOCK) as i64 + 4000, &[7; 200])
-            .unwrap();
+    for pages in written {
+        let data = vec![NEW; (pages.end - pages.start) as usize * 4096];
+        handle.pwrite(pages.start as i64 * 4096, &data).unwrap();
     }
-    assert_eq!(erases(&system), [0; 5]);
+    let answer = handle.ioctl(BLKFLSBUF, 0, &mut SliceMemory::new([]));
+    assert_eq!(answer, Ok(0));
+    let on_flash: Vec<u64> = (0..128)
+        .filter(|page| cells(&system, page * 4096, 1) == [NEW])
+        .collect();
+    let expected: Vec<u64> = landed.iter().cloned().flatten().collect();
+    assert_eq!(on_flash, expected);
+    // And none is lost.
     handle.fsync().unwrap();
-    assert_eq!(erases(&system), [0, 1, 0, 1, 0]);
-    assert_eq!(cells(&system, 3 * BLOCK + 4000, 200), [7; 200]);
+    for pages in written {
+        for page in pages.clone() {
+            assert_eq!(cells(&system, page * 4096, 4096), [NEW; 4096]);
+        }
+    }
+    assert_eq!(erases(&system)[..4], erased);
 }
 
 #[test]
@@ -316,7 +341,9 @@ fn many_dirty_pages_are_written_back_early() {
     let early = system.with_chip(0, |chip| chip.counters().erases());
     assert!(early > 0);
     drop(handle);
-    system.with_chip(0, |chip| assert_eq!(chip.counters().erases(), 160));
+    // Where the last two requests change places, erase blocks are erased again.
+    let erases = system.with_chip(0, |chip| chip.counters().erases());
+    assert!((160..170).contains(&erases), "{erases}");
     assert_eq!(cells(&system, 0, data.len()), data);
 }
 
