@@ -18,11 +18,10 @@
 
 use super::Mtd;
 use super::handle::Transfer;
+use super::mtdblock::{MtdBlock, Note, SECTOR_BYTES};
 use crate::Errno;
 use std::collections::BTreeMap;
 
-/// The unit in which Linux hands data to mtdblock.
-pub(super) const SECTOR_BYTES: usize = 512;
 /// The page cache's page.
 const PAGE_BYTES: u64 = 4096;
 /// Clean pages kept before the oldest numbers are forgotten (16 MiB).
@@ -35,18 +34,8 @@ const FETCH_PAGES_MAX: u64 = 32;
 /// Whole pages in the largest request, 255 sectors.
 const REQUEST_PAGES_MAX: usize = 31;
 
-/// Takes a line for the kernel's messages.
-pub(super) type Note<'a> = &'a mut dyn FnMut(String);
-
 struct Page {
     data: Box<[u8]>,
-    dirty: bool,
-}
-
-/// mtdblock's copy of one erase block.
-struct Copy {
-    start: u64,
-    data: Vec<u8>,
     dirty: bool,
 }
 
@@ -56,7 +45,7 @@ pub(super) struct BlockDevice {
     openers: u32,
     pages: BTreeMap<u64, Page>,
     dirty_pages: usize,
-    copy: Option<Copy>,
+    mtdblock: MtdBlock,
     /// Counts failed write-backs; a handle's fsync reports one that is new to it.
     write_back_errors: u64,
     /// BLKROSET.
@@ -92,10 +81,10 @@ impl BlockDevice {
         self.openers -= 1;
         if self.openers == 0 {
             self.write_back(mtd, note);
-            let _ = self.flush_copy(mtd, note);
+            let _ = self.mtdblock.flush(mtd, note);
             self.pages.clear();
             self.dirty_pages = 0;
-            self.copy = None;
+            self.mtdblock = MtdBlock::default();
         }
     }
 
@@ -191,7 +180,7 @@ impl BlockDevice {
         if self.write_back_errors != errors_seen {
             return (self.write_back_errors, Err(Errno::IO));
         }
-        let flushed = self.flush_copy(mtd, note).map_err(|_| Errno::IO);
+        let flushed = self.mtdblock.flush(mtd, note).map_err(|_| Errno::IO);
         (self.write_back_errors, flushed)
     }
 
@@ -208,7 +197,10 @@ impl BlockDevice {
                 continue;
             };
             page.dirty = false;
-            match self.write_sectors(mtd, number * PAGE_BYTES, &page.data, note) {
+            match self
+                .mtdblock
+                .write(mtd, number * PAGE_BYTES, &page.data, note)
+            {
                 Ok(()) => {
                     self.pages.insert(number, page);
                 }
@@ -243,7 +235,8 @@ impl BlockDevice {
         let mut at = offset;
         while at < offset + length {
             let part = (offset + length - at).min(PAGE_BYTES) as usize;
-            self.write_sectors(mtd, at, &zeroes[..part], note)
+            self.mtdblock
+                .write(mtd, at, &zeroes[..part], note)
                 .map_err(|_| Errno::IO)?;
             at += part as u64;
         }
@@ -273,7 +266,8 @@ impl BlockDevice {
         let start = first * PAGE_BYTES;
         let end = ((last + 1) * PAGE_BYTES).min(capacity_bytes(mtd));
         let mut data = vec![0; end.saturating_sub(start) as usize];
-        self.read_sectors(mtd, start, &mut data)
+        self.mtdblock
+            .read(mtd, start, &mut data)
             .map_err(|_| Errno::IO)?;
         for (number, part) in (first..).zip(data.chunks(PAGE_BYTES as usize)) {
             self.put(number, part.into(), false);
@@ -299,91 +293,6 @@ impl BlockDevice {
             });
         }
     }
-
-    /// mtdblock's read: from its copy where that holds the erase block.
-    fn read_sectors(&self, mtd: Mtd<'_>, at: u64, buf: &mut [u8]) -> Result<(), Errno> {
-        let block_bytes = u64::from(mtd.device.erase_block_bytes);
-        let mut done = 0;
-        while done < buf.len() {
-            let from = at + done as u64;
-            let inside = from % block_bytes;
-            let length = ((block_bytes - inside) as usize).min(buf.len() - done);
-            let out = &mut buf[done..done + length];
-            match &self.copy {
-                Some(copy) if copy.start == from - inside => {
-                    let inside = inside as usize;
-                    out.copy_from_slice(&copy.data[inside..inside + length]);
-                }
-                _ => read_whole(mtd, from, out)?,
-            }
-            done += length;
-        }
-        Ok(())
-    }
-
-    /// mtdblock's write, a sector at a time: into its copy of the erase block,
-    /// or at once where a sector is a whole erase block.
-    fn write_sectors(
-        &mut self,
-        mtd: Mtd<'_>,
-        at: u64,
-        data: &[u8],
-        note: Note<'_>,
-    ) -> Result<(), Errno> {
-        let block_bytes = u64::from(mtd.device.erase_block_bytes);
-        for (number, sector) in (0..).zip(data.chunks(SECTOR_BYTES)) {
-            let to = at + number * SECTOR_BYTES as u64;
-            let mut done = 0;
-            while done < sector.len() {
-                let from = to + done as u64;
-                let inside = from % block_bytes;
-                let length = ((block_bytes - inside) as usize).min(sector.len() - done);
-                let part = &sector[done..done + length];
-                if length as u64 == block_bytes {
-                    erase_and_write(mtd, from, part, note)?;
-                } else {
-                    self.take_copy(mtd, from - inside, note)?;
-                    let copy = self.copy.as_mut().ok_or(Errno::IO)?;
-                    let inside = inside as usize;
-                    copy.data[inside..inside + length].copy_from_slice(part);
-                    copy.dirty = true;
-                }
-                done += length;
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes mtdblock's copy that of the erase block at `start`.
-    fn take_copy(&mut self, mtd: Mtd<'_>, start: u64, note: Note<'_>) -> Result<(), Errno> {
-        if self.copy.as_ref().is_some_and(|copy| copy.start == start) {
-            return Ok(());
-        }
-        self.flush_copy(mtd, note)?;
-        self.copy = None;
-        let mut data = vec![0; mtd.device.erase_block_bytes as usize];
-        read_whole(mtd, start, &mut data)?;
-        self.copy = Some(Copy {
-            start,
-            data,
-            dirty: false,
-        });
-        Ok(())
-    }
-
-    /// write_cached_data: erases the block and programs the copy. The copy is
-    /// dropped when that worked or failed with EIO, and kept on other errors
-    /// (a lock, say), so that it is tried again.
-    fn flush_copy(&mut self, mtd: Mtd<'_>, note: Note<'_>) -> Result<(), Errno> {
-        let Some(copy) = self.copy.as_ref().filter(|copy| copy.dirty) else {
-            return Ok(());
-        };
-        let result = erase_and_write(mtd, copy.start, &copy.data, note);
-        if matches!(result, Ok(()) | Err(Errno::IO)) {
-            self.copy = None;
-        }
-        result
-    }
 }
 
 /// The order in which dirty pages reach mtdblock. Neighbours go in requests of
@@ -401,26 +310,4 @@ fn in_request_order(numbers: &[u64]) -> Vec<u64> {
         std::mem::swap(first, second);
     }
     requests.concat()
-}
-
-/// A read that must not be short.
-fn read_whole(mtd: Mtd<'_>, from: u64, buf: &mut [u8]) -> Result<(), Errno> {
-    match mtd.read(from, buf) {
-        Ok(length) if length == buf.len() => Ok(()),
-        Err(Errno::UCLEAN) => Ok(()),
-        Err(error) => Err(error),
-        Ok(_) => Err(Errno::IO),
-    }
-}
-
-fn erase_and_write(mtd: Mtd<'_>, at: u64, data: &[u8], note: Note<'_>) -> Result<(), Errno> {
-    if let Err(error) = mtd.erase(at, data.len() as u64) {
-        note(format!(
-            "mtdblock: erase of region [0x{at:x}, 0x{:x}] on \"{}\" failed",
-            data.len(),
-            mtd.device.name
-        ));
-        return Err(error);
-    }
-    mtd.write(at, data)
 }

@@ -3,10 +3,11 @@
 //! Source of behaviour: Linux 6.1 block/ioctl.c. mtdblock adds none of its own
 //! (drivers/mtd/mtd_blkdevs.c), so MTD's commands and a terminal's are ENOTTY.
 
-use super::block::{SECTOR_BYTES, capacity_bytes, unit_bytes};
+use super::block::{capacity_bytes, unit_bytes};
 use super::handle::Handle;
 use super::ioctl::{there, u32_at, u64_at};
 use super::ioctl_number::*;
+use super::mtdblock::SECTOR_BYTES;
 use super::{UserMemory, lock};
 use crate::Errno;
 

@@ -5,7 +5,7 @@
 //! drivers/mtd/mtdchar.c, block/fops.c.
 
 use super::{MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR, Mtd, MtdSystem, NodeId, OpenFlags, Registered};
-use super::{Seek, UserMemory, block, block_ioctl, character, ioctl, lock};
+use super::{Seek, UserMemory, block, block_ioctl, character, ioctl, lock, mtdblock};
 use crate::Errno;
 
 /// read(2) and write(2) move at most this much in one call (MAX_RW_COUNT).
@@ -311,7 +311,7 @@ impl Handle {
             }
             length = capacity - offset;
         }
-        if (offset | length) % block::SECTOR_BYTES as u64 != 0 {
+        if (offset | length) % mtdblock::SECTOR_BYTES as u64 != 0 {
             return Err(Errno::INVAL);
         }
         match mode & !KEEP_SIZE {

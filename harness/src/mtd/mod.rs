@@ -20,6 +20,7 @@ mod handle;
 mod ioctl;
 pub mod ioctl_number;
 mod memory;
+mod mtdblock;
 mod register;
 #[cfg(test)]
 mod tests;

@@ -63,37 +63,40 @@ fn fsync_lands_and_erases_again_only_when_dirty() {
 /// What had reached flash after BLKFLSBUF, which leaves mtdblock's copy alone,
 /// on Linux 6.1.192: pages of 4096 bytes written, and those then on flash.
 #[rstest]
-#[case::two(&[0..1, 40..41], &[40..41], [1, 1, 0, 0])]
-#[case::three(&[0..1, 40..41, 70..71], &[0..1, 40..41], [1, 1, 1, 0])]
-#[case::four(&[0..1, 40..41, 70..71, 100..101], &[0..1, 40..41, 100..101], [1, 1, 1, 1])]
-#[case::two_requests(&[0..31, 40..41], &[40..41], [1, 1, 0, 0])]
-#[case::three_requests(&[0..32, 40..41], &[0..32], [1, 1, 0, 0])]
-#[case::two_long_requests(&[0..62], &[31..62], [2, 1, 0, 0])]
-#[case::three_long_requests(&[0..64], &[0..32], [1, 1, 0, 0])]
+#[case::two(&[(0, 1), (40, 41)], &[(40, 41)], [1, 1, 0, 0])]
+#[case::three(&[(0, 1), (40, 41), (70, 71)], &[(0, 1), (40, 41)], [1, 1, 1, 0])]
+#[case::four(&[(0, 1), (40, 41), (70, 71), (100, 101)], &[(0, 1), (40, 41), (100, 101)], [1, 1, 1, 1])]
+#[case::two_requests(&[(0, 31), (40, 41)], &[(40, 41)], [1, 1, 0, 0])]
+#[case::three_requests(&[(0, 32), (40, 41)], &[(0, 32)], [1, 1, 0, 0])]
+#[case::two_long_requests(&[(0, 62)], &[(31, 62)], [2, 1, 0, 0])]
+#[case::three_long_requests(&[(0, 64)], &[(0, 32)], [1, 1, 0, 0])]
 fn the_order_of_write_back(
-    #[case] written: &[std::ops::Range<u64>],
-    #[case] landed: &[std::ops::Range<u64>],
+    #[case] written: &[(u64, u64)],
+    #[case] landed: &[(u64, u64)],
     #[case] erased: [u64; 4],
 ) {
     const NEW: u8 = 0x5a;
     let system = system();
     system.with_chip(0, |chip| chip.load(0, &vec![0; SIZE as usize]).unwrap());
     let mut handle = open(&system, NODE, RW);
-    for pages in written {
-        let data = vec![NEW; (pages.end - pages.start) as usize * 4096];
-        handle.pwrite(pages.start as i64 * 4096, &data).unwrap();
+    for (first, end) in written {
+        let data = vec![NEW; (end - first) as usize * 4096];
+        handle.pwrite(*first as i64 * 4096, &data).unwrap();
     }
     let answer = handle.ioctl(BLKFLSBUF, 0, &mut SliceMemory::new([]));
     assert_eq!(answer, Ok(0));
     let on_flash: Vec<u64> = (0..128)
         .filter(|page| cells(&system, page * 4096, 1) == [NEW])
         .collect();
-    let expected: Vec<u64> = landed.iter().cloned().flatten().collect();
+    let expected: Vec<u64> = landed
+        .iter()
+        .flat_map(|(first, end)| *first..*end)
+        .collect();
     assert_eq!(on_flash, expected);
     // And none is lost.
     handle.fsync().unwrap();
-    for pages in written {
-        for page in pages.clone() {
+    for (first, end) in written {
+        for page in *first..*end {
             assert_eq!(cells(&system, page * 4096, 4096), [NEW; 4096]);
         }
     }
