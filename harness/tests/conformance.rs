@@ -133,6 +133,7 @@ fn a_target_that_lies_is_found(
         Lie::FsyncSucceeds,
         Lie::SeekBeyondTheEnd,
         Lie::NameWithoutNewline,
+        Lie::NodesHaveASize,
         Lie::MknodReplaces
     )]
     lie: Lie,

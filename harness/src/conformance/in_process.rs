@@ -5,7 +5,7 @@
 //! left to cases that need a real process; only paths are looked up here.
 
 use super::ioctls::{Pointee, UserStruct};
-use super::{Argument, Fd, NodeKind, OpenRequest, Target};
+use super::{Argument, Fd, Look, NodeKind, OpenRequest, Target};
 use crate::Errno;
 use crate::mtd::{Handle, MtdSystem, NodeId, OpenFlags, Seek, UserMemory};
 use crate::profile::SimulatedDevice;
@@ -171,6 +171,35 @@ impl Target for InProcess {
         self.handle(fd)?.fsync()
     }
 
+    fn fdatasync(&mut self, fd: Fd) -> Result<(), Errno> {
+        self.handle(fd)?.fsync()
+    }
+
+    fn sync(&mut self) {
+        self.system.sync();
+    }
+
+    fn ftruncate(&mut self, fd: Fd, length: i64) -> Result<(), Errno> {
+        self.handle(fd)?.ftruncate(length)
+    }
+
+    fn fallocate(&mut self, fd: Fd, mode: i32, offset: i64, length: i64) -> Result<(), Errno> {
+        self.handle(fd)?.fallocate(mode as u32, offset, length)
+    }
+
+    fn fstat(&mut self, fd: Fd) -> Result<Look, Errno> {
+        let stat = self.handle(fd)?.stat();
+        let (kind, device) = match stat.node {
+            NodeId::Character { major, minor } => ("char", (major, minor)),
+            NodeId::Block { major, minor } => ("block", (major, minor)),
+        };
+        Ok(Look {
+            kind,
+            device,
+            size_bytes: stat.size_bytes,
+        })
+    }
+
     fn mknod(&mut self, path: &str, kind: NodeKind, major: u32, minor: u32) -> Result<(), Errno> {
         if self.nodes.contains_key(path) {
             return Err(Errno::EXIST);
@@ -195,8 +224,16 @@ impl Target for InProcess {
             .strip_prefix("/sys/class/mtd/mtd")
             .ok_or(Errno::NOENT)?;
         let (index, attribute) = below.split_once('/').ok_or(Errno::NOENT)?;
+        let (index, twin) = match index.strip_suffix("ro") {
+            Some(index) => (index, true),
+            None => (index, false),
+        };
         let index = index.parse().map_err(|_| Errno::NOENT)?;
-        let attributes = self.system.sysfs(index).ok_or(Errno::NOENT)?;
+        let attributes = match twin {
+            true => self.system.sysfs_read_only_twin(index),
+            false => self.system.sysfs(index),
+        };
+        let attributes = attributes.ok_or(Errno::NOENT)?;
         let mut texts = attributes.into_iter();
         let found = texts.find(|(name, _)| *name == attribute);
         found.map(|(_, text)| text).ok_or(Errno::NOENT)

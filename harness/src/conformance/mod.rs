@@ -102,6 +102,16 @@ pub trait Target {
     fn ioctl(&mut self, fd: Fd, command: u32, argument: Argument<'_>) -> Result<i32, Errno>;
     /// fsync(2).
     fn fsync(&mut self, fd: Fd) -> Result<(), Errno>;
+    /// fdatasync(2).
+    fn fdatasync(&mut self, fd: Fd) -> Result<(), Errno>;
+    /// sync(2).
+    fn sync(&mut self);
+    /// ftruncate(2).
+    fn ftruncate(&mut self, fd: Fd, length: i64) -> Result<(), Errno>;
+    /// fallocate(2).
+    fn fallocate(&mut self, fd: Fd, mode: i32, offset: i64, length: i64) -> Result<(), Errno>;
+    /// fstat(2).
+    fn fstat(&mut self, fd: Fd) -> Result<Look, Errno>;
     /// mknod(2).
     fn mknod(&mut self, path: &str, kind: NodeKind, major: u32, minor: u32) -> Result<(), Errno>;
     /// unlink(2).
@@ -165,8 +175,6 @@ pub trait Process {
     fn seek_in_child(&mut self, fd: Fd, offset: i64) -> Result<(), Errno>;
     /// stat(2), or lstat(2), or statx(2), by its name.
     fn stat(&mut self, call: &str, path: &str) -> Result<Look, Errno>;
-    /// fstat(2).
-    fn fstat(&mut self, fd: Fd) -> Result<Look, Errno>;
     /// access(2); `mode` is made of `r`, `w`, `x`, or is `f`.
     fn access(&mut self, path: &str, mode: &str) -> Result<(), Errno>;
     /// The sorted names in a folder.
@@ -180,7 +188,7 @@ pub trait Process {
         write: bool,
         shared: bool,
     ) -> Result<Vec<u8>, Errno>;
-    /// fdatasync, ftruncate, fallocate, sendfile, poll, fcntl, flock and other
+    /// sendfile, splice, poll, fcntl, flock and other
     /// calls that take a handle and numbers, by name.
     fn other(&mut self, name: &str, fd: Fd, numbers: &[i64]) -> Result<String, Errno>;
 }

@@ -147,6 +147,34 @@ impl Target for Native {
         done(unsafe { libc::fsync(fd.0) })
     }
 
+    fn fdatasync(&mut self, fd: Fd) -> Result<(), Errno> {
+        // SAFETY: no memory is involved.
+        done(unsafe { libc::fdatasync(fd.0) })
+    }
+
+    fn sync(&mut self) {
+        // SAFETY: no memory is involved.
+        unsafe { libc::sync() };
+    }
+
+    fn ftruncate(&mut self, fd: Fd, length: i64) -> Result<(), Errno> {
+        // SAFETY: no memory is involved.
+        done(unsafe { libc::ftruncate64(fd.0, length) })
+    }
+
+    fn fallocate(&mut self, fd: Fd, mode: i32, offset: i64, length: i64) -> Result<(), Errno> {
+        // SAFETY: no memory is involved.
+        done(unsafe { libc::fallocate64(fd.0, mode, offset, length) })
+    }
+
+    fn fstat(&mut self, fd: Fd) -> Result<Look, Errno> {
+        // SAFETY: stat is plain numbers; zero is a value of each.
+        let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+        // SAFETY: the structure outlives the call.
+        done(unsafe { libc::fstat(fd.0, &mut stat) })?;
+        Ok(calls::look(&stat))
+    }
+
     fn mknod(&mut self, path: &str, kind: NodeKind, major: u32, minor: u32) -> Result<(), Errno> {
         let path = c_path(path)?;
         let mode = match kind {
@@ -233,14 +261,6 @@ impl Process for Native {
 
     fn stat(&mut self, call: &str, path: &str) -> Result<Look, Errno> {
         calls::look_at(call, path)
-    }
-
-    fn fstat(&mut self, fd: Fd) -> Result<Look, Errno> {
-        // SAFETY: stat is plain numbers; zero is a value of each.
-        let mut stat: libc::stat = unsafe { std::mem::zeroed() };
-        // SAFETY: the structure outlives the call.
-        done(unsafe { libc::fstat(fd.0, &mut stat) })?;
-        Ok(calls::look(&stat))
     }
 
     fn access(&mut self, path: &str, mode: &str) -> Result<(), Errno> {

@@ -27,6 +27,10 @@ impl Runner<'_> {
         match words[..] {
             ["open", name, path, flags] => Ok(self.open(name, path, flags)),
             ["mknod", path, kind, major, minor] => self.mknod(path, kind, major, minor),
+            ["sync"] => {
+                self.target.sync();
+                Ok("done".into())
+            }
             ["unlink", path] => Ok(ok(self.target.unlink(path))),
             ["text", path] => Ok(text(self.target.text(path), |text| format!("{text:?}"))),
             ["line", number, path] => self.line(number, path),
@@ -90,6 +94,17 @@ impl Runner<'_> {
                 Ok(ok(self.target.close(fd)))
             }
             [] if verb == "fsync" => Ok(ok(self.target.fsync(fd))),
+            [] if verb == "fdatasync" => Ok(ok(self.target.fdatasync(fd))),
+            [] if verb == "fstat" => Ok(text(self.target.fstat(fd), |look| look.to_string())),
+            [length] if verb == "ftruncate" => {
+                let length = self.names.offset(length)?;
+                Ok(ok(self.target.ftruncate(fd, length)))
+            }
+            [mode, offset, length] if verb == "fallocate" => {
+                let mode = self.names.number(mode)? as i32;
+                let (offset, length) = (self.names.offset(offset)?, self.names.offset(length)?);
+                Ok(ok(self.target.fallocate(fd, mode, offset, length)))
+            }
             [length, ref show @ ..] if verb == "read" => self.read(fd, length, None, show),
             [length, offset, ref show @ ..] if verb == "pread" => {
                 self.read(fd, length, Some(offset), show)
@@ -224,7 +239,6 @@ impl Runner<'_> {
         };
         let count = |count: usize| count.to_string();
         match (verb, &words[2..]) {
-            ("fstat", []) => Ok(text(process.fstat(fd), |look| look.to_string())),
             ("dup", [new]) => {
                 let result = process.dup(fd);
                 Ok(text(result, |fd| {

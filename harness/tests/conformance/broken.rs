@@ -2,7 +2,7 @@
 
 use mtd_harness::Errno;
 use mtd_harness::conformance::in_process::InProcess;
-use mtd_harness::conformance::{Argument, Fd, NodeKind, OpenRequest, Target};
+use mtd_harness::conformance::{Argument, Fd, Look, NodeKind, OpenRequest, Target};
 
 /// What it gets wrong; each is what some stand-in for MTD does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub enum Lie {
     SeekBeyondTheEnd,
     /// An attribute's text without its newline.
     NameWithoutNewline,
+    /// fstat of a node tells a size.
+    NodesHaveASize,
     /// mknod on an existing path works.
     MknodReplaces,
 }
@@ -147,6 +149,31 @@ impl Target for Broken {
             true => Ok(()),
             false => answer,
         }
+    }
+
+    fn fdatasync(&mut self, fd: Fd) -> Result<(), Errno> {
+        self.inner.fdatasync(fd)
+    }
+
+    fn sync(&mut self) {
+        self.inner.sync();
+    }
+
+    fn ftruncate(&mut self, fd: Fd, length: i64) -> Result<(), Errno> {
+        self.inner.ftruncate(fd, length)
+    }
+
+    fn fallocate(&mut self, fd: Fd, mode: i32, offset: i64, length: i64) -> Result<(), Errno> {
+        self.inner.fallocate(fd, mode, offset, length)
+    }
+
+    fn fstat(&mut self, fd: Fd) -> Result<Look, Errno> {
+        let look = self.inner.fstat(fd)?;
+        let size_bytes = match self.lies(Lie::NodesHaveASize, true) {
+            true => 1,
+            false => look.size_bytes,
+        };
+        Ok(Look { size_bytes, ..look })
     }
 
     fn mknod(&mut self, path: &str, kind: NodeKind, major: u32, minor: u32) -> Result<(), Errno> {

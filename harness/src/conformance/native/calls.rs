@@ -205,12 +205,7 @@ pub fn other(name: &str, fd: Fd, numbers: &[i64]) -> Result<String, Errno> {
     // sendfile and splice, whose structures outlive the call.
     unsafe {
         match (name, numbers) {
-            ("fdatasync", []) => nothing(libc::fdatasync(fd.0)),
             ("syncfs", []) => nothing(libc::syncfs(fd.0)),
-            ("ftruncate", &[length]) => nothing(libc::ftruncate64(fd.0, length)),
-            ("fallocate", &[mode, offset, length]) => {
-                nothing(libc::fallocate64(fd.0, mode as c_int, offset, length))
-            }
             ("fadvise", &[offset, length, advice]) => {
                 // This one returns the errno instead of setting it.
                 match libc::posix_fadvise64(fd.0, offset, length, advice as c_int) {
