@@ -8,8 +8,12 @@ mod cli_backup;
 mod cli_support;
 mod contract;
 #[cfg(feature = "full")]
+mod fault_suite;
+#[cfg(feature = "full")]
 mod ioctl_numbers;
 mod linux_tree;
+#[cfg(feature = "full")]
+mod memory_folder;
 mod oddities;
 mod offsets;
 mod proc_mtd;
