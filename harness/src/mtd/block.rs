@@ -50,6 +50,8 @@ pub(super) struct BlockDevice {
     write_back_errors: u64,
     /// BLKROSET.
     pub(super) set_read_only: bool,
+    /// BLKBSZSET, until the last close.
+    pub(super) unit_set: Option<u32>,
 }
 
 /// The device's size as the block layer sees it: whole sectors.
@@ -85,6 +87,7 @@ impl BlockDevice {
             self.pages.clear();
             self.dirty_pages = 0;
             self.mtdblock = MtdBlock::default();
+            self.unit_set = None;
         }
     }
 

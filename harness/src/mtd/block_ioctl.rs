@@ -29,8 +29,10 @@ pub(super) fn ioctl(
         BLKGETSIZE64 if pointer_bytes == 8 => capacity,
         BLKGETSIZE64_32 if pointer_bytes == 4 => capacity,
         BLKGETSIZE => capacity / SECTOR_BYTES as u64,
-        BLKBSZGET if pointer_bytes == 8 => unit_bytes(mtd).into(),
-        BLKBSZGET_32 if pointer_bytes == 4 => unit_bytes(mtd).into(),
+        BLKBSZGET if pointer_bytes == 8 => unit_now(handle).into(),
+        BLKBSZGET_32 if pointer_bytes == 4 => unit_now(handle).into(),
+        // Disks are numbered as they appear; here nothing else appears.
+        BLKGETDISKSEQ => u64::from(mtd.device.index) + 1,
         BLKSSZGET | BLKPBSZGET | BLKIOMIN => SECTOR_BYTES as u64,
         BLKROGET => lock(&handle.registered().block).is_read_only(mtd).into(),
         BLKRAGET | BLKFRAGET if argument == 0 => return Err(Errno::INVAL),
@@ -42,7 +44,7 @@ pub(super) fn ioctl(
     };
     let bytes = answer.to_ne_bytes();
     let width = match command {
-        BLKGETSIZE64 | BLKGETSIZE64_32 => 8,
+        BLKGETSIZE64 | BLKGETSIZE64_32 | BLKGETDISKSEQ => 8,
         BLKGETSIZE | BLKRAGET | BLKFRAGET => pointer_bytes,
         BLKSECTGET | BLKROTATIONAL => 2,
         _ => 4,
@@ -79,6 +81,8 @@ fn act(
             Ok(0)
         }
         BLKRASET | BLKFRASET => Ok(0),
+        BLKBSZSET if memory.pointer_bytes() == 8 => set_unit(handle, argument, memory),
+        BLKBSZSET_32 if memory.pointer_bytes() == 4 => set_unit(handle, argument, memory),
         // mtdblock takes no partition table (GENHD_FL_NO_PART).
         BLKRRPART => Err(Errno::INVAL),
         BLKPG => partition_table(administrator, argument, memory),
@@ -88,6 +92,29 @@ fn act(
         HDIO_GETGEO if argument == 0 => Err(Errno::INVAL),
         _ => Err(Errno::NOTTY),
     }
+}
+
+/// The page cache's unit, as BLKBSZSET left it until the last close.
+fn unit_now(handle: &Handle) -> u32 {
+    let set = lock(&handle.registered().block).unit_set;
+    set.unwrap_or_else(|| unit_bytes(handle.mtd()))
+}
+
+/// BLKBSZSET: a power of two from a sector to a page. Here it changes nothing
+/// but what BLKBSZGET answers.
+fn set_unit(handle: &Handle, argument: u64, memory: &dyn UserMemory) -> Result<i32, Errno> {
+    if !handle.administrator {
+        return Err(Errno::ACCESS);
+    }
+    if argument == 0 {
+        return Err(Errno::INVAL);
+    }
+    let unit = u32_at(memory, argument)?;
+    if !unit.is_power_of_two() || !(SECTOR_BYTES as u32..=4096).contains(&unit) {
+        return Err(Errno::INVAL);
+    }
+    lock(&handle.registered().block).unit_set = Some(unit);
+    Ok(0)
 }
 
 /// BLKPG: the device takes no partitions, and has none to delete.

@@ -207,6 +207,7 @@ fn a_locked_erase_block_takes_the_write_and_fails_the_fsync() {
 #[case::physical_sector(BLKPBSZGET, Ok(512), Ok(512))]
 #[case::unit(BLKBSZGET, Ok(4096), Ok(4096))]
 #[case::read_only(BLKROGET, Ok(0), Ok(1))]
+#[case::number(BLKGETDISKSEQ, Ok(1), Ok(2))]
 #[case::read_ahead(BLKRAGET, Ok(256), Ok(256))]
 #[case::request(BLKSECTGET, Ok(255), Ok(255))]
 #[case::smallest(BLKIOMIN, Ok(512), Ok(512))]
@@ -289,6 +290,32 @@ fn only_an_administrator_flushes_or_makes_read_only() {
     handle.set_administrator(true);
     assert_eq!(handle.ioctl(BLKROSET, base, &mut memory), Ok(0));
     assert_eq!(handle.write(&[1]), Err(Errno::PERM));
+}
+
+#[rstest]
+#[case::sector(512, Ok(0), 512)]
+#[case::page(4096, Ok(0), 4096)]
+#[case::too_large(8192, Err(Errno::INVAL), 4096)]
+#[case::too_small(256, Err(Errno::INVAL), 4096)]
+#[case::no_power_of_two(1536, Err(Errno::INVAL), 4096)]
+fn setting_the_unit(#[case] unit: u32, #[case] answer: Result<i32, Errno>, #[case] now: u64) {
+    let system = system();
+    let mut handle = open(&system, NODE, RO);
+    let mut memory = SliceMemory::new(u64::from(unit).to_le_bytes());
+    let base = memory.base();
+    assert_eq!(handle.ioctl(BLKBSZSET, 0, &mut memory), Err(Errno::INVAL));
+    assert_eq!(handle.ioctl(BLKBSZSET, base, &mut memory), answer);
+    let mut memory = SliceMemory::new([0; 8]);
+    handle.ioctl(BLKBSZGET, base, &mut memory).unwrap();
+    assert_eq!(memory.bytes(), now.to_le_bytes());
+    drop(handle);
+    let mut handle = open(&system, NODE, RO);
+    handle.ioctl(BLKBSZGET, base, &mut memory).unwrap();
+    assert_eq!(
+        memory.bytes(),
+        4096u64.to_le_bytes(),
+        "until the last close"
+    );
 }
 
 #[test]

@@ -125,3 +125,43 @@ fn a_changed_size_shows_everywhere_and_goes_back() {
     assert_eq!(system.devices()[1].size_bytes, 0x1f000);
     assert!(!system.set_size(9, None));
 }
+
+#[test]
+fn devices_of_several_chips_are_numbered_through() {
+    let chip = |block_bytes: u32, names: &[&str]| ChipLayout {
+        geometry: Geometry {
+            size_bytes: u64::from(block_bytes) * 4,
+            erase_block_bytes: block_bytes,
+        },
+        partitions: (0..)
+            .zip(names)
+            .map(|(n, name)| PartitionSpec {
+                name: name.to_string(),
+                offset_bytes: n * u64::from(block_bytes),
+                size_bytes: block_bytes.into(),
+            })
+            .collect(),
+    };
+    let layout = Layout {
+        chips: vec![chip(0x20000, &["a", "b"]), chip(0x1000, &["c", "d"])],
+    };
+    let chips = layout.chips.iter().map(|chip| Chip::new(chip.geometry));
+    let system = MtdSystem::new(chips.collect(), &layout);
+    assert_eq!(system.chip_count(), 2);
+    assert!(system.proc_mtd().ends_with(
+        "mtd1: 00020000 00020000 \"b\"\nmtd2: 00001000 00001000 \"c\"\nmtd3: 00001000 00001000 \"d\"\n"
+    ));
+    let mut handle = open(&system, NodeId::mtd(3), OpenFlags::READ_WRITE);
+    assert_eq!(handle.pwrite(2, &[7]), Ok(1));
+    let mut found = [0; 2];
+    system.with_chip(1, |chip| chip.peek(0x1001, &mut found).unwrap());
+    assert_eq!(found, [0xff, 7]);
+    assert_eq!(system.log().len(), 6);
+}
+
+#[test]
+#[should_panic(expected = "not those of the layout")]
+fn chips_that_do_not_match_the_layout_are_refused() {
+    let layout = Layout::ispot();
+    let _ = MtdSystem::new(Vec::new(), &layout);
+}
