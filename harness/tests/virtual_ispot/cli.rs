@@ -213,7 +213,10 @@ fn a_shell_on_the_terminal() {
     if !wanted("a_shell_on_the_terminal") {
         return;
     }
-    let line = format!("{} --ram --shell", command().get_program().display());
+    let line = format!(
+        "{} --ram --shell",
+        command().get_program().to_string_lossy()
+    );
     let folder = tempfile::tempdir().unwrap();
     let typed = folder.path().join("typed");
     fs::write(&typed, "").unwrap();
