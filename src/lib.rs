@@ -1,5 +1,55 @@
 //! Backs up the flash of a small Linux device over MTD and proves that the
 //! backup is good.
+//!
+//! Most people want the program, `mtdkeep`. This library is what it is made of:
+//! [`mtd`] has the traits, [`backend`] the devices behind them (Linux's, and a
+//! simulation), [`backup`] the pipeline, and [`cli`] the command line.
+//!
+//! A backup of the simulated iSpot, proven against its flash:
+//!
+#![cfg_attr(feature = "full", doc = "```")]
+#![cfg_attr(not(feature = "full"), doc = "```ignore")]
+//! use mtdkeep::backend::SimulatedBackend;
+//! use mtdkeep::backup::{self, DeviceCheck, Folder, Request, Silent};
+//! use std::sync::atomic::AtomicBool;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let device = SimulatedBackend::new(mtd_harness::profile::ispot(1));
+//! let temporary = tempfile::tempdir()?;
+//! let folder = Folder::open_or_create(&temporary.path().join("ispot-backup"))?;
+//! let interrupt = AtomicBool::new(false);
+//!
+//! let request = Request {
+//!     partitions: &[],
+//!     read_again: false,
+//!     now: std::time::SystemTime::now(),
+//!     buffer_bytes: 128 << 10,
+//!     workers: 1,
+//!     folder_created: folder.was_created(),
+//!     interrupt: &interrupt,
+//! };
+//! let summary = backup::backup(&device, &folder, &request, &Silent)
+//!     .map_err(|failure| failure.error)?;
+//! assert_eq!(summary.manifest.images.len(), 11);
+//! assert!(!summary.manifest.is_partial());
+//!
+//! let check = DeviceCheck {
+//!     backend: Some(&device),
+//!     buffer_bytes: 128 << 10,
+//!     workers: 1,
+//!     interrupt: &interrupt,
+//! };
+//! let report = backup::verify(&folder, &check, &Silent).map_err(|failure| failure.error)?;
+//! assert_eq!(report.images_right, 11);
+//!
+//! let cleaned = backup::clean(&folder).map_err(|failure| failure.error)?;
+//! assert_eq!(cleaned.files.len(), 14);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Without the simulation, `LinuxBackend::new(None)` is the running kernel, and
+//! `LinuxBackend::new(Some(root))` a copied tree.
 
 pub mod backend;
 pub mod backup;

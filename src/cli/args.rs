@@ -1,6 +1,6 @@
 //! What a command line means, as plain structs: the same for both parsers.
 //!
-//! A parser only tells the words apart ([`Words`]); what they mean, which belong
+//! A parser only tells the words apart (`Words`); what they mean, which belong
 //! together and which are wrong is decided here, once.
 
 use super::spec::{self, CommandSpec, Takes};

@@ -34,6 +34,11 @@ fn the_simulated_ispot_is_backed_up_whole() {
     assert!(lines[0].contains("  sha256 "));
     assert!(lines[10].starts_with("mtd10  RedBoot config     4 KiB  crc32 "));
     assert_eq!(lines[11], "11 partitions, 16.0 MiB, in ispot-backup");
+    let readme = include_str!("../../README.md");
+    assert!(
+        readme.contains(text(&output.stdout)),
+        "the README's transcript is another one"
+    );
     assert_images_are_the_flash(&folder, 1);
     let mut names: Vec<String> = std::fs::read_dir(&folder)
         .unwrap()

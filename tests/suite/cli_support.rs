@@ -11,3 +11,14 @@ pub(crate) fn mtdkeep() -> assert_cmd::Command {
 pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("output is UTF-8")
 }
+
+/// A folder's files with their contents.
+pub(crate) fn snapshot(
+    folder: &std::path::Path,
+) -> std::collections::BTreeMap<std::path::PathBuf, Vec<u8>> {
+    std::fs::read_dir(folder)
+        .expect("the folder is there")
+        .map(|entry| entry.expect("it can be listed").path())
+        .map(|path| (path.clone(), std::fs::read(path).unwrap_or_default()))
+        .collect()
+}

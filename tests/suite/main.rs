@@ -5,6 +5,14 @@ mod both_backends;
 #[cfg(feature = "full")]
 mod cli_backup;
 #[cfg(feature = "full")]
+mod cli_bad_input;
+#[cfg(feature = "full")]
+mod cli_commands;
+#[cfg(feature = "full")]
+mod cli_interrupt;
+#[cfg(feature = "full")]
+mod cli_manifest;
+#[cfg(feature = "full")]
 mod cli_support;
 mod contract;
 #[cfg(feature = "full")]
