@@ -24,6 +24,10 @@ mod linux_tree;
 mod memory_folder;
 mod oddities;
 mod offsets;
+#[cfg(feature = "full")]
+mod pipeline_properties;
+#[cfg(feature = "full")]
+mod pipeline_resume;
 mod proc_mtd;
 mod select;
 #[cfg(feature = "full")]

@@ -25,6 +25,7 @@ struct State {
     durable: Names,
     operations: u64,
     cut_at: Option<u64>,
+    free_bytes: Option<u64>,
     faults: DestinationFaults,
     /// Sabotage for canaries: each write loses its last byte's lowest bit.
     lies: bool,
@@ -58,6 +59,11 @@ impl MemoryFolder {
 
     pub(crate) fn with_cut_at(self, operations: u64) -> Self {
         self.0.lock().unwrap().cut_at = Some(operations);
+        self
+    }
+
+    pub(crate) fn with_free_bytes(self, free_bytes: u64) -> Self {
+        self.0.lock().unwrap().free_bytes = Some(free_bytes);
         self
     }
 
@@ -121,7 +127,7 @@ impl Destination for MemoryFolder {
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
-        Ok(1 << 40)
+        Ok(self.0.lock().unwrap().free_bytes.unwrap_or(1 << 40))
     }
 
     fn list(&self) -> io::Result<Vec<Entry>> {
