@@ -13,6 +13,8 @@ pub struct Names {
     pub size_bytes: u64,
     /// `block`: its erase-block size in bytes.
     pub erase_block_bytes: u32,
+    /// `wordmax`: the largest `size_t` of the machine.
+    pub word_max: u64,
 }
 
 /// A number or bytes that cannot be read.
@@ -57,6 +59,7 @@ impl Names {
         Some(match text {
             "size" => self.size_bytes.into(),
             "block" => self.erase_block_bytes.into(),
+            "wordmax" => self.word_max.into(),
             "max" => i64::MAX.into(),
             "u32max" => u32::MAX.into(),
             "u64max" => u64::MAX.into(),
@@ -110,6 +113,7 @@ mod tests {
     const NAMES: Names = Names {
         size_bytes: 0x100000,
         erase_block_bytes: 0x20000,
+        word_max: u32::MAX as u64,
     };
 
     #[rstest]
@@ -117,6 +121,7 @@ mod tests {
     #[case("-1", -1)]
     #[case("size-4", 0xffffc)]
     #[case("2*block+7", 0x40007)]
+    #[case("wordmax", u32::MAX as i128)]
     #[case("max", i64::MAX as i128)]
     #[case("-max-1", i64::MIN as i128)]
     #[case("size+block-0x10", 0x11fff0)]

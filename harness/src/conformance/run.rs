@@ -103,13 +103,17 @@ impl<'t> Runner<'t> {
         let text = target
             .text("/proc/mtd")
             .map_err(|errno| RunError::NoMtd(format!("/proc/mtd: {errno}")))?;
+        let word_max = match target.pointer_bytes() {
+            4 => u32::MAX.into(),
+            _ => u64::MAX,
+        };
         Ok(Self {
             target,
             roles: roles.clone(),
             names: Names::default(),
             handles: BTreeMap::new(),
             remembered: BTreeMap::new(),
-            sizes: sizes(&text),
+            sizes: sizes(&text, word_max),
             saved: BTreeMap::new(),
         })
     }
@@ -331,7 +335,7 @@ impl Report {
 }
 
 /// Size and erase-block size of each MTD device in a `/proc/mtd`.
-fn sizes(text: &str) -> BTreeMap<u32, Names> {
+fn sizes(text: &str, word_max: u64) -> BTreeMap<u32, Names> {
     let mut sizes = BTreeMap::new();
     for line in text.lines() {
         let mut words = line.split_whitespace();
@@ -344,6 +348,7 @@ fn sizes(text: &str) -> BTreeMap<u32, Names> {
             let names = Names {
                 size_bytes,
                 erase_block_bytes: block as u32,
+                word_max,
             };
             sizes.insert(index, names);
         }
