@@ -75,8 +75,8 @@ fn tell(summary: &Summary, folder: &Folder, output: &Output) -> Exit {
     };
     let count = manifest.images.len();
     let mut line = format!(
-        "{count} partition{}, {}, in {}",
-        if count == 1 { "" } else { "s" },
+        "{}, {}, in {}",
+        partitions(count),
         size(total),
         folder.describe()
     );
@@ -89,7 +89,8 @@ fn tell(summary: &Summary, folder: &Folder, output: &Output) -> Exit {
                 .map(backup::Image::unreadable_bytes)
                 .sum();
             line += &format!(
-                "; partial: {missing} partitions left out, {} unreadable",
+                "; partial: {} left out, {} unreadable",
+                partitions(missing),
                 size(holes)
             );
         }
@@ -105,6 +106,10 @@ fn tell(summary: &Summary, folder: &Folder, output: &Output) -> Exit {
     };
     output.document("backup", exit, &body);
     exit
+}
+
+fn partitions(count: usize) -> String {
+    format!("{count} partition{}", if count == 1 { "" } else { "s" })
 }
 
 fn folder_path(global: &Global, args: &BackupArgs) -> PathBuf {

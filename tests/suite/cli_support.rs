@@ -13,6 +13,7 @@ pub(crate) fn text(bytes: &[u8]) -> &str {
 }
 
 /// A folder's files with their contents.
+#[cfg(feature = "full")]
 pub(crate) fn snapshot(
     folder: &std::path::Path,
 ) -> std::collections::BTreeMap<std::path::PathBuf, Vec<u8>> {

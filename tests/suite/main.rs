@@ -12,8 +12,8 @@ mod cli_commands;
 mod cli_interrupt;
 #[cfg(feature = "full")]
 mod cli_manifest;
-#[cfg(feature = "full")]
 mod cli_support;
+mod cli_tree;
 mod contract;
 #[cfg(feature = "full")]
 mod fault_suite;
