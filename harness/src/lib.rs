@@ -14,6 +14,7 @@
 //!   handles, ioctls, errno by errno.
 //! - [`profile`]: a layout with contents for a known device.
 //! - `virtual_ispot` (on Linux): the same device under a real kernel, emulated.
+//! - [`sandbox`]: unmodified programs, run against a simulated device.
 //! - [`tree`]: a folder that looks like a device's `proc`, `sys` and `dev`.
 //!
 //! From silicon to a read(2), and what it would have cost on the device:
@@ -59,6 +60,11 @@ pub mod format;
 pub mod layout;
 pub mod mtd;
 pub mod profile;
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+pub mod sandbox;
 pub mod tree;
 #[cfg(target_os = "linux")]
 pub mod virtual_ispot;

@@ -144,6 +144,11 @@ impl Chip {
         }
     }
 
+    /// Puts the cells somewhere else; `storage` holds the contents already.
+    /// Locks, counters, clock and faults stay. Answers the old storage.
+    pub fn replace_storage(&mut self, storage: Box<dyn Storage>) -> Box<dyn Storage> {
+        std::mem::replace(&mut self.storage, storage)
+    }
     /// Size and erase-block size.
     pub fn geometry(&self) -> Geometry {
         self.geometry

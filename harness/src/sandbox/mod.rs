@@ -1,0 +1,69 @@
+//! Runs unmodified programs against a simulated device.
+//!
+//! The program sees `/proc/mtd`, `/dev/mtdN`, `/dev/mtdNro`, `/dev/mtdblockN`
+//! and `/sys/class/mtd` of the device, with Linux MTD's behaviour behind them,
+//! whatever it is: a script, a static binary, a foreign binary under QEMU user
+//! mode. Nothing of it needs privileges, a kernel module or a container.
+//!
+//! How: a seccomp filter stops the system calls that take a path, and those on
+//! descriptors that a node would answer otherwise than a file. A supervisor
+//! thread answers them from the harness's MTD layer ([`crate::mtd`]) or lets
+//! them through. What an open of a node hands out is a re-open of the memory in
+//! which the chip's cells are ([`storage`]), so reads are the kernel's own.
+//! Writes are emulated, in the processes that opened flash for writing
+//! ([`tracer`]).
+//!
+//! This is a test bench, not a jail: a hostile program is not contained.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use mtd_harness::profile::SimulatedDevice;
+//! use mtd_harness::sandbox::Sandbox;
+//! use std::process::Command;
+//!
+//! # fn device() -> SimulatedDevice { unimplemented!() }
+//! let outcome = Sandbox::builder(device())
+//!     .build()?
+//!     .run(Command::new("dd").args(["if=/dev/mtd1", "of=param.bin"]))?;
+//! assert!(outcome.status.success());
+//! # Ok::<(), mtd_harness::sandbox::SandboxError>(())
+//! ```
+
+mod arch;
+mod build;
+mod calls;
+mod changes;
+mod descriptors;
+mod emulate;
+mod error;
+mod filter;
+mod folders;
+mod handles;
+mod keeper;
+mod kernels;
+mod looks;
+mod namespace;
+mod opening;
+mod process;
+mod ptrace;
+mod resolve;
+mod run;
+mod shadow;
+mod state;
+mod storage;
+mod supervisor;
+mod sys;
+mod trace;
+mod tracer;
+
+pub use build::Builder;
+pub use error::SandboxError;
+pub use kernels::Version;
+pub use run::{Outcome, Running, Sandbox};
+pub use trace::Sink;
+
+/// Major number of the character nodes (include/uapi/linux/major.h).
+const CHARACTER_MAJOR: u32 = 90;
+/// Major number of the block nodes.
+const BLOCK_MAJOR: u32 = 31;

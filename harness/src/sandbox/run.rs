@@ -1,0 +1,249 @@
+//! Running programs in a sandbox.
+
+use super::build::Builder;
+use super::error::SandboxError;
+use super::filter::{self, FilterPlan};
+use super::keeper::{self, Prepared};
+use super::supervisor::{self, Entered, Shared};
+use crate::Errno;
+use crate::profile::SimulatedDevice;
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus};
+use std::sync::{Arc, Weak, mpsc};
+use std::thread::JoinHandle;
+
+/// A place to run programs in: one simulated device, one view of the file
+/// system. Several may exist at once in one process, each with its own.
+pub struct Sandbox {
+    device: SimulatedDevice,
+    shared: Arc<Shared>,
+    program: Vec<libc::sock_filter>,
+}
+
+/// How a program ended, and what was noticed on the way.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The program's own exit status, or the signal that ended it.
+    pub status: ExitStatus,
+    /// What it wrote to its standard output, if that was piped.
+    pub stdout: Vec<u8>,
+    /// What it wrote to its standard error, if that was piped.
+    pub stderr: Vec<u8>,
+    /// What the sandbox warned of, each once.
+    pub warnings: Vec<String>,
+    /// Each intercepted call with its answer, if that was asked for.
+    pub trace: Vec<String>,
+}
+
+/// A program that runs in a sandbox. Dropping it kills the program and
+/// everything that it started.
+pub struct Running {
+    child: Option<Child>,
+    shared: Arc<Shared>,
+    /// While it is open the keeper knows that we live.
+    alive: Option<OwnedFd>,
+    /// While it is open the supervisor thread goes on.
+    stop: Option<OwnedFd>,
+    thread: Option<JoinHandle<()>>,
+}
+
+fn pair(answer: i32, fds: [RawFd; 2]) -> io::Result<(OwnedFd, OwnedFd)> {
+    if answer != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel just made both descriptors for us.
+    Ok(unsafe { (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])) })
+}
+
+/// (read end, write end)
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut fds = [0; 2];
+    // SAFETY: room for two descriptors.
+    pair(
+        unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) },
+        fds,
+    )
+}
+
+fn socket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut fds = [0; 2];
+    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+    // SAFETY: room for two descriptors.
+    pair(
+        unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) },
+        fds,
+    )
+}
+
+impl Sandbox {
+    /// Starts to describe a sandbox for this device. Whoever has a clone of the
+    /// device sees what programs do to its chips, while they run and after.
+    pub fn builder(device: SimulatedDevice) -> Builder {
+        Builder::new(device)
+    }
+
+    pub(super) fn new(device: SimulatedDevice, shared: Arc<Shared>, plan: FilterPlan) -> Self {
+        let program = filter::notifying(&plan);
+        Self {
+            device,
+            shared,
+            program,
+        }
+    }
+
+    /// The simulated device: chips, counters, kernel messages.
+    pub fn device(&self) -> &SimulatedDevice {
+        &self.device
+    }
+
+    /// Runs a program to its end.
+    pub fn run(&self, command: &mut Command) -> Result<Outcome, SandboxError> {
+        self.spawn(command)?.wait()
+    }
+
+    /// Starts a program. The command's own settings (arguments, environment,
+    /// folder, user, standard streams) hold.
+    pub fn spawn(&self, command: &mut Command) -> Result<Running, SandboxError> {
+        let setting_up = |what| SandboxError::io(what);
+        let (alive_read, alive) = pipe().map_err(setting_up("a pipe"))?;
+        let (stop_read, stop) = pipe().map_err(setting_up("a pipe"))?;
+        let (ours, theirs) = socket_pair().map_err(setting_up("a socket pair"))?;
+        let folder = self.shared.lock().shadow.root().as_os_str().to_owned();
+        let prepared = Arc::new(Prepared {
+            program: self.program.clone(),
+            alive: alive_read,
+            socket: theirs,
+            folder: super::process::c_string(std::os::unix::ffi::OsStrExt::as_bytes(
+                folder.as_os_str(),
+            )),
+        });
+        enter_before_exec(command, Arc::downgrade(&prepared));
+        let (tell, told) = mpsc::channel();
+        let shared = Arc::clone(&self.shared);
+        let thread = std::thread::Builder::new()
+            .name("sandbox".into())
+            .spawn(move || {
+                supervisor::serve(&shared, ours, &stop_read, |entered| {
+                    let _ = tell.send(entered);
+                });
+            })
+            .map_err(setting_up("a thread"))?;
+        let spawned = command.spawn();
+        // Nobody else keeps the new process's ends open now.
+        drop(prepared);
+        let entered = told.recv().unwrap_or(Entered::Silent);
+        let child = match (spawned, entered) {
+            (Ok(child), _) => child,
+            (Err(source), entered) => {
+                drop((alive, stop));
+                let _ = thread.join();
+                return Err(start_error(command, source, entered));
+            }
+        };
+        Ok(Running {
+            child: Some(child),
+            shared: Arc::clone(&self.shared),
+            alive: Some(alive),
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+}
+
+fn enter_before_exec(command: &mut Command, prepared: Weak<Prepared>) {
+    // SAFETY: `enter` makes system calls on prepared memory only; see there. A
+    // command that is used again finds its earlier preparation gone.
+    unsafe {
+        command.pre_exec(move || match prepared.upgrade() {
+            Some(prepared) => {
+                let entered = keeper::enter(&prepared);
+                // Freeing belongs to the parent.
+                std::mem::forget(prepared);
+                entered
+            }
+            None => Ok(()),
+        });
+    }
+}
+
+fn start_error(command: &Command, source: io::Error, entered: Entered) -> SandboxError {
+    let denied = |call, errno| SandboxError::Denied {
+        call,
+        errno: Errno::from_raw_os_error(errno),
+    };
+    match entered {
+        Entered::No {
+            stage: keeper::STAGE_FILTER,
+            errno: libc::EBUSY,
+        } => SandboxError::Nested,
+        Entered::No {
+            stage: keeper::STAGE_FILTER,
+            errno,
+        } => denied("seccomp", errno),
+        Entered::No {
+            stage: keeper::STAGE_PRIVILEGES,
+            errno,
+        } => denied("prctl(PR_SET_NO_NEW_PRIVS)", errno),
+        Entered::No { errno, .. } => denied("fork", errno),
+        Entered::Yes | Entered::Silent => SandboxError::Start {
+            program: command.get_program().to_string_lossy().into_owned(),
+            source,
+        },
+    }
+}
+
+impl Running {
+    /// The process to wait for and to write to. Its id is that of the keeper,
+    /// which ends as the program ends.
+    pub fn child(&mut self) -> &mut Child {
+        self.child.as_mut().expect("taken by `wait` alone")
+    }
+
+    /// Kills the program and everything that it started.
+    pub fn kill(&mut self) {
+        self.alive = None;
+    }
+
+    /// Waits for the program's end. What it left running is killed; block
+    /// nodes that were still open are closed, which writes their caches.
+    pub fn wait(mut self) -> Result<Outcome, SandboxError> {
+        let child = self.child.take().expect("taken only here");
+        let output = child.wait_with_output();
+        self.finish();
+        let output = output.map_err(SandboxError::Wait)?;
+        let mut state = self.shared.lock();
+        Ok(Outcome {
+            status: output.status,
+            stdout: output.stdout,
+            stderr: output.stderr,
+            warnings: state.log.warnings.clone(),
+            trace: std::mem::take(&mut state.log.trace),
+        })
+    }
+
+    fn finish(&mut self) {
+        self.alive = None;
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        let tracers = std::mem::take(&mut self.shared.lock().tracers);
+        for tracer in tracers {
+            let _ = tracer.join();
+        }
+        self.shared.lock().handles.sweep();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.alive = None;
+        if let Some(mut child) = self.child.take() {
+            let _ = child.wait();
+        }
+        self.finish();
+    }
+}

@@ -1,0 +1,91 @@
+//! The device's folders, which are folders of the caller.
+
+use crate::support::{bench, bench_with, text};
+use mtd_harness::profile::ispot;
+use mtd_harness::sandbox::{Sandbox, SandboxError};
+use std::process::{Command, Stdio};
+
+#[test]
+fn a_mapped_folder_behaves_like_a_folder() {
+    let bench = bench();
+    bench.ok("mkdir -p /var/wwwroot/a/b && echo one > /var/wwwroot/a/b/f && cat /var/wwwroot/a/b/f > /dev/null");
+    assert_eq!(std::fs::read(bench.file("a/b/f")).unwrap(), b"one\n");
+    assert_eq!(
+        bench.ok("cd /var/wwwroot/a && pwd && /bin/pwd && ls b && cat ../a/./b/f"),
+        "/var/wwwroot/a\n/var/wwwroot/a\nf\none\n"
+    );
+    assert_eq!(
+        bench.ok("cd / && ls /var | grep wwwroot; find /var/wwwroot -type f"),
+        "wwwroot\n/var/wwwroot/a/b/f\n"
+    );
+    bench.ok("umask 077 && echo x > /var/wwwroot/g && test \"$(stat -c %a /var/wwwroot/g)\" = 600");
+    bench.ok("cd /var/wwwroot && mv g h && ln h i && ln -s h j && test \"$(cat j)\" = x && test \"$(readlink j)\" = h");
+    bench.ok("chmod 755 /var/wwwroot/h && touch -d @0 /var/wwwroot/h && test \"$(stat -c '%a %Y' /var/wwwroot/i)\" = '755 0'");
+    bench
+        .ok("mv /var/wwwroot/h /tmp/h.$$ && mv /tmp/h.$$ /var/wwwroot/k && test -f /var/wwwroot/k");
+    bench.ok("truncate -s 5 /var/wwwroot/k && test \"$(stat -c %s /var/wwwroot/k)\" = 5");
+    bench.ok("df /var/wwwroot > /dev/null && cp -a /var/wwwroot/a /var/wwwroot/c && diff -r /var/wwwroot/a /var/wwwroot/c");
+    bench.ok("rm -rf /var/wwwroot/a /var/wwwroot/? && test -z \"$(ls /var/wwwroot)\"");
+    assert!(
+        bench
+            .fails("cat /var/wwwroot/none")
+            .contains("No such file")
+    );
+    assert!(bench.fails("cd /var/wwwroot/none").contains("can't cd"));
+}
+
+#[test]
+fn scripts_in_a_mapped_folder_run() {
+    let bench = bench();
+    bench
+        .ok("printf '#!/bin/sh\\necho ran in $PWD\\n' > /var/wwwroot/s && chmod +x /var/wwwroot/s");
+    assert_eq!(bench.ok("cd /var/wwwroot && ./s"), "ran in /var/wwwroot\n");
+    assert!(bench.ok("cd / && /var/wwwroot/s").starts_with("ran in"));
+}
+
+#[test]
+fn a_process_that_writes_flash_can_change_into_a_mapped_folder() {
+    let bench = bench();
+    bench.ok(
+        "echo x > /dev/mtd8 && cd /var/wwwroot && echo y > f && cd .. && ls wwwroot/f > /dev/null",
+    );
+    assert_eq!(std::fs::read(bench.file("f")).unwrap(), b"y\n");
+}
+
+#[test]
+fn the_web_root_is_temporary_unless_it_is_mapped() {
+    let sandbox = Sandbox::builder(ispot::ispot(1)).build().unwrap();
+    let mut command = Command::new("sh");
+    command.args([
+        "-c",
+        "cd /var/wwwroot && echo x > f && ls && readlink /proc/self/cwd",
+    ]);
+    let outcome = sandbox.run(command.stdout(Stdio::piped())).unwrap();
+    assert_eq!(text(&outcome.stdout), "f\n/var/wwwroot\n");
+}
+
+#[test]
+fn other_folders_can_be_mapped() {
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(outside.path().join("f"), "there").unwrap();
+    let path = outside.path().to_owned();
+    let bench = bench_with(|builder| builder.map("/mnt/none/such/", path));
+    assert_eq!(
+        bench.ok("cat /mnt/none/such/f && ls /mnt/none"),
+        "theresuch\n"
+    );
+}
+
+#[test]
+fn a_folder_that_is_none_cannot_be_mapped() {
+    for path in ["/no/such/folder", "/etc/hostname"] {
+        let error = Sandbox::builder(ispot::ispot(1))
+            .map("/x", path)
+            .build()
+            .err();
+        assert!(
+            matches!(error, Some(SandboxError::Map { .. })),
+            "{path}: {error:?}"
+        );
+    }
+}

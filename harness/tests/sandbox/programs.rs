@@ -1,0 +1,135 @@
+//! Scripts and tools that were written for real devices.
+
+use crate::support::{Bench, bench, has, text};
+use mtd_harness::profile::IspotBuilder;
+use mtd_harness::sandbox::Sandbox;
+use rstest::rstest;
+
+fn script() -> String {
+    format!(
+        "{}/../fixtures/sandbox/copy_all.sh",
+        env!("CARGO_MANIFEST_DIR")
+    )
+}
+
+#[rstest]
+#[case::bash("bash", &[])]
+#[case::busybox("busybox", &["sh"])]
+fn the_script_copies_every_partition_with_a_node(#[case] program: &str, #[case] first: &[&str]) {
+    if !has(program) {
+        return;
+    }
+    let bench = bench();
+    let script = script();
+    let args = [first, &[script.as_str()]].concat();
+    let outcome = bench.run(program, &args);
+    assert!(outcome.status.success(), "{}", text(&outcome.stderr));
+    assert_eq!(
+        text(&outcome.stdout).lines().count(),
+        10,
+        "mtd10 has no node"
+    );
+    for index in 0..10 {
+        let copy = std::fs::read(bench.file(&format!("copies/part{index}.bin"))).unwrap();
+        assert!(copy == bench.flash(index), "mtd{index}");
+    }
+    assert!(bench.file("copies/index.html").exists());
+}
+
+#[test]
+fn mtdinfo_tells_the_device() {
+    if !has("mtdinfo") {
+        return;
+    }
+    let told = bench().ok("PATH=$PATH:/usr/sbin mtdinfo /dev/mtd3");
+    for line in [
+        "Name:                           rootfs",
+        "Type:                           nor",
+        "Eraseblock size:                131072 bytes, 128.0 KiB",
+        "Amount of eraseblocks:          48 (6291456 bytes, 6.0 MiB)",
+        "Character device major/minor:   90:6",
+        "Bad blocks are allowed:         false",
+        "Device is writable:             true",
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
+    let all = bench().ok("PATH=$PATH:/usr/sbin mtdinfo");
+    assert!(all.contains("Count of MTD devices:           11"), "{all}");
+    let debug = bench().ok("PATH=$PATH:/usr/sbin mtd_debug info /dev/mtd3");
+    assert!(
+        debug.contains("MTD_NORFLASH") && debug.contains("mtd.erasesize = 131072"),
+        "{debug}"
+    );
+}
+
+#[test]
+fn flash_erase_and_flashcp_write_a_partition() {
+    if !has("flash_erase") {
+        return;
+    }
+    let bench = bench();
+    bench.ok("PATH=$PATH:/usr/sbin flash_erase -q /dev/mtd7 0 0");
+    assert!(bench.flash(7).iter().all(|byte| *byte == 0xFF));
+    let image: Vec<u8> = (0..0x20000u32).map(|index| (index * 7) as u8).collect();
+    std::fs::write(bench.file("image"), &image).unwrap();
+    bench.ok("PATH=$PATH:/usr/sbin flashcp image /dev/mtd8");
+    assert!(bench.flash(8) == image);
+    bench.ok("PATH=$PATH:/usr/sbin mtd_debug erase /dev/mtd8 0 0x20000 2>/dev/null && mtd_debug write /dev/mtd8 16 512 image >/dev/null && mtd_debug read /dev/mtd8 0 600 back > /dev/null");
+    let back = std::fs::read(bench.file("back")).unwrap();
+    assert!(back[..16] == [0xFF; 16] && back[16..528] == image[..512] && back[528..] == [0xFF; 72]);
+    let refused = bench.fails("PATH=$PATH:/usr/sbin flash_erase /dev/mtd9 0 0");
+    assert!(refused.contains("ermission denied"), "{refused}");
+}
+
+#[test]
+fn nanddump_and_nandwrite_work_on_nor() {
+    if !has("nanddump") {
+        return;
+    }
+    let bench = bench();
+    let outcome = bench.sh("PATH=$PATH:/usr/sbin nanddump -f dump /dev/mtd7");
+    assert!(outcome.status.success(), "{}", text(&outcome.stderr));
+    assert!(std::fs::read(bench.file("dump")).unwrap() == bench.flash(7));
+}
+
+/// A chip whose erase blocks are locked at first, as some are at power-up.
+fn locked() -> Bench {
+    let device = IspotBuilder::new(1).locked().build().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let sandbox = Sandbox::builder(device.clone()).map("/var/wwwroot", folder.path());
+    Bench {
+        device,
+        sandbox: sandbox.build().unwrap(),
+        folder,
+    }
+}
+
+#[test]
+fn flash_unlock_lets_erase() {
+    if !has("flash_unlock") {
+        return;
+    }
+    let bench = locked();
+    let refused = bench.sh("PATH=$PATH:/usr/sbin flash_erase -q /dev/mtd7 0 0");
+    assert!(
+        text(&refused.stderr).contains("Read-only file system"),
+        "{}",
+        text(&refused.stderr)
+    );
+    bench.ok("PATH=$PATH:/usr/sbin flash_unlock /dev/mtd7 && flash_erase -q /dev/mtd7 0 0 && flash_lock /dev/mtd7");
+    assert!(bench.flash(7).iter().all(|byte| *byte == 0xFF));
+    let refused = bench.sh("printf '\\0' > /dev/mtd7");
+    assert!(!refused.status.success());
+}
+
+#[test]
+fn lsmtd_lists_what_there_is() {
+    if !has("lsmtd") {
+        return;
+    }
+    let listed = bench().ok("PATH=$PATH:/usr/sbin lsmtd");
+    assert!(
+        listed.contains("mtd3") && listed.contains("rootfs"),
+        "{listed}"
+    );
+}

@@ -1,0 +1,113 @@
+//! What the tests share.
+
+use mtd_harness::profile::{SimulatedDevice, ispot};
+use mtd_harness::sandbox::{Builder, Outcome, Sandbox};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The same contents in every test.
+pub const SEED: u64 = 1;
+
+/// A simulated device, its sandbox, and a folder that both sides see.
+pub struct Bench {
+    pub device: SimulatedDevice,
+    pub sandbox: Sandbox,
+    pub folder: tempfile::TempDir,
+}
+
+/// An iSpot with a folder at /var/wwwroot.
+pub fn bench() -> Bench {
+    bench_with(|builder| builder)
+}
+
+/// The same, built otherwise.
+pub fn bench_with(change: impl FnOnce(Builder) -> Builder) -> Bench {
+    let device = ispot::ispot(SEED);
+    let folder = tempfile::tempdir().unwrap();
+    let builder = Sandbox::builder(device.clone()).map("/var/wwwroot", folder.path());
+    let sandbox = change(builder).build().unwrap_or_else(|e| panic!("{e}"));
+    Bench {
+        device,
+        sandbox,
+        folder,
+    }
+}
+
+impl Bench {
+    /// Runs a command line of /bin/sh, in the shared folder.
+    pub fn sh(&self, line: &str) -> Outcome {
+        self.run("sh", &["-c", line])
+    }
+
+    /// Runs a program with its streams piped.
+    pub fn run(&self, program: &str, args: &[&str]) -> Outcome {
+        let mut command = Command::new(program);
+        command
+            .args(args)
+            .current_dir(self.folder.path())
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        self.sandbox
+            .run(&mut command)
+            .unwrap_or_else(|e| panic!("{program} {args:?}: {e}"))
+    }
+
+    /// Runs a command line that must succeed without a word on standard error;
+    /// answers what it printed.
+    #[track_caller]
+    pub fn ok(&self, line: &str) -> String {
+        let outcome = self.sh(line);
+        let (stdout, stderr) = (text(&outcome.stdout), text(&outcome.stderr));
+        assert!(
+            outcome.status.success() && stderr.is_empty(),
+            "{line}: {:?}\n{stdout}{stderr}{:?}",
+            outcome.status,
+            outcome.warnings
+        );
+        stdout
+    }
+
+    /// Runs a command line that must fail; answers its standard error.
+    #[track_caller]
+    pub fn fails(&self, line: &str) -> String {
+        let outcome = self.sh(line);
+        let stderr = text(&outcome.stderr);
+        assert!(!outcome.status.success(), "{line} succeeded\n{stderr}");
+        stderr
+    }
+
+    /// The pristine bytes of a partition.
+    pub fn flash(&self, index: u32) -> Vec<u8> {
+        self.device.partition_bytes(index)
+    }
+
+    /// A file in the shared folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Whether a program is installed. If not, says so; where the machine is meant
+/// to have it (MTDKEEP_NO_SKIP), that is a failure.
+#[track_caller]
+pub fn has(program: &str) -> bool {
+    let places = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
+    if places
+        .split(':')
+        .any(|place| Path::new(place).join(program).is_file())
+    {
+        return true;
+    }
+    assert!(
+        std::env::var_os("MTDKEEP_NO_SKIP").is_none(),
+        "{program} is not installed, and skipping is not allowed"
+    );
+    eprintln!("skipped: {program} is not installed");
+    false
+}
