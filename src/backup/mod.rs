@@ -19,12 +19,14 @@ mod html;
 mod image;
 mod known;
 mod manifest;
+mod opening;
 mod pipeline;
 mod reader;
 mod sums;
 mod time;
 mod units;
 mod verify;
+mod verify_images;
 mod workers;
 
 pub use clean::{Cleaned, clean};

@@ -12,17 +12,16 @@
 
 use super::contents::{self, Contents, State, names, part};
 use super::destination::{Destination, Entry};
-use super::digest::Digests;
 use super::error::{BackupError, Failure};
 use super::events::Observer;
 use super::image::{Buffers, Made, Workshop};
 use super::manifest::{
-    Device, FORMAT, FORMAT_VERSION, INDEX, Identity, Image, LayoutEntry, LeftOut, MANIFEST,
-    Manifest, SUMS, UNFINISHED, image_file,
+    Device, FORMAT, FORMAT_VERSION, INDEX, Image, LayoutEntry, MANIFEST, Manifest, SUMS,
+    UNFINISHED, image_file,
 };
-use super::reader::Reader;
-use super::{html, known, sums, time, workers};
-use crate::mtd::{MtdBackend, MtdError, MtdInfo, MtdRead, select};
+use super::opening::{Opened, identity, layout_entry, open};
+use super::{html, sums, time, workers};
+use crate::mtd::{MtdBackend, MtdInfo, select};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
@@ -139,79 +138,6 @@ fn refuse_at_first_sight(folder: &dyn Destination, found: &Contents) -> Result<(
         ),
         _ => Ok(()),
     }
-}
-
-type Opened = Vec<Box<dyn MtdRead>>;
-type Unopened = Vec<(MtdInfo, MtdError)>;
-
-fn open(backend: &dyn MtdBackend, wanted: &[MtdInfo]) -> Result<(Opened, Unopened), BackupError> {
-    let (mut opened, mut left_out) = (Vec::new(), Vec::new());
-    for info in wanted {
-        match backend.open(info) {
-            Ok(device) => opened.push(device),
-            Err(error) => left_out.push((info.clone(), error)),
-        }
-    }
-    match left_out.first() {
-        Some((_, first)) if opened.is_empty() => Err(BackupError::NothingReadable {
-            first: first.clone(),
-        }),
-        _ => Ok((opened, left_out)),
-    }
-}
-
-fn layout_entry(info: &MtdInfo, wanted: &[MtdInfo], unopened: &Unopened) -> LayoutEntry {
-    let mut entry = LayoutEntry::new(info);
-    entry.left_out = if let Some((_, error)) = unopened.iter().find(|(i, _)| i.index == info.index)
-    {
-        Some(LeftOut {
-            by_choice: false,
-            reason: error.to_string(),
-        })
-    } else if wanted.iter().any(|other| other.index == info.index) {
-        None
-    } else {
-        Some(LeftOut {
-            by_choice: true,
-            reason: "not asked for".into(),
-        })
-    };
-    entry
-}
-
-/// Reads the partition that tells this device from others of its kind, where
-/// there is one and it can be read without a hole.
-fn identity(
-    backend: &dyn MtdBackend,
-    layout: &[MtdInfo],
-    opened: &mut Opened,
-    buffer_bytes: usize,
-) -> Option<Identity> {
-    let info = layout.iter().find(|info| {
-        known::tells_devices_apart(&info.name)
-            && (1..=known::IDENTITY_BYTES_MAX).contains(&info.size_bytes)
-    })?;
-    let mut own;
-    let device = match opened.iter_mut().find(|d| d.info().index == info.index) {
-        Some(device) => device.as_mut(),
-        None => {
-            own = backend.open(info).ok()?;
-            own.as_mut()
-        }
-    };
-    let mut buffer = vec![0; buffer_bytes.clamp(1, 64 << 10)];
-    let mut reader = Reader::new(device);
-    let mut digests = Digests::new();
-    loop {
-        match reader.next(&mut buffer) {
-            0 => break,
-            count => digests.update(&buffer[..count]),
-        }
-    }
-    reader.unreadable().is_empty().then(|| Identity {
-        partition: info.name.clone(),
-        sha256: digests.finish().sha256,
-    })
 }
 
 /// A backup under way.

@@ -7,17 +7,14 @@
 
 use super::contents::{self, Contents, State};
 use super::destination::{Destination, Entry};
-use super::digest::{DigestValues, Digests};
 use super::error::{BackupError, Failure};
 use super::events::Observer;
-use super::image::{first_difference, read_full};
-use super::manifest::{INDEX, Image, Manifest, SUMS, Unreadable};
-use super::reader::Reader;
+use super::manifest::{INDEX, Image, Manifest, SUMS};
 use super::sums::{self, SumLine};
-use super::workers;
+use super::verify_images::check_images;
 use crate::mtd::{MtdBackend, MtdInfo, MtdRead};
 use serde::Serialize;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 /// `SHA256SUMS` is not longer than the manifest it belongs to.
 const SUMS_BYTES_MAX: u64 = super::manifest::MANIFEST_BYTES_MAX;
@@ -83,7 +80,11 @@ impl Report {
     }
 }
 
-fn finding(meaning: Meaning, subject: impl Into<String>, message: impl Into<String>) -> Finding {
+pub(super) fn finding(
+    meaning: Meaning,
+    subject: impl Into<String>,
+    message: impl Into<String>,
+) -> Finding {
     Finding {
         meaning,
         subject: subject.into(),
@@ -251,7 +252,7 @@ fn read_sums(
     Ok(lines)
 }
 
-type Devices = Vec<Option<Box<dyn MtdRead>>>;
+pub(super) type Devices = Vec<Option<Box<dyn MtdRead>>>;
 
 /// The devices of the manifest's images, in order; none where there is none to
 /// compare with, which is a finding.
@@ -300,233 +301,5 @@ fn no_such(image: &Image, found: Option<&MtdInfo>) -> String {
             info.size_bytes
         ),
         None => format!("{of}, which the device has not: the backup is of another device"),
-    }
-}
-
-/// One image to check, with what it is to be compared with.
-struct Job<'a> {
-    image: &'a Image,
-    entry: Option<&'a Entry>,
-    sum: Option<&'a SumLine>,
-    device: Option<Box<dyn MtdRead>>,
-}
-
-#[expect(clippy::too_many_arguments)] // One caller; a struct would only rename them.
-fn check_images(
-    folder: &dyn Destination,
-    check: &DeviceCheck<'_>,
-    observer: &dyn Observer,
-    manifest: &Manifest,
-    own: &[Entry],
-    sums: &[SumLine],
-    devices: Option<Devices>,
-    findings: &mut Vec<Finding>,
-) -> Result<usize, BackupError> {
-    let mut devices = devices.unwrap_or_default();
-    devices.resize_with(manifest.images.len(), || None);
-    let jobs: Vec<Job<'_>> = manifest
-        .images
-        .iter()
-        .zip(devices)
-        .map(|(image, device)| Job {
-            image,
-            entry: own.iter().find(|entry| entry.name == image.file),
-            sum: sums.iter().find(|line| line.file == image.file),
-            device,
-        })
-        .collect();
-    let bytes = manifest.images.iter().map(|image| image.size_bytes).sum();
-    let names: Vec<&str> = jobs.iter().map(|job| job.image.name.as_str()).collect();
-    observer.planned(&names, bytes);
-    let checker = Checker {
-        folder,
-        buffer_bytes: check.buffer_bytes.max(1),
-        interrupt: check.interrupt,
-        observer,
-    };
-    let mut results = Vec::with_capacity(jobs.len());
-    workers::run(
-        check.workers,
-        jobs,
-        |job| job.image.size_bytes,
-        |job, buffers: &mut [Vec<u8>; 2]| checker.image(job, buffers),
-        |result| results.push(result),
-    );
-    let mut right = 0;
-    for result in results {
-        let found = result?;
-        let wrong = |f: &Finding| matches!(f.meaning, Meaning::Differs | Meaning::Unchecked);
-        right += usize::from(!found.iter().any(wrong));
-        findings.extend(found);
-    }
-    Ok(right)
-}
-
-struct Checker<'a> {
-    folder: &'a dyn Destination,
-    buffer_bytes: usize,
-    interrupt: &'a AtomicBool,
-    observer: &'a dyn Observer,
-}
-
-impl Checker<'_> {
-    fn image(
-        &self,
-        job: &mut Job<'_>,
-        buffers: &mut [Vec<u8>; 2],
-    ) -> Result<Vec<Finding>, BackupError> {
-        let image = job.image;
-        self.observer.begin(&image.name);
-        let Some(entry) = job.entry else {
-            return Ok(vec![finding(Meaning::Differs, &image.file, "is missing")]);
-        };
-        let mut found = Vec::new();
-        let length_bytes = entry.size_bytes.unwrap_or(0);
-        if length_bytes != image.size_bytes {
-            let message = format!(
-                "has {length_bytes:#x} bytes; the manifest says {:#x}",
-                image.size_bytes
-            );
-            found.push(finding(Meaning::Differs, &image.file, message));
-        }
-        let values = match self.read(job, buffers, &mut found)? {
-            Ok(values) => values,
-            Err(error) => {
-                let message = format!("could not be read: {error}");
-                found.push(finding(Meaning::Unchecked, &image.file, message));
-                return Ok(found);
-            }
-        };
-        compare_digests(image, job.sum, &values, &mut found);
-        Ok(found)
-    }
-
-    /// Reads the file to its end, and the flash beside it where there is one.
-    fn read(
-        &self,
-        job: &mut Job<'_>,
-        [stored, flash]: &mut [Vec<u8>; 2],
-        found: &mut Vec<Finding>,
-    ) -> Result<std::io::Result<DigestValues>, BackupError> {
-        let image = job.image;
-        let mut stream = match self.folder.open(&image.file) {
-            Ok(stream) => stream,
-            Err(error) => return Ok(Err(error)),
-        };
-        let info = job.device.as_ref().map(|device| device.info().clone());
-        let mut reader = job
-            .device
-            .as_mut()
-            .map(|device| Reader::new(device.as_mut()));
-        let bytes = self.buffer_bytes;
-        stored.resize(bytes, 0);
-        flash.resize(if reader.is_some() { bytes } else { 0 }, 0);
-        let mut digests = Digests::new();
-        let mut offset_bytes = 0u64;
-        let mut differs_at = None;
-        loop {
-            if self.interrupt.load(Ordering::Relaxed) {
-                return Err(BackupError::Interrupted);
-            }
-            // As much as the flash gives at once, so that both stay in step.
-            let flash_count = reader.as_mut().map_or(0, |reader| reader.next(flash));
-            let want = if flash_count > 0 { flash_count } else { bytes };
-            let count = match read_full(stream.as_mut(), &mut stored[..want]) {
-                Ok(count) => count,
-                Err(error) => return Ok(Err(error)),
-            };
-            if let (Some(reader), None) = (&reader, differs_at) {
-                let piece = &mut flash[..flash_count];
-                mask(piece, &stored[..count], offset_bytes, &image.unreadable);
-                mask(piece, &stored[..count], offset_bytes, reader.unreadable());
-                differs_at = first_difference(&stored[..count.min(flash_count)], piece)
-                    .map(|at| offset_bytes + at as u64);
-            }
-            digests.update(&stored[..count]);
-            if count == 0 && flash_count == 0 {
-                break;
-            }
-            offset_bytes += count.max(flash_count) as u64;
-            self.observer.progress(count as u64);
-        }
-        if let (Some(reader), Some(info)) = (reader, info) {
-            tell_of_flash(&info, image, differs_at, &reader.into_unreadable(), found);
-        }
-        Ok(Ok(digests.finish()))
-    }
-}
-
-/// Puts the file's bytes where the flash's are unknown, so that nothing differs
-/// there.
-fn mask(flash: &mut [u8], stored: &[u8], offset_bytes: u64, unknown: &[Unreadable]) {
-    let end_bytes = offset_bytes + flash.len().min(stored.len()) as u64;
-    for range in unknown {
-        let start = range.offset_bytes.max(offset_bytes);
-        let end = (range.offset_bytes + range.length_bytes).min(end_bytes);
-        if start < end {
-            let within = (start - offset_bytes) as usize..(end - offset_bytes) as usize;
-            flash[within.clone()].copy_from_slice(&stored[within]);
-        }
-    }
-}
-
-fn tell_of_flash(
-    info: &MtdInfo,
-    image: &Image,
-    differs_at: Option<u64>,
-    unreadable: &[Unreadable],
-    found: &mut Vec<Finding>,
-) {
-    if let Some(at) = differs_at {
-        let (block_bytes, _) = info.erase_block_around(at);
-        let erase_block = block_bytes
-            .checked_div(info.erase_block_bytes)
-            .unwrap_or_default();
-        let message = format!(
-            "differs from the flash: first at {at:#x} of {}, in erase block {erase_block} (from {block_bytes:#x})",
-            info.id()
-        );
-        found.push(Finding {
-            offset_bytes: Some(at),
-            erase_block: Some(erase_block),
-            ..finding(Meaning::Differs, &image.file, message)
-        });
-    }
-    for range in unreadable {
-        let message = format!(
-            "{:#x} bytes at {:#x} not compared with the flash: {}",
-            range.length_bytes, range.offset_bytes, range.reason
-        );
-        found.push(Finding {
-            offset_bytes: Some(range.offset_bytes),
-            ..finding(Meaning::Unchecked, &image.file, message)
-        });
-    }
-}
-
-fn compare_digests(
-    image: &Image,
-    sum: Option<&SumLine>,
-    values: &DigestValues,
-    found: &mut Vec<Finding>,
-) {
-    let mut differs = |what: &str, is: &str, should: &str| {
-        let message = format!("{what} is {is}; it should be {should}");
-        found.push(finding(Meaning::Differs, &image.file, message));
-    };
-    if values.sha256 != image.sha256 {
-        differs("its SHA-256", &values.sha256, &image.sha256);
-    }
-    if values.crc32 != image.crc32 {
-        differs("its CRC-32", &values.crc32, &image.crc32);
-    }
-    match sum {
-        Some(line) if line.sha256 != values.sha256 && line.sha256 != image.sha256 => {
-            differs("by SHA256SUMS its SHA-256", &values.sha256, &line.sha256);
-        }
-        Some(line) if line.sha256 != image.sha256 => {
-            differs("by the manifest its SHA-256", &image.sha256, &line.sha256);
-        }
-        _ => {}
     }
 }
