@@ -33,3 +33,5 @@ mod select;
 #[cfg(feature = "full")]
 mod simulated;
 mod tree;
+#[cfg(all(feature = "full", target_os = "linux"))]
+mod virtual_ispot;
