@@ -16,6 +16,8 @@ mod cli_support;
 mod cli_tree;
 mod contract;
 #[cfg(feature = "full")]
+mod device_time;
+#[cfg(feature = "full")]
 mod fault_suite;
 #[cfg(feature = "full")]
 mod ioctl_numbers;
