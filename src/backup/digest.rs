@@ -11,9 +11,38 @@ const STEP_BYTES: usize = 16 * 1024;
 /// A running CRC-32 (the one of zlib and Ethernet) and SHA-256.
 #[derive(Clone, Default)]
 pub struct Digests {
-    crc32: crc32fast::Hasher,
+    crc32: Crc32,
     sha256: sha2::Sha256,
     length_bytes: u64,
+}
+
+#[cfg(not(all(feature = "device", not(feature = "full"))))]
+type Crc32 = crc32fast::Hasher;
+
+/// CRC-32 with one table of 1 KiB. crc32fast's sixteen are a twentieth of all
+/// that the program for the device may be, and as much as its data cache holds.
+#[cfg(all(feature = "device", not(feature = "full")))]
+#[derive(Clone)]
+struct Crc32(crc::Digest<'static, u32, crc::Table<1>>);
+
+#[cfg(all(feature = "device", not(feature = "full")))]
+impl Default for Crc32 {
+    fn default() -> Self {
+        static TABLE: crc::Crc<u32, crc::Table<1>> =
+            crc::Crc::<u32, crc::Table<1>>::new(&crc::CRC_32_ISO_HDLC);
+        Self(TABLE.digest())
+    }
+}
+
+#[cfg(all(feature = "device", not(feature = "full")))]
+impl Crc32 {
+    fn update(&mut self, data: &[u8]) {
+        self.0.update(data);
+    }
+
+    fn finalize(self) -> u32 {
+        self.0.finalize()
+    }
 }
 
 /// What [`Digests`] come to.
