@@ -8,7 +8,7 @@ use mtd_harness::Errno;
 use mtd_harness::conformance::compare::{self, Marks, Scope};
 use mtd_harness::conformance::native::Native;
 use mtd_harness::conformance::run::{Report, Runner};
-use mtd_harness::conformance::script::{Cases, Roles};
+use mtd_harness::conformance::script::{Cases, Roles, Step};
 use mtd_harness::conformance::{Permit, Target};
 use std::io::Write;
 use std::process::ExitCode;
@@ -34,7 +34,7 @@ usage: mtd-conformance [OPTIONS]
   --compare FILE        print no lines but how they differ from a stored run
   --simulated           with --compare: this chip clears bits and keeps locks,
                         so marked lines are to answer as silicon does
-  --without-mtd-ioctls  with --compare: pass over ioctls of MTD and what follows
+  --qemu-user           with --compare: pass over ioctls of MTD and what follows
                         from them (QEMU's user mode answers them by itself)
   -h, --help            this text
 
@@ -83,7 +83,7 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Option<Options>, S
             "--save" => options.save = Some(value()?),
             "--compare" => options.compare = Some(value()?),
             "--simulated" => options.marks = Marks::AsSilicon,
-            "--without-mtd-ioctls" => options.scope = Scope::WithoutMtdIoctls,
+            "--qemu-user" => options.scope = Scope::QemuUser,
             _ => return Err(format!("unknown option {word}; --help lists them")),
         }
     }
@@ -158,8 +158,11 @@ fn header(out: &mut impl Write, cases: &Cases) -> std::io::Result<()> {
     let uname = rustix::system::uname();
     let (release, machine) = (uname.release(), uname.machine());
     writeln!(out, "# mtd-conformance on Linux {release:?}, {machine:?}")?;
-    for (mark, reason) in &cases.reasons {
-        writeln!(out, "# !{mark}: {reason}")?;
+    for (name, reason) in &cases.reasons {
+        let marks = |step: &Step| step.mark.as_ref().is_some_and(|mark| mark.name == *name);
+        if cases.calls().any(|(_, step)| marks(step)) {
+            writeln!(out, "# !{name}: {reason}")?;
+        }
     }
     Ok(())
 }

@@ -13,8 +13,9 @@ pub enum Scope {
     /// Not those that need a real process: calls in this one.
     InProcess,
     /// Not MTD's own ioctls nor what follows from them: QEMU's user mode
-    /// answers ioctls of type `M` by itself.
-    WithoutMtdIoctls,
+    /// answers ioctls of type `M` by itself. Calls that a `~` says it answers
+    /// otherwise must be answered otherwise.
+    QemuUser,
 }
 
 /// What is to be true of lines that carry a mark.
@@ -89,33 +90,23 @@ pub fn compare(
     marks: Marks,
 ) -> Comparison {
     let mut outcome = Comparison::default();
-    let excluded = excluded(cases, scope);
+    let wanted = wanted(cases, scope, marks);
+    let wanted_of = |line: &Line| wanted.get(&*line.id).copied().unwrap_or(Wanted::Same);
     let stored: BTreeMap<&str, &Line> = golden.iter().map(|line| (&*line.id, line)).collect();
-    let silicon: BTreeMap<&str, &str> = cases
-        .calls()
-        .filter_map(|(_, step)| Some((&*step.id, &*step.mark.as_ref()?.silicon)))
-        .filter(|_| marks == Marks::AsSilicon)
-        .collect();
     let mut seen = BTreeSet::new();
     for line in &actual.lines {
-        if excluded.contains(line.id.as_str()) {
-            continue;
-        }
         seen.insert(line.id.as_str());
-        match stored.get(line.id.as_str()) {
-            Some(golden) => judge(
-                golden,
-                line,
-                silicon.get(line.id.as_str()).copied(),
-                &mut outcome,
-            ),
-            None => outcome
-                .wrong
-                .push(format!("{line}\n    not in the stored lines")),
+        match (wanted_of(line), stored.get(line.id.as_str())) {
+            (Wanted::Nothing, _) => {}
+            (wanted, Some(golden)) => judge(golden, line, wanted, &mut outcome),
+            (_, None) => {
+                let text = format!("{line}\n    not in the stored lines");
+                outcome.wrong.push(text);
+            }
         }
     }
     for line in golden {
-        if excluded.contains(line.id.as_str()) {
+        if matches!(wanted_of(line), Wanted::Nothing | Wanted::Otherwise) {
             outcome.left_out += 1;
         } else if !seen.contains(line.id.as_str()) {
             outcome.wrong.push(format!("{line}\n    not in this run"));
@@ -124,38 +115,66 @@ pub fn compare(
     outcome
 }
 
-fn judge(golden: &Line, actual: &Line, silicon: Option<&str>, outcome: &mut Comparison) {
-    let wanted = silicon.unwrap_or(&golden.answer);
-    if golden.words != actual.words || golden.mark != actual.mark {
-        let text = format!("{golden}\n    is another call in this run: {actual}");
-        outcome.wrong.push(text);
-    } else if silicon == Some(&*golden.answer) {
-        let text = format!("{golden}\n    is what silicon answers: its mark is not needed");
-        outcome.wrong.push(text);
-    } else if actual.answer != wanted {
-        let mut text = format!("{golden}\n    here: {}", actual.answer);
-        if silicon.is_some() {
-            text += &format!("\n    silicon: {wanted}");
-        }
-        outcome.wrong.push(text);
-    } else if silicon.is_some() {
-        outcome.marked += 1;
-    } else {
-        outcome.agree += 1;
-    }
+/// What a line of the run is to be, given the stored line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted<'a> {
+    Same,
+    /// This, which the stored line is not.
+    Silicon(&'a str),
+    /// Anything but the stored line.
+    Otherwise,
+    /// The line is out of scope.
+    Nothing,
 }
 
-fn excluded(cases: &Cases, scope: Scope) -> BTreeSet<&str> {
-    let out = |section: &Section, step: &Step| match scope {
-        Scope::Everything => false,
-        Scope::InProcess => section.native,
-        Scope::WithoutMtdIoctls => step.mtd_ioctl,
+fn judge(golden: &Line, actual: &Line, wanted: Wanted<'_>, outcome: &mut Comparison) {
+    let right = match wanted {
+        Wanted::Silicon(answer) => answer,
+        _ => &*golden.answer,
     };
-    cases
-        .calls()
-        .filter(|(section, step)| out(section, step))
-        .map(|(_, step)| step.id.as_str())
-        .collect()
+    let same = actual.answer == right;
+    let fault = match wanted {
+        _ if golden.words != actual.words || golden.mark != actual.mark => {
+            format!("is another call in this run: {actual}")
+        }
+        Wanted::Silicon(_) if right == golden.answer => {
+            "is what silicon answers: its mark is not needed".into()
+        }
+        Wanted::Silicon(_) if same => {
+            outcome.marked += 1;
+            return;
+        }
+        Wanted::Silicon(_) => format!("here: {}\n    silicon: {right}", actual.answer),
+        Wanted::Otherwise if same => "is what user mode answers: its mark is not needed".into(),
+        Wanted::Otherwise | Wanted::Nothing => return,
+        Wanted::Same if same => {
+            outcome.agree += 1;
+            return;
+        }
+        Wanted::Same => format!("here: {}", actual.answer),
+    };
+    outcome.wrong.push(format!("{golden}\n    {fault}"));
+}
+
+/// What is wanted of lines that are not simply to be the same.
+fn wanted(cases: &Cases, scope: Scope, marks: Marks) -> BTreeMap<&str, Wanted<'_>> {
+    let of = |section: &Section, step: &'_ Step| match (scope, &step.mark) {
+        (Scope::InProcess, _) if section.native => Some(Wanted::Nothing),
+        (Scope::QemuUser, _) if step.mtd_ioctl => Some(Wanted::Nothing),
+        (Scope::QemuUser, _) if step.user_mode.is_some() => Some(Wanted::Otherwise),
+        (_, Some(_)) if marks == Marks::AsSilicon => None,
+        _ => Some(Wanted::Same),
+    };
+    let mut all = BTreeMap::new();
+    for (section, step) in cases.calls() {
+        let silicon = step
+            .mark
+            .as_ref()
+            .map(|mark| Wanted::Silicon(&mark.silicon));
+        let wanted = of(section, step).or(silicon);
+        all.insert(&*step.id, wanted.unwrap_or(Wanted::Same));
+    }
+    all
 }
 
 #[cfg(test)]
@@ -230,8 +249,28 @@ mod tests {
         assert_eq!((marked.agree, marked.marked, marked.wrong.len()), (2, 1, 0));
         let wrong = GOLDEN.replace("-> 0", "-> ENOSYS");
         assert_eq!(run(&wrong, Marks::Agree, Scope::Everything).wrong.len(), 1);
-        let outside = run(&wrong, Marks::Agree, Scope::WithoutMtdIoctls);
+        let outside = run(&wrong, Marks::Agree, Scope::QemuUser);
         assert_eq!((outside.wrong.len(), outside.left_out), (0, 1));
+    }
+
+    #[test]
+    fn calls_that_user_mode_answers_otherwise_must_be() {
+        let mut cases = Cases::default();
+        let file = "@reason mode because\nsection s\nread r 4 ~mode";
+        cases.add(file, &Roles::default()).unwrap();
+        let stored = parse("s.001  read r 4 -> EBADF").unwrap();
+        let outcome = |text: &str, scope| {
+            let report = Report {
+                lines: parse(text).unwrap(),
+                skipped: Vec::new(),
+            };
+            compare(&stored, &report, &cases, scope, Marks::Agree)
+        };
+        let same = "s.001  read r 4 -> EBADF";
+        assert_eq!(outcome(same, Scope::Everything).agree, 1);
+        assert_eq!(outcome(same, Scope::QemuUser).wrong.len(), 1);
+        let other = outcome("s.001  read r 4 -> 4", Scope::QemuUser);
+        assert_eq!((other.left_out, other.wrong.len()), (1, 0));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! open rw /dev/mtd$W RDWR     a call; prints one line
 //! pread {r,w} 16 size-4 hex   braces make several lines of one
 //! pread rw 4 0 hex !bits = 4: 00*4   a marked line, and what silicon answers
+//! read n 4 ~mode              a line that QEMU's user mode answers by itself
 //! ```
 //!
 //! `$W` is the scratch partition, `$R` one that Linux forces read-only, `$N` one
@@ -68,6 +69,9 @@ pub struct Step {
     pub words: Vec<String>,
     /// The mark it carries.
     pub mark: Option<Mark>,
+    /// The reason why QEMU's user mode, which runs single programs of another
+    /// machine, answers it otherwise.
+    pub user_mode: Option<String>,
     /// It is an ioctl of MTD or follows one that changed something: programs
     /// that reach the kernel through QEMU's user mode are not told.
     pub mtd_ioctl: bool,
@@ -174,12 +178,16 @@ impl Cases {
             Some((call, mark)) => (call, Some(self.mark(text, mark)?)),
             None => (text, None),
         };
+        let (call, user_mode) = match call.rsplit_once(" ~") {
+            Some((call, name)) => (call, Some(self.reason(text, name)?)),
+            None => (call, None),
+        };
         let Some(section) = self.sections.last_mut() else {
             return Err(bad(text, "no section yet"));
         };
         for line in expand(call) {
             let words: Vec<String> = line.split_whitespace().map(Into::into).collect();
-            section.push(words, mark.clone());
+            section.push(words, mark.clone(), user_mode.clone());
         }
         Ok(())
     }
@@ -187,13 +195,17 @@ impl Cases {
     fn mark(&self, line: &str, text: &str) -> Result<Mark, BadCase> {
         let answer = || bad(line, "a mark without what silicon answers");
         let (name, silicon) = text.split_once(" = ").ok_or_else(answer)?;
-        if !self.reasons.iter().any(|(known, _)| known == name) {
-            return Err(bad(line, "a mark without a @reason before it"));
-        }
         Ok(Mark {
-            name: name.into(),
+            name: self.reason(line, name)?,
             silicon: silicon.into(),
         })
+    }
+
+    fn reason(&self, line: &str, name: &str) -> Result<String, BadCase> {
+        match self.reasons.iter().any(|(known, _)| known == name) {
+            true => Ok(name.into()),
+            false => Err(bad(line, "a mark without a @reason before it")),
+        }
     }
 
     /// Every call with its section, in order.
@@ -206,7 +218,7 @@ impl Cases {
 }
 
 impl Section {
-    fn push(&mut self, words: Vec<String>, mark: Option<Mark>) {
+    fn push(&mut self, words: Vec<String>, mark: Option<Mark>, user_mode: Option<String>) {
         let calls = self.steps.iter().filter(|step| !step.id.is_empty());
         let id = match words[0].starts_with('@') {
             true => String::new(),
@@ -221,6 +233,7 @@ impl Section {
             id,
             words,
             mark,
+            user_mode,
             mtd_ioctl: own || after,
         });
     }
@@ -311,6 +324,7 @@ mod tests {
             "open a b RDWR",
             "section s\nopen a b RDWR !no = ok",
             "@reason no because\nsection s\nopen a b RDWR !no",
+            "section s\nopen a b RDWR ~no",
             "section",
             "section s x=1",
             "section s\nsection s",
