@@ -198,3 +198,73 @@ fn without_a_permit_nothing_is_opened_for_writing() {
         }
     }
 }
+
+/// The calls of a process of its own, which believes in the nodes that it sees.
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod in_the_sandbox {
+    use super::*;
+    use mtd_harness::sandbox::Sandbox;
+    use std::process::{Command, Stdio};
+
+    /// Runs a program that speaks as the conformance program does. None if there
+    /// can be no sandbox here; says so.
+    fn run(program: &[&str], exact: bool, scope: Scope) -> Option<Comparison> {
+        let folder = tempfile::tempdir().unwrap();
+        let device = device();
+        let before = chip_bytes(&device);
+        let sandbox = match Sandbox::builder(device.clone()).exact(exact).build() {
+            Ok(sandbox) => sandbox,
+            Err(error) => {
+                eprintln!("skipped: the sandbox does not work here: {error}");
+                return None;
+            }
+        };
+        let mut command = Command::new(program[0]);
+        command
+            .args(&program[1..])
+            .args(["--allow-writing", "mtd4,mtd9", "--folder"])
+            .arg(folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let outcome = sandbox.run(&mut command).unwrap();
+        let errors = String::from_utf8_lossy(&outcome.stderr);
+        assert!(outcome.status.success(), "{:?} {errors}", outcome.status);
+        let report = Report {
+            lines: parse(&String::from_utf8(outcome.stdout).unwrap()).unwrap(),
+            skipped: Vec::new(),
+        };
+        let comparison = compare(&golden(), &report, &cases(), scope, Marks::AsSilicon);
+        println!("{comparison}");
+        assert_eq!(chip_bytes(&device), before, "contents were not put back");
+        Some(comparison)
+    }
+
+    #[rstest]
+    #[case::with_the_kernel_s_own_reads(false)]
+    #[case::with_every_read_through_the_chip(true)]
+    fn a_program_gets_linux_s_answers(#[case] exact: bool) {
+        let program = env!("CARGO_BIN_EXE_mtd-conformance");
+        if let Some(outcome) = run(&[program], exact, Scope::Everything) {
+            assert!(outcome.wrong.is_empty(), "{outcome}");
+            assert!(outcome.agree > 1500 && outcome.marked > 0, "{outcome}");
+        }
+    }
+
+    /// `MTDKEEP_CONFORMANCE_ARM` is a command line: an emulator in user mode and
+    /// the conformance program for ARM. `.ci/conformance` sets it.
+    #[test]
+    fn an_arm_program_gets_linux_s_answers() {
+        let Ok(line) = std::env::var("MTDKEEP_CONFORMANCE_ARM") else {
+            eprintln!("skipped: MTDKEEP_CONFORMANCE_ARM does not name an ARM program");
+            return;
+        };
+        let program: Vec<&str> = line.split_whitespace().collect();
+        if let Some(outcome) = run(&program, false, Scope::QemuUser) {
+            assert!(outcome.wrong.is_empty(), "{outcome}");
+            assert!(outcome.agree > 1000 && outcome.marked > 0, "{outcome}");
+        }
+    }
+}

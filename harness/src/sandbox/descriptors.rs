@@ -41,6 +41,10 @@ pub(super) fn on_flash(state: &mut State, trapped: &Trapped, index: usize) -> An
             // preadv2 and pwritev2 with flags (fs/read_write.c, no read_iter).
             _ => Err(Errno::OPNOTSUPP),
         });
+    let changes = matches!(trapped.call, Call::Fallocate | Call::Ioctl);
+    if changes && state.handles.refresh_block(which).is_err() {
+        state.warn("a mapping of a block node is out of date");
+    }
     match answer.and_then(|answer| answer) {
         Ok(value) => Answer::Value(value),
         Err(errno) => Answer::Error(errno),
@@ -48,8 +52,8 @@ pub(super) fn on_flash(state: &mut State, trapped: &Trapped, index: usize) -> An
 }
 
 /// Answers mmap: no character node can be mapped. A block node's page cache
-/// can; ours only as long as nobody could write to the device, because only then
-/// the stand-in holds what the cache would.
+/// can; here it is the stand-in, which is filled for it. Nothing would notice a
+/// write to a shared mapping, so there is none.
 pub(super) fn mmap(state: &mut State, trapped: &Trapped) -> Answer {
     let Some((_, which)) = state.flash(trapped.process, trapped.int(4)) else {
         return Answer::Through;
@@ -68,13 +72,17 @@ pub(super) fn mmap(state: &mut State, trapped: &Trapped) -> Answer {
     if shared && protection & libc::PROT_WRITE != 0 && !access.write || !access.read {
         return Answer::Error(Errno::ACCESS);
     }
-    if matches!(open.node, NodeId::Block { .. }) {
-        if !open.reads_through && protection & libc::PROT_WRITE == 0 {
-            return Answer::Through;
-        }
-        state.warn("mmap of a block node that could be written to is not emulated");
+    if matches!(open.node, NodeId::Character { .. }) {
+        return Answer::Error(Errno::NODEV);
     }
-    Answer::Error(Errno::NODEV)
+    if shared && protection & libc::PROT_WRITE != 0 {
+        state.warn("mmap of a block node, shared and for writing, is not emulated");
+        return Answer::Error(Errno::NODEV);
+    }
+    match state.handles.show_block(which) {
+        Ok(()) => Answer::Through,
+        Err(errno) => Answer::Error(errno),
+    }
 }
 
 fn seek(offset: i64, whence: u64) -> Seek {
@@ -87,16 +95,38 @@ fn seek(offset: i64, whence: u64) -> Seek {
 }
 
 /// Answers sendfile, splice and copy_file_range: no driver of a character node
-/// does them, and who uses them falls back to read and write.
+/// does them, and who uses them falls back to read and write. Out of a block
+/// node the first two work, as they do out of its stand-in once it is filled.
 pub(super) fn copies(state: &mut State, trapped: &Trapped) -> Answer {
-    let second = match trapped.call {
-        Call::Sendfile => 1,
-        _ => 2,
+    let (from, to) = match trapped.call {
+        Call::Sendfile => (1, 0),
+        _ => (0, 2),
     };
-    for index in [0, second] {
-        if state.flash(trapped.process, trapped.int(index)).is_some() {
-            return Answer::Error(Errno::INVAL);
+    if let Some((_, which)) = state.flash(trapped.process, trapped.int(to)) {
+        if matches!(state.handles.get(which), Ok(open) if is_block(open.node)) {
+            state.warn("sendfile and splice into a block node are not emulated");
         }
+        return Answer::Error(Errno::INVAL);
     }
-    Answer::Through
+    let Some((_, which)) = state.flash(trapped.process, trapped.int(from)) else {
+        return Answer::Through;
+    };
+    let open = match state.handles.get(which) {
+        Ok(open) => open,
+        Err(errno) => return Answer::Error(errno),
+    };
+    if trapped.call == Call::CopyFileRange || !is_block(open.node) {
+        return Answer::Error(Errno::INVAL);
+    }
+    if !open.handle.flags().read {
+        return Answer::Error(Errno::BADF);
+    }
+    match state.handles.show_block(which) {
+        Ok(()) => Answer::Through,
+        Err(errno) => Answer::Error(errno),
+    }
+}
+
+fn is_block(node: NodeId) -> bool {
+    matches!(node, NodeId::Block { .. })
 }

@@ -124,6 +124,9 @@ fn transfer(
     let answer = state.handles.at_position(duplicate.as_fd(), which, |open| {
         run(&mut open.handle, process, &transfer)
     });
+    if writes && state.handles.refresh_block(which).is_err() {
+        state.warn("a mapping of a block node is out of date");
+    }
     Some(answer.and_then(|answer| answer))
 }
 
@@ -177,6 +180,22 @@ fn run(
         if at < 0 {
             return Err(Errno::INVAL);
         }
+    }
+    let flags = handle.flags();
+    if !(if transfer.writes {
+        flags.write
+    } else {
+        flags.read
+    }) {
+        return Err(Errno::BADF);
+    }
+    // Before anything is moved (access_ok): no program has memory up there.
+    let beyond = |&(address, length): &Stretch| {
+        let end = address.checked_add(length as u64);
+        end.is_none_or(|end| end > i64::MAX as u64)
+    };
+    if transfer.memory.iter().any(beyond) {
+        return Err(Errno::FAULT);
     }
     let mut done = 0usize;
     let mut answer = Ok(());

@@ -53,6 +53,9 @@ struct Device {
     /// Stands in for the block node when its reads come from the handle: a file
     /// of its own, so that locks on one node leave the other alone.
     block: Option<Piece>,
+    /// `block` holds what the block node's page cache does, because the kernel
+    /// reads from it (mmap, sendfile, splice).
+    block_is_shown: bool,
     slots: [Option<Open>; SLOTS],
     /// Descriptions beyond the slots, by access mode and kind of stand-in.
     shared: HashMap<(i32, bool), Open>,
@@ -103,6 +106,7 @@ impl Handles {
             devices.push(Device {
                 piece,
                 block: None,
+                block_is_shown: false,
                 slots: [const { None }; SLOTS],
                 shared: HashMap::new(),
                 ever_writeable: false,
@@ -247,6 +251,30 @@ impl Handles {
             sys::lseek(fd, after, libc::SEEK_SET)?;
         }
         Ok(answer)
+    }
+
+    /// Puts into a block node's stand-in what its page cache holds, for calls
+    /// in which the kernel reads from it; from then on writes show up in it.
+    pub fn show_block(&mut self, which: Which) -> Result<(), Errno> {
+        if which.on_block {
+            self.devices[which.index].block_is_shown = true;
+        }
+        self.refresh_block(which)
+    }
+
+    /// After a change through a block node: shows it to who has it mapped.
+    pub fn refresh_block(&mut self, which: Which) -> Result<(), Errno> {
+        let device = &mut self.devices[which.index];
+        let (true, Some(block)) = (which.on_block && device.block_is_shown, &mut device.block)
+        else {
+            return Ok(());
+        };
+        let node = NodeId::mtdblock(which.index as u32);
+        let mut reader = self.system.open(node, OpenFlags::READ)?;
+        let mut bytes = vec![0; block.size_bytes as usize];
+        let count = reader.pread(0, &mut bytes)?;
+        block.fill(&bytes[..count]);
+        Ok(())
     }
 
     /// sync(2).

@@ -64,6 +64,17 @@ impl Piece {
         Ok(piece)
     }
 
+    /// Replaces the contents from the start on, for whoever has it mapped.
+    pub fn fill(&mut self, bytes: &[u8]) {
+        let length = bytes.len().min(self.size_bytes as usize);
+        if length > 0 {
+            // SAFETY: the mapping is `size_bytes` long; programs only read it,
+            // and `&mut self` makes this the only writer.
+            let cells = unsafe { std::slice::from_raw_parts_mut(self.base, length) };
+            cells.copy_from_slice(&bytes[..length]);
+        }
+    }
+
     /// The part of a range of the chip that lies in this piece: (start in the
     /// range, start in the piece, length).
     fn overlap(&self, offset_bytes: u64, length_bytes: u64) -> Option<(usize, usize, usize)> {
