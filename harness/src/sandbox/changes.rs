@@ -46,6 +46,9 @@ pub(super) fn mknod(state: &mut State, trapped: &Trapped) -> Answer {
     let id = match mode & libc::S_IFMT {
         libc::S_IFCHR if major == super::CHARACTER_MAJOR => NodeId::Character { major, minor },
         libc::S_IFBLK if major == super::BLOCK_MAJOR => NodeId::Block { major, minor },
+        // Nothing is behind these, here as on the device: an open is ENXIO.
+        libc::S_IFCHR if !host_has_driver("Character", major) => NodeId::Character { major, minor },
+        libc::S_IFBLK if !host_has_driver("Block", major) => NodeId::Block { major, minor },
         _ => return mknod_other(state, trapped, dirfd, address, mode, device),
     };
     let (seen, real) = match state.target(trapped, dirfd, address, false) {
@@ -67,6 +70,22 @@ pub(super) fn mknod(state: &mut State, trapped: &Trapped) -> Answer {
     let mode = mode & 0o7777 & !trapped.process.umask();
     state.namespace.add_node(&seen, id, mode);
     Answer::Value(0)
+}
+
+/// Whether the host has a driver of this kind (`Character`, `Block`) and major
+/// number; if that cannot be found out, yes.
+fn host_has_driver(kind: &str, major: u32) -> bool {
+    let Ok(devices) = std::fs::read_to_string("/proc/devices") else {
+        return true;
+    };
+    let heading = format!("{kind} devices:");
+    let drivers = devices
+        .lines()
+        .skip_while(|line| *line != heading)
+        .skip(1)
+        .take_while(|line| !line.is_empty());
+    let mut majors = drivers.filter_map(|line| line.split_whitespace().next()?.parse().ok());
+    majors.any(|known: u32| known == major)
 }
 
 /// Whether something may be made at a path. In /dev everybody may: on the
