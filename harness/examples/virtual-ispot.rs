@@ -4,7 +4,8 @@
 
 #[cfg(target_os = "linux")]
 mod program {
-    use mtd_harness::virtual_ispot::{BootFrom, Error, Outcome, VirtualIspot, blank_image, quote};
+    use mtd_harness::profile;
+    use mtd_harness::virtual_ispot::{BootFrom, Error, Outcome, VirtualIspot, quote};
     use std::io::Write;
     use std::os::unix::fs::PermissionsExt;
     use std::path::{Path, PathBuf};
@@ -19,16 +20,17 @@ Usage: virtual-ispot [OPTIONS] COMMAND...
 
 One COMMAND word is a shell command line; several are a program and its arguments.
 
-  --image FILE             the chip's bytes (16 MiB; only read); without it, an
-                           erased chip with the iSpot's FIS directory
+  --image FILE             the chip's bytes (16 MiB; only read); without it, those
+                           of the simulated iSpot, seed 1
   --save FILE              write the chip's bytes afterwards; an existing FILE is
                            refused
   --put FILE=GUESTPATH     put a file into the guest, with its permissions
   --get GUESTPATH=FILE     bring a file or folder back
   --env NAME=VALUE         set a variable of the command
-  --ram                    boot a kernel from RAM: leaves every byte of the image
-                           alone, where otherwise boot stub and kernel are put
-                           into the partitions RedBoot and linux
+  --flash                  boot from the chip, as a real board: puts boot stub and
+                           kernel into the partitions RedBoot and linux. Without
+                           it a kernel boots from RAM, and no byte of the image
+                           changes but by what COMMAND does
   --no-sysfs               without /sys, as on the device
   --mknod10                with nodes for mtd10, other than on the device
   --time-limit SECONDS     60 unless set; a shell has none
@@ -46,7 +48,7 @@ Exit status: COMMAND's; 125 if the virtual iSpot itself failed; 2 for wrong usag
         put: Vec<(PathBuf, String)>,
         get: Vec<(String, PathBuf)>,
         env: Vec<(String, String)>,
-        ram: bool,
+        flash: bool,
         no_sysfs: bool,
         mknod10: bool,
         time_limit: Option<Duration>,
@@ -117,7 +119,7 @@ Exit status: COMMAND's; 125 if the virtual iSpot itself failed; 2 for wrong usag
                         .map_err(|_| "--time-limit wants whole seconds")?;
                     options.time_limit = Some(Duration::from_secs(seconds));
                 }
-                "--ram" => options.ram = true,
+                "--flash" => options.flash = true,
                 "--no-sysfs" => options.no_sysfs = true,
                 "--mknod10" => options.mknod10 = true,
                 "--console" => options.console = true,
@@ -143,7 +145,7 @@ Exit status: COMMAND's; 125 if the virtual iSpot itself failed; 2 for wrong usag
         }
         let image = match &options.image {
             Some(path) => std::fs::read(path).map_err(|error| at(path, &error))?,
-            None => blank_image(),
+            None => profile::ispot(1).chip_bytes(0),
         };
         let mut ispot = prepare(VirtualIspot::new(image)?, options)?;
         let outcome = if options.shell {
@@ -175,9 +177,11 @@ Exit status: COMMAND's; 125 if the virtual iSpot itself failed; 2 for wrong usag
         for (name, value) in &options.env {
             ispot = ispot.env(name, value);
         }
-        if options.ram {
-            ispot = ispot.boot_from(BootFrom::Ram);
-        }
+        ispot = ispot.boot_from(if options.flash {
+            BootFrom::Flash
+        } else {
+            BootFrom::Ram
+        });
         if options.no_sysfs {
             ispot = ispot.without_sysfs();
         }

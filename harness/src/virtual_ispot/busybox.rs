@@ -12,22 +12,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Of its folder in the cache, and of the program in it.
+const NAME: &str = "busybox";
 const PACKAGE: &str = "busybox-static:armel";
 
 /// Where BusyBox comes from.
 pub enum Origin {
-    /// `MTDKEEP_BUSYBOX`.
+    /// `MTDKEEP_BUSYBOX`, or one from the cache.
     File(PathBuf),
-    /// Debian's package, with its version.
+    /// Debian's package, with its version, to be downloaded.
     Package(String),
 }
 
 impl Origin {
-    /// Finds out.
+    /// Finds out. One in the cache will do, of whatever version: to ask apt
+    /// which is the newest takes longer than to boot.
     ///
     /// # Errors
     /// What is missing.
-    pub fn find() -> Result<Self, Vec<Missing>> {
+    pub fn find(cache: &Cache) -> Result<Self, Vec<Missing>> {
         if let Some(path) = variable("MTDKEEP_BUSYBOX") {
             return check_program(&path)
                 .map(|()| Self::File(path.clone()))
@@ -39,6 +42,10 @@ impl Origin {
                         ),
                     }]
                 });
+        }
+        let kept = cache.any(NAME, |inputs| inputs.starts_with(PACKAGE));
+        if let Some(folder) = kept {
+            return Ok(Self::File(folder.join(NAME)));
         }
         let missing = |remedy: &str| {
             Err(vec![Missing {
@@ -69,11 +76,11 @@ impl Origin {
             Self::File(path) => return Ok(path.clone()),
             Self::Package(version) => version,
         };
-        let folder = cache.obtain("busybox", &format!("{PACKAGE} {version}"), |folder| {
+        let folder = cache.obtain(NAME, &format!("{PACKAGE} {version}"), |folder| {
             report("downloading BusyBox for the virtual iSpot, once");
             download(folder)
         })?;
-        Ok(folder.join("busybox"))
+        Ok(folder.join(NAME))
     }
 }
 
@@ -122,7 +129,7 @@ fn download(folder: &Path) -> Result<(), Error> {
         status: "not what was expected".into(),
         tail: reason,
     })?;
-    let kept = folder.join("busybox");
+    let kept = folder.join(NAME);
     fs::copy(&program, &kept).map_err(Error::io("copy", &program))?;
     fs::remove_dir_all(&work).map_err(Error::io("remove", &work))
 }

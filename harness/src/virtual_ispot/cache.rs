@@ -87,6 +87,25 @@ impl Cache {
     }
 }
 
+impl Cache {
+    /// A folder of `name`, whatever version of its inputs `wanted` accepts: the
+    /// one that was made last.
+    pub fn any(&self, name: &str, wanted: impl Fn(&str) -> bool) -> Option<PathBuf> {
+        let made = |folder: &Path| fs::metadata(folder.join("inputs")).and_then(|m| m.modified());
+        fs::read_dir(&self.folder)
+            .ok()?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|folder| {
+                // Its own name, which an unfinished one does not have.
+                fs::read_to_string(folder.join("inputs")).is_ok_and(|inputs| {
+                    let own = format!("{name}-{:016x}", hash(inputs.as_bytes()));
+                    wanted(&inputs) && folder.file_name().is_some_and(|found| *found == *own)
+                })
+            })
+            .max_by_key(|folder| made(folder).ok())
+    }
+}
+
 fn holds(folder: &Path, inputs: &str) -> bool {
     fs::read(folder.join("inputs")).is_ok_and(|made_from| made_from == inputs.as_bytes())
 }
@@ -137,6 +156,18 @@ mod tests {
         let other = cache.obtain("thing", "two", put("2")).unwrap();
         assert_ne!(first, other);
         assert_eq!(fs::read(other.join("made")).unwrap(), b"2");
+    }
+
+    #[test]
+    fn finds_any_that_is_whole_and_wanted() {
+        let (_folder, cache) = cache();
+        assert_eq!(cache.any("thing", |_| true), None);
+        let one = cache.obtain("thing", "of one", put("1")).unwrap();
+        cache.obtain("other", "of one", put("2")).unwrap();
+        assert_eq!(cache.any("thing", |_| true), Some(one.clone()));
+        assert_eq!(cache.any("thing", |inputs| inputs == "of two"), None);
+        fs::rename(&one, one.with_extension("unfinished")).unwrap();
+        assert_eq!(cache.any("thing", |_| true), None);
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Toolbox {
         let kernel_inputs = kernel::Inputs::find()
             .map_err(|some| missing.extend(some))
             .ok();
-        let busybox_from = busybox::Origin::find()
+        let busybox_from = busybox::Origin::find(&cache)
             .map_err(|some| missing.extend(some))
             .ok();
         let (Some(qemu), Some(kernel_inputs), Some(busybox_from)) =

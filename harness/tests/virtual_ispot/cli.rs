@@ -121,6 +121,33 @@ fn puts_gets_saves_and_passes_the_status_on() {
     assert_eq!(run().status.code(), Some(125));
 }
 
+/// Without an image the chip holds the simulated iSpot; only `--flash` puts
+/// something of its own into it.
+#[test]
+fn the_chip_is_the_simulated_ispot_unless_told_otherwise() {
+    if !wanted("the_chip_is_the_simulated_ispot_unless_told_otherwise") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let simulated = mtd_harness::profile::ispot(1).chip_bytes(0);
+    for (options, as_it_was) in [(&[][..], true), (&["--flash"], false)] {
+        let saved = folder.path().join(format!("saved-{as_it_was}"));
+        let output = command()
+            .args(options)
+            .arg("--save")
+            .arg(&saved)
+            .arg("cat /dev/mtd3")
+            .output()
+            .unwrap();
+        let complaints = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{complaints}");
+        assert!(output.stdout == simulated[0x18_0000..0x78_0000], "rootfs");
+        let saved = fs::read(saved).unwrap();
+        assert_eq!(saved == simulated, as_it_was, "{options:?}");
+        assert!(saved[0x18_0000..] == simulated[0x18_0000..], "{options:?}");
+    }
+}
+
 /// An emulator that writes down its process number first.
 fn recorded_emulator(folder: &Path) -> PathBuf {
     let path = folder.join("emulator");
@@ -213,10 +240,7 @@ fn a_shell_on_the_terminal() {
     if !wanted("a_shell_on_the_terminal") {
         return;
     }
-    let line = format!(
-        "{} --ram --shell",
-        command().get_program().to_string_lossy()
-    );
+    let line = format!("{} --shell", command().get_program().to_string_lossy());
     let folder = tempfile::tempdir().unwrap();
     let typed = folder.path().join("typed");
     fs::write(&typed, "").unwrap();
