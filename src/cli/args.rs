@@ -73,6 +73,8 @@ pub enum Command {
         /// The file.
         output: PathBuf,
     },
+    /// Run a program against a simulated device.
+    Sandbox(SandboxArgs),
     /// Shell completions.
     Completions {
         /// The shell.
@@ -94,6 +96,29 @@ pub struct BackupArgs {
     pub partitions: Vec<String>,
     /// Read the flash twice.
     pub read_again: bool,
+}
+
+/// How to run a program against a simulated device.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SandboxArgs {
+    /// The program and its arguments.
+    pub program: Vec<OsString>,
+    /// Folders: seen where, really where.
+    pub maps: Vec<(PathBuf, PathBuf)>,
+    /// Keep the temporary web root.
+    pub keep: bool,
+    /// Where the chip's contents go in the end.
+    pub save: Option<PathBuf>,
+    /// Nodes to add.
+    pub nodes: Vec<String>,
+    /// Open nothing for writing.
+    pub read_only: bool,
+    /// Print counters in the end.
+    pub stats: bool,
+    /// Print each intercepted call.
+    pub trace: bool,
+    /// The kernel to play: major, minor, patch.
+    pub kernel: Option<(u16, u16, u16)>,
 }
 
 /// What a command line comes to.
@@ -165,6 +190,11 @@ impl Words {
             Some(word) => Some(text("faults", word)?),
             None => None,
         };
+        // The sandbox has no other device than a simulated one.
+        let simulate = match self.command.name {
+            "sandbox" if simulate.is_none() && !self.has("image") => Some(Profile::Ispot),
+            _ => simulate,
+        };
         let global = Global {
             simulate,
             seed,
@@ -215,6 +245,7 @@ impl Words {
                     output: output.ok_or_else(|| UsageError("image needs --output FILE".into()))?,
                 }
             }
+            "sandbox" => Command::Sandbox(self.sandbox(global)?),
             "completions" => Command::Completions {
                 shell: text("SHELL", self.operand()?)?,
             },
@@ -226,6 +257,33 @@ impl Words {
             },
             other => return Err(UsageError(format!("there is no command {other:?}"))),
         })
+    }
+
+    fn sandbox(&mut self, global: &Global) -> Result<SandboxArgs, UsageError> {
+        if global.json {
+            return Err(UsageError(
+                "sandbox prints nothing of its own on standard output: leave --json away".into(),
+            ));
+        }
+        let mut args = SandboxArgs {
+            program: std::mem::take(&mut self.operands),
+            keep: self.flag("keep"),
+            save: self.value("save").map(PathBuf::from),
+            read_only: self.flag("read-only"),
+            stats: self.flag("stats"),
+            trace: self.flag("trace"),
+            ..SandboxArgs::default()
+        };
+        while let Some(word) = self.value("map") {
+            args.maps.push(map(&word)?);
+        }
+        while let Some(word) = self.value("with-node") {
+            args.nodes.push(text("with-node", word)?);
+        }
+        if let Some(word) = self.value("kernel") {
+            args.kernel = Some(version_number(&text("kernel", word)?)?);
+        }
+        Ok(args)
     }
 
     fn partitions(&mut self) -> Result<Vec<String>, UsageError> {
@@ -250,6 +308,10 @@ impl Words {
     fn take(&mut self, name: &str) -> Option<Option<OsString>> {
         let at = self.options.iter().position(|(n, _)| *n == name)?;
         Some(self.options.remove(at).1)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.options.iter().any(|(n, _)| *n == name)
     }
 
     fn value(&mut self, name: &str) -> Option<OsString> {
@@ -291,6 +353,40 @@ pub(crate) fn missing_operand(command: &CommandSpec) -> UsageError {
         "{name} is missing\n\nUsage: {}",
         super::help::usage(command)
     ))
+}
+
+/// `INSIDE=DIR`.
+fn map(word: &OsString) -> Result<(PathBuf, PathBuf), UsageError> {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let bytes = word.as_bytes();
+    let halves = bytes.iter().position(|byte| *byte == b'=');
+    let halves = halves.map(|at| (&bytes[..at], &bytes[at + 1..]));
+    match halves {
+        Some((inside, outside)) if inside.starts_with(b"/") && !outside.is_empty() => Ok((
+            OsStr::from_bytes(inside).into(),
+            OsStr::from_bytes(outside).into(),
+        )),
+        _ => Err(UsageError(format!(
+            "--map takes INSIDE=DIR with an absolute INSIDE, such as /var/wwwroot=out, not {:?}",
+            word.to_string_lossy()
+        ))),
+    }
+}
+
+/// `2.6.24`, `5.10`.
+fn version_number(word: &str) -> Result<(u16, u16, u16), UsageError> {
+    let mut numbers = word.split('.').map(|number| number.parse().ok());
+    let mut next = || numbers.next();
+    match (next(), next(), next(), next()) {
+        (Some(Some(major)), Some(Some(minor)), None, _) => Ok((major, minor, 0)),
+        (Some(Some(major)), Some(Some(minor)), Some(Some(patch)), None) => {
+            Ok((major, minor, patch))
+        }
+        _ => Err(UsageError(format!(
+            "--kernel takes a version such as 2.6.24, not {word:?}"
+        ))),
+    }
 }
 
 fn number(option: &str, word: &OsString) -> Result<u64, UsageError> {

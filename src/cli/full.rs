@@ -44,8 +44,9 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Parsed, UsageError> {
     options.extend(given(command.options.iter().chain(GLOBAL), own));
     let operands = command
         .operand
-        .and_then(|operand| own.get_one::<OsString>(operand.name))
+        .and_then(|operand| own.get_many::<OsString>(operand.name))
         .into_iter()
+        .flatten()
         .cloned()
         .collect();
     let words = Words {
@@ -82,12 +83,15 @@ fn command_spec(command: &CommandSpec) -> clap::Command {
         .override_help(help::command(command))
         .args(command.options.iter().chain(GLOBAL).map(argument));
     if let Some(operand) = command.operand {
-        it = it.arg(
-            Arg::new(operand.name)
-                .help(operand.help)
-                .required(operand.required)
-                .value_parser(OsStringValueParser::new()),
-        );
+        let arg = Arg::new(operand.name)
+            .help(operand.help)
+            .required(operand.required)
+            .value_parser(OsStringValueParser::new());
+        it = it.arg(if operand.rest {
+            arg.num_args(1..).trailing_var_arg(true)
+        } else {
+            arg
+        });
     }
     it
 }

@@ -60,6 +60,7 @@ pub(crate) fn examples(command: &CommandSpec) -> String {
 /// `mtdkeep verify [OPTIONS] <DIR>`.
 pub(crate) fn usage(command: &CommandSpec) -> String {
     let operand = match command.operand {
+        Some(operand) if operand.rest => format!(" -- <{}>...", operand.name),
         Some(operand) if operand.required => format!(" <{}>", operand.name),
         Some(operand) => format!(" [{}]", operand.name),
         None => String::new(),

@@ -24,6 +24,8 @@ mod generate;
 mod help;
 #[cfg(feature = "full")]
 mod image;
+#[cfg(feature = "full")]
+mod run_sandbox;
 #[cfg(any(test, not(feature = "full")))]
 mod small;
 #[cfg(all(test, feature = "full"))]
@@ -52,6 +54,8 @@ pub enum Exit {
     Refused,
     /// Interrupted by the user.
     Interrupted,
+    /// The exit status of the program that was run.
+    Program(u8),
 }
 
 impl Exit {
@@ -65,6 +69,7 @@ impl Exit {
             Self::Io => 4,
             Self::Refused => 5,
             Self::Interrupted => 130,
+            Self::Program(code) => code,
         }
     }
 }
@@ -104,6 +109,8 @@ fn run(invocation: Invocation, output: &Output) -> Result<Exit, CliError> {
         #[cfg(feature = "full")]
         Command::Image { output: file } => image::run(&global, &file, output),
         #[cfg(feature = "full")]
+        Command::Sandbox(args) => run_sandbox::run(&global, args, output),
+        #[cfg(feature = "full")]
         Command::Completions { shell } => generate::completions(&shell, output),
         #[cfg(feature = "full")]
         Command::Man { command } => generate::man(command.as_deref(), output),
@@ -122,6 +129,7 @@ fn command_name(command: &Command) -> &'static str {
         Command::Clean { .. } => "clean",
         Command::Nodes { .. } => "nodes",
         Command::Image { .. } => "image",
+        Command::Sandbox(_) => "sandbox",
         Command::Completions { .. } => "completions",
         Command::Man { .. } => "man",
     }

@@ -66,7 +66,8 @@ impl Parser<'_> {
             self.command = Some(command);
             return Ok(());
         };
-        if command.operand.is_none() || !self.operands.is_empty() {
+        let takes_rest = command.operand.is_some_and(|operand| operand.rest);
+        if command.operand.is_none() || !(self.operands.is_empty() || takes_rest) {
             return Err(wrong(format!(
                 "{:?} is one word too many\n\nUsage: {}",
                 word.to_string_lossy(),
@@ -74,6 +75,7 @@ impl Parser<'_> {
             )));
         }
         self.operands.push(word.into());
+        self.only_operands |= takes_rest;
         Ok(())
     }
 

@@ -46,6 +46,8 @@ pub(crate) struct OperandSpec {
     pub(crate) name: &'static str,
     pub(crate) help: &'static str,
     pub(crate) required: bool,
+    /// The words behind it belong to it, whatever they look like.
+    pub(crate) rest: bool,
 }
 
 const fn option(name: &'static str, takes: Takes, help: &'static str) -> OptionSpec {
@@ -134,6 +136,7 @@ const FOLDER: OperandSpec = OperandSpec {
     name: "DIR",
     help: "The backup's folder",
     required: true,
+    rest: false,
 };
 
 const PLAIN: CommandSpec = CommandSpec {
@@ -145,6 +148,45 @@ const PLAIN: CommandSpec = CommandSpec {
     examples: &[],
     full_only: false,
 };
+
+const SANDBOX: &[OptionSpec] = &[
+    option(
+        "map",
+        Takes::Values("INSIDE=DIR"),
+        "Show the folder DIR as INSIDE; may be repeated [default: /var/wwwroot, a temporary one]",
+    ),
+    option(
+        "keep",
+        Takes::Nothing,
+        "Keep the temporary /var/wwwroot, and say where it is",
+    ),
+    option(
+        "save",
+        Takes::Value("FILE"),
+        "Write the chip's contents to this new file in the end",
+    ),
+    option(
+        "with-node",
+        Takes::Values("NODE"),
+        "Add a node that the device lacks, such as mtd10; may be repeated",
+    ),
+    option("read-only", Takes::Nothing, "Open no node for writing"),
+    option(
+        "stats",
+        Takes::Nothing,
+        "Count what reaches the flash, and print it in the end (slower reads)",
+    ),
+    option(
+        "trace",
+        Takes::Nothing,
+        "Print each intercepted call with its answer (slower reads)",
+    ),
+    option(
+        "kernel",
+        Takes::Value("VERSION"),
+        "Answer ENOSYS to system calls that came after this kernel, such as 2.6.24",
+    ),
+];
 
 /// All commands.
 pub(crate) const COMMANDS: &[CommandSpec] = &[
@@ -257,12 +299,40 @@ then nothing is removed.
         ..PLAIN
     },
     CommandSpec {
+        name: "sandbox",
+        about: "Run a program against a simulated device, unchanged and unprivileged",
+        operand: Some(OperandSpec {
+            name: "PROGRAM",
+            help: "The program, with its arguments behind it",
+            required: true,
+            rest: true,
+        }),
+        options: SANDBOX,
+        details: "\
+The program sees /proc/mtd, /dev/mtdN, /dev/mtdNro, /dev/mtdblockN and
+/sys/class/mtd of the simulated device, with Linux MTD's behaviour behind them,
+and a folder /var/wwwroot. It is a test bench: a hostile program is not
+contained. The exit status is the program's own, also when a signal ended it;
+125: the sandbox could not be set up; 126: the program could not be run;
+127: it was not found.
+",
+        examples: &[
+            "mtdkeep sandbox -- sh -c 'ls -l /dev/mtd*; cat /proc/mtd'",
+            "mtdkeep sandbox --map /var/wwwroot=out -- bash mtd_backup.sh",
+            "mtdkeep sandbox --image flash.bin --save after.bin -- flash_erase /dev/mtd7 0 0",
+            "mtdkeep sandbox --kernel 2.6.24 --stats -- qemu-arm-static ./program",
+        ],
+        full_only: true,
+        ..PLAIN
+    },
+    CommandSpec {
         name: "completions",
         about: "Print completions for a shell",
         operand: Some(OperandSpec {
             name: "SHELL",
             help: "bash, zsh, fish, elvish or powershell",
             required: true,
+            rest: false,
         }),
         examples: &["mtdkeep completions bash > /etc/bash_completion.d/mtdkeep"],
         full_only: true,
@@ -275,6 +345,7 @@ then nothing is removed.
             name: "COMMAND",
             help: "The command; without it, the program's page",
             required: false,
+            rest: false,
         }),
         examples: &[
             "mtdkeep man > mtdkeep.1",

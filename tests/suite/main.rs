@@ -12,6 +12,12 @@ mod cli_commands;
 mod cli_interrupt;
 #[cfg(feature = "full")]
 mod cli_manifest;
+#[cfg(all(
+    feature = "full",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod cli_sandbox;
 mod cli_support;
 mod cli_tree;
 mod contract;

@@ -9,7 +9,7 @@
 
 use super::arch::AUDIT_ARCH;
 use super::calls::{CALLS, Rule};
-use super::kernels::Version;
+use super::kernels::{SECCOMP_SINCE, SUPERVISOR_COOKIE, Version};
 
 pub(super) const RET_ALLOW: u32 = 0x7fff_0000;
 pub(super) const RET_NOTIFY: u32 = 0x7fc0_0000;
@@ -65,8 +65,26 @@ pub(super) fn notifying(plan: &FilterPlan) -> Vec<libc::sock_filter> {
         program.push(answer(RET_NOTIFY));
     }
     if let Some(version) = plan.kernel {
-        for number in super::kernels::newer_than(version) {
-            push_block(&mut program, number, vec![errno(libc::ENOSYS)]);
+        for (number, flags) in super::kernels::newer_than(version) {
+            let block = match flags {
+                Some(index) => vec![
+                    op(LOAD, low(index), 0, 0),
+                    op(JUMP_EQUAL, 0, 1, 0),
+                    errno(libc::ENOSYS),
+                    answer(RET_ALLOW),
+                ],
+                None => vec![errno(libc::ENOSYS)],
+            };
+            push_block(&mut program, number, block);
+        }
+        if version < SECCOMP_SINCE {
+            let block = vec![
+                op(LOAD, low(5), 0, 0),
+                op(JUMP_EQUAL, SUPERVISOR_COOKIE, 1, 0),
+                errno(libc::ENOSYS),
+                answer(RET_ALLOW),
+            ];
+            push_block(&mut program, libc::SYS_seccomp, block);
         }
     }
     for &(_, _, number, rule) in CALLS {

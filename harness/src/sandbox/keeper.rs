@@ -221,9 +221,7 @@ unsafe fn keep(prepared: &Prepared, program: libc::pid_t) -> ! {
         // A traced program dies with its supervisor, a little before that is
         // really gone.
         let killed = libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL;
-        let patience_ms = if killed { 300 } else { 0 };
-        libc::poll(fds.as_mut_ptr(), 1, patience_ms);
-        if fds[0].revents != 0 {
+        if is_supervisor_gone(alive, if killed { 300 } else { 0 }) {
             let rm = c"/bin/rm".as_ptr();
             let args = [
                 rm,
@@ -236,6 +234,23 @@ unsafe fn keep(prepared: &Prepared, program: libc::pid_t) -> ! {
         }
         end_like(status)
     }
+}
+
+/// Whether the pipe ended; a byte in it is only the wish to kill.
+fn is_supervisor_gone(alive: RawFd, patience_ms: i32) -> bool {
+    let mut fds = [watch(alive)];
+    let mut byte = 0u8;
+    // SAFETY: the array and the byte are locals.
+    unsafe {
+        libc::poll(fds.as_mut_ptr(), 1, patience_ms);
+        while fds[0].revents != 0 {
+            if libc::read(alive, (&raw mut byte).cast(), 1) <= 0 {
+                return true;
+            }
+            libc::poll(fds.as_mut_ptr(), 1, 0);
+        }
+    }
+    false
 }
 
 fn watch(fd: RawFd) -> libc::pollfd {

@@ -1,4 +1,6 @@
-//! Which system calls came after which kernel.
+//! Playing an older kernel: which system calls it lacks, and what it calls itself.
+
+mod table;
 
 use super::state::{Answer, State, Trapped};
 
@@ -13,10 +15,45 @@ pub struct Version {
     pub patch: u16,
 }
 
-/// The numbers, here, of the calls that came after `version`.
-pub(super) fn newer_than(version: Version) -> Vec<i64> {
-    let _ = version;
-    Vec::new()
+/// seccomp(2) came with 3.17. It is not on the lists: the supervisor itself
+/// makes traced processes call it, with this as its unused last argument.
+pub(super) const SECCOMP_SINCE: Version = Version {
+    major: 3,
+    minor: 17,
+    patch: 0,
+};
+pub(super) const SUPERVISOR_COOKIE: u32 = 0x6d74_646b;
+
+/// The numbers, here, of the calls that came after `version`, each with the
+/// argument that, while zero, makes it the same as an older call.
+pub(super) fn newer_than(version: Version) -> Vec<(i64, Option<u32>)> {
+    let old = table::OLD_NUMBERS.iter().filter(|entry| entry.1 > version);
+    let shared = table::SHARED_NUMBERS
+        .iter()
+        .filter(|entry| entry.2 > version);
+    let shared = shared.flat_map(|entry| entry.0..=entry.1);
+    old.map(|entry| entry.0)
+        .chain(shared)
+        .map(|number| (number, same_as_older(number)))
+        .collect()
+}
+
+/// C libraries of today make an old call by its successor with no flags: pipe
+/// by pipe2, getrlimit by prlimit64 on oneself. QEMU does so for a guest that
+/// made the old call, which its kernel had.
+fn same_as_older(number: i64) -> Option<u32> {
+    let flags = [
+        (libc::SYS_pipe2, 1),
+        (libc::SYS_dup3, 2),
+        (libc::SYS_eventfd2, 1),
+        (libc::SYS_signalfd4, 3),
+        (libc::SYS_inotify_init1, 0),
+        (libc::SYS_epoll_create1, 0),
+        (libc::SYS_accept4, 3),
+        (libc::SYS_prlimit64, 0),
+    ];
+    let known = flags.iter().find(|entry| entry.0 == number);
+    known.map(|entry| entry.1)
 }
 
 /// Answers uname with the version that is played.

@@ -60,7 +60,7 @@ mod tracer;
 pub use build::Builder;
 pub use error::SandboxError;
 pub use kernels::Version;
-pub use run::{Outcome, Running, Sandbox};
+pub use run::{Killer, Outcome, Running, Sandbox};
 pub use trace::Sink;
 
 /// Major number of the character nodes (include/uapi/linux/major.h).

@@ -8,7 +8,7 @@ use super::supervisor::{self, Entered, Shared};
 use crate::Errno;
 use crate::profile::SimulatedDevice;
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Weak, mpsc};
@@ -44,10 +44,23 @@ pub struct Running {
     child: Option<Child>,
     shared: Arc<Shared>,
     /// While it is open the keeper knows that we live.
-    alive: Option<OwnedFd>,
+    alive: Killer,
     /// While it is open the supervisor thread goes on.
     stop: Option<OwnedFd>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// Kills the program of a [`Running`] and everything that it started.
+#[derive(Clone)]
+pub struct Killer(Arc<OwnedFd>);
+
+impl Killer {
+    /// Kills, at once; a second time does nothing.
+    pub fn kill(&self) {
+        // The keeper waits for a byte here, or for the end of this process.
+        // SAFETY: one byte of a constant.
+        unsafe { libc::write(self.0.as_raw_fd(), b"k".as_ptr().cast(), 1) };
+    }
 }
 
 fn pair(answer: i32, fds: [RawFd; 2]) -> io::Result<(OwnedFd, OwnedFd)> {
@@ -146,7 +159,7 @@ impl Sandbox {
         Ok(Running {
             child: Some(child),
             shared: Arc::clone(&self.shared),
-            alive: Some(alive),
+            alive: Killer(Arc::new(alive)),
             stop: Some(stop),
             thread: Some(thread),
         })
@@ -202,9 +215,10 @@ impl Running {
         self.child.as_mut().expect("taken by `wait` alone")
     }
 
-    /// Kills the program and everything that it started.
-    pub fn kill(&mut self) {
-        self.alive = None;
+    /// Something that kills the program and everything that it started, also
+    /// from another thread while this one waits.
+    pub fn killer(&self) -> Killer {
+        self.alive.clone()
     }
 
     /// Waits for the program's end. What it left running is killed; block
@@ -225,7 +239,6 @@ impl Running {
     }
 
     fn finish(&mut self) {
-        self.alive = None;
         self.stop = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -240,7 +253,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.alive = None;
+        self.alive.kill();
         if let Some(mut child) = self.child.take() {
             let _ = child.wait();
         }

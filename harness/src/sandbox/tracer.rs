@@ -276,7 +276,8 @@ impl Puppet {
         sys::memory_write(self.tid, page, &bytes)?;
         let mode = u64::from(libc::SECCOMP_SET_MODE_FILTER);
         let flags = libc::SECCOMP_FILTER_FLAG_TSYNC;
-        let answer = self.call(libc::SYS_seccomp, [mode, flags, page, 0, 0, 0])?;
+        let cookie = u64::from(super::kernels::SUPERVISOR_COOKIE);
+        let answer = self.call(libc::SYS_seccomp, [mode, flags, page, 0, 0, cookie])?;
         self.call(libc::SYS_munmap, [page, PAGE_BYTES, 0, 0, 0, 0])?;
         Ok(match answer {
             0 => Ok(()),

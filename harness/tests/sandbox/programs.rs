@@ -1,16 +1,11 @@
 //! Scripts and tools that were written for real devices.
 
-use crate::support::{Bench, bench, has, text};
+use crate::support::{Bench, bench, bench_with, has, text};
 use mtd_harness::profile::IspotBuilder;
-use mtd_harness::sandbox::Sandbox;
+use mtd_harness::sandbox::{Sandbox, Version};
 use rstest::rstest;
 
-fn script() -> String {
-    format!(
-        "{}/../fixtures/sandbox/copy_all.sh",
-        env!("CARGO_MANIFEST_DIR")
-    )
-}
+const SCRIPT: &str = include_str!("../../../fixtures/sandbox/copy_all.sh");
 
 #[rstest]
 #[case::bash("bash", &[])]
@@ -20,8 +15,8 @@ fn the_script_copies_every_partition_with_a_node(#[case] program: &str, #[case] 
         return;
     }
     let bench = bench();
-    let script = script();
-    let args = [first, &[script.as_str()]].concat();
+    std::fs::write(bench.file("script"), SCRIPT).unwrap();
+    let args = [first, &["script"]].concat();
     let outcome = bench.run(program, &args);
     assert!(outcome.status.success(), "{}", text(&outcome.stderr));
     assert_eq!(
@@ -132,4 +127,60 @@ fn lsmtd_lists_what_there_is() {
         listed.contains("mtd3") && listed.contains("rootfs"),
         "{listed}"
     );
+}
+
+/// A static ARM program: MTDKEEP_ARM_BUSYBOX names a BusyBox for it.
+#[test]
+fn a_foreign_program_under_qemu_sees_the_device() {
+    if !has("qemu-arm-static") {
+        return;
+    }
+    let Some(busybox) = std::env::var_os("MTDKEEP_ARM_BUSYBOX") else {
+        assert!(
+            std::env::var_os("MTDKEEP_NO_SKIP").is_none(),
+            "MTDKEEP_ARM_BUSYBOX is not set, and skipping is not allowed"
+        );
+        return eprintln!("skipped: MTDKEEP_ARM_BUSYBOX names no BusyBox for ARM");
+    };
+    let busybox = busybox.to_str().unwrap();
+    let old = Version {
+        major: 2,
+        minor: 6,
+        patch: 24,
+    };
+    for kernel in [None, Some(old)] {
+        let bench = bench_with(|builder| match kernel {
+            Some(version) => builder.kernel(version),
+            None => builder,
+        });
+        let line = "[[ -c /dev/mtd1 ]] && dd if=/dev/mtd1 of=a 2>/dev/null && printf '\\0' > /dev/mtd7 && cat /proc/mtd && echo /dev/mtd1*";
+        let outcome = bench.run("qemu-arm-static", &[busybox, "sh", "-c", line]);
+        let seen = text(&outcome.stdout);
+        assert!(outcome.status.success(), "{}", text(&outcome.stderr));
+        assert_eq!(
+            seen,
+            bench.device.system.proc_mtd() + "/dev/mtd1 /dev/mtd1ro\n"
+        );
+        assert!(std::fs::read(bench.file("a")).unwrap() == bench.flash(1));
+        assert_eq!(bench.flash(7)[0], 0);
+    }
+}
+
+#[test]
+fn an_old_kernel_answers_enosys_to_later_calls() {
+    let old = |patch| Version {
+        major: 2,
+        minor: 6,
+        patch,
+    };
+    // perl's syscall() makes any call; 293 is pipe2, here with O_CLOEXEC.
+    if !has("perl") || cfg!(not(target_arch = "x86_64")) {
+        return eprintln!("skipped: no perl, or not x86-64");
+    }
+    let line = "$b = \"\\0\" x 8; syscall(293, $b, 02000000) == 0 or print 0 + $!, \"\\n\"; print \"done\\n\"";
+    for (version, expected) in [(old(24), "38\ndone\n"), (old(27), "done\n")] {
+        let bench = bench_with(|builder| builder.kernel(version));
+        let outcome = bench.run("perl", &["-e", line]);
+        assert_eq!(text(&outcome.stdout), expected, "{}", text(&outcome.stderr));
+    }
 }
