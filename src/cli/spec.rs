@@ -323,7 +323,6 @@ contained. The exit status is the program's own, also when a signal ended it;
             "mtdkeep sandbox --kernel 2.6.24 --stats -- qemu-arm-static ./program",
         ],
         full_only: true,
-        ..PLAIN
     },
     CommandSpec {
         name: "completions",
