@@ -178,7 +178,13 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Makes what a boot needs, the kernel above all, before anything waits for one.
+fn make_ready() {
+    let _ = super::ispot();
+}
+
 fn in_folder(folder: &Path) -> Command {
+    make_ready();
     let scratch = folder.join("scratch");
     fs::create_dir(&scratch).unwrap();
     let mut command = command();
@@ -240,6 +246,7 @@ fn a_shell_on_the_terminal() {
     if !wanted("a_shell_on_the_terminal") {
         return;
     }
+    make_ready();
     let line = format!("{} --shell", command().get_program().to_string_lossy());
     let folder = tempfile::tempdir().unwrap();
     let typed = folder.path().join("typed");
