@@ -54,5 +54,9 @@
 pub mod backend;
 pub mod backup;
 pub mod cli;
+#[cfg(feature = "full")]
+pub mod import;
 pub mod mtd;
 pub mod nodes;
+#[cfg(feature = "full")]
+pub mod script;

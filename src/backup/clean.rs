@@ -5,7 +5,7 @@
 //! goes; the file by which the folder is known as a backup goes last, so that a
 //! clean-up that was cut off can be started again.
 
-use super::contents::{self, State, names};
+use super::contents::{self, RECORD, RECORD_PART, State, names};
 use super::destination::Destination;
 use super::error::{BackupError, Failure};
 use super::manifest::{INDEX, MANIFEST, UNFINISHED};
@@ -28,6 +28,10 @@ pub fn clean(folder: &dyn Destination) -> Result<Cleaned, Failure> {
         State::Finished(manifest) => (MANIFEST, manifest.folder_created),
         State::Unfinished(manifest) => (UNFINISHED, manifest.folder_created),
         State::Script => (INDEX, false),
+        State::Capture { folder_created } => {
+            let finished = found.own.iter().any(|entry| entry.name == RECORD);
+            (if finished { RECORD } else { RECORD_PART }, *folder_created)
+        }
         State::Empty => ("", false),
         State::Foreign => {
             return Err(refused(

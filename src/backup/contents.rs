@@ -13,7 +13,21 @@ use super::manifest::{
 use std::io::Read as _;
 
 /// How the article's script begins its `index.html`.
-const SCRIPT_PAGE: &str = "<HTML><body>\n<br>Right-click and 'Save Target As...'";
+pub(crate) const SCRIPT_PAGE: &str = "<HTML><body>\n<br>Right-click and 'Save Target As...'";
+
+/// The record of a capture by the script that `mtdkeep script` prints: its mark.
+pub(crate) const RECORD: &str = "capture.txt";
+/// The same before the capture is finished.
+pub(crate) const RECORD_PART: &str = "capture.txt.part";
+/// How that record begins.
+pub(crate) const RECORD_HEAD: &str = "mtdkeep-capture 1";
+/// The script's copy of `/proc/mtd`.
+pub(crate) const TABLE: &str = "proc_mtd.txt";
+/// The digests that the script could make.
+pub(crate) const MD5_SUMS: &str = "MD5SUMS";
+/// A text of the script that is longer than this is none: a line is below 300
+/// bytes, and a dozen partitions are usual.
+pub(crate) const RECORD_BYTES_MAX: u64 = 1 << 20;
 
 /// How much of `index.html` is looked at to tell whose it is.
 const PAGE_HEAD_BYTES: u64 = 1024;
@@ -29,6 +43,11 @@ pub(crate) enum State {
     Unfinished(Box<Manifest>),
     /// A backup as the article's script makes it.
     Script,
+    /// A capture by the script that `mtdkeep script` prints, finished or not.
+    Capture {
+        /// Whether the script made the folder.
+        folder_created: bool,
+    },
     /// None of these.
     Foreign,
 }
@@ -86,6 +105,16 @@ fn state_of(folder: &dyn Destination, entries: &[Entry]) -> Result<State, Backup
     if has(UNFINISHED) {
         let manifest = read_manifest(folder, UNFINISHED)?;
         return Ok(State::Unfinished(Box::new(manifest)));
+    }
+    for record in [RECORD, RECORD_PART] {
+        if has(record) {
+            let text = read_text(folder, record, RECORD_BYTES_MAX)?;
+            if text.starts_with(RECORD_HEAD.as_bytes()) {
+                let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+                let folder_created = lines.any(|line| line == b"folder made");
+                return Ok(State::Capture { folder_created });
+            }
+        }
     }
     if has(INDEX) && page_head(folder)?.starts_with(SCRIPT_PAGE) {
         return Ok(State::Script);
@@ -153,6 +182,11 @@ fn is_own(folder: &dyn Destination, state: &State, entry: &Entry) -> Result<bool
             _ => is_planned(manifest, name),
         },
         State::Script => name == INDEX || is_script_image(name),
+        State::Capture { .. } => match name {
+            RECORD | TABLE | MD5_SUMS => true,
+            INDEX => page_head(folder)?.contains(html::GENERATOR),
+            _ => is_script_image(name),
+        },
     })
 }
 
@@ -173,16 +207,21 @@ fn is_own_part(state: &State, name: &str) -> bool {
         State::Finished(manifest) | State::Unfinished(manifest) => {
             [MANIFEST, UNFINISHED, SUMS, INDEX].contains(&name) || is_planned(manifest, name)
         }
+        State::Capture { .. } => name == RECORD || is_script_image(name),
         State::Script | State::Foreign => false,
     }
 }
 
-/// `mtdN.bin` with N as a shell counts: no leading zero.
 fn is_script_image(name: &str) -> bool {
+    script_image(name).is_some()
+}
+
+/// N of `mtdN.bin`, with N as a shell counts: no leading zero.
+pub(crate) fn script_image(name: &str) -> Option<u32> {
     name.strip_prefix("mtd")
         .and_then(|rest| rest.strip_suffix(".bin"))
         .and_then(|number| number.parse::<u32>().ok())
-        .is_some_and(|number| name == format!("mtd{number}.bin"))
+        .filter(|number| name == format!("mtd{number}.bin"))
 }
 
 /// The name of a file that is being written.

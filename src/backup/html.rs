@@ -50,6 +50,12 @@ pub fn render(manifest: &Manifest) -> String {
             Escaped(&why.reason)
         );
     }
+    if let Some(origin) = &manifest.origin {
+        let _ = writeln!(page, "<p>Captured by {}</p>", Escaped(&origin.captured_by));
+        for what in &origin.not_proven {
+            let _ = writeln!(page, "<p>Not proven: {}</p>", Escaped(what));
+        }
+    }
     page.push_str("</body>\n</html>\n");
     page
 }

@@ -26,7 +26,7 @@ pub const PART: &str = ".part";
 /// What the `format` field says.
 pub const FORMAT: &str = "mtdkeep-backup";
 /// The version this program writes: major, minor.
-pub const FORMAT_VERSION: (u32, u32) = (1, 0);
+pub const FORMAT_VERSION: (u32, u32) = (1, 1);
 
 /// A manifest longer than this is none: the largest real one (500 thousand MTD
 /// devices are the kernel's limit, a dozen is usual) stays far below.
@@ -52,6 +52,26 @@ pub struct Manifest {
     /// Whether the backup made the folder itself, so that `clean` may remove it.
     #[serde(default)]
     pub folder_created: bool,
+    /// Where the images come from, if this program did not read the flash itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// Where images come from that were captured without this program, and what is
+/// known of them (since version 1.1).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Who captured them, in words.
+    pub captured_by: String,
+    /// Where the layout comes from, in words.
+    pub layout_from: String,
+    /// What was proven when they were imported, in words.
+    pub proven: Vec<String>,
+    /// What could not be proven, in words.
+    pub not_proven: Vec<String>,
+    /// N of each mtdN whose second reading on the device differed.
+    #[serde(default)]
+    pub changed_while_read: Vec<u32>,
 }
 
 /// The device as its backend describes it.

@@ -10,17 +10,17 @@
 //! image is what the device gave; memory does not grow with the flash.
 
 mod clean;
-mod contents;
+pub(crate) mod contents;
 mod destination;
-mod digest;
+pub(crate) mod digest;
 mod error;
 mod events;
 mod html;
 mod image;
-mod known;
+pub(crate) mod known;
 mod manifest;
 mod opening;
-mod pipeline;
+pub(crate) mod pipeline;
 mod reader;
 mod sums;
 mod time;
@@ -37,7 +37,7 @@ pub use events::{Observer, Silent};
 pub use known::description;
 pub use manifest::{
     Device, FORMAT, FORMAT_VERSION, INDEX, Identity, Image, LayoutEntry, LeftOut, MANIFEST,
-    Manifest, ManifestError, PART, SUMS, SecondReading, UNFINISHED, Unreadable,
+    Manifest, ManifestError, Origin, PART, SUMS, SecondReading, UNFINISHED, Unreadable,
 };
 pub use pipeline::{Request, Summary, backup};
 pub use sums::{SumLine, parse as parse_sums, render as render_sums};

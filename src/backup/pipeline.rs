@@ -16,7 +16,7 @@ use super::error::{BackupError, Failure};
 use super::events::Observer;
 use super::image::{Buffers, Made, Workshop};
 use super::manifest::{
-    Device, FORMAT, FORMAT_VERSION, INDEX, Image, LayoutEntry, MANIFEST, Manifest, SUMS,
+    Device, FORMAT, FORMAT_VERSION, INDEX, Image, LayoutEntry, MANIFEST, Manifest, Origin, SUMS,
     UNFINISHED, image_file,
 };
 use super::opening::{Opened, identity, layout_entry, open};
@@ -61,7 +61,9 @@ impl Summary {
     /// Whether a second reading of the flash differed from the first.
     pub fn changed_while_read(&self) -> bool {
         let differs = |image: &Image| image.second_reading.as_ref().is_some_and(|s| !s.same);
+        let origin = self.manifest.origin.as_ref();
         self.manifest.images.iter().any(differs)
+            || origin.is_some_and(|origin| !origin.changed_while_read.is_empty())
     }
 }
 
@@ -71,6 +73,18 @@ pub fn backup(
     folder: &dyn Destination,
     request: &Request<'_>,
     observer: &dyn Observer,
+) -> Result<Summary, Failure> {
+    backup_of(backend, folder, request, observer, None)
+}
+
+/// The same; `origin` says where the images come from, if the backend is not the
+/// device itself.
+pub(crate) fn backup_of(
+    backend: &dyn MtdBackend,
+    folder: &dyn Destination,
+    request: &Request<'_>,
+    observer: &dyn Observer,
+    origin: Option<Origin>,
 ) -> Result<Summary, Failure> {
     let layout = backend.devices()?;
     let wanted = select(&layout, request.partitions)?;
@@ -92,6 +106,7 @@ pub fn backup(
             .collect(),
         images: Vec::new(),
         folder_created: request.folder_created,
+        origin,
     };
     let mut run = Run {
         folder,
@@ -128,7 +143,7 @@ fn refuse_at_first_sight(folder: &dyn Destination, found: &Contents) -> Result<(
         })
     };
     match &found.state {
-        State::Script => refuse(
+        State::Script | State::Capture { .. } => refuse(
             "holds a backup made by a shell script".into(),
             "save it elsewhere, and `mtdkeep clean` removes it; or choose another folder with --output",
         ),
@@ -159,7 +174,7 @@ impl Run<'_> {
     fn join_earlier_run(&mut self, found: Contents) -> Result<(), BackupError> {
         let earlier = match &found.state {
             State::Finished(manifest) | State::Unfinished(manifest) => manifest,
-            State::Empty | State::Script | State::Foreign => return Ok(()),
+            State::Empty | State::Script | State::Capture { .. } | State::Foreign => return Ok(()),
         };
         let finished = matches!(found.state, State::Finished(_));
         if !earlier.is_of_same_device(&self.manifest) {

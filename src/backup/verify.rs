@@ -12,7 +12,7 @@ use super::events::Observer;
 use super::manifest::{INDEX, Image, Manifest, SUMS};
 use super::sums::{self, SumLine};
 use super::verify_images::check_images;
-use crate::mtd::{MtdBackend, MtdInfo, MtdRead};
+use crate::mtd::{MtdBackend, MtdIndex, MtdInfo, MtdRead};
 use serde::Serialize;
 use std::sync::atomic::AtomicBool;
 
@@ -115,7 +115,7 @@ pub fn verify(
             }
             .into());
         }
-        State::Empty | State::Script | State::Foreign => {
+        State::Empty | State::Script | State::Capture { .. } | State::Foreign => {
             return Err(BackupError::NoManifest {
                 folder: folder.describe(),
             }
@@ -148,6 +148,7 @@ pub fn verify(
         &mut findings,
     )?;
     tell_what_is_missing(&manifest, &mut findings);
+    tell_of_origin(&manifest, &mut findings);
     Ok(Report {
         manifest,
         findings,
@@ -173,6 +174,22 @@ fn check_layout(manifest: &Manifest, findings: &mut Vec<Finding>) {
             entry.index().to_string(),
             message,
         ));
+    }
+}
+
+/// What the backup says of images that another program captured.
+fn tell_of_origin(manifest: &Manifest, findings: &mut Vec<Finding>) {
+    let Some(origin) = &manifest.origin else {
+        return;
+    };
+    for mtd in &origin.changed_while_read {
+        let message = "the flash changed while it was read; the image is the first reading";
+        let subject = MtdIndex(*mtd).to_string();
+        findings.push(finding(Meaning::Partial, subject, message));
+    }
+    for what in &origin.not_proven {
+        let message = format!("was captured by {}; not proven: {what}", origin.captured_by);
+        findings.push(finding(Meaning::Note, "this backup", message));
     }
 }
 

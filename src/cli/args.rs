@@ -75,6 +75,10 @@ pub enum Command {
     },
     /// Run a program against a simulated device.
     Sandbox(SandboxArgs),
+    /// A shell script for the device.
+    Script(BackupArgs),
+    /// A backup from what a shell script captured.
+    Import(ImportArgs),
     /// Shell completions.
     Completions {
         /// The shell.
@@ -121,6 +125,17 @@ pub struct SandboxArgs {
     pub kernel: Option<(u16, u16, u16)>,
 }
 
+/// What to import.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImportArgs {
+    /// The folder with the captured files.
+    pub folder: PathBuf,
+    /// A file with the text of the device's `/proc/mtd`.
+    pub layout: Option<PathBuf>,
+    /// The folder of the backup; none: beside the captured one.
+    pub output: Option<PathBuf>,
+}
+
 /// What a command line comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parsed {
@@ -152,7 +167,11 @@ impl Words {
         let command = self.command(&global)?;
         if matches!(
             command,
-            Command::Clean { .. } | Command::Completions { .. } | Command::Man { .. }
+            Command::Clean { .. }
+                | Command::Script(_)
+                | Command::Import(_)
+                | Command::Completions { .. }
+                | Command::Man { .. }
         ) && (global.is_simulated() || global.root.is_some())
         {
             return Err(UsageError(format!(
@@ -246,6 +265,16 @@ impl Words {
                 }
             }
             "sandbox" => Command::Sandbox(self.sandbox(global)?),
+            "script" => Command::Script(BackupArgs {
+                output: self.value("output-dir").map(PathBuf::from),
+                partitions: self.partitions()?,
+                read_again: self.flag("read-again"),
+            }),
+            "import" => Command::Import(ImportArgs {
+                layout: self.value("layout").map(PathBuf::from),
+                output: self.value("output").map(PathBuf::from),
+                folder: self.folder()?,
+            }),
             "completions" => Command::Completions {
                 shell: text("SHELL", self.operand()?)?,
             },

@@ -13,7 +13,11 @@ mod nodes;
 mod output;
 mod progress;
 mod run_backup;
+#[cfg(feature = "full")]
+mod run_import;
 mod run_verify;
+#[cfg(feature = "full")]
+mod script;
 mod signals;
 mod spec;
 
@@ -111,6 +115,10 @@ fn run(invocation: Invocation, output: &Output) -> Result<Exit, CliError> {
         #[cfg(feature = "full")]
         Command::Sandbox(args) => run_sandbox::run(&global, args, output),
         #[cfg(feature = "full")]
+        Command::Script(args) => script::run(&args, output),
+        #[cfg(feature = "full")]
+        Command::Import(args) => run_import::run(&args, output),
+        #[cfg(feature = "full")]
         Command::Completions { shell } => generate::completions(&shell, output),
         #[cfg(feature = "full")]
         Command::Man { command } => generate::man(command.as_deref(), output),
@@ -130,6 +138,8 @@ fn command_name(command: &Command) -> &'static str {
         Command::Nodes { .. } => "nodes",
         Command::Image { .. } => "image",
         Command::Sandbox(_) => "sandbox",
+        Command::Script(_) => "script",
+        Command::Import(_) => "import",
         Command::Completions { .. } => "completions",
         Command::Man { .. } => "man",
     }

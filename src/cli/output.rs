@@ -62,6 +62,12 @@ impl Output {
         !self.quiet && !self.json
     }
 
+    /// Whether the result is one JSON document.
+    #[cfg(feature = "full")]
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// A line of the result.
     pub(crate) fn line(&self, line: &str) {
         if !self.quiet && !self.json {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// Where a backup goes on a device: below its web server's root.
-const FOLDER_ON_DEVICE: &str = "/var/wwwroot/mtd_backup";
+pub(crate) const FOLDER_ON_DEVICE: &str = "/var/wwwroot/mtd_backup";
 /// Where it goes otherwise: below the current folder.
 const FOLDER_ELSEWHERE: &str = "mtd_backup";
 
@@ -132,7 +132,7 @@ pub(crate) fn workers() -> usize {
     }
 }
 
-fn open_or_create_folder(path: &Path) -> Result<Folder, CliError> {
+pub(crate) fn open_or_create_folder(path: &Path) -> Result<Folder, CliError> {
     Folder::open_or_create(path).map_err(|source| folder_error("cannot use", path, source))
 }
 

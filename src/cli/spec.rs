@@ -262,8 +262,8 @@ makes the backup partial.
         about: "Remove a backup's files, and nothing else",
         operand: Some(FOLDER),
         details: "\
-Removes exactly what a backup made, also one of the well-known shell script
-(mtdN.bin and its index.html). A folder with anything else in it is refused, and
+Removes exactly what a backup made, also one of `mtdkeep script` or of the
+well-known shell script (mtdN.bin and its index.html). A folder with anything else in it is refused, and
 then nothing is removed.
 ",
         examples: &["mtdkeep clean /var/wwwroot/mtd_backup"],
@@ -321,6 +321,78 @@ contained. The exit status is the program's own, also when a signal ended it;
             "mtdkeep sandbox --map /var/wwwroot=out -- bash mtd_backup.sh",
             "mtdkeep sandbox --image flash.bin --save after.bin -- flash_erase /dev/mtd7 0 0",
             "mtdkeep sandbox --kernel 2.6.24 --stats -- qemu-arm-static ./program",
+        ],
+        full_only: true,
+    },
+    CommandSpec {
+        name: "script",
+        about: "Print a shell script that captures the flash on a device without mtdkeep",
+        options: &[
+            option(
+                "output-dir",
+                Takes::Value("DIR"),
+                "The folder on the device [default: /var/wwwroot/mtd_backup]",
+            ),
+            short(
+                'p',
+                option(
+                    "partition",
+                    Takes::Values("NAME"),
+                    "Only this partition, by name or as mtdN; may be repeated",
+                ),
+            ),
+            option(
+                "read-again",
+                Takes::Nothing,
+                "Read the flash a second time and compare, where the device has md5sum",
+            ),
+        ],
+        details: "\
+For BusyBox of 2008 and any POSIX shell; needs dd, ls, df, mkdir, mv and rm, and
+uses md5sum and mknod where they are there. The script only reads flash, stores
+nothing over an existing backup, removes what it made when it fails, and prints
+what to do next. `mtdkeep import` makes a backup of its files.
+",
+        examples: &[
+            "mtdkeep script > capture.sh",
+            "mtdkeep script --output-dir /tmp/flash --partition param --partition mtd10",
+        ],
+        full_only: true,
+        ..PLAIN
+    },
+    CommandSpec {
+        name: "import",
+        about: "Make a verified backup of what a shell script captured",
+        operand: Some(OperandSpec {
+            name: "DIR",
+            help: "The folder with the captured files (mtdN.bin); it is not changed",
+            required: true,
+            rest: false,
+        }),
+        options: &[
+            option(
+                "layout",
+                Takes::Value("FILE"),
+                "The text of the device's /proc/mtd, where the capture has none",
+            ),
+            short(
+                'o',
+                option(
+                    "output",
+                    Takes::Value("DIR"),
+                    "The backup's folder [default: DIR-imported, beside the captured one]",
+                ),
+            ),
+        ],
+        details: "\
+Takes captures of `mtdkeep script` and of the well-known shell script (mtdN.bin
+and index.html; where nothing tells a layout, the Clear iSpot's is assumed if
+every file has exactly its size there). Sizes, digests and contents are compared;
+what could not be proven is told, and stands in the manifest.
+",
+        examples: &[
+            "mtdkeep import mtd_backup",
+            "mtdkeep import mtd_backup --layout proc_mtd.txt --output ispot-backup",
         ],
         full_only: true,
     },

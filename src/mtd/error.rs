@@ -217,6 +217,14 @@ pub enum MtdError {
         /// What that one says.
         witness_bytes: u64,
     },
+    /// A device is not in a capture that another program made.
+    #[error("{device} is not in the capture: {reason}")]
+    NotCaptured {
+        /// The device.
+        device: MtdName,
+        /// Why, as far as known.
+        reason: String,
+    },
     /// A device has no node, and this process may not make one.
     #[error("{device} has no device node: {} is missing, and {why}", path.display())]
     NodeMissing {
@@ -314,7 +322,9 @@ impl MtdError {
             Self::UnknownPartition { .. }
             | Self::AmbiguousPartition { .. }
             | Self::PartitionTwice { .. } => MtdErrorKind::BadSelection,
-            Self::NodeMissing { .. } | Self::NodeWrong { .. } => MtdErrorKind::NodeMissing,
+            Self::NodeMissing { .. } | Self::NodeWrong { .. } | Self::NotCaptured { .. } => {
+                MtdErrorKind::NodeMissing
+            }
             Self::SizeDisagrees { .. }
             | Self::EraseBlockDisagrees { .. }
             | Self::EndedEarly { .. }
@@ -350,6 +360,7 @@ impl MtdError {
             | Self::EraseBlockDisagrees { device, .. }
             | Self::EndedEarly { device, .. }
             | Self::GoesOn { device, .. }
+            | Self::NotCaptured { device, .. }
             | Self::NodeMissing { device, .. }
             | Self::NodeWrong { device, .. }
             | Self::NotPermitted { device, .. }

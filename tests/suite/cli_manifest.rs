@@ -39,7 +39,7 @@ fn verify(folder: &Path, options: &[&str]) -> (i32, String) {
     "manifest.json"
 )]
 #[case::file_twice("\"file\": \"mtd1.bin\"", "\"file\": \"mtd7.bin\"", "twice")]
-#[case::major("\"format_version\": \"1.0\"", "\"format_version\": \"2.0\"", "2.0")]
+#[case::major("\"format_version\": \"1.1\"", "\"format_version\": \"2.0\"", "2.0")]
 #[case::foreign("mtdkeep-backup", "other-backup", "other-backup")]
 #[case::torn("\"images\": [", "\"images\": [[", "torn")]
 #[case::no_digest("\"sha256\": \"", "\"sha256\": \"xyz", "digest")]
@@ -111,7 +111,7 @@ fn fields_of_a_later_minor_version_are_tolerated() {
     let manifest = folder.join("manifest.json");
     let text = fs::read_to_string(&manifest).unwrap();
     let text = text
-        .replace("\"1.0\"", "\"1.7\"")
+        .replace("\"1.1\"", "\"1.7\"")
         .replace("\"file\":", "\"colour\": [1, {\"x\": null}], \"file\":")
         .replacen('{', "{\"weather\": \"fine\",", 1);
     fs::write(&manifest, text).unwrap();

@@ -37,6 +37,18 @@ mod pipeline_properties;
 #[cfg(feature = "full")]
 mod pipeline_resume;
 mod proc_mtd;
+#[cfg(all(feature = "full", unix))]
+mod script_import;
+#[cfg(all(feature = "full", unix))]
+mod script_run;
+#[cfg(all(
+    feature = "full",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod script_sandbox;
+#[cfg(all(feature = "full", unix))]
+mod script_support;
 mod select;
 #[cfg(feature = "full")]
 mod simulated;

@@ -79,6 +79,7 @@ fn manifest() -> impl Strategy<Value = Manifest> {
                 .collect(),
             images: images.into_iter().map(|(image, ..)| image).collect(),
             folder_created,
+            origin: None,
         }
     })
 }

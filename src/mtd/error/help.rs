@@ -28,6 +28,9 @@ impl MtdError {
                     .into()
             }
             Self::NodeMissing { fix, .. } | Self::NodeWrong { fix, .. } => fix.clone(),
+            Self::NotCaptured { .. } => {
+                "if the device still works, capture it as well and import again".into()
+            }
             Self::NotPermitted { nodev: true, .. } => {
                 "its file system is mounted nodev; make the node in /dev".into()
             }

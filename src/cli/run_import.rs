@@ -1,0 +1,156 @@
+//! `mtdkeep import`.
+
+use super::args::{ImportArgs, UsageError};
+use super::error::CliError;
+use super::list::printable;
+use super::output::Output;
+use super::progress::Progress;
+use super::run_backup::{BUFFER_BYTES, open_or_create_folder, workers};
+use super::{Exit, signals};
+use crate::backup::{Destination as _, Folder, Manifest, Summary, size};
+use crate::import::{Capture, ImportError, ImportRequest, import, inspect};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// A `/proc/mtd` longer than this is none.
+const TABLE_BYTES_MAX: u64 = 1 << 20;
+
+#[derive(Serialize)]
+struct Body<'a> {
+    outcome: &'a str,
+    output: String,
+    manifest: &'a Manifest,
+}
+
+pub(crate) fn run(args: &ImportArgs, output: &Output) -> Result<Exit, CliError> {
+    let interrupt = signals::interrupt_flag().map_err(|error| CliError::Other {
+        exit: Exit::Io,
+        message: format!("cannot watch for signals: {error}"),
+        help: None,
+    })?;
+    let target = match &args.output {
+        Some(target) => target.clone(),
+        None => beside(&args.folder)?,
+    };
+    let layout = args.layout.as_deref().map(read_layout).transpose()?;
+    let layout = layout
+        .as_ref()
+        .map(|(name, text)| (name.as_str(), text.as_slice()));
+    // Everything is looked at before the folder is made: what is wrong leaves
+    // nothing.
+    let capture = inspect(&args.folder, layout, &interrupt)?;
+    for name in &capture.foreign {
+        let name = printable(name);
+        output.warn(&format!(
+            "{name} is no part of the capture and was not taken"
+        ));
+    }
+    let folder = open_or_create_folder(&target)?;
+    let request = ImportRequest {
+        now: SystemTime::now(),
+        buffer_bytes: BUFFER_BYTES,
+        workers: workers(),
+        folder_created: folder.was_created(),
+        interrupt: &interrupt,
+    };
+    let progress = Progress::new(output, true);
+    let result = import(&capture, &folder, &request, &progress);
+    progress.end();
+    let summary = result.inspect_err(|_| {
+        if folder.was_created() {
+            folder.remove_if_empty();
+        }
+    })?;
+    Ok(tell(&summary, &capture, &folder, output))
+}
+
+/// `DIR-imported` beside DIR.
+fn beside(folder: &Path) -> Result<PathBuf, UsageError> {
+    let name = folder.file_name().ok_or_else(|| {
+        UsageError(format!(
+            "{} has no name to make another of: say where the backup goes with --output DIR",
+            folder.display()
+        ))
+    })?;
+    let mut name = name.to_owned();
+    name.push("-imported");
+    Ok(folder.with_file_name(name))
+}
+
+fn read_layout(file: &Path) -> Result<(String, Vec<u8>), CliError> {
+    use std::io::Read as _;
+    let mut text = Vec::new();
+    std::fs::File::open(file)
+        .and_then(|table| table.take(TABLE_BYTES_MAX).read_to_end(&mut text))
+        .map_err(|error| CliError::Other {
+            exit: Exit::Io,
+            message: format!("cannot read the layout {}: {error}", file.display()),
+            help: Some("--layout takes a file with the text of the device's /proc/mtd".into()),
+        })?;
+    Ok((file.display().to_string(), text))
+}
+
+fn tell(summary: &Summary, capture: &Capture, folder: &Folder, output: &Output) -> Exit {
+    let manifest = &summary.manifest;
+    let (exit, outcome) = if manifest.is_partial() {
+        (Exit::Partial, "partial")
+    } else if summary.changed_while_read() {
+        (Exit::Differs, "differs")
+    } else {
+        (Exit::Done, "done")
+    };
+    let origin = &capture.origin;
+    output.line(&format!("layout: {}", origin.layout_from));
+    for what in &origin.proven {
+        output.line(&format!("proven: {what}"));
+    }
+    for what in &origin.not_proven {
+        output.warn(&format!("not proven: {}", printable(what)));
+    }
+    for mtd in &origin.changed_while_read {
+        output.warn(&format!(
+            "mtd{mtd}: the flash changed while it was read; the image is the first reading"
+        ));
+    }
+    let count = manifest.images.len();
+    let total = manifest.images.iter().map(|image| image.size_bytes).sum();
+    let missing = manifest.missing_partitions().count();
+    let mut line = format!(
+        "{count} partition{}, {}, imported into {}",
+        if count == 1 { "" } else { "s" },
+        size(total),
+        folder.describe()
+    );
+    match exit {
+        Exit::Partial => line += &format!("; partial: {missing} partitions are missing"),
+        Exit::Differs => line += "; the flash changed while it was read",
+        _ => {}
+    }
+    output.line(&line);
+    let body = Body {
+        outcome,
+        output: folder.describe(),
+        manifest,
+    };
+    output.document("import", exit, &body);
+    exit
+}
+
+impl From<ImportError> for CliError {
+    fn from(error: ImportError) -> Self {
+        let exit = match error {
+            ImportError::Backup(failure) => return failure.into(),
+            ImportError::Wrong { .. } => Exit::Differs,
+            ImportError::NeedsLayout { .. } => Exit::Usage,
+            ImportError::LayoutsDiffer { .. } | ImportError::IsBackup { .. } => Exit::Refused,
+            ImportError::Interrupted => Exit::Interrupted,
+            _ => Exit::Io,
+        };
+        Self::Other {
+            exit,
+            message: error.to_string(),
+            help: error.help(),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What stops an import.
+
+use crate::backup::Failure;
+use crate::mtd::ProcMtdError;
+use std::io;
+
+/// What stopped an import.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// A file or the folder of the capture cannot be read.
+    #[error("cannot read {what}: {source}")]
+    Read {
+        /// The file or folder.
+        what: String,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// There is nothing to import.
+    #[error("{folder} holds no capture: there is no mtdN.bin in it")]
+    NoImages {
+        /// The folder.
+        folder: String,
+    },
+    /// The folder is a backup already.
+    #[error("{folder} holds a backup of mtdkeep, with its manifest.json")]
+    IsBackup {
+        /// The folder.
+        folder: String,
+    },
+    /// Nobody tells what the images are of.
+    #[error("no layout: {why}")]
+    NeedsLayout {
+        /// What was looked for, and why nothing was assumed.
+        why: String,
+    },
+    /// The layout is no `/proc/mtd`.
+    #[error("the layout {file} cannot be used: {source}")]
+    BadLayout {
+        /// Where it is from.
+        file: String,
+        /// What is wrong with it.
+        source: ProcMtdError,
+    },
+    /// The layout lists nothing.
+    #[error("the layout {file} lists no MTD device")]
+    EmptyLayout {
+        /// Where it is from.
+        file: String,
+    },
+    /// The given layout is not the captured one.
+    #[error("the given layout {file} is not the one that was captured as proc_mtd.txt")]
+    LayoutsDiffer {
+        /// The given one.
+        file: String,
+    },
+    /// Files are not what they should be.
+    #[error("the capture is not right; nothing was imported:{}", Lines(problems))]
+    Wrong {
+        /// Each problem, with its file.
+        problems: Vec<String>,
+    },
+    /// A file gave other bytes when it was copied than when it was inspected.
+    #[error(
+        "{file} gave other bytes the second time; {}",
+        if *removed { "the backup was removed again" } else { "do not use the backup that was made" }
+    )]
+    ChangedMeanwhile {
+        /// The file.
+        file: String,
+        /// Whether the backup made of it is gone.
+        removed: bool,
+    },
+    /// The backup could not be made.
+    #[error("{}", .0.error)]
+    Backup(Failure),
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl From<Failure> for ImportError {
+    fn from(failure: Failure) -> Self {
+        Self::Backup(failure)
+    }
+}
+
+impl ImportError {
+    /// What to do next.
+    pub fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::Read { .. } => "check the medium that holds the capture".into(),
+            Self::NoImages { .. } => "name the folder with the files that the script made".into(),
+            Self::IsBackup { .. } => "`mtdkeep verify` checks it".into(),
+            Self::NeedsLayout { .. } => {
+                "save the text of the device's /proc/mtd into a file and name it with --layout"
+                    .into()
+            }
+            Self::BadLayout { .. } | Self::EmptyLayout { .. } => {
+                "it must be the text of the device's /proc/mtd, unchanged and whole".into()
+            }
+            Self::LayoutsDiffer { .. } => "leave --layout away, or find out which one is \
+                                           the device's"
+                .into(),
+            Self::Wrong { .. } => {
+                "fetch these files from the device again; if it is gone, move what is wrong \
+                 out of the folder, and the rest makes a partial backup"
+                    .into()
+            }
+            Self::ChangedMeanwhile { .. } => {
+                "check the medium that holds the capture, or copy it elsewhere".into()
+            }
+            Self::Backup(failure) => return failure.error.help(),
+            Self::Interrupted => "start the same command again".into(),
+        })
+    }
+}
+
+/// Each on a line of its own.
+struct Lines<'a>(&'a [String]);
+
+impl std::fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|line| write!(f, "\n  {line}"))
+    }
+}

@@ -1,0 +1,81 @@
+//! `mtdkeep import`: a verified backup from what a shell script captured.
+//!
+//! The script of `mtdkeep script` leaves images with a copy of `/proc/mtd`,
+//! digests and a record; the well-known older script leaves images and a page.
+//! [`inspect`] holds all of it against the layout and against each other;
+//! [`import`] then makes the backup with the same pipeline that reads flash,
+//! with the captured files as the device.
+//!
+//! Invariants: the captured files are only read; nothing is made unless every
+//! file that is there is right as far as can be told; where the device gave a
+//! digest, a wrong byte never becomes a backup; what could not be proven is said
+//! and stands in the manifest.
+//!
+//! Faults tolerated: files that are missing (the backup is partial), line ends
+//! that a download changed in texts, foreign files (named, not taken). Files of
+//! another length, digests that differ and torn texts are errors.
+
+mod captured;
+mod error;
+mod evidence;
+mod inspect;
+mod layout;
+mod origin;
+mod record;
+mod sums;
+
+pub use error::ImportError;
+pub use inspect::{Capture, inspect};
+
+use crate::backup::{self, Destination, Observer, Request, Summary};
+use captured::CapturedBackend;
+use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
+
+/// How an import is to be done.
+#[derive(Debug)]
+pub struct ImportRequest<'a> {
+    /// The time to put into the manifest.
+    pub now: SystemTime,
+    /// How much is read at once.
+    pub buffer_bytes: usize,
+    /// How many files are read side by side.
+    pub workers: usize,
+    /// Whether the caller made the folder for this backup.
+    pub folder_created: bool,
+    /// Set when the user asks to stop.
+    pub interrupt: &'a AtomicBool,
+}
+
+/// Makes a backup of an inspected capture, in a folder of its own.
+pub fn import(
+    capture: &Capture,
+    folder: &dyn Destination,
+    request: &ImportRequest<'_>,
+    observer: &dyn Observer,
+) -> Result<Summary, ImportError> {
+    let backend = CapturedBackend::new(capture);
+    let wanted = capture.wanted();
+    let origin = Some(capture.origin.clone());
+    let request = Request {
+        partitions: &wanted,
+        read_again: false,
+        now: request.now,
+        buffer_bytes: request.buffer_bytes,
+        workers: request.workers,
+        folder_created: request.folder_created,
+        interrupt: request.interrupt,
+    };
+    let summary = backup::pipeline::backup_of(&backend, folder, &request, observer, origin)?;
+    let changed = summary.manifest.images.iter().find(|image| {
+        let inspected = capture.sha256_of(image.mtd);
+        inspected != Some(image.sha256.as_str()) || !image.unreadable.is_empty()
+    });
+    if let Some(image) = changed {
+        let file = image.file.clone();
+        // A finished backup of bytes that nobody has checked must not stay.
+        let removed = backup::clean(folder).is_ok();
+        return Err(ImportError::ChangedMeanwhile { file, removed });
+    }
+    Ok(summary)
+}

@@ -1,0 +1,400 @@
+#!/bin/sh
+# Copies the flash of this device into files, as safely as a shell can.
+# Made by `mtdkeep script` (mtdkeep @VERSION@) for BusyBox's ash; any POSIX shell
+# runs it. Flash is only read.
+#
+#   sh capture.sh [PARTITION...]    names or mtdN; none: those below, or all
+#
+# Exit codes: 0 done, 1 the flash changed between two readings, 2 wrong usage,
+# 3 partial (what is missing is named), 4 an I/O error, 5 refused, 130 interrupted.
+# After 2, 4, 5 and 130 nothing is left behind.
+#
+# MTDKEEP_ROOT=DIR (for tests): DIR/proc/mtd and plain files DIR/dev/mtdN stand
+# for the device. MTDKEEP_SPACE=unknown: go on where df tells no free space.
+
+# shellcheck disable=SC2317 # Functions are called by name.
+
+DIR=@DIR@
+# shellcheck disable=SC1003 # Quoted twice: for this shell, and for whoever reads it.
+QUOTED_DIR=@QUOTED_DIR@
+READINGS=@READINGS@
+[ $# -gt 0 ] || set -- @PARTITIONS@
+
+set -u
+umask 022
+LC_ALL=C
+export LC_ALL
+ROOT=${MTDKEEP_ROOT:-}
+MARK=capture.txt
+MADE=      # files in DIR that this run made; plain names without blanks
+LATER=     # "yes" where a signal waits
+NODES=     # private folder with nodes, while there is one
+FOLDER=    # "made" where this run made DIR
+CODE=4     # what an end that nobody planned means
+STATE=     # "kept": the files stay; "undone": they are gone
+
+# Not echo, which obeys backslashes in some shells.
+say() {
+    cat <<END
+$*
+END
+}
+
+warn() { say "capture: $*" >&2; }
+
+# fail CODE TEXT...: ends the run; what it made goes.
+fail() {
+    CODE=$1
+    shift
+    warn "error: $*"
+    exit "$CODE"
+}
+
+drop_node() {
+    [ -n "$NODES" ] || return 0
+    rm -f "$NODES/node"
+    rmdir "$NODES"
+    NODES=
+}
+
+undo() {
+    STATE=undone
+    for file in $MADE; do
+        rm -f "$DIR/$file"
+    done
+    [ "$FOLDER" != made ] || rmdir "$DIR" 2>/dev/null
+}
+
+at_end() {
+    trap '' HUP INT PIPE TERM
+    trap - 0
+    drop_node
+    if [ -z "$STATE" ] && [ -n "$FOLDER" ]; then
+        undo
+        warn "what this run had stored was removed"
+    fi
+    exit "$CODE"
+}
+
+stopped() {
+    trap '' HUP INT PIPE TERM
+    CODE=130
+    warn "interrupted"
+    exit 130
+}
+
+# Between hold and release a signal waits: what is being made must be known
+# before anything takes it away again.
+hold() { trap 'LATER=yes' HUP INT PIPE TERM; }
+
+release() {
+    trap stopped HUP INT PIPE TERM
+    [ -z "$LATER" ] || stopped
+}
+
+# Sets N, SIZE (hex digits), NAME of a line of the table; false if it is none.
+parse() {
+    N=${1%:}
+    [ "$N" != "$1" ] || return 1
+    N=${N#mtd}
+    [ "mtd$N:" = "$1" ] || return 1
+    case $N in '' | *[!0-9]* | 0?*) return 1 ;; esac
+    case $2$3 in *[!0-9a-fA-F]*) return 1 ;; esac
+    case $2 in ????????*) ;; *) return 1 ;; esac
+    case $3 in ????????*) ;; *) return 1 ;; esac
+    SIZE=$2
+    NAME=${4#\"}
+    [ "$NAME" != "$4" ] || return 1
+    case $NAME in *\") NAME=${NAME%\"} ;; *) return 1 ;; esac
+}
+
+# A size that this shell's arithmetic takes: 31 bits, or 63 where it has them.
+countable() {
+    case $1 in
+        [0-7]???????) return 0 ;;
+        ????????????????*) return 1 ;;
+    esac
+    [ "$((0x7fffffff + 1))" -gt 0 ] 2>/dev/null
+}
+
+# The name where a terminal and a page can show it, else nothing.
+shown() {
+    case $NAME in
+        '' | *[!A-Za-z0-9_.,:+\ -]*) SHOWN= ;;
+        *) SHOWN=" ($NAME)" ;;
+    esac
+}
+
+# each DO: calls DO for each line of the table, with N, SIZE, NAME set.
+each() {
+    LINE=0
+    while read -r dev size erase name; do
+        LINE=$((LINE + 1))
+        [ "$LINE" -gt 1 ] || continue
+        parse "$dev" "$size" "$erase" "$name" ||
+            fail 4 "line $LINE of /proc/mtd is torn or foreign"
+        shown
+        "$1"
+    done <<END
+$TABLE
+END
+}
+
+select_one() {
+    if [ "$NAME" = "$WORD" ] || [ "mtd$N" = "$WORD" ]; then
+        FITS="$FITS $N"
+    fi
+}
+
+check_one() {
+    case $SEEN in *" $N "*) fail 4 "/proc/mtd lists mtd$N twice" ;; esac
+    SEEN="$SEEN$N "
+    wanted || return 0
+    countable "$SIZE" || fail 5 "mtd$N is larger than this shell can count"
+    NEED=$((NEED + 0x$SIZE / 1024 + 2))
+}
+
+wanted() { case $WANTED in all | *" $N "*) return 0 ;; *) return 1 ;; esac }
+
+# Sets FREE to the KiB free where $1 is, or to nothing. df may break its line
+# after a long device name: the figure stands before the one that ends in %.
+free_space() {
+    FREE=
+    answer=$(df -Pk "$1" 2>/dev/null) || answer=$(df -k "$1" 2>/dev/null) ||
+        answer=$(df "$1" 2>/dev/null) || return 0
+    before=
+    for word in $answer; do
+        case $word in
+            [0-9]*% | -%) FREE=$before && break ;;
+        esac
+        before=$word
+    done
+    case $FREE in *[!0-9]*) FREE= ;; esac
+}
+
+# What ls tells of one file. There is no stat on such a device.
+listing() { ls -ln "$1" 2>/dev/null || ls -l "$1"; }
+
+# Sets BYTES to the length of a file.
+length() {
+    BYTES=
+    listed=$(listing "$1") || return 1
+    set -f
+    # shellcheck disable=SC2086 # Its words are wanted; the length is the fifth.
+    set -- $listed
+    set +f
+    BYTES=${5:-}
+}
+
+# Whether an existing node is mtdN's own: character, 90, 2N. An `ls` that does
+# not tell numbers leaves it at "character".
+is_node() {
+    [ -z "$ROOT" ] || { [ -f "$1" ] && return 0; return 1; }
+    [ -c "$1" ] || return 1
+    listed=$(listing "$1") || return 1
+    # shellcheck disable=SC2086
+    set -- $listed
+    case ${5:-} in
+        *,) [ "$5" = 90, ] && [ "${6:-}" = $((N * 2)) ] ;;
+        *) return 0 ;;
+    esac
+}
+
+# Sets NODE to a node of mtdN: the one in /dev, or a private one, which
+# drop_node removes.
+find_node() {
+    NODE=$ROOT/dev/mtd$N
+    ! is_node "$NODE" || return 0
+    [ -z "$ROOT" ] || { WHY="there is no file dev/mtd$N"; return 1; }
+    WHY="/dev/mtd$N is missing, and no node could be made (that needs root)"
+    # /tmp may be mounted nodev; /dev never is.
+    for place in /tmp /dev; do
+        hold
+        ! (umask 077 && mkdir "$place/.mtdkeep-$$") 2>/dev/null ||
+            NODES=$place/.mtdkeep-$$
+        release
+        [ -n "$NODES" ] || continue
+        NODE=$NODES/node
+        if mknod "$NODE" c 90 $((N * 2)) 2>/dev/null && is_node "$NODE" &&
+            dd if="$NODE" of=/dev/null bs=1 count=1 2>/dev/null; then
+            say "mtd$N: has no node in /dev; a private one was made, and goes again"
+            return 0
+        fi
+        drop_node
+    done
+    return 1
+}
+
+# note TEXT...: a line for the record of this capture.
+note() { say "$*" >>"$DIR/$MARK.part" || fail 4 "cannot write $DIR/$MARK.part"; }
+
+# digest FILE: a line for MD5SUMS.
+digest() {
+    [ -n "$MD5" ] || return 0
+    SUM=$(md5sum <"$DIR/$1") || fail 4 "cannot read $DIR/$1 again"
+    SUM=${SUM%% *}
+    say "$SUM  ${2:-$1}" >>"$DIR/MD5SUMS" || fail 4 "cannot write $DIR/MD5SUMS"
+}
+
+leave_out() {
+    warn "mtd$N$SHOWN is NOT in this backup: $WHY"
+    note "left mtd$N $WHY"
+    RESULT=3
+}
+
+capture_one() {
+    if ! wanted; then
+        note "skipped mtd$N"
+        return 0
+    fi
+    if ! find_node; then
+        leave_out
+        return 0
+    fi
+    file=mtd$N.bin
+    MADE="$MADE $file.part $file"
+    if ! dd if="$NODE" of="$DIR/$file.part" bs=65536 2>/dev/null; then
+        # Whose fault? Flash that cannot be read costs this partition only.
+        if dd if="$NODE" of=/dev/null bs=65536 2>/dev/null; then
+            fail 4 "cannot store mtd$N in $DIR; is it full?"
+        fi
+        rm -f "$DIR/$file.part"
+        drop_node
+        WHY="reading the flash failed"
+        leave_out
+        return 0
+    fi
+    length "$DIR/$file.part" || fail 4 "cannot look at $DIR/$file.part"
+    [ "$BYTES" = $((0x$SIZE)) ] ||
+        fail 4 "mtd$N has $((0x$SIZE)) bytes by /proc/mtd, but $BYTES were stored in $DIR"
+    mv "$DIR/$file.part" "$DIR/$file" || fail 4 "cannot name $DIR/$file"
+    digest "$file"
+    again=
+    if [ "$READINGS" = 2 ] && [ -n "$MD5" ]; then
+        again=$(dd if="$NODE" bs=65536 2>/dev/null | md5sum)
+        if [ "${again%% *}" = "$SUM" ]; then
+            again=" same"
+        else
+            again=" differs"
+            warn "mtd$N$SHOWN: the second reading differs; the first one is kept"
+            [ "$RESULT" = 3 ] || RESULT=1
+        fi
+    fi
+    drop_node
+    note "image mtd$N $BYTES$again"
+    say "<li><a href=\"$file\">$file</a>$SHOWN</li>" >>"$DIR/index.html" ||
+        fail 4 "cannot write $DIR/index.html"
+    say "$file: $BYTES bytes$SHOWN${SUM:+, md5 $SUM}${again:+, second reading:$again}"
+    COUNT=$((COUNT + 1))
+}
+
+TABLE=$(cat "$ROOT/proc/mtd" 2>/dev/null) || fail 4 "no MTD here: /proc/mtd cannot be read"
+case $TABLE in
+    'dev:    size   erasesize  name'*) ;;
+    *) fail 4 "/proc/mtd does not begin as a kernel's does" ;;
+esac
+
+WANTED=all
+if [ $# -gt 0 ]; then
+    WANTED=" "
+    for WORD in "$@"; do
+        FITS=
+        each select_one
+        case $FITS in
+            '') fail 2 "there is no partition $WORD here; see /proc/mtd" ;;
+            *' '*' '*) fail 2 "$WORD fits several partitions:$FITS; use mtdN" ;;
+        esac
+        WANTED="$WANTED${FITS# } "
+    done
+fi
+SEEN=' '
+NEED=64
+each check_one
+[ "$SEEN" != ' ' ] || fail 4 "/proc/mtd lists no MTD device"
+
+# An existing backup is never touched: the folder must be new or empty.
+PARENT=${DIR%/*}
+[ -d "$PARENT/" ] || fail 4 "$PARENT is missing; make it, or choose another folder"
+if [ -e "$DIR" ] || [ -h "$DIR" ]; then
+    [ -d "$DIR" ] || fail 4 "$DIR is no folder"
+    for file in "$DIR"/* "$DIR"/.[!.]* "$DIR"/..?*; do
+        if [ -e "$file" ] || [ -h "$file" ]; then
+            fail 5 "$DIR is not empty, and nothing in it was changed; if you have its" \
+                "files on a PC, remove it first: rm -r $QUOTED_DIR"
+        fi
+    done
+    PARENT=$DIR
+fi
+free_space "$PARENT/"
+if [ -n "$FREE" ]; then
+    say "free space: $FREE KiB, needed: $NEED KiB"
+    [ "$FREE" -ge "$NEED" ] ||
+        fail 4 "not enough free space in $PARENT: $NEED KiB needed, $FREE KiB free;" \
+            "capture fewer partitions at a time (sh capture.sh mtd0 mtd1)"
+elif [ "${MTDKEEP_SPACE:-}" != unknown ]; then
+    fail 5 "df does not tell the free space of $PARENT ($NEED KiB are needed);" \
+        "if it is there, start again with MTDKEEP_SPACE=unknown"
+fi
+
+case $(md5sum </dev/null 2>/dev/null) in
+    d41d8cd98f00b204e9800998ecf8427e*) MD5=yes ;;
+    *) MD5= ;;
+esac
+
+trap at_end 0
+hold
+if mkdir "$DIR" 2>/dev/null; then
+    FOLDER=made
+elif [ "$PARENT" = "$DIR" ]; then
+    FOLDER=found
+else
+    fail 4 "cannot make $DIR"
+fi
+release
+# The mark first: by it `mtdkeep clean` knows the folder, also a cut-off one's.
+MADE="$MARK.part $MARK MD5SUMS index.html proc_mtd.txt"
+note "mtdkeep-capture 1"
+note "tool mtdkeep @VERSION@"
+note "folder $FOLDER"
+note "md5sum ${MD5:-no}"
+say "$TABLE" >"$DIR/proc_mtd.txt" || fail 4 "cannot write $DIR/proc_mtd.txt"
+SUM=
+digest proc_mtd.txt
+cat >"$DIR/index.html" <<END || fail 4 "cannot write $DIR/index.html"
+<!DOCTYPE html>
+<html><head><meta name="generator" content="mtdkeep @VERSION@ script">
+<title>Flash backup</title></head><body>
+<h1>Flash backup</h1>
+<p>Save every file listed here into one folder of a PC. Then
+<code>mtdkeep import FOLDER</code> there makes a checked backup of them.</p><ul>
+END
+
+RESULT=0
+COUNT=0
+each capture_one
+[ "$(cat "$ROOT/proc/mtd")" = "$TABLE" ] || fail 4 "/proc/mtd changed in the meantime"
+[ "$COUNT" -gt 0 ] || fail 4 "no partition could be captured"
+
+{
+    say "<li><a href=\"proc_mtd.txt\">proc_mtd.txt</a></li>"
+    [ -z "$MD5" ] || say "<li><a href=\"MD5SUMS\">MD5SUMS</a></li>"
+    say "<li><a href=\"$MARK\">$MARK</a></li></ul></body></html>"
+} >>"$DIR/index.html" || fail 4 "cannot write $DIR/index.html"
+note complete
+digest "$MARK.part" "$MARK"
+sync || :
+hold # From here on it is done, and a signal comes too late.
+mv "$DIR/$MARK.part" "$DIR/$MARK" || fail 4 "cannot name $DIR/$MARK"
+STATE=kept
+CODE=$RESULT
+
+say "$COUNT partition(s) are in $DIR."
+[ -n "$MD5" ] || say "There is no md5sum here: nothing proves the files on the way to the PC."
+case $DIR in
+    /var/wwwroot/*) say "Save all files of http://(this device)/${DIR#/var/wwwroot/}/ on a PC, then there:" ;;
+    *) say "Copy the folder to a PC, then there:" ;;
+esac
+say "  mtdkeep import ${DIR##*/}"
+say "It holds this device's secrets, and takes space. When you have it, remove it here:"
+say "  rm -r $QUOTED_DIR"
+exit "$CODE"
