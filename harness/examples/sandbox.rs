@@ -1,11 +1,26 @@
 //! Runs any program against a simulated iSpot:
 //! `cargo run -p mtd-harness --example sandbox -- dd if=/dev/mtd1 of=param.bin`
 
-use mtd_harness::profile::ispot;
-use mtd_harness::sandbox::Sandbox;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
 fn main() -> ExitCode {
+    eprintln!("sandbox: needs Linux on x86-64 or aarch64");
+    ExitCode::from(127)
+}
+
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+fn main() -> ExitCode {
+    use mtd_harness::profile::ispot;
+    use mtd_harness::sandbox::Sandbox;
+    use std::process::Command;
+
     let mut words = std::env::args().skip(1);
     let Some(program) = words.next() else {
         eprintln!("usage: sandbox PROGRAM ARGS…");

@@ -32,6 +32,8 @@ mod linux_tree;
 mod memory_folder;
 mod oddities;
 mod offsets;
+#[cfg(all(feature = "full", target_os = "linux", target_arch = "x86_64"))]
+mod old_kernel;
 #[cfg(feature = "full")]
 mod pipeline_properties;
 #[cfg(feature = "full")]

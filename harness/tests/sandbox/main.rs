@@ -1,5 +1,9 @@
 //! Unmodified programs in a sandbox: what they see, what they do to the flash,
 //! and what is left when they end.
+#![cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
 
 mod files;
 mod life;
