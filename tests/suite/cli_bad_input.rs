@@ -1,6 +1,6 @@
 //! Bad input: a clear error each, the right exit code, nothing lost, no panic.
 
-use crate::cli_support::{mtdkeep, snapshot, text};
+use crate::cli_support::{mtdkeep, program_words, snapshot, text};
 use mtd_harness::profile;
 use mtd_harness::tree::Tree;
 use rstest::rstest;
@@ -258,7 +258,7 @@ fn a_destination_that_fills_up_keeps_what_is_whole() {
     let assert = assert_cmd::Command::new("sh")
         .current_dir(&outer)
         .args(["-c", script, "sh"])
-        .arg(env!("CARGO_BIN_EXE_mtdkeep"))
+        .args(program_words())
         .args(["backup", "--simulate", "--output", "b"])
         .assert()
         .code(4);

@@ -1,6 +1,6 @@
 //! `list`, `nodes`, `image`, `completions`, `man`, help and JSON documents.
 
-use crate::cli_support::{mtdkeep, text};
+use crate::cli_support::{mtdkeep, program_words, text};
 use rstest::rstest;
 use serde_json::Value;
 use std::fs;
@@ -253,9 +253,10 @@ fn quiet_says_nothing_but_errors() {
 #[test]
 fn output_that_cannot_be_written() {
     let run = |to: &str| {
-        let script = format!("\"$0\" man {to}; echo $? >&2");
+        let script = format!("\"$@\" man {to}; echo $? >&2");
         let output = std::process::Command::new("sh")
-            .args(["-c", &script, env!("CARGO_BIN_EXE_mtdkeep")])
+            .args(["-c", &script, "sh"])
+            .args(program_words())
             .output()
             .unwrap();
         String::from_utf8(output.stderr).unwrap()

@@ -1,11 +1,11 @@
 //! Ctrl-C and SIGTERM in the middle of a backup.
 
-use crate::cli_support::{mtdkeep, snapshot};
+use crate::cli_support::{mtdkeep, program, snapshot};
 use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// So large that a signal always comes in the middle.
@@ -15,7 +15,7 @@ mtd1: 10000000 00020000 \"large\"
 ";
 
 fn start(folder: &Path) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_mtdkeep"))
+    program()
         .current_dir(folder)
         .args(["backup", "--simulate=table", "--output", "b"])
         .stdout(Stdio::null())

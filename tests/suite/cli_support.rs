@@ -7,6 +7,24 @@ pub(crate) fn mtdkeep() -> assert_cmd::Command {
     command
 }
 
+/// The program for `std::process`, started as [`mtdkeep`] starts it: where the
+/// tests run under an emulator, under that.
+#[cfg(feature = "full")]
+pub(crate) fn program() -> std::process::Command {
+    use assert_cmd::cargo::CommandCargoExt as _;
+    std::process::Command::cargo_bin("mtdkeep").expect("the binary is built")
+}
+
+/// The words of [`program`], to be the end of a shell's command line.
+#[cfg(feature = "full")]
+pub(crate) fn program_words() -> Vec<std::ffi::OsString> {
+    let program = program();
+    std::iter::once(program.get_program())
+        .chain(program.get_args())
+        .map(Into::into)
+        .collect()
+}
+
 /// Output as text.
 pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("output is UTF-8")
