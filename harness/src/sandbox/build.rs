@@ -16,6 +16,7 @@ use crate::Errno;
 use crate::mtd::{MtdSystem, NodeId};
 use crate::profile::SimulatedDevice;
 use std::collections::BTreeMap;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -270,12 +271,32 @@ fn check_kernel() -> Result<(), SandboxError> {
     ];
     // SAFETY: the address is that of a local.
     match unsafe { sys::raw(libc::SYS_seccomp, args) } {
-        Ok(_) => Ok(()),
+        Ok(_) => check_permissions(),
         Err(Errno::OPNOTSUPP | Errno::INVAL) => Err(kernel("user notification by seccomp")),
         Err(Errno::NOSYS) => Err(kernel("seccomp(2)")),
         Err(errno) => Err(SandboxError::Denied {
             call: "seccomp",
             errno,
         }),
+    }
+}
+
+/// Tries on this process what the supervisor does to the program. A container's
+/// profile may forbid it (Docker's own allows pidfd_getfd only together with
+/// CAP_SYS_PTRACE).
+fn check_permissions() -> Result<(), SandboxError> {
+    let denied = |call| move |errno| SandboxError::Denied { call, errno };
+    let me = sys::pidfd_open(std::process::id()).map_err(denied("pidfd_open"))?;
+    sys::pidfd_getfd(&me, me.as_raw_fd()).map_err(denied("pidfd_getfd"))?;
+    let mut byte = [0u8; 1];
+    let address = std::ptr::from_ref(&me) as u64;
+    sys::memory_read(std::process::id(), address, &mut byte).map_err(denied("process_vm_readv"))?;
+    let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");
+    // SAFETY: no arguments.
+    let is_root = unsafe { libc::geteuid() } == 0;
+    match scope.unwrap_or_default().trim() {
+        "3" => Err(SandboxError::Yama),
+        "2" if !is_root => Err(SandboxError::Yama),
+        _ => Ok(()),
     }
 }

@@ -68,6 +68,7 @@ pub(super) fn mknod(state: &mut State, trapped: &Trapped) -> Answer {
         return Answer::Error(errno);
     }
     let mode = mode & 0o7777 & !trapped.process.umask();
+    state.resolver.forget_near(&seen);
     state.namespace.add_node(&seen, id, mode);
     Answer::Value(0)
 }
@@ -156,7 +157,7 @@ pub(super) fn change(state: &mut State, trapped: &Trapped) -> Answer {
     };
     let truncates = trapped.call == Call::Truncate;
     let target = state.target(trapped, dirfd, address, truncates);
-    state.resolver.forget();
+    state.links_change(target.as_ref());
     match target {
         Some(Target::Node(path, _)) => {
             if makes_folder.is_some() {
@@ -222,7 +223,8 @@ pub(super) fn rename(state: &mut State, trapped: &Trapped) -> Answer {
     ) else {
         return Answer::Through;
     };
-    state.resolver.forget();
+    state.links_change(Some(&from));
+    state.links_change(Some(&to));
     match (from, to) {
         (Target::Hidden(_), _) => Answer::Error(Errno::NOENT),
         (Target::Node(old, node), to) => {
@@ -237,6 +239,7 @@ pub(super) fn rename(state: &mut State, trapped: &Trapped) -> Answer {
                 _ => return Answer::Error(Errno::XDEV),
             };
             state.namespace.remove_node(&old);
+            state.resolver.forget();
             state.namespace.put_node(&new, node);
             Answer::Value(0)
         }
@@ -280,6 +283,7 @@ pub(super) fn link(state: &mut State, trapped: &Trapped) -> Answer {
             if let Err(errno) = may_create(&path, &real) {
                 return Answer::Error(errno);
             }
+            state.resolver.forget();
             state.namespace.put_node(&path, node);
             Answer::Value(0)
         }
@@ -304,7 +308,7 @@ pub(super) fn symlink(state: &mut State, trapped: &Trapped) -> Answer {
         _ => (libc::AT_FDCWD, trapped.args[1]),
     };
     let target = state.target(trapped, dirfd, address, false);
-    state.resolver.forget();
+    state.links_change(target.as_ref());
     match target {
         Some(Target::Node(..)) => Answer::Error(Errno::EXIST),
         Some(Target::Elsewhere {

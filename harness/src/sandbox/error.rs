@@ -31,6 +31,12 @@ pub enum SandboxError {
         /// What it answered.
         errno: Errno,
     },
+    /// Yama keeps processes from looking at their own children.
+    #[error(
+        "/proc/sys/kernel/yama/ptrace_scope forbids what a sandbox does to the program it runs: \
+         set it to 1 or 0 (as root), or run with CAP_SYS_PTRACE"
+    )]
+    Yama,
     /// A filter chain takes one supervisor.
     #[error(
         "a supervisor already watches this process: a sandbox cannot run inside another sandbox"

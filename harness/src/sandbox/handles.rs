@@ -69,6 +69,8 @@ pub(super) struct Handles {
     system: MtdSystem,
     devices: Vec<Device>,
     by_inode: HashMap<(u64, u64), usize>,
+    /// The slots in use: (device, slot).
+    live: Vec<(usize, usize)>,
     /// Every read goes through the handle (counters, faults).
     exact: bool,
 }
@@ -116,6 +118,7 @@ impl Handles {
             system,
             devices,
             by_inode,
+            live: Vec::new(),
             exact,
         })
     }
@@ -183,6 +186,7 @@ impl Handles {
                 sys::fcntl(fd.as_fd(), sys::F_SETSIG, number)?;
                 sys::lock_byte(fd.as_fd(), LOCK_BASE + i64::from(number), want.write)?;
                 device.slots[slot] = Some(open);
+                self.live.push((index, slot));
             }
             None => {
                 let access = flags & libc::O_ACCMODE;
@@ -284,29 +288,34 @@ impl Handles {
 
     /// Whether a last close would change the flash.
     pub fn has_cached_writes(&self) -> bool {
-        let cached = |open: &Option<Open>| open.as_ref().is_some_and(|open| open.on_block);
-        let mut slots = self.devices.iter().flat_map(|device| &device.slots);
-        slots.any(cached)
+        let open = |(device, slot): &(usize, usize)| self.devices[*device].slots[*slot].as_ref();
+        let mut live = self.live.iter().filter_map(open);
+        live.any(|open| open.on_block)
+    }
+
+    /// Whether any description may be open.
+    pub fn is_any_open(&mut self) -> bool {
+        self.sweep();
+        !self.live.is_empty() || self.devices.iter().any(|device| !device.shared.is_empty())
     }
 
     /// Drops the handles whose last copy was closed; a block node's cache
     /// goes to flash then.
     pub fn sweep(&mut self) {
-        for device in &mut self.devices {
-            for (slot, open) in device.slots.iter_mut().enumerate() {
-                let at = LOCK_BASE + slot as i64 + 1;
-                let Some(on_block) = open.as_ref().map(|open| open.on_block) else {
-                    continue;
-                };
-                let file = match &device.block {
-                    Some(block) if on_block => block,
-                    _ => &*device.piece,
-                };
-                if sys::is_byte_locked(file.memfd.as_fd(), at) == Ok(false) {
-                    *open = None;
-                }
+        let devices = &mut self.devices;
+        self.live.retain(|&(index, slot)| {
+            let device = &mut devices[index];
+            let on_block = device.slots[slot]
+                .as_ref()
+                .is_some_and(|open| open.on_block);
+            let file = device.stand_in(on_block);
+            let at = LOCK_BASE + slot as i64 + 1;
+            let closed = sys::is_byte_locked(file.memfd.as_fd(), at) == Ok(false);
+            if closed {
+                device.slots[slot] = None;
             }
-        }
+            !closed
+        });
     }
 }
 

@@ -13,7 +13,7 @@ use super::namespace::{Bytes, Namespace, split};
 use super::process::{Process, c_string};
 use super::sys;
 use crate::Errno;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// As many symbolic links as Linux follows (fs/namei.c, MAXSYMLINKS).
 const LINKS_MAX: u32 = 40;
@@ -36,6 +36,8 @@ pub(super) struct Resolved {
 pub(super) struct Resolver {
     /// Folders like /lib/x86_64-linux-gnu, by what was written.
     folders: HashMap<Bytes, Bytes>,
+    /// Paths in system folders that are the host's, as they were written.
+    plain: HashSet<Bytes>,
 }
 
 struct Walk<'a> {
@@ -55,6 +57,30 @@ impl Resolver {
     /// Forgets everything: links may have changed.
     pub fn forget(&mut self) {
         self.folders.clear();
+        self.plain.clear();
+    }
+
+    /// Forgets everything if something changes at this path.
+    pub fn forget_near(&mut self, path: &[u8]) {
+        if is_system(path) {
+            self.forget();
+        }
+    }
+
+    /// Whether this was found to be the host's before.
+    pub fn is_plain(&self, written: &[u8]) -> bool {
+        self.plain.contains(written)
+    }
+
+    /// Remembers that this is the host's, if it is in a folder that stays.
+    pub fn remember_plain(&mut self, written: Bytes) {
+        const REMEMBERED_MAX: usize = 4096;
+        if is_system(&written) {
+            if self.plain.len() >= REMEMBERED_MAX {
+                self.plain.clear();
+            }
+            self.plain.insert(written);
+        }
     }
 
     /// Resolves `path` relative to the descriptor `dirfd` (or AT_FDCWD).

@@ -183,6 +183,9 @@ impl State {
     /// The flash behind a descriptor, with a duplicate of it; none if it is
     /// something else.
     pub fn flash(&mut self, process: Process, fd: i32) -> Option<(OwnedFd, Which)> {
+        if !self.handles.is_any_open() {
+            return None;
+        }
         self.handles.device_of(&process.fd_stat(fd).ok()?)?;
         let duplicate = self.duplicate(process, fd).ok()?;
         let which = self.handles.which(duplicate.as_fd())?;
@@ -198,6 +201,9 @@ impl State {
 
     /// The node behind a descriptor, also one opened with O_PATH.
     pub fn node_behind(&mut self, process: Process, fd: i32) -> Option<NodeId> {
+        if self.placeholders.is_empty() && !self.handles.is_any_open() {
+            return None;
+        }
         let stat = process.fd_stat(fd).ok()?;
         if self.log.is_tracing() {
             self.about = fd.to_string();
@@ -222,6 +228,9 @@ impl State {
         let written = process.path(address).ok()?;
         if written.is_empty() {
             return Some(Target::Descriptor(dirfd));
+        }
+        if self.resolver.is_plain(&written) {
+            return Some(Target::Host(written));
         }
         let resolved = self
             .resolver
@@ -270,8 +279,26 @@ impl State {
                     kind: Kind::Mapped,
                 }
             }
-            Place::Host => Target::Host(resolved.path),
+            Place::Host => {
+                if follow {
+                    self.resolver.remember_plain(written);
+                }
+                Target::Host(resolved.path)
+            }
         })
+    }
+
+    /// Forgets what was known of links where this may change some.
+    pub fn links_change(&mut self, target: Option<&Target>) {
+        match target {
+            Some(
+                Target::Host(path)
+                | Target::Hidden(path)
+                | Target::Node(path, _)
+                | Target::Elsewhere { seen: path, .. },
+            ) => self.resolver.forget_near(path),
+            _ => self.resolver.forget(),
+        }
     }
 
     /// What the program calls the folder behind one of its descriptors.

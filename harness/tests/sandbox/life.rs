@@ -162,3 +162,78 @@ fn killing_the_supervisor_leaves_nothing() {
         }
     }
 }
+
+/// Runs in surroundings that lack something; prints the error.
+#[test]
+#[ignore = "started where a sandbox cannot be"]
+fn where_it_cannot_be() {
+    let device = mtd_harness::profile::ispot(1);
+    let ran = mtd_harness::sandbox::Sandbox::builder(device)
+        .build()
+        .and_then(|sandbox| sandbox.run(&mut Command::new("true")));
+    println!("error: {}", ran.unwrap_err());
+}
+
+const ELSEWHERE: [&str; 4] = [
+    "--ignored",
+    "--exact",
+    "--nocapture",
+    "life::where_it_cannot_be",
+];
+
+#[test]
+fn a_sandbox_in_a_sandbox_says_that_it_cannot_be() {
+    let me = std::env::current_exe().unwrap();
+    let outcome = bench().run(me.to_str().unwrap(), &ELSEWHERE);
+    let told = text(&outcome.stdout);
+    assert!(
+        told.contains("inside another sandbox"),
+        "{told}{}",
+        text(&outcome.stderr)
+    );
+}
+
+/// What a container's profile may do: EPERM to one call.
+fn forbid(number: i64) -> std::io::Result<()> {
+    let op = |code, k, jt, jf| libc::sock_filter { code, jt, jf, k };
+    let program = [
+        op(0x20, 0, 0, 0),
+        op(0x15, number as u32, 0, 1),
+        op(0x06, 0x0005_0001, 0, 0),
+        op(0x06, 0x7fff_0000, 0, 0),
+    ];
+    let program = libc::sock_fprog {
+        len: program.len() as u16,
+        filter: program.as_ptr().cast_mut(),
+    };
+    // SAFETY: the program is a local that the kernel copies.
+    let failed = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+            || libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) != 0
+    };
+    if failed {
+        return Err(std::io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_forbidden_call_is_named() {
+    use std::os::unix::process::CommandExt;
+    for (number, name) in [
+        (libc::SYS_pidfd_getfd, "pidfd_getfd"),
+        (libc::SYS_process_vm_readv, "process_vm_readv"),
+        (libc::SYS_seccomp, "seccomp"),
+    ] {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(ELSEWHERE);
+        // SAFETY: `forbid` makes two system calls on its own stack.
+        unsafe { command.pre_exec(move || forbid(number)) };
+        let told = text(&command.output().unwrap().stdout);
+        let line = told.lines().find(|line| line.contains("error: "));
+        assert!(
+            line.is_some_and(|line| line.contains(name)),
+            "{name}: {told}"
+        );
+    }
+}
