@@ -10,6 +10,7 @@ use super::sys;
 use crate::Errno;
 use crate::mtd::NodeId;
 use std::mem::{size_of, zeroed};
+use std::sync::OnceLock;
 
 /// The bytes of a plain kernel structure.
 fn bytes_of<T: Copy>(value: &T) -> &[u8] {
@@ -105,6 +106,9 @@ fn put<T: Copy>(process: Process, buffer: u64, value: &T) -> Answer {
     process.write(buffer, bytes_of(value)).into()
 }
 
+/// The device number of the file system at /dev.
+static DEV: OnceLock<u64> = OnceLock::new();
+
 /// What stat tells of a simulated node.
 fn describe(process: Process, node: &Node) -> libc::stat {
     // SAFETY: all-zero is a valid value of this plain structure.
@@ -114,7 +118,7 @@ fn describe(process: Process, node: &Node) -> libc::stat {
         NodeId::Block { major, minor } => (libc::S_IFBLK, major, minor),
     };
     let (user, group) = node.owner.unwrap_or_else(|| process.owner());
-    about.st_dev = sys::stat(c"/dev", true).map_or(5, |dev| dev.st_dev);
+    about.st_dev = *DEV.get_or_init(|| sys::stat(c"/dev", true).map_or(5, |dev| dev.st_dev));
     about.st_ino = node.inode;
     about.st_nlink = 1;
     about.st_mode = kind | node.mode;

@@ -111,13 +111,11 @@ impl Process {
             .unwrap_or(0o022)
     }
 
-    /// Its effective user and group.
+    /// Its effective user and group: they own its folder in /proc
+    /// (fs/proc/base.c, task_dump_owner).
     pub fn owner(self) -> (u32, u32) {
-        let second = |key| {
-            let text = self.status(key)?;
-            text.split_whitespace().nth(1)?.parse().ok()
-        };
-        (second("Uid").unwrap_or(0), second("Gid").unwrap_or(0))
+        let folder = sys::stat(&self.proc(""), true);
+        folder.map_or((0, 0), |about| (about.st_uid, about.st_gid))
     }
 }
 
