@@ -232,3 +232,6 @@ pub(super) fn tracing(numbers: &[i64]) -> Vec<libc::sock_filter> {
     program.push(answer(RET_ALLOW));
     program
 }
+
+#[cfg(test)]
+mod tests;

@@ -317,6 +317,17 @@ impl Handles {
             !closed
         });
     }
+
+    /// Drops every handle: no program is left that could hold a description. A
+    /// copy may still be in a process that another thread of ours is just
+    /// making, which closes it before anything else.
+    pub fn close_all(&mut self) {
+        self.live.clear();
+        for device in &mut self.devices {
+            device.slots = [const { None }; SLOTS];
+            device.shared.clear();
+        }
+    }
 }
 
 /// A new description of a piece. The flags that mean something else on a file

@@ -9,24 +9,28 @@
 //! descriptors that a node would answer otherwise than a file. A supervisor
 //! thread answers them from the harness's MTD layer ([`crate::mtd`]) or lets
 //! them through. What an open of a node hands out is a re-open of the memory in
-//! which the chip's cells are ([`storage`]), so reads are the kernel's own.
+//! which the chip's cells are (`storage`), so reads are the kernel's own.
 //! Writes are emulated, in the processes that opened flash for writing
-//! ([`tracer`]).
+//! (`tracer`).
 //!
 //! This is a test bench, not a jail: a hostile program is not contained.
 //!
 //! # Example
 //!
-//! ```no_run
-//! use mtd_harness::profile::SimulatedDevice;
+//! ```
+//! use mtd_harness::profile;
 //! use mtd_harness::sandbox::Sandbox;
-//! use std::process::Command;
+//! use std::process::{Command, Stdio};
 //!
-//! # fn device() -> SimulatedDevice { unimplemented!() }
-//! let outcome = Sandbox::builder(device())
+//! let device = profile::ispot(1);
+//! let outcome = Sandbox::builder(device.clone())
+//!     .exact(true)
 //!     .build()?
-//!     .run(Command::new("dd").args(["if=/dev/mtd1", "of=param.bin"]))?;
+//!     .run(Command::new("cat").arg("/dev/mtd1").stdout(Stdio::piped()))?;
 //! assert!(outcome.status.success());
+//! assert_eq!(outcome.stdout, device.partition_bytes(1));
+//! let read = device.system.with_chip(0, |chip| chip.counters().bytes_read());
+//! assert_eq!(read, 0x20000);
 //! # Ok::<(), mtd_harness::sandbox::SandboxError>(())
 //! ```
 

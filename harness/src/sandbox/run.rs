@@ -144,6 +144,7 @@ impl Sandbox {
                 });
             })
             .map_err(setting_up("a thread"))?;
+        self.shared.lock().running += 1;
         let spawned = command.spawn();
         // Nobody else keeps the new process's ends open now.
         drop(prepared);
@@ -151,6 +152,7 @@ impl Sandbox {
         let child = match (spawned, entered) {
             (Ok(child), _) => child,
             (Err(source), entered) => {
+                self.shared.lock().running -= 1;
                 drop((alive, stop));
                 let _ = thread.join();
                 return Err(start_error(command, source, entered));
@@ -238,23 +240,36 @@ impl Running {
         })
     }
 
+    /// Once, after the program's end.
     fn finish(&mut self) {
-        self.stop = None;
+        if self.stop.take().is_none() {
+            return;
+        }
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-        let tracers = std::mem::take(&mut self.shared.lock().tracers);
+        let mut state = self.shared.lock();
+        state.running -= 1;
+        let tracers = match state.running {
+            0 => std::mem::take(&mut state.tracers),
+            _ => Vec::new(),
+        };
+        drop(state);
         for tracer in tracers {
             let _ = tracer.join();
         }
-        self.shared.lock().handles.sweep();
+        let mut state = self.shared.lock();
+        match state.running {
+            0 => state.handles.close_all(),
+            _ => state.handles.sweep(),
+        }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.alive.kill();
         if let Some(mut child) = self.child.take() {
+            self.alive.kill();
             let _ = child.wait();
         }
         self.finish();

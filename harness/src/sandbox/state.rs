@@ -109,6 +109,8 @@ pub(super) struct State {
     pub traced: HashMap<u32, Level>,
     /// What a traced thread does at its next stop.
     pub jobs: HashMap<u32, (super::tracer::Work, Trapped)>,
+    /// How many programs run at once.
+    pub running: usize,
     /// The threads that trace.
     pub tracers: Vec<std::thread::JoinHandle<()>>,
     /// How many of our names a folder's listing has shown.
@@ -146,6 +148,7 @@ impl State {
             host_has_flash: std::path::Path::new("/proc/mtd").exists(),
             traced: HashMap::new(),
             jobs: HashMap::new(),
+            running: 0,
             tracers: Vec::new(),
             listed: HashMap::new(),
             placeholders: HashMap::new(),

@@ -131,6 +131,10 @@ fn handle(shared: &Arc<Shared>, listener: &Listener, notification: &Notification
         }
         Answer::Descriptor { fd, cloexec } => hand_over(listener, id, &fd, cloexec),
         Answer::Stop(job) => {
+            let about = std::mem::take(&mut state.about);
+            let about = detail(&trapped, about);
+            let told = "(goes on inside the process)";
+            state.log.call(process.tid, name, &about, told);
             drop(state);
             return stop(shared, listener, id, trapped, job);
         }
