@@ -11,6 +11,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// One thing that lies in a destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +59,8 @@ impl NewFile for File {
 pub struct Folder {
     path: PathBuf,
     created: bool,
+    /// The folder itself, for syncing it.
+    handle: OnceLock<File>,
 }
 
 impl Folder {
@@ -67,6 +70,7 @@ impl Folder {
             Ok(()) => Ok(Self {
                 path: path.into(),
                 created: true,
+                handle: OnceLock::new(),
             }),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::open(path),
             Err(error) => Err(error),
@@ -81,6 +85,7 @@ impl Folder {
         Ok(Self {
             path: path.into(),
             created: false,
+            handle: OnceLock::new(),
         })
     }
 
@@ -134,11 +139,14 @@ impl Destination for Folder {
 
     fn create(&self, name: &str) -> io::Result<Box<dyn NewFile>> {
         let path = self.at(name)?;
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        let create = || OpenOptions::new().write(true).create_new(true).open(&path);
+        let file = match create() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                fs::remove_file(&path)?;
+                create()?
+            }
+            made => made?,
+        };
         Ok(Box::new(file))
     }
 
@@ -163,7 +171,15 @@ impl Destination for Folder {
     }
 
     fn sync(&self) -> io::Result<()> {
-        match File::open(&self.path)?.sync_all() {
+        // Opened once: a backup asks for this after every name.
+        let handle = match self.handle.get() {
+            Some(handle) => handle,
+            None => {
+                let opened = File::open(&self.path)?;
+                self.handle.get_or_init(|| opened)
+            }
+        };
+        match handle.sync_all() {
             // Some file systems cannot sync a folder (vfat on old kernels, some
             // network shares) and say EINVAL; there is nothing more to ask for.
             Err(error) if error.raw_os_error() == Some(22) => Ok(()),

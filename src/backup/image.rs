@@ -231,7 +231,8 @@ impl Workshop<'_> {
     fn buffer<'b>(&self, buffer: &'b mut Vec<u8>, info: &MtdInfo) -> &'b mut [u8] {
         let bytes = buffer_bytes(self.buffer_bytes, info);
         if buffer.len() < bytes {
-            buffer.resize(bytes, 0);
+            // Fresh zeroed memory costs nothing until it is read into.
+            *buffer = vec![0; bytes];
         }
         &mut buffer[..bytes]
     }

@@ -20,7 +20,7 @@ const FOLDER_ELSEWHERE: &str = "mtd_backup";
 /// How much is read at once: small enough for a cache, large enough for the
 /// system calls not to count; on the device one erase block of its chip.
 pub(crate) const BUFFER_BYTES: usize = if cfg!(feature = "full") {
-    256 << 10
+    128 << 10
 } else {
     64 << 10
 };
@@ -126,7 +126,9 @@ fn folder_path(global: &Global, args: &BackupArgs) -> PathBuf {
 /// because one chip is read.
 pub(crate) fn workers() -> usize {
     if cfg!(feature = "full") {
-        std::thread::available_parallelism().map_or(1, |count| count.get().min(2))
+        // Not available_parallelism: it reads a handful of files for quotas that
+        // do not matter here, and takes longer than reading a megabyte of flash.
+        rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count().clamp(1, 2) as usize)
     } else {
         1
     }

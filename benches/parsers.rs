@@ -1,0 +1,160 @@
+//! Everything that reads text from outside: `/proc/mtd`, a manifest,
+//! `SHA256SUMS`, against what any reader of such text has to do at least.
+//!
+//! The limit is checking that the same bytes are UTF-8 and finding their line
+//! ends; for the manifest it is parsing the same JSON without looking at it.
+//! Ratios are printed at the end, each from rounds that time limit and parser
+//! one right after the other. 1.00 is as fast as the limit, more is slower.
+//!
+//!     cargo bench --bench parsers
+
+// Criterion's macro makes a public function without documentation.
+#![allow(missing_docs)]
+
+use criterion::{Criterion, Throughput, criterion_group};
+use mtdkeep::backend::SimulatedBackend;
+use mtdkeep::backup::{self, Folder, Manifest, Request, Silent};
+use mtdkeep::mtd::parse_proc_mtd;
+use std::hint::black_box;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant, SystemTime};
+
+/// One parser, its limit, and what both read.
+struct Case {
+    name: &'static str,
+    limit_name: &'static str,
+    text: Vec<u8>,
+    parse: fn(&[u8]) -> usize,
+    limit: fn(&[u8]) -> usize,
+}
+
+fn lines(text: &[u8]) -> usize {
+    let text = std::str::from_utf8(text).expect("UTF-8");
+    text.lines().map(str::len).max().unwrap_or(0)
+}
+
+fn json(text: &[u8]) -> usize {
+    let value: serde_json::Value = serde_json::from_slice(text).expect("JSON");
+    value.as_object().map_or(0, serde_json::Map::len)
+}
+
+fn proc_mtd(text: &[u8]) -> usize {
+    parse_proc_mtd(text).expect("a table").len()
+}
+
+fn manifest(text: &[u8]) -> usize {
+    Manifest::parse(text).expect("a manifest").images.len()
+}
+
+fn sums(text: &[u8]) -> usize {
+    let text = std::str::from_utf8(text).expect("UTF-8");
+    backup::parse_sums(text).expect("digests").len()
+}
+
+fn cases() -> Vec<Case> {
+    let device = mtd_harness::profile::ispot(1);
+    let table = device.system.proc_mtd().into_bytes();
+    let folder = tempfile::tempdir().expect("a folder");
+    let request = Request {
+        partitions: &[],
+        read_again: false,
+        now: SystemTime::UNIX_EPOCH,
+        buffer_bytes: 128 << 10,
+        workers: 1,
+        folder_created: false,
+        interrupt: &AtomicBool::new(false),
+    };
+    let destination = Folder::open(folder.path()).expect("a folder");
+    backup::backup(
+        &SimulatedBackend::new(device),
+        &destination,
+        &request,
+        &Silent,
+    )
+    .map_err(|failure| failure.error)
+    .expect("the backup is made");
+    let made = |name: &str| std::fs::read(folder.path().join(name)).expect("the backup's file");
+    let mut long = b"dev:    size   erasesize  name\n".to_vec();
+    for n in 0..1000 {
+        long.extend(format!("mtd{n}: 00020000 00020000 \"part {n}\"\n").bytes());
+    }
+    let case = |name, text, parse, limit_name, limit| Case {
+        name,
+        limit_name,
+        text,
+        parse,
+        limit,
+    };
+    vec![
+        case(
+            "proc_mtd, 11 lines",
+            table,
+            proc_mtd as fn(&[u8]) -> usize,
+            "lines",
+            lines as fn(&[u8]) -> usize,
+        ),
+        case("proc_mtd, 1000 lines", long, proc_mtd, "lines", lines),
+        case(
+            "manifest",
+            made("manifest.json"),
+            manifest,
+            "any JSON",
+            json,
+        ),
+        case("SHA256SUMS", made("SHA256SUMS"), sums, "lines", lines),
+    ]
+}
+
+fn parsers(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("parsers");
+    group.sample_size(20);
+    group.measurement_time(Duration::from_secs(1));
+    for case in cases() {
+        group.throughput(Throughput::Bytes(case.text.len() as u64));
+        group.bench_function(case.name, |bencher| {
+            bencher.iter(|| (case.parse)(black_box(&case.text)))
+        });
+        group.bench_function(
+            format!("{}, limit: {}", case.name, case.limit_name),
+            |bencher| bencher.iter(|| (case.limit)(black_box(&case.text))),
+        );
+    }
+    group.finish();
+}
+
+fn ratios(rounds: usize) {
+    println!("ratios: {rounds} rounds (1.00 is as fast as the limit, more is slower)");
+    for case in cases() {
+        let time = |work: fn(&[u8]) -> usize| {
+            let began = Instant::now();
+            for _ in 0..50 {
+                black_box(work(black_box(&case.text)));
+            }
+            began.elapsed().as_secs_f64()
+        };
+        let mut found: Vec<f64> = (0..rounds)
+            .map(|_| {
+                let limit = time(case.limit);
+                time(case.parse) / limit
+            })
+            .collect();
+        found.sort_by(f64::total_cmp);
+        println!(
+            "ratio parsers/{}: {:.2} of {} (fastest {:.2}), {} bytes",
+            case.name,
+            found[rounds / 2],
+            case.limit_name,
+            found[0],
+            case.text.len()
+        );
+    }
+}
+
+criterion_group!(benches, parsers);
+
+fn main() {
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+    let short = std::env::args().any(|argument| argument == "--test");
+    ratios(if short { 1 } else { 101 });
+}
