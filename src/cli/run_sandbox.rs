@@ -99,6 +99,8 @@ mod here {
             print_stats(&device);
         }
         save(&device, args.save.as_deref())?;
+        // Its temporary folder goes before a signal may end this process.
+        drop(sandbox);
         Ok(match ended_by.load(Ordering::Relaxed) {
             0 => end_like(outcome.status),
             signal => end_by(signal),

@@ -51,10 +51,18 @@ fn what_cannot_be_run_has_codes_of_its_own() {
 #[test]
 fn signals_end_this_program_as_they_ended_the_other() {
     use std::os::unix::process::ExitStatusExt;
+    let temporary = tempfile::tempdir().unwrap();
     for signal in [9, 15, 2] {
-        let ended = sandbox(&["--", "sh", "-c", &format!("kill -{signal} $$")]);
+        let mut command = mtdkeep();
+        command
+            .env("PATH", "/usr/bin:/bin")
+            .env("TMPDIR", temporary.path());
+        let line = format!("cat /proc/mtd; kill -{signal} $$");
+        let ended = command.args(["sandbox", "--", "sh", "-c", &line]).assert();
         let status = ended.get_output().status;
         assert_eq!(status.signal(), Some(signal), "{status:?}");
+        let left = std::fs::read_dir(temporary.path()).unwrap().count();
+        assert_eq!(left, 0, "its temporary folder is left");
     }
 }
 
