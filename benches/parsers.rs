@@ -13,7 +13,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group};
 use mtdkeep::backend::SimulatedBackend;
-use mtdkeep::backup::{self, Folder, Manifest, Request, Silent};
+use mtdkeep::backup::{self, DigestChoice, Folder, Manifest, Request, Silent};
 use mtdkeep::mtd::parse_proc_mtd;
 use std::hint::black_box;
 use std::sync::atomic::AtomicBool;
@@ -58,6 +58,7 @@ fn cases() -> Vec<Case> {
     let request = Request {
         partitions: &[],
         read_again: false,
+        digests: DigestChoice::Both,
         now: SystemTime::UNIX_EPOCH,
         buffer_bytes: 128 << 10,
         workers: 1,

@@ -15,7 +15,7 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use mtd_harness::profile;
 use mtdkeep::backend::SimulatedBackend;
-use mtdkeep::backup::{self, Digests, Folder, Request, Silent};
+use mtdkeep::backup::{self, DigestChoice, Digests, Folder, Request, Silent};
 use sha2::Digest as _;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ const DIGESTS: [(&str, Digest); 4] = [
         black_box(sha2::Sha256::digest(data));
     }),
     ("crc32 and sha256", |data, _| {
-        let mut digests = Digests::new();
+        let mut digests = Digests::new(DigestChoice::Both);
         digests.update(data);
         black_box(digests.finish());
     }),
@@ -121,6 +121,7 @@ fn back_up(device: &SimulatedBackend, path: &Path, workers: usize, buffer_bytes:
     let request = Request {
         partitions: &[],
         read_again: false,
+        digests: DigestChoice::Both,
         now: SystemTime::UNIX_EPOCH,
         buffer_bytes,
         workers,

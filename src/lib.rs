@@ -10,7 +10,7 @@
 #![cfg_attr(feature = "full", doc = "```")]
 #![cfg_attr(not(feature = "full"), doc = "```ignore")]
 //! use mtdkeep::backend::SimulatedBackend;
-//! use mtdkeep::backup::{self, DeviceCheck, Folder, Request, Silent};
+//! use mtdkeep::backup::{self, DeviceCheck, DigestChoice, Folder, Request, Silent};
 //! use std::sync::atomic::AtomicBool;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -22,6 +22,7 @@
 //! let request = Request {
 //!     partitions: &[],
 //!     read_again: false,
+//!     digests: DigestChoice::Both,
 //!     now: std::time::SystemTime::now(),
 //!     buffer_bytes: 128 << 10,
 //!     workers: 1,

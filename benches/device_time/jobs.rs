@@ -12,7 +12,7 @@ use mtd_harness::layout::Layout;
 use mtd_harness::mtd::{NodeId, OpenFlags};
 use mtd_harness::profile::{self, SimulatedDevice};
 use mtdkeep::backend::SimulatedBackend;
-use mtdkeep::backup::{self, DeviceCheck, Folder, Request, Silent};
+use mtdkeep::backup::{self, DeviceCheck, DigestChoice, Folder, Request, Silent};
 use mtdkeep::mtd::{MtdBackend, MtdInfo, MtdRead, MtdWrite, WritePermit};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -330,6 +330,7 @@ fn back_up(device: &SimulatedDevice, folder: &Path, buffer_bytes: usize, read_ag
     let request = Request {
         partitions: &[],
         read_again,
+        digests: DigestChoice::Both,
         now: SystemTime::UNIX_EPOCH,
         buffer_bytes,
         workers: 1,

@@ -1,6 +1,7 @@
 //! CRC-32 and SHA-256 of a stream, computed together while the bytes are hot.
 //!
-//! Invariant: both digests have seen exactly the same bytes, in order.
+//! Invariants: there is always one of them, because without any a backup could
+//! not be proven; where there are both, they have seen the same bytes, in order.
 
 use sha2::Digest as _;
 
@@ -8,11 +9,49 @@ use sha2::Digest as _;
 /// second one finds them in the first-level cache.
 const STEP_BYTES: usize = 16 * 1024;
 
-/// A running CRC-32 (the one of zlib and Ethernet) and SHA-256.
-#[derive(Clone, Default)]
+/// Which digests a backup gets.
+///
+/// CRC-32 finds accidents: a torn download, a bit that flipped on the way. Only
+/// SHA-256 finds what somebody changed on purpose, and on a core of the iSpot's
+/// time it costs more than reading and storing together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DigestChoice {
+    /// CRC-32 and SHA-256.
+    #[default]
+    Both,
+    /// CRC-32 alone.
+    Crc32,
+    /// SHA-256 alone.
+    Sha256,
+}
+
+impl DigestChoice {
+    /// The choice with exactly these; none where neither is wanted.
+    pub fn of(crc32: bool, sha256: bool) -> Option<Self> {
+        match (crc32, sha256) {
+            (true, true) => Some(Self::Both),
+            (true, false) => Some(Self::Crc32),
+            (false, true) => Some(Self::Sha256),
+            (false, false) => None,
+        }
+    }
+
+    /// Whether CRC-32 is among them.
+    pub fn has_crc32(self) -> bool {
+        self != Self::Sha256
+    }
+
+    /// Whether SHA-256 is among them.
+    pub fn has_sha256(self) -> bool {
+        self != Self::Crc32
+    }
+}
+
+/// A running CRC-32 (the one of zlib and Ethernet), SHA-256, or both.
+#[derive(Clone)]
 pub struct Digests {
-    crc32: Crc32,
-    sha256: sha2::Sha256,
+    crc32: Option<Crc32>,
+    sha256: Option<sha2::Sha256>,
     length_bytes: u64,
 }
 
@@ -50,23 +89,31 @@ impl Crc32 {
 pub struct DigestValues {
     /// How many bytes were digested.
     pub length_bytes: u64,
-    /// CRC-32, eight lower-case hex digits.
-    pub crc32: String,
-    /// SHA-256, 64 lower-case hex digits.
-    pub sha256: String,
+    /// CRC-32, eight lower-case hex digits, if it was chosen.
+    pub crc32: Option<String>,
+    /// SHA-256, 64 lower-case hex digits, if it was chosen.
+    pub sha256: Option<String>,
 }
 
 impl Digests {
     /// Digests of nothing yet.
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(choice: DigestChoice) -> Self {
+        Self {
+            crc32: choice.has_crc32().then(Crc32::default),
+            sha256: choice.has_sha256().then(sha2::Sha256::default),
+            length_bytes: 0,
+        }
     }
 
     /// Takes the next bytes of the stream.
     pub fn update(&mut self, data: &[u8]) {
         for step in data.chunks(STEP_BYTES) {
-            self.crc32.update(step);
-            self.sha256.update(step);
+            if let Some(crc32) = &mut self.crc32 {
+                crc32.update(step);
+            }
+            if let Some(sha256) = &mut self.sha256 {
+                sha256.update(step);
+            }
         }
         self.length_bytes += data.len() as u64;
     }
@@ -75,8 +122,8 @@ impl Digests {
     pub fn finish(self) -> DigestValues {
         DigestValues {
             length_bytes: self.length_bytes,
-            crc32: hex(&self.crc32.finalize().to_be_bytes()),
-            sha256: hex(&self.sha256.finalize()),
+            crc32: self.crc32.map(|crc32| hex(&crc32.finalize().to_be_bytes())),
+            sha256: self.sha256.map(|sha256| hex(&sha256.finalize())),
         }
     }
 }
@@ -103,17 +150,27 @@ mod tests {
 
     #[test]
     fn the_published_test_vectors_come_out() {
-        let mut digests = Digests::new();
-        digests.update(b"1234");
-        digests.update(b"56789");
-        let values = digests.finish();
-        assert_eq!(values.length_bytes, 9);
         // The check value that every CRC-32 catalogue gives.
-        assert_eq!(values.crc32, "cbf43926");
-        assert_eq!(
-            values.sha256,
-            "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225"
-        );
+        const CRC32: &str = "cbf43926";
+        const SHA256: &str = "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225";
+        for choice in [
+            DigestChoice::Both,
+            DigestChoice::Crc32,
+            DigestChoice::Sha256,
+        ] {
+            let mut digests = Digests::new(choice);
+            digests.update(b"1234");
+            digests.update(b"56789");
+            let values = digests.finish();
+            assert_eq!(values.length_bytes, 9);
+            let (crc32, sha256) = (values.crc32.as_deref(), values.sha256.as_deref());
+            assert_eq!(crc32, choice.has_crc32().then_some(CRC32), "{choice:?}");
+            assert_eq!(sha256, choice.has_sha256().then_some(SHA256), "{choice:?}");
+            assert_eq!(
+                DigestChoice::of(crc32.is_some(), sha256.is_some()),
+                Some(choice)
+            );
+        }
     }
 
     #[test]
@@ -121,9 +178,9 @@ mod tests {
         let data: Vec<u8> = (0..STEP_BYTES * 2 + 77)
             .map(|i| (i * 31 % 251) as u8)
             .collect();
-        let mut whole = Digests::new();
+        let mut whole = Digests::new(DigestChoice::Both);
         whole.update(&data);
-        let mut cut = Digests::new();
+        let mut cut = Digests::new(DigestChoice::Both);
         data.chunks(1000).for_each(|part| cut.update(part));
         assert_eq!(whole.finish(), cut.finish());
     }

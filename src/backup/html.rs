@@ -20,6 +20,8 @@ pub fn render(manifest: &Manifest) -> String {
     let mut page = String::with_capacity(8192);
     let device = Escaped(&manifest.device.description);
     let total: u64 = manifest.images.iter().map(|image| image.size_bytes).sum();
+    let with_sums = manifest.has_sha256();
+    let manifest_link = format!("<a href=\"{MANIFEST}\">{MANIFEST}</a>");
     // Writing into a String cannot fail, here and below.
     let _ = write!(
         page,
@@ -28,14 +30,22 @@ pub fn render(manifest: &Manifest) -> String {
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
          <title>Flash backup: {device}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
          <h1>Flash backup</h1>\n<p>{device}<br>{created}<br>{count} images, {total}</p>\n\
-         <p>Save every image, and <a href=\"{SUMS}\">{SUMS}</a> and \
-         <a href=\"{MANIFEST}\">{MANIFEST}</a> beside them; then \
-         <code>sha256sum -c {SUMS}</code> or <code>mtdkeep verify</code> tells whether \
+         <p>Save every image, and {texts} beside them; then {prove} tells whether \
          all arrived whole.</p>\n<ul>\n",
         version = env!("CARGO_PKG_VERSION"),
         created = Escaped(&manifest.created_utc),
         count = manifest.images.len(),
         total = size(total),
+        texts = if with_sums {
+            format!("<a href=\"{SUMS}\">{SUMS}</a> and {manifest_link}")
+        } else {
+            manifest_link
+        },
+        prove = if with_sums {
+            format!("<code>sha256sum -c {SUMS}</code> or <code>mtdkeep verify</code>")
+        } else {
+            "<code>mtdkeep verify</code>".into()
+        },
     );
     for image in &manifest.images {
         render_image(&mut page, image);
@@ -81,11 +91,12 @@ fn render_image(page: &mut String, image: &Image) {
     if let Some(doubt) = &image.doubt {
         let _ = write!(page, "<br><span class=\"bad\">{}</span>", Escaped(doubt));
     }
-    let _ = writeln!(
-        page,
-        "<br><code>crc32 {}<br>sha256 {}</code></li>",
-        image.crc32, image.sha256
-    );
+    page.push_str("<br><code>");
+    let digests = image.named_digests();
+    for (at, (name, value)) in digests.enumerate() {
+        let _ = write!(page, "{}{name} {value}", if at > 0 { "<br>" } else { "" });
+    }
+    page.push_str("</code></li>\n");
 }
 
 /// Text from outside, harmless in text and in quoted attributes.

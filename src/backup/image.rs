@@ -8,7 +8,7 @@
 
 use super::contents::part;
 use super::destination::{Destination, Entry, NewFile};
-use super::digest::Digests;
+use super::digest::{DigestChoice, DigestValues, Digests};
 use super::error::BackupError;
 use super::events::Observer;
 use super::manifest::{Image, SecondReading, image_file};
@@ -23,6 +23,7 @@ pub(crate) struct Workshop<'a> {
     /// Images of an earlier run.
     pub(crate) existing: &'a [Entry],
     pub(crate) read_again: bool,
+    pub(crate) digests: DigestChoice,
     pub(crate) buffer_bytes: usize,
     /// The user asked to stop.
     pub(crate) interrupt: &'a AtomicBool,
@@ -48,13 +49,6 @@ pub(crate) struct Made {
     pub(crate) recovered: u64,
 }
 
-/// What one pass over the flash gave.
-struct Pass {
-    digests: Digests,
-    /// The first difference to the file compared with, if there was one.
-    first_difference_bytes: Option<u64>,
-}
-
 impl Workshop<'_> {
     /// Makes the image of one device, or finds that it is there already.
     pub(crate) fn make(
@@ -67,13 +61,17 @@ impl Workshop<'_> {
         let existing = self.existing.iter().find(|entry| entry.name == file);
         if existing.is_some_and(|entry| entry.size_bytes == Some(info.size_bytes)) {
             let mut reader = Reader::new(device);
-            let pass = self.compare(&mut reader, &info, &file, buffers)?;
-            if pass.first_difference_bytes.is_none() {
+            let mut digests = Digests::new(self.digests);
+            let seen = |piece: &[u8]| digests.update(piece);
+            if self
+                .compare(&mut reader, &info, &file, buffers, seen)?
+                .is_none()
+            {
                 let second = self.read_again.then_some(SecondReading {
                     same: true,
                     first_difference_bytes: None,
                 });
-                return Ok(finish(info, file, pass.digests, reader, second, true));
+                return Ok(finish(info, file, digests.finish(), reader, second, true));
             }
             // The earlier image is not what the flash has: all of it once more.
             self.observer.begin(&info.name);
@@ -121,7 +119,14 @@ impl Workshop<'_> {
                 unreadable_bytes: missing_bytes,
             });
         }
-        let made = finish(info.clone(), file.into(), digests, reader, None, false);
+        let made = finish(
+            info.clone(),
+            file.into(),
+            digests.finish(),
+            reader,
+            None,
+            false,
+        );
         let second = self.second_reading(device, info, temporary, buffers)?;
         self.folder
             .rename(temporary, file)
@@ -146,7 +151,7 @@ impl Workshop<'_> {
         buffers: &mut Buffers,
     ) -> Result<Digests, BackupError> {
         let flash = self.buffer(&mut buffers.flash, info);
-        let mut digests = Digests::new();
+        let mut digests = Digests::new(self.digests);
         let mut offset_bytes = 0;
         loop {
             self.check_stop()?;
@@ -169,34 +174,32 @@ impl Workshop<'_> {
         }
     }
 
-    /// Flash against a file of the folder, to the end even where they differ.
+    /// Flash against a file of the folder, to the end even where they differ;
+    /// where they differ first. `seen` gets every piece of the flash.
     fn compare(
         &self,
         reader: &mut Reader<'_>,
         info: &MtdInfo,
         file: &str,
         buffers: &mut Buffers,
-    ) -> Result<Pass, BackupError> {
+        mut seen: impl FnMut(&[u8]),
+    ) -> Result<Option<u64>, BackupError> {
         let mut stream = self
             .folder
             .open(file)
             .map_err(|source| self.error("cannot open", file, None, source))?;
         let flash = self.buffer(&mut buffers.flash, info);
         let stored = self.buffer(&mut buffers.file, info);
-        let mut digests = Digests::new();
         let mut offset_bytes = 0;
         let mut first_difference_bytes = None;
         loop {
             self.check_stop()?;
             let count = reader.next(flash);
             if count == 0 {
-                return Ok(Pass {
-                    digests,
-                    first_difference_bytes,
-                });
+                return Ok(first_difference_bytes);
             }
             let piece = &flash[..count];
-            digests.update(piece);
+            seen(piece);
             if first_difference_bytes.is_none() {
                 let got = read_full(stream.as_mut(), &mut stored[..count]).map_err(|source| {
                     self.error("cannot read", file, Some((offset_bytes, count)), source)
@@ -221,10 +224,10 @@ impl Workshop<'_> {
             return Ok(None);
         }
         let mut reader = Reader::new(device);
-        let pass = self.compare(&mut reader, info, stored, buffers)?;
+        let first_difference_bytes = self.compare(&mut reader, info, stored, buffers, |_| ())?;
         Ok(Some(SecondReading {
-            same: pass.first_difference_bytes.is_none(),
-            first_difference_bytes: pass.first_difference_bytes,
+            same: first_difference_bytes.is_none(),
+            first_difference_bytes,
         }))
     }
 
@@ -278,12 +281,11 @@ fn total_bytes(reader: &Reader<'_>) -> u64 {
 fn finish(
     info: MtdInfo,
     file: String,
-    digests: Digests,
+    values: DigestValues,
     mut reader: Reader<'_>,
     second_reading: Option<SecondReading>,
     kept: bool,
 ) -> Made {
-    let values = digests.finish();
     let doubt = reader.goes_on().then(|| {
         format!(
             "the device goes on past the {:#x} bytes that its size promises; what follows is not in the image",

@@ -8,7 +8,7 @@
 //! The same text under the name [`UNFINISHED`] marks a backup that is being
 //! made, or that was cut off.
 
-use super::digest::is_hex;
+use super::digest::{DigestChoice, is_hex};
 use crate::mtd::{MtdIndex, MtdInfo};
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ pub const PART: &str = ".part";
 /// What the `format` field says.
 pub const FORMAT: &str = "mtdkeep-backup";
 /// The version this program writes: major, minor.
-pub const FORMAT_VERSION: (u32, u32) = (1, 1);
+pub const FORMAT_VERSION: (u32, u32) = (1, 2);
 
 /// A manifest longer than this is none: the largest real one (500 thousand MTD
 /// devices are the kernel's limit, a dozen is usual) stays far below.
@@ -140,10 +140,13 @@ pub struct Image {
     pub size_bytes: u64,
     /// The partition's erase-block size; 0 where it has none.
     pub erase_block_bytes: u64,
-    /// CRC-32 of the file, eight hex digits.
-    pub crc32: String,
+    /// CRC-32 of the file, eight hex digits; none where the backup was made
+    /// without it (since version 1.2), as below. One of both is always there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crc32: Option<String>,
     /// SHA-256 of the file, 64 hex digits.
-    pub sha256: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     /// What the flash did not give; the file holds 0xFF there.
     #[serde(default)]
     pub unreadable: Vec<Unreadable>,
@@ -288,6 +291,11 @@ impl Manifest {
                 .any(|image| !image.unreadable.is_empty() || image.doubt.is_some())
     }
 
+    /// Whether there is a SHA-256 of any image, and so a `SHA256SUMS`.
+    pub fn has_sha256(&self) -> bool {
+        self.images.iter().any(|image| image.sha256.is_some())
+    }
+
     /// Whether both were made from one device: the same layout, and the same
     /// identity, or where that is unknown, the same description.
     pub fn is_of_same_device(&self, other: &Self) -> bool {
@@ -306,7 +314,14 @@ impl Manifest {
 impl Image {
     fn check(&self) -> Result<(), ManifestError> {
         let impossible = |what: String| Err(ManifestError::Impossible { what });
-        if !is_hex(&self.crc32, 8) || !is_hex(&self.sha256, 64) {
+        if self.digests().is_none() {
+            return impossible(format!("{:?} has no digest", self.file));
+        }
+        let digests = [(&self.crc32, 8), (&self.sha256, 64)];
+        let is_digest = |(text, digits): (&Option<String>, usize)| {
+            text.as_ref().is_none_or(|text| is_hex(text, digits))
+        };
+        if !digests.into_iter().all(is_digest) {
             return impossible(format!("a digest of {:?} is no digest", self.file));
         }
         let mut free_from = 0;
@@ -322,6 +337,20 @@ impl Image {
             free_from = end.unwrap_or(u64::MAX);
         }
         Ok(())
+    }
+
+    /// Which digests it has; none only where a manifest that was never checked
+    /// has neither.
+    pub fn digests(&self) -> Option<DigestChoice> {
+        DigestChoice::of(self.crc32.is_some(), self.sha256.is_some())
+    }
+
+    /// Its digests with what they are called, in the order of their lengths.
+    pub fn named_digests(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let named = [("crc32", &self.crc32), ("sha256", &self.sha256)];
+        named
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.as_deref()?)))
     }
 
     /// How many bytes the flash did not give.

@@ -31,7 +31,7 @@ mod workers;
 
 pub use clean::{Cleaned, clean};
 pub use destination::{Destination, Entry, Folder, NewFile};
-pub use digest::{DigestValues, Digests};
+pub use digest::{DigestChoice, DigestValues, Digests};
 pub use error::{BackupError, ErrorKind, Failure};
 pub use events::{Observer, Silent};
 pub use known::description;
@@ -41,5 +41,5 @@ pub use manifest::{
 };
 pub use pipeline::{Request, Summary, backup};
 pub use sums::{SumLine, parse as parse_sums, render as render_sums};
-pub use units::size;
+pub use units::{count, size};
 pub use verify::{DeviceCheck, Finding, Meaning, Report, verify};

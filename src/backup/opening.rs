@@ -1,7 +1,7 @@
 //! What a backup finds out about its device before anything is written: which
 //! devices open, which stay out and why, and which device of its kind it is.
 
-use super::digest::Digests;
+use super::digest::{DigestChoice, Digests};
 use super::error::BackupError;
 use super::known;
 use super::manifest::{Identity, LayoutEntry, LeftOut};
@@ -73,15 +73,18 @@ pub(super) fn identity(
     };
     let mut buffer = vec![0; buffer_bytes.clamp(1, 64 << 10)];
     let mut reader = Reader::new(device);
-    let mut digests = Digests::new();
+    let mut digests = Digests::new(DigestChoice::Sha256);
     loop {
         match reader.next(&mut buffer) {
             0 => break,
             count => digests.update(&buffer[..count]),
         }
     }
-    reader.unreadable().is_empty().then(|| Identity {
+    if !reader.unreadable().is_empty() {
+        return None;
+    }
+    Some(Identity {
         partition: info.name.clone(),
-        sha256: digests.finish().sha256,
+        sha256: digests.finish().sha256?,
     })
 }

@@ -12,6 +12,7 @@
 
 use super::contents::{self, Contents, State, names, part};
 use super::destination::{Destination, Entry};
+use super::digest::DigestChoice;
 use super::error::{BackupError, Failure};
 use super::events::Observer;
 use super::image::{Buffers, Made, Workshop};
@@ -36,6 +37,8 @@ pub struct Request<'a> {
     pub partitions: &'a [String],
     /// Read the flash a second time and compare.
     pub read_again: bool,
+    /// Which digests the images get.
+    pub digests: DigestChoice,
     /// The time to put into the manifest.
     pub now: SystemTime,
     /// How much is read at once.
@@ -272,7 +275,7 @@ impl Run<'_> {
         if self.request.interrupt.load(Ordering::Relaxed) {
             return Err(BackupError::Interrupted);
         }
-        self.write_whole(SUMS, sums::render(&self.manifest.images).as_bytes())?;
+        self.write_sums()?;
         self.write_whole(INDEX, html::render(&self.manifest).as_bytes())?;
         // The mark gets the manifest's full text, and then the manifest's name:
         // at no moment are there both, or neither.
@@ -286,6 +289,7 @@ impl Run<'_> {
             folder: self.folder,
             existing: &self.existing,
             read_again: self.request.read_again,
+            digests: self.request.digests,
             buffer_bytes: self.request.buffer_bytes,
             interrupt: self.request.interrupt,
             stop: &stop,
@@ -332,6 +336,21 @@ impl Run<'_> {
             }
         }
         first_error.map_or(Ok(()), Err)
+    }
+
+    /// `SHA256SUMS`; none where there is no SHA-256, and then none of an earlier
+    /// run may stay.
+    fn write_sums(&self) -> Result<(), BackupError> {
+        if self.request.digests.has_sha256() {
+            let text = sums::render(&self.manifest.images);
+            return self.write_whole(SUMS, text.as_bytes());
+        }
+        match self.folder.remove(SUMS) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(self.error("cannot remove", SUMS, source))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes a small file so that its name stands for all of it or nothing.

@@ -16,12 +16,14 @@ pub struct SumLine {
     pub file: String,
 }
 
-/// The text for a backup's images.
+/// The text for those of a backup's images that have a SHA-256.
 pub fn render(images: &[Image]) -> String {
     let mut text = String::new();
     for image in images {
-        // Writing into a String cannot fail.
-        let _ = writeln!(text, "{}  {}", image.sha256, image.file);
+        if let Some(sha256) = &image.sha256 {
+            // Writing into a String cannot fail.
+            let _ = writeln!(text, "{sha256}  {}", image.file);
+        }
     }
     text
 }

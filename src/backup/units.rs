@@ -1,4 +1,4 @@
-//! Sizes as people read them.
+//! Sizes and counts as people read them.
 
 /// Exact in bytes or KiB below 10 MiB, else MiB with one decimal:
 /// `256 KiB`, `6144 KiB`, `16.0 MiB`.
@@ -12,21 +12,34 @@ pub fn size(bytes: u64) -> String {
     };
     match bytes {
         0..10_485_760 if bytes % KIB == 0 => format!("{} KiB", bytes / KIB),
-        0..10_485_760 => format!("{bytes} bytes"),
+        0..10_485_760 => count(bytes, "byte"),
         10_485_760..0x2_8000_0000 => format!("{} MiB", tenths(MIB)),
         _ => format!("{} GiB", tenths(GIB)),
     }
 }
 
+/// A count with its unit, which gets an `s` unless there is one of it:
+/// `1 partition`, `11 partitions`.
+pub fn count(number: u64, unit: &str) -> String {
+    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::size;
+    use super::{count, size};
+
+    #[test]
+    fn counts() {
+        assert_eq!(count(0, "partition"), "0 partitions");
+        assert_eq!(count(1, "partition"), "1 partition");
+        assert_eq!(count(2, "partition"), "2 partitions");
+    }
 
     #[test]
     fn sizes() {
         for (bytes, text) in [
             (0, "0 KiB"),
-            (1, "1 bytes"),
+            (1, "1 byte"),
             (4096, "4 KiB"),
             (0x60_0000, "6144 KiB"),
             (0x100_0000, "16.0 MiB"),

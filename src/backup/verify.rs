@@ -11,6 +11,7 @@ use super::error::{BackupError, Failure};
 use super::events::Observer;
 use super::manifest::{INDEX, Image, Manifest, SUMS};
 use super::sums::{self, SumLine};
+use super::units::count;
 use super::verify_images::check_images;
 use crate::mtd::{MtdBackend, MtdIndex, MtdInfo, MtdRead};
 use serde::Serialize;
@@ -71,6 +72,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// How many images are as they should be.
     pub images_right: usize,
+    /// Whether there are SHA-256 sums, or should be, by the manifest.
+    pub has_sums: bool,
 }
 
 impl Report {
@@ -150,6 +153,7 @@ pub fn verify(
     tell_what_is_missing(&manifest, &mut findings);
     tell_of_origin(&manifest, &mut findings);
     Ok(Report {
+        has_sums: manifest.has_sha256() || !sums.is_empty(),
         manifest,
         findings,
         images_right,
@@ -207,9 +211,10 @@ fn tell_what_is_missing(manifest: &Manifest, findings: &mut Vec<Finding>) {
         .layout
         .iter()
         .filter(|entry| entry.left_out.as_ref().is_some_and(|why| why.by_choice))
-        .count();
+        .count() as u64;
     if not_wanted > 0 {
-        let message = format!("{not_wanted} of its partitions were not asked for");
+        let lacks = count(not_wanted, "partition");
+        let message = format!("lacks {lacks} that had not been asked for");
         findings.push(finding(Meaning::Note, "this backup", message));
     }
     for image in &manifest.images {
@@ -240,7 +245,9 @@ fn read_sums(
     findings: &mut Vec<Finding>,
 ) -> Result<Vec<SumLine>, BackupError> {
     if !own.iter().any(|entry| entry.name == SUMS) {
-        findings.push(finding(Meaning::Differs, SUMS, "is missing"));
+        if manifest.has_sha256() {
+            findings.push(finding(Meaning::Differs, SUMS, "is missing"));
+        }
         return Ok(Vec::new());
     }
     let text = contents::read_text(folder, SUMS, SUMS_BYTES_MAX)?;
@@ -254,8 +261,8 @@ fn read_sums(
     };
     for image in &manifest.images {
         let message = match lines.iter().filter(|line| line.file == image.file).count() {
-            0 => format!("has no line for {}", image.file),
-            1 => continue,
+            0 if image.sha256.is_some() => format!("has no line for {}", image.file),
+            0 | 1 => continue,
             count => format!("has {count} lines for {}", image.file),
         };
         findings.push(finding(Meaning::Differs, SUMS, message));

@@ -6,7 +6,7 @@
 //! counts as different.
 
 use super::destination::{Destination, Entry};
-use super::digest::{DigestValues, Digests};
+use super::digest::{DigestChoice, DigestValues, Digests};
 use super::error::BackupError;
 use super::events::Observer;
 use super::image::{first_difference, read_full};
@@ -24,6 +24,15 @@ struct Job<'a> {
     entry: Option<&'a Entry>,
     sum: Option<&'a SumLine>,
     device: Option<Box<dyn MtdRead>>,
+}
+
+impl Job<'_> {
+    /// What the file's digests are compared with decides which are made.
+    fn digests(&self) -> DigestChoice {
+        let wants_sha256 = self.image.sha256.is_some() || self.sum.is_some();
+        // A manifest's image always has one; `Manifest::parse` sees to it.
+        DigestChoice::of(self.image.crc32.is_some(), wants_sha256).unwrap_or_default()
+    }
 }
 
 #[expect(clippy::too_many_arguments)] // One caller; a struct would only rename them.
@@ -129,6 +138,7 @@ impl Checker<'_> {
             Err(error) => return Ok(Err(error)),
         };
         let info = job.device.as_ref().map(|device| device.info().clone());
+        let mut digests = Digests::new(job.digests());
         let mut reader = job
             .device
             .as_mut()
@@ -136,7 +146,6 @@ impl Checker<'_> {
         let bytes = self.buffer_bytes;
         stored.resize(bytes, 0);
         flash.resize(if reader.is_some() { bytes } else { 0 }, 0);
-        let mut digests = Digests::new();
         let mut offset_bytes = 0u64;
         let mut differs_at = None;
         loop {
@@ -229,18 +238,22 @@ fn compare_digests(
         let message = format!("{what} is {is}; it should be {should}");
         found.push(finding(Meaning::Differs, &image.file, message));
     };
-    if values.sha256 != image.sha256 {
-        differs("its SHA-256", &values.sha256, &image.sha256);
+    // What is to be compared was digested, see `Job::digests`.
+    let sha256 = values.sha256.as_deref().unwrap_or_default();
+    let crc32 = values.crc32.as_deref().unwrap_or_default();
+    let by_manifest = image.sha256.as_deref().unwrap_or(sha256);
+    if sha256 != by_manifest {
+        differs("its SHA-256", sha256, by_manifest);
     }
-    if values.crc32 != image.crc32 {
-        differs("its CRC-32", &values.crc32, &image.crc32);
+    if let Some(by_manifest) = image.crc32.as_deref().filter(|digest| *digest != crc32) {
+        differs("its CRC-32", crc32, by_manifest);
     }
-    match sum {
-        Some(line) if line.sha256 != values.sha256 && line.sha256 != image.sha256 => {
-            differs("by SHA256SUMS its SHA-256", &values.sha256, &line.sha256);
+    match sum.map(|line| line.sha256.as_str()) {
+        Some(line) if line != sha256 && line != by_manifest => {
+            differs("by SHA256SUMS its SHA-256", sha256, line);
         }
-        Some(line) if line.sha256 != image.sha256 => {
-            differs("by the manifest its SHA-256", &image.sha256, &line.sha256);
+        Some(line) if line != by_manifest => {
+            differs("by the manifest its SHA-256", by_manifest, line);
         }
         _ => {}
     }

@@ -1,8 +1,9 @@
 //! The full program's parser: clap, fed from the table of commands and options.
 
-use super::args::{Parsed, UsageError, Words};
+use super::args::{Parsed, UsageError};
 use super::help;
 use super::spec::{self, ABOUT, COMMANDS, CommandSpec, EXIT_CODES, GLOBAL, OptionSpec, Takes};
+use super::words::Words;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;

@@ -20,6 +20,7 @@ mod run_verify;
 mod script;
 mod signals;
 mod spec;
+mod words;
 
 #[cfg(feature = "full")]
 mod full;

@@ -3,7 +3,7 @@
 
 use super::list::printable;
 use super::output::Output;
-use crate::backup::{Image, LayoutEntry, Observer, size};
+use crate::backup::{Image, LayoutEntry, Observer, count, size};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Shows what the pipeline tells.
@@ -110,14 +110,18 @@ impl Observer for Progress<'_> {
 /// `mtd0   RedBoot          256 KiB  crc32 …  sha256 …`
 fn row(image: &Image, kept: bool, width: usize) -> String {
     let mtd = format!("mtd{}", image.mtd);
-    format!(
-        "{mtd:<5}  {:<width$}  {:>8}  crc32 {}  sha256 {}{}",
+    let mut row = format!(
+        "{mtd:<5}  {:<width$}  {:>8}",
         printable(&image.name),
         size(image.size_bytes),
-        image.crc32,
-        image.sha256,
-        if kept { "  (kept)" } else { "" }
-    )
+    );
+    for (name, value) in image.named_digests() {
+        row += &format!("  {name} {value}");
+    }
+    if kept {
+        row += "  (kept)";
+    }
+    row
 }
 
 /// What is to be said of an image beside its line.
@@ -134,7 +138,8 @@ fn tell(output: &Output, image: &Image, recovered: u64) {
     }
     if recovered > 0 {
         output.warn(&format!(
-            "{of}: {recovered} reads failed first and succeeded when tried again"
+            "{of}: {} failed first and succeeded when tried again",
+            count(recovered, "read")
         ));
     }
     if let Some(second) = image.second_reading.as_ref().filter(|second| !second.same) {

@@ -46,6 +46,7 @@ pub(crate) fn run(global: &Global, args: &BackupArgs, output: &Output) -> Result
     let request = Request {
         partitions: &args.partitions,
         read_again: args.read_again,
+        digests: args.digests,
         now: SystemTime::now(),
         buffer_bytes: BUFFER_BYTES,
         workers: workers(),
@@ -73,10 +74,9 @@ fn tell(summary: &Summary, folder: &Folder, output: &Output) -> Exit {
     } else {
         (Exit::Done, "done")
     };
-    let count = manifest.images.len();
     let mut line = format!(
         "{}, {}, in {}",
-        partitions(count),
+        partitions(manifest.images.len()),
         size(total),
         folder.describe()
     );
@@ -108,8 +108,8 @@ fn tell(summary: &Summary, folder: &Folder, output: &Output) -> Exit {
     exit
 }
 
-fn partitions(count: usize) -> String {
-    format!("{count} partition{}", if count == 1 { "" } else { "s" })
+pub(crate) fn partitions(number: usize) -> String {
+    backup::count(number as u64, "partition")
 }
 
 fn folder_path(global: &Global, args: &BackupArgs) -> PathBuf {

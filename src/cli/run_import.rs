@@ -5,7 +5,7 @@ use super::error::CliError;
 use super::list::printable;
 use super::output::Output;
 use super::progress::Progress;
-use super::run_backup::{BUFFER_BYTES, open_or_create_folder, workers};
+use super::run_backup::{BUFFER_BYTES, open_or_create_folder, partitions, workers};
 use super::{Exit, signals};
 use crate::backup::{Destination as _, Folder, Manifest, Summary, size};
 use crate::import::{Capture, ImportError, ImportRequest, import, inspect};
@@ -113,17 +113,16 @@ fn tell(summary: &Summary, capture: &Capture, folder: &Folder, output: &Output) 
             "mtd{mtd}: the flash changed while it was read; the image is the first reading"
         ));
     }
-    let count = manifest.images.len();
     let total = manifest.images.iter().map(|image| image.size_bytes).sum();
     let missing = manifest.missing_partitions().count();
     let mut line = format!(
-        "{count} partition{}, {}, imported into {}",
-        if count == 1 { "" } else { "s" },
+        "{}, {}, imported into {}",
+        partitions(manifest.images.len()),
         size(total),
         folder.describe()
     );
     match exit {
-        Exit::Partial => line += &format!("; partial: {missing} partitions are missing"),
+        Exit::Partial => line += &format!("; partial: {} missing", partitions(missing)),
         Exit::Differs => line += "; the flash changed while it was read",
         _ => {}
     }

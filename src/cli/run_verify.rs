@@ -66,10 +66,15 @@ fn tell(report: &Report, with_device: bool, path: &Path, output: &Output) -> Exi
     let images = report.manifest.images.len();
     let total = report.manifest.images.iter().map(|i| i.size_bytes).sum();
     output.line(&format!(
-        "{}: {outcome}: {} of {images} images are right, {}, compared with manifest.json and SHA256SUMS{}",
+        "{}: {outcome}: {} of {images} images are right, {}, compared with manifest.json{}{}",
         path.display(),
         report.images_right,
         size(total),
+        if report.has_sums {
+            " and SHA256SUMS"
+        } else {
+            " (CRC-32 only)"
+        },
         if with_device { " and the flash" } else { "" }
     ));
     let body = Body {

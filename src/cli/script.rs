@@ -1,7 +1,7 @@
 //! `mtdkeep script`.
 
 use super::Exit;
-use super::args::{BackupArgs, UsageError};
+use super::args::{ScriptArgs, UsageError};
 use super::error::CliError;
 use super::output::Output;
 use super::run_backup::FOLDER_ON_DEVICE;
@@ -13,7 +13,7 @@ struct Body<'a> {
     script: &'a str,
 }
 
-pub(crate) fn run(args: &BackupArgs, output: &Output) -> Result<Exit, CliError> {
+pub(crate) fn run(args: &ScriptArgs, output: &Output) -> Result<Exit, CliError> {
     let folder = match &args.output {
         None => FOLDER_ON_DEVICE,
         Some(folder) => folder.to_str().ok_or_else(|| {

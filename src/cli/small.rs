@@ -4,9 +4,10 @@
 //! `-o value`, `-ovalue`, `-o=value`, flags together (`-q`), options before and
 //! after the command, `--` for the end of options.
 
-use super::args::{Parsed, UsageError, Words, missing_operand, not_in_this_build, version};
+use super::args::{Parsed, UsageError, not_in_this_build, version};
 use super::help;
 use super::spec::{self, CommandSpec, GLOBAL, OptionSpec, Takes};
+use super::words::{Words, missing_operand};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 

@@ -11,7 +11,7 @@ use crate::backup::contents::{
     self, MD5_SUMS, RECORD, RECORD_BYTES_MAX, RECORD_PART, TABLE, script_image,
 };
 use crate::backup::{
-    Destination as _, Digests, Entry, Folder, INDEX, MANIFEST, Origin, UNFINISHED,
+    Destination as _, DigestChoice, Digests, Entry, Folder, INDEX, MANIFEST, Origin, UNFINISHED,
 };
 use crate::mtd::{MtdIndex, MtdInfo};
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,14 +46,16 @@ impl Capture {
     }
 
     pub(super) fn sha256_of(&self, mtd: u32) -> Option<&str> {
-        self.images.get(&mtd).map(|image| image.sha256.as_str())
+        self.images
+            .get(&mtd)
+            .and_then(|image| image.sha256.as_deref())
     }
 }
 
 /// One image that was read.
 #[derive(Debug)]
 pub(super) struct Inspected {
-    sha256: String,
+    sha256: Option<String>,
     /// Whether it has the digest that the device made.
     pub(super) has_device_digest: bool,
 }
@@ -280,14 +282,15 @@ impl Found {
         file: &str,
         buffer: &mut [u8],
         interrupt: &AtomicBool,
-    ) -> Result<(String, String), ImportError> {
+    ) -> Result<(String, Option<String>), ImportError> {
         let path = self.path.join(file);
         let read = |source| ImportError::Read {
             what: path.display().to_string(),
             source,
         };
         let mut stream = open_file(&path).map_err(read)?;
-        let (mut md5, mut digests) = (RunningMd5::default(), Digests::new());
+        let mut md5 = RunningMd5::default();
+        let mut digests = Digests::new(DigestChoice::Sha256);
         loop {
             if interrupt.load(Ordering::Relaxed) {
                 return Err(ImportError::Interrupted);

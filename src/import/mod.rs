@@ -27,7 +27,7 @@ mod sums;
 pub use error::ImportError;
 pub use inspect::{Capture, inspect};
 
-use crate::backup::{self, Destination, Observer, Request, Summary};
+use crate::backup::{self, Destination, DigestChoice, Observer, Request, Summary};
 use captured::CapturedBackend;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
@@ -60,6 +60,7 @@ pub fn import(
     let request = Request {
         partitions: &wanted,
         read_again: false,
+        digests: DigestChoice::Both,
         now: request.now,
         buffer_bytes: request.buffer_bytes,
         workers: request.workers,
@@ -69,7 +70,8 @@ pub fn import(
     let summary = backup::pipeline::backup_of(&backend, folder, &request, observer, origin)?;
     let changed = summary.manifest.images.iter().find(|image| {
         let inspected = capture.sha256_of(image.mtd);
-        inspected != Some(image.sha256.as_str()) || !image.unreadable.is_empty()
+        let same = inspected.is_some() && inspected == image.sha256.as_deref();
+        !same || !image.unreadable.is_empty()
     });
     if let Some(image) = changed {
         let file = image.file.clone();

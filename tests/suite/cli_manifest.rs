@@ -39,7 +39,7 @@ fn verify(folder: &Path, options: &[&str]) -> (i32, String) {
     "manifest.json"
 )]
 #[case::file_twice("\"file\": \"mtd1.bin\"", "\"file\": \"mtd7.bin\"", "twice")]
-#[case::major("\"format_version\": \"1.1\"", "\"format_version\": \"2.0\"", "2.0")]
+#[case::major("\"format_version\": \"1.2\"", "\"format_version\": \"2.0\"", "2.0")]
 #[case::foreign("mtdkeep-backup", "other-backup", "other-backup")]
 #[case::torn("\"images\": [", "\"images\": [[", "torn")]
 #[case::no_digest("\"sha256\": \"", "\"sha256\": \"xyz", "digest")]
@@ -111,7 +111,7 @@ fn fields_of_a_later_minor_version_are_tolerated() {
     let manifest = folder.join("manifest.json");
     let text = fs::read_to_string(&manifest).unwrap();
     let text = text
-        .replace("\"1.1\"", "\"1.7\"")
+        .replace("\"1.2\"", "\"1.7\"")
         .replace("\"file\":", "\"colour\": [1, {\"x\": null}], \"file\":")
         .replacen('{', "{\"weather\": \"fine\",", 1);
     fs::write(&manifest, text).unwrap();
@@ -322,4 +322,23 @@ fn clean_takes_what_the_shell_script_made() {
     }
     mtdkeep().arg("clean").arg(&folder).assert().code(0);
     assert_eq!(snapshot(&folder).len(), 0);
+}
+
+/// A note that is a sentence, also where it is about one partition.
+#[rstest]
+#[case(&["param", "ver_1"], "9 partitions")]
+#[case(&["mtd0", "mtd1", "mtd2", "mtd3", "mtd4", "mtd5", "mtd6", "mtd7", "mtd8", "mtd9"], "1 partition")]
+fn what_was_not_asked_for_is_noted(#[case] partitions: &[&str], #[case] lacks: &str) {
+    let outer = tempfile::tempdir().unwrap();
+    let folder = outer.path().join("b");
+    mtdkeep()
+        .args(["backup", "--simulate", "-o"])
+        .arg(&folder)
+        .args(partitions.iter().flat_map(|name| ["-p", name]))
+        .assert()
+        .code(0);
+    let (status, words) = verify(&folder, &[]);
+    assert_eq!(status, 0, "{words}");
+    let note = format!("note: this backup lacks {lacks} that had not been asked for\n");
+    assert!(words.contains(&note), "{words}");
 }

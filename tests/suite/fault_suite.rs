@@ -10,8 +10,8 @@ use mtd_harness::layout::Layout;
 use mtd_harness::profile::{self, SimulatedDevice};
 use mtdkeep::backend::SimulatedBackend;
 use mtdkeep::backup::{
-    DeviceCheck, ErrorKind, MANIFEST, Manifest, Observer, Request, Silent, Summary, UNFINISHED,
-    backup, verify,
+    DeviceCheck, DigestChoice, ErrorKind, MANIFEST, Manifest, Observer, Request, Silent, Summary,
+    UNFINISHED, backup, verify,
 };
 use mtdkeep::mtd::{MtdBackend, MtdError, MtdInfo, MtdRead, MtdWrite, WritePermit};
 use rand::{Rng, SeedableRng};
@@ -36,6 +36,13 @@ mtd3: 00001000 00000400 \"root fs 2\"
 mtd4: 00000300 00000400 \"table\"
 mtd5: 00000100 00000400 \"config\"
 ";
+
+/// What backups take turns with.
+const DIGESTS: [DigestChoice; 3] = [
+    DigestChoice::Both,
+    DigestChoice::Crc32,
+    DigestChoice::Sha256,
+];
 
 /// Chips that differ; cases take turns with them.
 const CHIPS: u64 = 8;
@@ -170,6 +177,7 @@ struct Case {
     faults: FaultPlan,
     may_change_data: bool,
     read_again: bool,
+    digests: DigestChoice,
     buffer_bytes: usize,
     workers: usize,
     interrupt_after: u64,
@@ -201,6 +209,7 @@ impl Case {
             workers: if pick(4) == 0 { 2 } else { 1 },
             // Mostly never.
             interrupt_after: if pick(4) == 0 { 1 + pick(20) } else { u64::MAX },
+            digests: DIGESTS[pick(3) as usize],
         }
     }
 
@@ -213,6 +222,7 @@ impl Case {
         let request = Request {
             partitions: &[],
             read_again: self.read_again,
+            digests: self.digests,
             now: UNIX_EPOCH,
             buffer_bytes: self.buffer_bytes,
             workers: self.workers,
@@ -400,6 +410,8 @@ fn complete(
         faults: FaultPlan::default(),
         may_change_data: false,
         read_again: false,
+        // Often others than the cut-off run's.
+        digests: DIGESTS[(seed / 3 % 3) as usize],
         buffer_bytes: 4096,
         workers: 1,
         interrupt_after: u64::MAX,
@@ -466,6 +478,7 @@ fn a_cut_at_any_operation_can_be_completed() {
         faults: FaultPlan::default(),
         may_change_data: false,
         read_again: false,
+        digests: DigestChoice::Both,
         buffer_bytes: 4096,
         workers: 1,
         interrupt_after: u64::MAX,

@@ -9,6 +9,8 @@ mod cli_bad_input;
 #[cfg(feature = "full")]
 mod cli_commands;
 #[cfg(feature = "full")]
+mod cli_digest;
+#[cfg(feature = "full")]
 mod cli_interrupt;
 #[cfg(feature = "full")]
 mod cli_manifest;

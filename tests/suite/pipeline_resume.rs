@@ -6,7 +6,8 @@ use mtd_harness::layout::Layout;
 use mtd_harness::profile;
 use mtdkeep::backend::SimulatedBackend;
 use mtdkeep::backup::{
-    self, BackupError, ErrorKind, Failure, MANIFEST, Manifest, Request, Silent, Summary, UNFINISHED,
+    self, BackupError, DigestChoice, ErrorKind, Failure, MANIFEST, Manifest, Request, Silent,
+    Summary, UNFINISHED,
 };
 use rstest::rstest;
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ fn run(
     let request = Request {
         partitions: &partitions,
         read_again: false,
+        digests: DigestChoice::Both,
         now: UNIX_EPOCH,
         buffer_bytes: 4096,
         workers: 1,
