@@ -255,23 +255,18 @@ impl Manifest {
     }
 
     fn check(&self) -> Result<(), ManifestError> {
-        let twice = |what: String| ManifestError::Duplicate { what };
-        for (at, entry) in self.layout.iter().enumerate() {
-            if self.layout[..at].iter().any(|e| e.mtd == entry.mtd) {
-                return Err(twice(MtdIndex(entry.mtd).to_string()));
-            }
-        }
-        for (at, image) in self.images.iter().enumerate() {
+        for image in &self.images {
             check_file_name(&image.file)?;
-            if self.images[..at].iter().any(|i| i.file == image.file) {
-                return Err(twice(format!("the file {:?}", image.file)));
-            }
-            if self.images[..at].iter().any(|i| i.mtd == image.mtd) {
-                return Err(twice(format!("an image of {}", MtdIndex(image.mtd))));
-            }
             image.check()?;
         }
-        Ok(())
+        let entries = self.layout.iter().map(|entry| entry.mtd);
+        let images = self.images.iter().map(|image| image.mtd);
+        let files = self.images.iter().map(|image| image.file.as_str());
+        let what = repeated(entries).map(|mtd| MtdIndex(mtd).to_string());
+        let what = what.or_else(|| repeated(files).map(|file| format!("the file {file:?}")));
+        let what =
+            what.or_else(|| repeated(images).map(|mtd| format!("an image of {}", MtdIndex(mtd))));
+        what.map_or(Ok(()), |what| Err(ManifestError::Duplicate { what }))
     }
 
     /// The images' share of the layout that is missing although it was wanted.
@@ -395,6 +390,15 @@ fn check_file_name(file: &str) -> Result<(), ManifestError> {
         return Err(ManifestError::UnsafeFileName { file: file.into() });
     }
     Ok(())
+}
+
+/// The smallest value that comes up twice. Sorts, because a manifest from
+/// somewhere may have tens of thousands.
+fn repeated<T: Ord>(values: impl Iterator<Item = T>) -> Option<T> {
+    let mut values: Vec<T> = values.collect();
+    values.sort_unstable();
+    let at = values.windows(2).position(|pair| pair[0] == pair[1])?;
+    Some(values.swap_remove(at))
 }
 
 /// The name of an MTD device's image.

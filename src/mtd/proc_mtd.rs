@@ -120,17 +120,21 @@ pub fn parse_proc_mtd(text: &[u8]) -> Result<Vec<ProcMtdEntry>, ProcMtdError> {
     }
     let mut entries: Vec<(ProcMtdEntry, usize)> = Vec::new();
     for (line, text) in (2..).zip(lines) {
-        let entry = parse_line(line, text)?;
-        if let Some((_, first_line)) = entries.iter().find(|(e, _)| e.index == entry.index) {
-            return Err(ProcMtdError::NumberTwice {
-                line,
-                index: entry.index,
-                first_line: *first_line,
-            });
-        }
-        entries.push((entry, line));
+        entries.push((parse_line(line, text)?, line));
     }
+    // Stable: of one number, the lines stay in order, and neighbours tell.
     entries.sort_by_key(|(entry, _)| entry.index);
+    let twice = entries
+        .windows(2)
+        .filter(|pair| pair[0].0.index == pair[1].0.index)
+        .min_by_key(|pair| pair[1].1);
+    if let Some([(entry, first_line), (_, line)]) = twice {
+        return Err(ProcMtdError::NumberTwice {
+            line: *line,
+            index: entry.index,
+            first_line: *first_line,
+        });
+    }
     Ok(entries.into_iter().map(|(entry, _)| entry).collect())
 }
 

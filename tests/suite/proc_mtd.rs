@@ -145,9 +145,26 @@ fn a_torn_line_is_an_error_that_names_it(#[case] torn: &str) {
     "mtd4: 00040000 00020000 \"a\"\nmtd4: 00040000 00020000 \"b\"\n",
     "line 3: mtd4 again, after line 2"
 )]
+#[case::the_first_line_that_repeats(
+    "mtd5: 00040000 00020000 \"a\"\nmtd4: 00040000 00020000 \"b\"\n\
+     mtd5: 00040000 00020000 \"c\"\nmtd4: 00040000 00020000 \"d\"\n",
+    "line 4: mtd5 again, after line 2"
+)]
 fn a_number_that_cannot_be_is_an_error(#[case] lines: &str, #[case] says: &str) {
     let error = parse_lines(lines).unwrap_err().to_string();
     assert!(error.contains(says), "{error}");
+}
+
+/// As many as a kernel can have, in no order: looked at pair by pair, they would
+/// take hours.
+#[test]
+fn a_table_of_every_number_is_understood() {
+    let count = MtdIndex::MAX.0 + 1;
+    let lines: String = (0..count)
+        .map(|n| format!("mtd{}: 00040000 00020000 \"\"\n", n ^ 1))
+        .collect();
+    let entries = parse_lines(&lines).unwrap();
+    assert!(entries.iter().map(|entry| entry.index.0).eq(0..count));
 }
 
 #[test]
