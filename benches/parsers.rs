@@ -6,18 +6,26 @@
 //! Ratios are printed at the end, each from rounds that time limit and parser
 //! one right after the other. 1.00 is as fast as the limit, more is slower.
 //!
-//!     cargo bench --bench parsers
+//!     cargo bench --bench parsers                  Criterion's report, and the ratios
+//!     cargo bench --bench parsers -- --json FILE   the ratios only, to FILE as well
 
 // Criterion's macro makes a public function without documentation.
 #![allow(missing_docs)]
+
+#[path = "shared/mod.rs"]
+mod shared;
 
 use criterion::{Criterion, Throughput, criterion_group};
 use mtdkeep::backend::SimulatedBackend;
 use mtdkeep::backup::{self, DigestChoice, Folder, Manifest, Request, Silent};
 use mtdkeep::mtd::parse_proc_mtd;
+use serde::Serialize;
+use shared::Options;
+use shared::machine::Machine;
+use shared::rounds::{Contest, Standing};
 use std::hint::black_box;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 /// One parser, its limit, and what both read.
 struct Case {
@@ -123,39 +131,45 @@ fn parsers(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn ratios(rounds: usize) {
-    println!("ratios: {rounds} rounds (1.00 is as fast as the limit, more is slower)");
-    for case in cases() {
-        let time = |work: fn(&[u8]) -> usize| {
-            let began = Instant::now();
-            for _ in 0..50 {
-                black_box(work(black_box(&case.text)));
-            }
-            began.elapsed().as_secs_f64()
-        };
-        let mut found: Vec<f64> = (0..rounds)
-            .map(|_| {
-                let limit = time(case.limit);
-                time(case.parse) / limit
-            })
-            .collect();
-        found.sort_by(f64::total_cmp);
-        println!(
-            "ratio parsers/{}: {:.2} of {} (fastest {:.2}), {} bytes",
-            case.name,
-            found[rounds / 2],
-            case.limit_name,
-            found[0],
-            case.text.len()
+#[derive(Serialize)]
+struct Report {
+    machine: Machine,
+    rounds: usize,
+    parsers: Vec<Standing>,
+}
+
+/// Each parser in a contest of its own: they have different limits.
+fn ratios(rounds: usize) -> Vec<Standing> {
+    let mut found = Vec::new();
+    for case in &cases() {
+        let mut contest = Contest::new(
+            format!("parsers/{}", case.name),
+            Some(50 * case.text.len() as u64),
         );
+        for (name, work) in [(case.limit_name, case.limit), (case.name, case.parse)] {
+            contest.enter(name, None, move || {
+                for _ in 0..50 {
+                    black_box(work(black_box(&case.text)));
+                }
+            });
+        }
+        found.extend(contest.run(rounds).into_iter().skip(1));
     }
+    found
 }
 
 criterion_group!(benches, parsers);
 
 fn main() {
-    benches();
-    Criterion::default().configure_from_args().final_summary();
-    let short = std::env::args().any(|argument| argument == "--test");
-    ratios(if short { 1 } else { 101 });
+    let options = Options::of_process();
+    if options.fit_for_criterion {
+        benches();
+        Criterion::default().configure_from_args().final_summary();
+    }
+    let rounds = options.rounds(101);
+    options.write_json(&Report {
+        machine: Machine::now(),
+        rounds,
+        parsers: ratios(rounds),
+    });
 }

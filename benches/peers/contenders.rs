@@ -1,6 +1,6 @@
 //! Ways to get eleven partitions into eleven files, or to prove them.
 
-use super::measure;
+use super::shared::process;
 use serde::Serialize;
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -126,9 +126,9 @@ impl Paths {
             all
         };
         let backup = words(&["backup", "--simulate", "--output"], &paths.source);
-        measure::run(MTDKEEP.as_ref(), &backup);
+        process::run(MTDKEEP.as_ref(), &backup);
         let image = words(&["image", "--simulate", "--output"], &paths.chip);
-        measure::run(MTDKEEP.as_ref(), &image);
+        process::run(MTDKEEP.as_ref(), &image);
         paths
     }
 
@@ -181,8 +181,16 @@ impl Paths {
                 self.eleven(),
             ),
             own(
+                "mtdkeep backup --image, CRC-32",
+                "the same with --digest crc32",
+                &["backup", "--image", &chip, "--digest", "crc32", "--output"],
+                &self.target,
+                None,
+                self.eleven(),
+            ),
+            own(
                 "mtdkeep backup --simulate",
-                "the same, and makes the contents as well",
+                "both digests, and makes the contents as well",
                 &["backup", "--simulate", "--output"],
                 &self.target,
                 Some(1.5),

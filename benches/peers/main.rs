@@ -10,7 +10,7 @@
 //! What is not installed is named and left out. Wall time decides nothing here:
 //! the only failure is a contender that does not do its work.
 //!
-//!     cargo bench --bench peers                        prints, writes target/peers.json
+//!     cargo bench --bench peers                        prints
 //!     cargo bench --bench peers -- --json FILE         writes FILE
 //!     cargo bench --bench peers -- --rounds N          41 otherwise
 //!     cargo bench --bench peers -- --short             two rounds, small chips: does it run?
@@ -19,19 +19,21 @@
 //! (after a build without).
 
 mod contenders;
-mod machine;
-mod measure;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod sizes;
 
 use contenders::{Contender, Missing};
-use measure::{Run, Spread};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use shared::machine::Machine;
+use shared::process::{self, Run};
+use shared::{Options, Spread};
+use std::path::Path;
 
 /// Everything that was measured; the charts are drawn from it.
 #[derive(Serialize)]
 struct Report {
-    machine: machine::Machine,
+    machine: Machine,
     rounds: usize,
     peers: Vec<Peer>,
     missing: Vec<Missing>,
@@ -54,64 +56,31 @@ struct Peer {
     aim_of_cp: Option<f64>,
 }
 
-struct Options {
-    json: PathBuf,
-    rounds: usize,
-    short: bool,
-}
-
-impl Options {
-    /// Cargo puts `--bench` in front of what the user wrote.
-    fn parse() -> Self {
-        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers.json");
-        let mut options = Self {
-            json: target,
-            rounds: 41,
-            short: false,
-        };
-        let mut words = std::env::args().skip(1);
-        while let Some(word) = words.next() {
-            match word.as_str() {
-                "--json" => options.json = words.next().expect("--json FILE").into(),
-                "--rounds" => {
-                    let count = words.next().and_then(|word| word.parse().ok());
-                    options.rounds = count.filter(|count| *count > 0).expect("--rounds N");
-                }
-                "--short" | "--test" => (options.short, options.rounds) = (true, 2),
-                _ => {}
-            }
-        }
-        options
-    }
-}
-
 fn main() {
-    let options = Options::parse();
-    let scratch = measure::scratch();
+    let options = Options::of_process();
+    let rounds = options.rounds(41);
+    let scratch = shared::scratch();
     let (contenders, missing) = contenders::all(scratch.path());
     for what in &missing {
         println!("missing: {} ({})", what.name, what.install);
     }
-    let runs = interleave(&contenders, &scratch.path().join("target"), options.rounds);
+    let runs = interleave(&contenders, &scratch.path().join("target"), rounds);
     let peers: Vec<Peer> = contenders
         .iter()
         .enumerate()
         .map(|(at, contender)| peer(contender, &runs[at], &runs[0]))
         .collect();
-    print(&peers, options.rounds);
+    print(&peers, rounds);
     let (sizes, sizes_left_out) = sizes::measure(scratch.path(), options.short);
     let report = Report {
-        machine: machine::Machine::look(),
-        rounds: options.rounds,
+        machine: Machine::now(),
+        rounds,
         peers,
         missing,
         sizes,
         sizes_left_out,
     };
-    let mut text = serde_json::to_string_pretty(&report).expect("numbers and texts");
-    text.push('\n');
-    std::fs::write(&options.json, text).expect("the report can be written");
-    println!("\nwritten: {}", options.json.display());
+    options.write_json(&report);
 }
 
 /// By contender, a run per round.
@@ -123,7 +92,7 @@ fn interleave(contenders: &[Contender], target: &Path, rounds: usize) -> Vec<Vec
             let at = (round + turn) % contenders.len();
             let contender = &contenders[at];
             contender.prepare(target);
-            let run = measure::run(&contender.program, &contender.arguments);
+            let run = process::run(&contender.program, &contender.arguments);
             contender.check(target);
             if round > 0 {
                 runs[at].push(run);

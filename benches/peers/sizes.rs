@@ -1,7 +1,7 @@
 //! `backup --simulate=FILE` of chips from 16 MiB to 4 GiB: time per byte must
 //! stay flat, and memory must not grow.
 
-use super::measure::{self, Spread};
+use super::shared::{Spread, process};
 use serde::Serialize;
 use std::fs;
 use std::path::Path;
@@ -73,7 +73,7 @@ fn one(scratch: &Path, size_mib: u64, runs: usize) -> SizeResult {
     ];
     let all: Vec<_> = (0..runs)
         .map(|_| {
-            let run = measure::run(env!("CARGO_BIN_EXE_mtdkeep").as_ref(), &arguments);
+            let run = process::run(env!("CARGO_BIN_EXE_mtdkeep").as_ref(), &arguments);
             fs::remove_dir_all(&target).expect("the backup was made");
             run
         })

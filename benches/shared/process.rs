@@ -1,6 +1,5 @@
 //! One process from start to end: wall time, CPU time, peak memory.
 
-use serde::Serialize;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -15,40 +14,6 @@ pub struct Run {
     /// The largest of these processes; never below this bench's own few MiB,
     /// with which each of them starts.
     pub peak_kib: u64,
-}
-
-/// Quartiles: half of all runs lie between low and high.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Spread {
-    pub fastest: f64,
-    pub low: f64,
-    pub median: f64,
-    pub high: f64,
-}
-
-impl Spread {
-    pub fn of(values: impl Iterator<Item = f64>) -> Self {
-        let mut values: Vec<f64> = values.collect();
-        values.sort_by(f64::total_cmp);
-        let at = |part: usize| values[(values.len() - 1) * part / 4];
-        Self {
-            fastest: at(0),
-            low: at(1),
-            median: at(2),
-            high: at(3),
-        }
-    }
-}
-
-/// A folder in memory where there is one.
-pub fn scratch() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    let made = if memory.is_dir() {
-        tempfile::tempdir_in(memory)
-    } else {
-        tempfile::tempdir()
-    };
-    made.expect("a temporary folder")
 }
 
 /// Runs a program to its end.

@@ -16,7 +16,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    pub fn look() -> Self {
+    /// This machine, today.
+    pub fn now() -> Self {
         let field = |file: &str, name: &str| {
             let text = fs::read_to_string(file).unwrap_or_default();
             let line = text.lines().find(|line| line.starts_with(name));
