@@ -77,6 +77,33 @@ cd /var/wwwroot/mtd_backup; step sums sha256sum -c SHA256SUMS",
     assert_eq!(sums(&folder), sums(&ours));
 }
 
+/// What a kernel of the device's machine counts for the program at its peak,
+/// looked at again and again while it runs. 16 MiB of flash go through it.
+#[test]
+fn a_backup_holds_little_memory() {
+    const LIMIT_KIB: u64 = 1536;
+    let Some(mut ispot) = virtual_ispot("a_backup_holds_little_memory") else {
+        return;
+    };
+    let steps = run(
+        &mut ispot,
+        "mtdkeep backup -q --read-again & program=$!
+while kill -0 $program 2>/dev/null; do
+    cat /proc/$program/status 2>/dev/null | grep VmHWM
+done >/tmp/peaks
+wait $program || exit 9
+step peaks cat /tmp/peaks",
+    );
+    let peaks = steps.expect("peaks", 0).stdout;
+    let kib = |line: &str| -> u64 { line.split_whitespace().nth(1).unwrap().parse().unwrap() };
+    let peaks: Vec<u64> = peaks.lines().map(kib).collect();
+    // The first looks may be at the shell that becomes the program.
+    let peak = peaks.last().copied().unwrap_or(0);
+    println!("{} looks, at most {peak} KiB resident", peaks.len());
+    assert!(peaks.len() >= 10, "{} looks are not enough", peaks.len());
+    assert!((64..=LIMIT_KIB).contains(&peak), "{peak} KiB: {peaks:?}");
+}
+
 #[test]
 fn clean_takes_away_what_the_backup_made() {
     let Some(mut ispot) = virtual_ispot("clean_takes_away_what_the_backup_made") else {
