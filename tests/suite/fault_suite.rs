@@ -19,7 +19,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rstest::rstest;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::UNIX_EPOCH;
 
 /// Seeded cases in all.
@@ -149,7 +149,7 @@ impl MtdRead for Device {
 
 /// Sets the flag after so many pieces.
 struct Interrupter<'a> {
-    pieces_left: AtomicU64,
+    pieces_left: AtomicU32,
     flag: &'a AtomicBool,
 }
 
@@ -180,7 +180,7 @@ struct Case {
     digests: DigestChoice,
     buffer_bytes: usize,
     workers: usize,
-    interrupt_after: u64,
+    interrupt_after: u32,
 }
 
 impl Case {
@@ -208,7 +208,11 @@ impl Case {
             buffer_bytes: [100, 1024, 3000, 4096, 65536][pick(5) as usize],
             workers: if pick(4) == 0 { 2 } else { 1 },
             // Mostly never.
-            interrupt_after: if pick(4) == 0 { 1 + pick(20) } else { u64::MAX },
+            interrupt_after: if pick(4) == 0 {
+                1 + pick(20) as u32
+            } else {
+                u32::MAX
+            },
             digests: DIGESTS[pick(3) as usize],
         }
     }
@@ -216,7 +220,7 @@ impl Case {
     fn run(&self, backend: &Backend, folder: &MemoryFolder) -> Result<Summary, ErrorKind> {
         let flag = AtomicBool::new(false);
         let observer = Interrupter {
-            pieces_left: AtomicU64::new(self.interrupt_after),
+            pieces_left: AtomicU32::new(self.interrupt_after),
             flag: &flag,
         };
         let request = Request {
@@ -414,7 +418,7 @@ fn complete(
         digests: DIGESTS[(seed / 3 % 3) as usize],
         buffer_bytes: 4096,
         workers: 1,
-        interrupt_after: u64::MAX,
+        interrupt_after: u32::MAX,
     };
     let folder = MemoryFolder::holding(folder.files());
     let summary = case
@@ -481,7 +485,7 @@ fn a_cut_at_any_operation_can_be_completed() {
         digests: DigestChoice::Both,
         buffer_bytes: 4096,
         workers: 1,
-        interrupt_after: u64::MAX,
+        interrupt_after: u32::MAX,
     };
     let whole = MemoryFolder::default();
     case.run(&backend, &whole).unwrap();

@@ -4,7 +4,7 @@
 //! its path, refusing a read on a write-only handle) is done by the MTD layer or
 //! left to cases that need a real process; only paths are looked up here.
 
-use super::ioctls::{Pointee, UserStruct};
+use super::ioctls::{Pointee, UserStruct, put_number};
 use super::{Argument, Fd, Look, NodeKind, OpenRequest, Target};
 use crate::Errno;
 use crate::mtd::{Handle, MtdSystem, NodeId, OpenFlags, Seek, UserMemory};
@@ -153,9 +153,8 @@ impl Target for InProcess {
                         Pointee::Bad => BAD_ADDRESS,
                         Pointee::Buffer(_) => (number as u64 + 1) * BUFFER_STEP,
                     };
-                    let bytes = address.to_le_bytes();
-                    memory.bytes[field.at..field.at + field.width_bytes]
-                        .copy_from_slice(&bytes[..field.width_bytes]);
+                    let place = &mut memory.bytes[field.at..field.at + field.width_bytes];
+                    put_number(place, address);
                 }
                 (STRUCT_ADDRESS, Some(memory))
             }

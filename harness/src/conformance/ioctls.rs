@@ -11,7 +11,7 @@ mod table;
 
 use super::expression::{BadExpression, Names};
 use table::Kind::{Pointer, Pointer64, Words};
-use table::{KNOWN, Kind, Known, READ, offsets};
+use table::{KNOWN, Kind, Known, READ, THREE_BITS, direction_bits, offsets};
 
 /// Whether the ioctl is one of MTD's own, type `M`.
 pub fn is_mtd(name: &str) -> bool {
@@ -100,13 +100,18 @@ impl Call {
 
     /// The ioctl's number on this machine.
     pub fn command(&self) -> u32 {
+        self.command_where(THREE_BITS)
+    }
+
+    fn command_where(&self, three_bits: bool) -> u32 {
         let known = self.known;
         let size = match (known.raw, known.name) {
             (true, _) => 0,
             (_, "BLKGETSIZE64" | "BLKBSZGET") => self.pointer_bytes,
             _ => offsets(known.fields, self.pointer_bytes).1,
         };
-        known.direction << 30 | (size as u32) << 16 | u32::from(known.kind) << 8 | known.number
+        let top = direction_bits(known, three_bits);
+        top | (size as u32) << 16 | u32::from(known.kind) << 8 | known.number
     }
 
     /// Puts `name=value` into the structure; for a pointer the value is `null`,
@@ -130,7 +135,7 @@ impl Call {
         } else {
             let number = names.number(value)? as u64;
             let width = kind.size_bytes(self.pointer_bytes).min(8);
-            self.memory.bytes[at..at + width].copy_from_slice(&number.to_le_bytes()[..width]);
+            put_number(&mut self.memory.bytes[at..at + width], number);
         }
         self.before = self.memory.clone();
         Ok(())
@@ -170,12 +175,29 @@ fn value(kind: Kind, bytes: &[u8], name: &str) -> String {
     if matches!(kind, Words(_)) {
         return super::answer::bytes(bytes);
     }
-    let mut wide = [0; 8];
-    wide[..bytes.len()].copy_from_slice(bytes);
-    let number = u64::from_le_bytes(wide);
+    let number = number_in(bytes);
     match name {
         "flags" => format!("{number:#x}"),
         _ => number.to_string(),
+    }
+}
+
+/// Stores the low bytes of a number, as many as there is room for (8 at most), in
+/// this machine's order.
+pub fn put_number(room: &mut [u8], number: u64) {
+    let (bytes, width) = (number.to_ne_bytes(), room.len());
+    room.copy_from_slice(match cfg!(target_endian = "big") {
+        true => &bytes[8 - width..],
+        false => &bytes[..width],
+    });
+}
+
+/// The number that [`put_number`] stored.
+fn number_in(bytes: &[u8]) -> u64 {
+    let add = |number, byte: &u8| number << 8 | u64::from(*byte);
+    match cfg!(target_endian = "big") {
+        true => bytes.iter().fold(0, add),
+        false => bytes.iter().rev().fold(0, add),
     }
 }
 
@@ -205,8 +227,31 @@ mod tests {
     #[case("BLKROGET", 0x125e, 0x125e)]
     #[case("TCGETS", 0x5401, 0x5401)]
     fn numbers(#[case] name: &str, #[case] wide: u32, #[case] narrow: u32) {
-        assert_eq!(Call::new(name, 8).unwrap().command(), wide);
-        assert_eq!(Call::new(name, 4).unwrap().command(), narrow);
+        let number = |pointer_bytes| {
+            let call = Call::new(name, pointer_bytes).unwrap();
+            call.command_where(false)
+        };
+        assert_eq!(number(8), wide);
+        assert_eq!(number(4), narrow);
+    }
+
+    /// As a C compiler gives them for 64-bit and for 32-bit PowerPC and MIPS.
+    #[rstest]
+    #[case("MEMGETINFO", 0x4020_4d01, 0x4020_4d01)]
+    #[case("MEMERASE", 0x8008_4d02, 0x8008_4d02)]
+    #[case("MEMREADOOB", 0xc010_4d04, 0xc00c_4d04)]
+    #[case("MEMERASE64", 0x8010_4d14, 0x8010_4d14)]
+    #[case("MTDFILEMODE", 0x2000_4d13, 0x2000_4d13)]
+    #[case("BLKGETSIZE64", 0x4008_1272, 0x4004_1272)]
+    #[case("BLKROGET", 0x2000_125e, 0x2000_125e)]
+    #[case("HDIO_GETGEO", 0x0301, 0x0301)]
+    fn numbers_with_three_bits(#[case] name: &str, #[case] wide: u32, #[case] narrow: u32) {
+        let number = |pointer_bytes| {
+            let call = Call::new(name, pointer_bytes).unwrap();
+            call.command_where(true)
+        };
+        assert_eq!(number(8), wide);
+        assert_eq!(number(4), narrow);
     }
 
     #[test]
@@ -215,12 +260,10 @@ mod tests {
         call.set("length=0x10", &Names::default()).unwrap();
         call.set("data=55*2", &Names::default()).unwrap();
         assert!(call.set("nothing=1", &Names::default()).is_err());
-        assert_eq!(
-            &call.memory.bytes[..12],
-            [0, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0]
-        );
+        let words = [0u32, 16, 0].map(u32::to_ne_bytes).concat();
+        assert_eq!(call.memory.bytes[..12], words);
         assert_eq!(call.written(true), "");
-        call.memory.bytes[0] = 7;
+        call.memory.bytes[..4].copy_from_slice(&7u32.to_ne_bytes());
         call.memory.pointers[0].to = Pointee::Buffer(vec![1, 1]);
         assert_eq!(call.written(false), " start=7 [01*2]");
         call.memory.bytes[12] = 0;

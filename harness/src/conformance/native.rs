@@ -4,7 +4,7 @@
 //! is retried, clamped or checked beforehand, since the kernel's own answer is
 //! what is asked for.
 
-use super::ioctls::{Pointee, UserStruct};
+use super::ioctls::{Pointee, UserStruct, put_number};
 use super::{Argument, Fd, Look, Memory, NodeKind, OpenRequest, Process, Target};
 use crate::Errno;
 use std::ffi::{CString, c_int, c_void};
@@ -85,9 +85,8 @@ fn fill_in_pointers(memory: &mut UserStruct) {
             Pointee::Bad => BAD_ADDRESS,
             Pointee::Buffer(buffer) => buffer.as_mut_ptr() as usize,
         };
-        let bytes = (address as u64).to_le_bytes();
         let place = &mut memory.bytes[field.at..field.at + field.width_bytes];
-        place.copy_from_slice(&bytes[..field.width_bytes]);
+        put_number(place, address as u64);
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) fn ioctl(
         MEMSETBADBLOCK => u64_at(memory, argument).and(Err(Errno::OPNOTSUPP)),
         MEMWRITE => there(memory, argument, 48).and(Err(Errno::OPNOTSUPP)),
         MEMREAD | MEMREAD_PACKED => {
-            let size = (command >> 16 & 0x3fff) as usize;
+            let size = if command == MEMREAD { 64 } else { 60 };
             there(memory, argument, size).and(Err(Errno::OPNOTSUPP))
         }
         ECCGETSTATS => memory.write(argument, &[0; 16]).map(|()| 0),
@@ -70,7 +70,7 @@ pub(super) fn ioctl(
 
 /// MEMREAD as a 32-bit x86 program numbers it: its u64 align to 4 bytes, so
 /// `mtd_read_req` has no padding at the end.
-const MEMREAD_PACKED: u32 = encode(Encoding::Common, Direction::ReadWrite, b'M', 26, 60);
+const MEMREAD_PACKED: u32 = encode(Encoding::NATIVE, Direction::ReadWrite, b'M', 26, 60);
 
 /// Whether a command needs a handle open for writing; None: no such command.
 fn needs_write(command: u32, pointer_bytes: usize) -> Option<bool> {

@@ -3,10 +3,10 @@
 //! with those of a program that has its own.
 //!
 //! Source of types, numbers and sizes: Linux 6.1 include/uapi/mtd/mtd-abi.h,
-//! include/uapi/linux/fs.h, hdreg.h, blkzoned.h. The encoding below is
-//! include/uapi/asm-generic/ioctl.h. MIPS, PowerPC, SPARC and Alpha encode the
-//! direction in three bits with other values ([`Encoding::ThreeBitDirection`]);
-//! the simulated devices use the common encoding of x86, ARM and RISC-V.
+//! include/uapi/linux/fs.h, hdreg.h, blkzoned.h; of the two encodings,
+//! include/uapi/asm-generic/ioctl.h and arch/{mips,powerpc,sparc}/include/uapi/asm/ioctl.h.
+//! The simulated devices know a command by the number that a program of this
+//! target gives it ([`Encoding::NATIVE`]).
 
 /// How a command number is put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,24 @@ pub enum Encoding {
     /// MIPS, PowerPC, SPARC, Alpha: none 1, read 2, write 4 in bits 29 to 31,
     /// size in 13 bits.
     ThreeBitDirection,
+}
+
+impl Encoding {
+    /// The one of the target that this was compiled for.
+    pub const NATIVE: Self = if cfg!(any(
+        target_arch = "mips",
+        target_arch = "mips32r6",
+        target_arch = "mips64",
+        target_arch = "mips64r6",
+        target_arch = "powerpc",
+        target_arch = "powerpc64",
+        target_arch = "sparc",
+        target_arch = "sparc64"
+    )) {
+        Self::ThreeBitDirection
+    } else {
+        Self::Common
+    };
 }
 
 /// Which way the argument goes, as the program sees it.
@@ -52,11 +70,11 @@ pub const fn encode(encoding: Encoding, dir: Direction, kind: u8, nr: u8, size: 
 }
 
 const fn mtd(dir: Direction, nr: u8, size: u32) -> u32 {
-    encode(Encoding::Common, dir, b'M', nr, size)
+    encode(Encoding::NATIVE, dir, b'M', nr, size)
 }
 
 const fn block(dir: Direction, nr: u8, size: u32) -> u32 {
-    encode(Encoding::Common, dir, 0x12, nr, size)
+    encode(Encoding::NATIVE, dir, 0x12, nr, size)
 }
 
 use Direction::{None, Read, ReadWrite, Write};
@@ -184,20 +202,26 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
+    /// As C compilers give them: for x86-64 and ARM, and for 64-bit MIPS and PowerPC.
     #[rstest]
-    #[case(MEMGETINFO, 0x8020_4d01)]
-    #[case(MEMERASE, 0x4008_4d02)]
-    #[case(MEMUNLOCK, 0x4008_4d06)]
-    #[case(MEMGETBADBLOCK, 0x4008_4d0b)]
-    #[case(MEMERASE64, 0x4010_4d14)]
-    #[case(MEMISLOCKED, 0x8008_4d17)]
-    #[case(MTDFILEMODE, 0x4d13)]
-    #[case(BLKGETSIZE64, 0x8008_1272)]
-    #[case(BLKBSZGET, 0x8008_1270)]
-    #[case(BLKSSZGET, 0x1268)]
-    #[case(BLKROGET, 0x125e)]
-    #[case(BLKGETSIZE, 0x1260)]
-    fn numbers_of_x86_and_arm(#[case] ours: u32, #[case] known: u32) {
+    #[case(MEMGETINFO, 0x8020_4d01, 0x4020_4d01)]
+    #[case(MEMERASE, 0x4008_4d02, 0x8008_4d02)]
+    #[case(MEMREADOOB, 0xc010_4d04, 0xc010_4d04)]
+    #[case(MEMUNLOCK, 0x4008_4d06, 0x8008_4d06)]
+    #[case(MEMGETBADBLOCK, 0x4008_4d0b, 0x8008_4d0b)]
+    #[case(MEMERASE64, 0x4010_4d14, 0x8010_4d14)]
+    #[case(MEMISLOCKED, 0x8008_4d17, 0x4008_4d17)]
+    #[case(MTDFILEMODE, 0x4d13, 0x2000_4d13)]
+    #[case(BLKGETSIZE64, 0x8008_1272, 0x4008_1272)]
+    #[case(BLKBSZGET, 0x8008_1270, 0x4008_1270)]
+    #[case(BLKSSZGET, 0x1268, 0x2000_1268)]
+    #[case(BLKROGET, 0x125e, 0x2000_125e)]
+    #[case(BLKGETSIZE, 0x1260, 0x2000_1260)]
+    fn numbers_as_c_has_them(#[case] ours: u32, #[case] common: u32, #[case] three_bit: u32) {
+        let known = match Encoding::NATIVE {
+            Encoding::Common => common,
+            Encoding::ThreeBitDirection => three_bit,
+        };
         assert_eq!(ours, known, "{ours:#x}");
     }
 
@@ -206,6 +230,7 @@ mod tests {
         let on = |dir| encode(Encoding::ThreeBitDirection, dir, b'M', 1, 32);
         assert_eq!(on(Read), 0x4020_4d01);
         assert_eq!(on(Write), 0x8020_4d01);
+        assert_eq!(on(ReadWrite), 0xc020_4d01);
         assert_eq!(on(None), 0x2020_4d01);
     }
 }

@@ -45,10 +45,39 @@ impl Kind {
 /// A field's name and kind.
 pub type Field = (&'static str, Kind);
 
+/// Which way the argument goes, as a number has it: one bit for each way.
 const NONE: u32 = 0;
 const WRITE: u32 = 1;
 pub const READ: u32 = 2;
-const BOTH: u32 = 3;
+const BOTH: u32 = WRITE | READ;
+
+/// The top bits of a number.
+///
+/// MIPS, PowerPC and SPARC (arch/*/include/uapi/asm/ioctl.h) have three bits for
+/// the direction, one of which says that there is none. The raw numbers of a block
+/// device (0x12) and a file system (0) are made by `_IO` and have it; a disk's (3)
+/// and a terminal's are older than that. (A terminal's are others altogether there;
+/// no case needs more of them than that MTD does not know them.)
+pub fn direction_bits(known: &Known, three_bits: bool) -> u32 {
+    match (three_bits, known.direction) {
+        (false, direction) => direction << 30,
+        (true, NONE) if known.raw && !matches!(known.kind, 0 | 0x12) => 0,
+        (true, NONE) => 1 << 29,
+        (true, direction) => (direction & WRITE) << 31 | (direction & READ) << 29,
+    }
+}
+
+/// Whether this machine's numbers are of the second form.
+pub const THREE_BITS: bool = cfg!(any(
+    target_arch = "mips",
+    target_arch = "mips32r6",
+    target_arch = "mips64",
+    target_arch = "mips64r6",
+    target_arch = "powerpc",
+    target_arch = "powerpc64",
+    target_arch = "sparc",
+    target_arch = "sparc64"
+));
 
 /// An ioctl by name: direction, type, number, structure. `raw` ones have no size
 /// and no direction in their number although some take a structure.

@@ -119,12 +119,11 @@ pub fn look(stat: &libc::stat) -> Look {
         libc::S_IFLNK => "link",
         _ => "other",
     };
+    // On 32-bit MIPS the structure has a narrower field than the type says.
+    let device = stat.st_rdev as libc::dev_t;
     Look {
         kind,
-        device: (
-            libc::major(stat.st_rdev) as u32,
-            libc::minor(stat.st_rdev) as u32,
-        ),
+        device: (libc::major(device) as u32, libc::minor(device) as u32),
         size_bytes: stat.st_size as u64,
     }
 }

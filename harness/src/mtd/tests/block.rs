@@ -200,19 +200,39 @@ fn a_locked_erase_block_takes_the_write_and_fails_the_fsync() {
     assert_eq!(cells(&system, 0, 1), [1]);
 }
 
+/// Eight bytes of zeroed memory with a number of C's at their start.
+fn at_the_start(number: &[u8]) -> [u8; 8] {
+    let mut memory = [0; 8];
+    memory[..number.len()].copy_from_slice(number);
+    memory
+}
+
+fn short(number: u16) -> [u8; 8] {
+    at_the_start(&number.to_ne_bytes())
+}
+
+fn int(number: u32) -> [u8; 8] {
+    at_the_start(&number.to_ne_bytes())
+}
+
+/// Of a 64-bit program; 64 bits on purpose are as long.
+fn long(number: u64) -> [u8; 8] {
+    number.to_ne_bytes()
+}
+
 #[rstest]
-#[case::size(BLKGETSIZE64, Ok(SIZE), Ok(0x1f000))]
-#[case::sectors(BLKGETSIZE, Ok(SIZE / 512), Ok(0x1f000 / 512))]
-#[case::sector(BLKSSZGET, Ok(512), Ok(512))]
-#[case::physical_sector(BLKPBSZGET, Ok(512), Ok(512))]
-#[case::unit(BLKBSZGET, Ok(4096), Ok(4096))]
-#[case::read_only(BLKROGET, Ok(0), Ok(1))]
-#[case::number(BLKGETDISKSEQ, Ok(1), Ok(2))]
-#[case::read_ahead(BLKRAGET, Ok(256), Ok(256))]
-#[case::request(BLKSECTGET, Ok(255), Ok(255))]
-#[case::smallest(BLKIOMIN, Ok(512), Ok(512))]
-#[case::best(BLKIOOPT, Ok(0), Ok(0))]
-#[case::rotational(BLKROTATIONAL, Ok(0), Ok(0))]
+#[case::size(BLKGETSIZE64, Ok(long(SIZE)), Ok(long(0x1f000)))]
+#[case::sectors(BLKGETSIZE, Ok(long(SIZE / 512)), Ok(long(0x1f000 / 512)))]
+#[case::sector(BLKSSZGET, Ok(int(512)), Ok(int(512)))]
+#[case::physical_sector(BLKPBSZGET, Ok(int(512)), Ok(int(512)))]
+#[case::unit(BLKBSZGET, Ok(int(4096)), Ok(int(4096)))]
+#[case::read_only(BLKROGET, Ok(int(0)), Ok(int(1)))]
+#[case::number(BLKGETDISKSEQ, Ok(long(1)), Ok(long(2)))]
+#[case::read_ahead(BLKRAGET, Ok(long(256)), Ok(long(256)))]
+#[case::request(BLKSECTGET, Ok(short(255)), Ok(short(255)))]
+#[case::smallest(BLKIOMIN, Ok(int(512)), Ok(int(512)))]
+#[case::best(BLKIOOPT, Ok(int(0)), Ok(int(0)))]
+#[case::rotational(BLKROTATIONAL, Ok(short(0)), Ok(short(0)))]
 #[case::mtd_info(MEMGETINFO, Err(Errno::NOTTY), Err(Errno::NOTTY))]
 #[case::mtd_erase(MEMERASE, Err(Errno::NOTTY), Err(Errno::NOTTY))]
 #[case::terminal(0x5401, Err(Errno::NOTTY), Err(Errno::NOTTY))]
@@ -223,8 +243,8 @@ fn a_locked_erase_block_takes_the_write_and_fails_the_fsync() {
 #[case::narrow_size(BLKGETSIZE64_32, Err(Errno::NOTTY), Err(Errno::NOTTY))]
 fn ioctls(
     #[case] command: u32,
-    #[case] of_mtd0: Result<u64, Errno>,
-    #[case] of_mtd1: Result<u64, Errno>,
+    #[case] of_mtd0: Result<[u8; 8], Errno>,
+    #[case] of_mtd1: Result<[u8; 8], Errno>,
 ) {
     let system = system();
     for (index, expected) in [(0, of_mtd0), (1, of_mtd1)] {
@@ -234,8 +254,7 @@ fn ioctls(
         let answer = handle.ioctl(command, base, &mut memory);
         assert_eq!(answer, expected.map(|_| 0), "mtdblock{index}");
         if let Ok(value) = expected {
-            let found = u64::from_le_bytes(memory.bytes().try_into().unwrap());
-            assert_eq!(found, value, "mtdblock{index}");
+            assert_eq!(memory.bytes(), value, "mtdblock{index}");
             let nowhere = handle.ioctl(command, base + 7, &mut memory);
             assert_eq!(nowhere, Err(Errno::FAULT), "mtdblock{index}");
         }
@@ -260,14 +279,14 @@ fn sizes_of_a_program_with_32_bit_pointers() {
 #[case::sectors(0x600, 0x600, 512)]
 #[case::cut(0x7ff, 0x600, 512)]
 #[case::nothing(100, 0, 4096)]
-fn odd_sizes(#[case] size: u64, #[case] capacity: u64, #[case] unit: u64) {
+fn odd_sizes(#[case] size: u64, #[case] capacity: u64, #[case] unit: u32) {
     let system = system();
     system.set_size(0, Some(size));
     let mut handle = open(&system, NODE, RO);
-    for (command, expected) in [(BLKGETSIZE64, capacity), (BLKBSZGET, unit)] {
+    for (command, expected) in [(BLKGETSIZE64, long(capacity)), (BLKBSZGET, int(unit))] {
         let mut memory = SliceMemory::new([0; 8]);
         handle.ioctl(command, memory.base(), &mut memory).unwrap();
-        assert_eq!(memory.bytes(), expected.to_le_bytes());
+        assert_eq!(memory.bytes(), expected);
     }
     assert_eq!(handle.lseek(Seek::End(0)), Ok(capacity));
     assert_eq!(handle.read(&mut vec![0; 0x20000]), Ok(0));
@@ -298,24 +317,20 @@ fn only_an_administrator_flushes_or_makes_read_only() {
 #[case::too_large(8192, Err(Errno::INVAL), 4096)]
 #[case::too_small(256, Err(Errno::INVAL), 4096)]
 #[case::no_power_of_two(1536, Err(Errno::INVAL), 4096)]
-fn setting_the_unit(#[case] unit: u32, #[case] answer: Result<i32, Errno>, #[case] now: u64) {
+fn setting_the_unit(#[case] unit: u32, #[case] answer: Result<i32, Errno>, #[case] now: u32) {
     let system = system();
     let mut handle = open(&system, NODE, RO);
-    let mut memory = SliceMemory::new(u64::from(unit).to_le_bytes());
+    let mut memory = SliceMemory::new(int(unit));
     let base = memory.base();
     assert_eq!(handle.ioctl(BLKBSZSET, 0, &mut memory), Err(Errno::INVAL));
     assert_eq!(handle.ioctl(BLKBSZSET, base, &mut memory), answer);
     let mut memory = SliceMemory::new([0; 8]);
     handle.ioctl(BLKBSZGET, base, &mut memory).unwrap();
-    assert_eq!(memory.bytes(), now.to_le_bytes());
+    assert_eq!(memory.bytes(), int(now));
     drop(handle);
     let mut handle = open(&system, NODE, RO);
     handle.ioctl(BLKBSZGET, base, &mut memory).unwrap();
-    assert_eq!(
-        memory.bytes(),
-        4096u64.to_le_bytes(),
-        "until the last close"
-    );
+    assert_eq!(memory.bytes(), int(4096), "until the last close");
 }
 
 #[test]
