@@ -4,6 +4,7 @@ use crate::cli_support::{mtdkeep, text};
 use mtd_harness::layout::Layout;
 use mtd_harness::profile::{self, SimulatedDevice};
 use mtd_harness::tree::{Tree, TreeBuilder};
+use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -48,6 +49,8 @@ pub(crate) struct Bench {
     pub(crate) device: SimulatedDevice,
     pub(crate) tree: Tree,
     pub(crate) outer: TempDir,
+    /// The options of the script that lies in `outer`.
+    printed_with: RefCell<Option<Vec<String>>>,
 }
 
 impl Bench {
@@ -60,6 +63,7 @@ impl Bench {
             device,
             tree: tree.unwrap(),
             outer: tempfile::tempdir().unwrap(),
+            printed_with: RefCell::default(),
         }
     }
 
@@ -73,12 +77,22 @@ impl Bench {
         self.command(shell, options).output().unwrap()
     }
 
+    /// The script, printed anew only for other options: under an emulator that
+    /// takes longer than running it.
+    fn script(&self, options: &[&str]) -> PathBuf {
+        let (folder, script) = (self.folder(), self.outer.path().join("capture.sh"));
+        let _ = fs::create_dir_all(folder.parent().unwrap());
+        let wanted: Vec<String> = options.iter().map(|word| (*word).into()).collect();
+        let before = self.printed_with.replace(Some(wanted.clone()));
+        if before != Some(wanted) {
+            fs::write(&script, printed(&folder, options)).unwrap();
+        }
+        script
+    }
+
     /// The command that runs the script.
     pub(crate) fn command(&self, shell: &[&str], options: &[&str]) -> Command {
-        let folder = self.folder();
-        let _ = fs::create_dir_all(folder.parent().unwrap());
-        let script = self.outer.path().join("capture.sh");
-        fs::write(&script, printed(&folder, options)).unwrap();
+        let script = self.script(options);
         let mut command = Command::new(shell[0]);
         command
             .args(&shell[1..])
@@ -91,7 +105,7 @@ impl Bench {
     /// The command that runs the script with shell functions in the place of
     /// programs: a BusyBox may prefer its own applets to what PATH has.
     pub(crate) fn command_with(&self, shell: &[&str], options: &[&str], stubs: &str) -> Command {
-        self.command(shell, options);
+        let script = self.script(options);
         let stubs_file = self.outer.path().join("stubs.sh");
         fs::write(&stubs_file, stubs).unwrap();
         let mut command = Command::new(shell[0]);
@@ -99,7 +113,7 @@ impl Bench {
             .args(&shell[1..])
             .args(["-c", ". \"$STUBS\"; . \"$SCRIPT\""])
             .env("STUBS", stubs_file)
-            .env("SCRIPT", self.outer.path().join("capture.sh"))
+            .env("SCRIPT", script)
             .env("MTDKEEP_ROOT", self.tree.root())
             .stdin(Stdio::null());
         command

@@ -1,5 +1,6 @@
 //! The example `virtual-ispot` as a user starts it, and what is left of it.
 
+use assert_cmd::cargo::CommandCargoExt as _;
 use mtd_harness::virtual_ispot::{CHIP_BYTES, blank_image, wanted};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,16 +9,16 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// The example beside this test, if it was built (`cargo test` does, `cargo
-/// test --test` does not).
-fn example() -> Option<PathBuf> {
+/// test --test` does not); under the emulator, where the tests run under one.
+fn example() -> Option<Command> {
     let test = std::env::current_exe().unwrap();
-    let profile = test.parent()?.parent()?;
-    Some(profile.join("examples/virtual-ispot")).filter(|path| path.exists())
+    let built = test.parent()?.parent()?.join("examples/virtual-ispot");
+    let start = || Command::cargo_bin("examples/virtual-ispot").unwrap();
+    built.exists().then(start)
 }
 
 fn command() -> Command {
-    let built = example();
-    Command::new(built.expect("build it first: cargo build -p mtd-harness --example virtual-ispot"))
+    example().expect("build it first: cargo build -p mtd-harness --example virtual-ispot")
 }
 
 /// Needs no virtual iSpot: there is none to be had here.
