@@ -5,7 +5,7 @@
 #[cfg(target_os = "linux")]
 mod program {
     use mtd_harness::profile;
-    use mtd_harness::virtual_ispot::{BootFrom, Error, Outcome, VirtualIspot, quote};
+    use mtd_harness::virtual_ispot::{BootFrom, Clock, Error, Outcome, VirtualIspot, quote};
     use std::io::Write;
     use std::os::unix::fs::PermissionsExt;
     use std::path::{Path, PathBuf};
@@ -34,6 +34,9 @@ One COMMAND word is a shell command line; several are a program and its argument
   --no-sysfs               without /sys, as on the device
   --mknod10                with nodes for mtd10, other than on the device
   --time-limit SECONDS     60 unless set; a shell has none
+  --instructions           the guest's clock counts instructions:
+                           `timed NAME COMMAND...` in the guest notes what a
+                           command takes, and standard error gets the figures
   --console                print the console to standard error afterwards
   --shell                  a shell on this terminal; `exit` ends it
   --help                   this text
@@ -52,6 +55,7 @@ Exit status: COMMAND's; 125 if the virtual iSpot itself failed; 2 for wrong usag
         no_sysfs: bool,
         mknod10: bool,
         time_limit: Option<Duration>,
+        instructions: bool,
         console: bool,
         shell: bool,
         command: Vec<String>,
@@ -122,6 +126,7 @@ Exit status: COMMAND's; 125 if the virtual iSpot itself failed; 2 for wrong usag
                 "--flash" => options.flash = true,
                 "--no-sysfs" => options.no_sysfs = true,
                 "--mknod10" => options.mknod10 = true,
+                "--instructions" => options.instructions = true,
                 "--console" => options.console = true,
                 "--shell" => options.shell = true,
                 _ => return Err(format!("unknown option {word}")),
@@ -188,6 +193,9 @@ Exit status: COMMAND's; 125 if the virtual iSpot itself failed; 2 for wrong usag
         if options.mknod10 {
             ispot = ispot.with_mtd10_nodes();
         }
+        if options.instructions {
+            ispot = ispot.timed_by(Clock::Instructions);
+        }
         if let Some(limit) = options.time_limit {
             ispot = ispot.time_limit(limit);
         }
@@ -197,6 +205,10 @@ Exit status: COMMAND's; 125 if the virtual iSpot itself failed; 2 for wrong usag
     fn hand_over(options: &Options, outcome: &Outcome) -> Result<i32, Box<dyn std::error::Error>> {
         if options.console {
             eprint!("{}", outcome.console);
+        }
+        for timed in &outcome.times {
+            let count = timed.instructions.unwrap_or_default();
+            eprintln!("{count:>13} {}", timed.name);
         }
         std::io::stdout().write_all(&outcome.stdout)?;
         std::io::stderr().write_all(&outcome.stderr)?;

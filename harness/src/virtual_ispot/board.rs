@@ -10,6 +10,7 @@
 //! Faults tolerated: the emulator dies at any moment.
 
 use super::boot::{self, INITRAMFS_ADDRESS, KERNEL_ADDRESS, RAM_STUB_ADDRESS, TAGS_ADDRESS};
+use super::clock::Clock;
 use super::error::Error;
 use super::guest::COMMAND_LINE;
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -35,6 +36,7 @@ pub struct Setup<'a> {
     pub kernel_in_ram: Option<&'a [u8]>,
     /// Whether the console is this process's terminal.
     pub console_on_terminal: bool,
+    pub clock: Clock,
 }
 
 /// How waiting ended.
@@ -107,6 +109,7 @@ impl Board {
                 "-no-reboot",
                 "-no-shutdown",
             ])
+            .args(setup.clock.options())
             .args([
                 "-drive",
                 &format!("if=pflash,format=raw,file={}", path(&chip)),

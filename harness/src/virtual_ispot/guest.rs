@@ -5,6 +5,7 @@
 //! else the archive holds.
 
 use super::boot::{INITRAMFS_ADDRESS, INITRAMFS_ROOM_BYTES};
+use super::clock::{TIMED, TIMES};
 use super::cpio::{BLOCK, CHARACTER, DIRECTORY, REGULAR, Writer};
 use super::error::Error;
 use std::collections::BTreeSet;
@@ -39,6 +40,8 @@ pub struct Guest {
     pub environment: Vec<(String, String)>,
     pub without_sysfs: bool,
     pub with_mtd10_nodes: bool,
+    /// With the script that times a command, and what it noted handed back.
+    pub timed: bool,
 }
 
 /// What the guest shall do.
@@ -76,6 +79,9 @@ impl Guest {
         nodes(&mut archive);
         archive.add("bin/busybox", REGULAR | 0o755, busybox);
         archive.add("init", REGULAR | 0o755, INIT);
+        if self.timed {
+            archive.add("bin/timed", REGULAR | 0o755, TIMED);
+        }
         archive.add(
             "virtual-ispot/settings",
             REGULAR | 0o644,
@@ -96,11 +102,15 @@ impl Guest {
                 format!("{command}\n").as_bytes(),
             );
         }
-        if !self.wanted.is_empty() {
-            let wanted: String = self.wanted.iter().map(|path| format!("{path}\n")).collect();
+        if self.wants_files() {
             for path in &self.wanted {
                 check_path(path)?;
             }
+            let times = self.timed.then_some(TIMES);
+            let wanted = times
+                .into_iter()
+                .chain(self.wanted.iter().map(String::as_str));
+            let wanted: String = wanted.map(|path| format!("{path}\n")).collect();
             archive.add("virtual-ispot/wanted", REGULAR | 0o644, wanted.as_bytes());
         }
         self.add_files(&mut archive)?;
@@ -112,6 +122,11 @@ impl Guest {
             });
         }
         Ok(archive)
+    }
+
+    /// Whether anything is to be handed back but output and status.
+    pub fn wants_files(&self) -> bool {
+        self.timed || !self.wanted.is_empty()
     }
 
     fn settings(&self, job: Job<'_>) -> String {

@@ -39,6 +39,7 @@ mod board;
 mod boot;
 mod busybox;
 mod cache;
+mod clock;
 mod cpio;
 mod error;
 mod guest;
@@ -47,6 +48,7 @@ mod outcome;
 mod toolbox;
 
 pub use boot::{BootPlaces, CHIP_BYTES, blank_image};
+pub use clock::{Clock, Timed};
 pub use error::{Error, Missing};
 pub use guest::quote;
 pub use outcome::{GuestFile, Outcome, PowerCut};
@@ -126,6 +128,7 @@ pub struct VirtualIspot {
     guest: Guest,
     boot_from: BootFrom,
     booted: bool,
+    clock: Clock,
     time_limit: Duration,
 }
 
@@ -167,6 +170,7 @@ impl VirtualIspot {
             guest: Guest::default(),
             boot_from: BootFrom::default(),
             booted: false,
+            clock: Clock::default(),
             time_limit: Duration::from_secs(60),
         })
     }
@@ -231,6 +235,16 @@ impl VirtualIspot {
     #[must_use]
     pub fn boot_from(mut self, place: BootFrom) -> Self {
         self.boot_from = place;
+        self
+    }
+
+    /// Gives the guest a command `timed NAME COMMAND…`, and this clock to time by:
+    /// [`Outcome::times`] tells what it timed. Unless this is called, there is no
+    /// such command, and the clock is the host's.
+    #[must_use]
+    pub fn timed_by(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self.guest.timed = true;
         self
     }
 
@@ -331,6 +345,7 @@ impl VirtualIspot {
             initramfs: &initramfs,
             kernel_in_ram: (self.boot_from == BootFrom::Ram).then_some(&kernel),
             console_on_terminal,
+            clock: self.clock,
         })
     }
 
@@ -358,17 +373,19 @@ impl VirtualIspot {
         let Some(status) = outcome::status(&exchange) else {
             return Err(Error::GuestDied { console });
         };
-        let files = if self.guest.wanted.is_empty() {
-            Default::default()
-        } else {
+        let mut files = if self.guest.wants_files() {
             outcome::files(&exchange)?
+        } else {
+            Default::default()
         };
+        let times = files.remove(clock::TIMES).unwrap_or_default();
         Ok(Outcome {
             status,
             stdout: board.serial(0)?,
             stderr: board.serial(1)?,
             console,
             files,
+            times: Timed::parse(&String::from_utf8_lossy(&times.bytes), self.clock)?,
             elapsed: began.elapsed(),
         })
     }

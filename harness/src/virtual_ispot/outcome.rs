@@ -1,5 +1,6 @@
 //! What a run of the virtual iSpot brought.
 
+use super::clock::Timed;
 use super::cpio::{self, DIRECTORY, KIND, REGULAR};
 use super::error::{Error, tail};
 use super::guest::{ARCHIVE_OFFSET_BYTES, EXCHANGE_BYTES};
@@ -9,7 +10,7 @@ use std::path::{Component, Path};
 use std::time::Duration;
 
 /// A file or folder that the guest handed back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GuestFile {
     /// Kind and permissions, as in `st_mode`.
     pub mode: u32,
@@ -31,6 +32,9 @@ pub struct Outcome {
     /// The files that were asked for, by absolute path. One that the guest did
     /// not have is not here.
     pub files: BTreeMap<String, GuestFile>,
+    /// What the guest's command `timed` timed, in order; see
+    /// [`VirtualIspot::timed_by`](super::VirtualIspot::timed_by).
+    pub times: Vec<Timed>,
     /// From power-on to the end.
     pub elapsed: Duration,
 }
@@ -193,6 +197,7 @@ mod tests {
                     ((*path).to_owned(), file)
                 })
                 .collect(),
+            times: Vec::new(),
             elapsed: Duration::ZERO,
         }
     }

@@ -7,6 +7,7 @@
 
 mod boot;
 mod cli;
+mod clock;
 mod power;
 
 use mtd_harness::virtual_ispot::{CHIP_BYTES, VirtualIspot, blank_image};
