@@ -2,12 +2,13 @@
 //!
 //! Shapes are those of Linux 6.1, include/uapi/mtd/mtd-abi.h; all integers are in
 //! the CPU's byte order. The numbers are computed for the target, because MIPS,
-//! PowerPC and SPARC encode the direction in other bits.
+//! PowerPC and SPARC encode the direction in other bits. They have 32 bits; the type
+//! that the system call takes is wider on some targets.
 //!
 //! Invariant: a [`Request`] owns as many bytes as its command's structure has, so
 //! a system call on it cannot touch foreign memory.
 
-use rustix::ioctl::{Opcode, opcode};
+use rustix::ioctl::opcode;
 
 const GROUP: u8 = b'M';
 const MTD_INFO_USER_BYTES: usize = 32;
@@ -15,11 +16,11 @@ const ERASE_INFO_USER_BYTES: usize = 8;
 const ERASE_INFO_USER64_BYTES: usize = 16;
 
 /// MEMGETINFO: what the device is.
-pub const MEMGETINFO: Opcode = opcode::read::<[u8; MTD_INFO_USER_BYTES]>(GROUP, 1);
+pub const MEMGETINFO: u32 = opcode::read::<[u8; MTD_INFO_USER_BYTES]>(GROUP, 1) as u32;
 /// MEMERASE: erase, 32-bit.
-pub const MEMERASE: Opcode = opcode::write::<[u8; ERASE_INFO_USER_BYTES]>(GROUP, 2);
+pub const MEMERASE: u32 = opcode::write::<[u8; ERASE_INFO_USER_BYTES]>(GROUP, 2) as u32;
 /// MEMERASE64: erase, 64-bit (Linux 2.6.31 and later).
-pub const MEMERASE64: Opcode = opcode::write::<[u8; ERASE_INFO_USER64_BYTES]>(GROUP, 20);
+pub const MEMERASE64: u32 = opcode::write::<[u8; ERASE_INFO_USER64_BYTES]>(GROUP, 20) as u32;
 
 /// MTD_WRITEABLE in `flags` of MEMGETINFO and in sysfs.
 pub const FLAG_WRITEABLE: u32 = 0x400;
@@ -27,7 +28,7 @@ pub const FLAG_WRITEABLE: u32 = 0x400;
 /// One ioctl with its argument.
 #[derive(Debug, Clone)]
 pub struct Request {
-    opcode: Opcode,
+    opcode: u32,
     bytes: [u8; MTD_INFO_USER_BYTES],
 }
 
@@ -63,7 +64,7 @@ impl Request {
     }
 
     /// The command's number.
-    pub fn opcode(&self) -> Opcode {
+    pub fn opcode(&self) -> u32 {
         self.opcode
     }
 

@@ -5,7 +5,6 @@
 
 use super::Exit;
 use super::args::{Global, SandboxArgs};
-use super::device::simulated;
 use super::error::CliError;
 use super::output::Output;
 
@@ -35,7 +34,8 @@ pub(crate) use here::run;
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 mod here {
-    use super::{CliError, Exit, Global, NOT_SET_UP, Output, SandboxArgs, simulated};
+    use super::super::device::simulated;
+    use super::{CliError, Exit, Global, NOT_SET_UP, Output, SandboxArgs};
     use mtd_harness::mtd::NodeId;
     use mtd_harness::profile::SimulatedDevice;
     use mtd_harness::sandbox::{Killer, Sandbox, SandboxError, Version};

@@ -45,7 +45,7 @@ unsafe impl Ioctl for MtdIoctl<'_> {
     const IS_MUTATING: bool = true;
 
     fn opcode(&self) -> Opcode {
-        self.0.opcode()
+        self.0.opcode() as Opcode
     }
 
     fn as_ptr(&mut self) -> *mut c_void {
