@@ -3,27 +3,25 @@
 //!
 //!     digest-cost none|crc32|sha256|both FILE…
 //!
-//! Prints nothing but the digests' end, so that a shell can time it. For the
-//! device it is built as the program is:
-//! `.ci/cross build armv5te --release --no-default-features --features device --example digest-cost`
+//! Prints nothing but the digests' end, so that a shell can time it.
+//! `.ci/device-build` makes one for the device, beside the program.
 
-use sha2::Digest as _;
+use mtdkeep::backup::{DigestChoice, Digests};
 use std::fs::File;
 use std::io::Read as _;
 
 fn main() {
     let mut words = std::env::args().skip(1);
     let wanted = words.next().unwrap_or_default();
-    let (crc32, sha256) = match wanted.as_str() {
-        "none" => (false, false),
-        "crc32" => (true, false),
-        "sha256" => (false, true),
-        "both" => (true, true),
+    let choice = match wanted.as_str() {
+        "none" => None,
+        "crc32" => Some(DigestChoice::Crc32),
+        "sha256" => Some(DigestChoice::Sha256),
+        "both" => Some(DigestChoice::Both),
         _ => panic!("digest-cost none|crc32|sha256|both FILE…"),
     };
     let mut buf = vec![0; 128 << 10];
-    let mut crc = crc32fast::Hasher::new();
-    let mut sha = sha2::Sha256::new();
+    let mut digests = choice.map(Digests::new);
     for path in words {
         let mut file = File::open(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
         loop {
@@ -32,13 +30,16 @@ fn main() {
             if count == 0 {
                 break;
             }
-            if crc32 {
-                crc.update(&buf[..count]);
-            }
-            if sha256 {
-                sha.update(&buf[..count]);
+            if let Some(digests) = &mut digests {
+                digests.update(&buf[..count]);
             }
         }
     }
-    println!("{:08x} {:02x}", crc.finalize(), sha.finalize()[0]);
+    if let Some(values) = digests.map(Digests::finish) {
+        println!(
+            "{} {}",
+            values.crc32.unwrap_or_default(),
+            values.sha256.unwrap_or_default()
+        );
+    }
 }
