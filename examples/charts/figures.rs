@@ -236,3 +236,38 @@ pub fn pipeline(report: &Value) -> String {
     };
     chart.svg()
 }
+
+/// Instructions as the bars, because they are exact; the emulator's time in words.
+pub fn virtual_ispot(report: &Value) -> String {
+    let bars = list(report, "/jobs").iter().map(|job| {
+        let ratio = number(job, "/of_loop");
+        let millions = number(job, "/instructions") / 1e6;
+        let by_time = number(job, "/seconds_of_loop/median");
+        Bar {
+            label: word(job, "/name").into(),
+            value: ratio,
+            spread: None,
+            text: format!("{ratio:.2}  ({millions:.0} M; {by_time:.2})"),
+            aim: job.pointer("/aim_of_loop").and_then(Value::as_f64),
+            own: word(job, "/name").starts_with("mtdkeep"),
+        }
+    });
+    let chart = Chart {
+        title: "16 MiB as ARM code in the virtual iSpot",
+        subtitle: "Instructions as a multiple of the article's loop; dashed: the aim; logarithmic. \
+                   In brackets: millions, and the multiple by the emulator's time",
+        foot: format!(
+            "{}, {}, {}; mtdkeep {}, {} bytes; {}",
+            word(report, "/emulator"),
+            word(report, "/guest_kernel"),
+            word(report, "/busybox"),
+            word(report, "/machine/mtdkeep"),
+            number(report, "/program_bytes"),
+            word(report, "/machine/date"),
+        ),
+        bars: bars.collect(),
+        left: 240.0,
+        logarithmic: true,
+    };
+    chart.svg()
+}

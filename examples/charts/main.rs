@@ -17,7 +17,7 @@ use std::path::Path;
 type Draw = fn(&Value) -> String;
 
 /// A chart's name, the JSON that it is drawn from, and how.
-const CHARTS: [(&str, &str, Draw); 7] = [
+const CHARTS: [(&str, &str, Draw); 8] = [
     ("chip", "docs/benchmarks/chip.json", figures::chip),
     (
         "pipeline",
@@ -32,6 +32,11 @@ const CHARTS: [(&str, &str, Draw); 7] = [
         "device-time",
         "fixtures/device-time.json",
         figures::device_time,
+    ),
+    (
+        "virtual-ispot",
+        "docs/benchmarks/virtual-ispot.json",
+        figures::virtual_ispot,
     ),
 ];
 
