@@ -254,8 +254,8 @@ pub fn virtual_ispot(report: &Value) -> String {
     });
     let chart = Chart {
         title: "16 MiB as ARM code in the virtual iSpot",
-        subtitle: "Instructions as a multiple of the article's loop; dashed: the aim; logarithmic. \
-                   In brackets: millions, and the multiple by the emulator's time",
+        subtitle: "Instructions, as a multiple of the article's loop; logarithmic; dashed: the aim; \
+                   in brackets: millions; multiple by time",
         foot: format!(
             "{}, {}, {}; mtdkeep {}, {} bytes; {}",
             word(report, "/emulator"),
