@@ -23,8 +23,6 @@ mod shared;
 use criterion::{Criterion, Throughput, criterion_group};
 use mtd_harness::chip::{Chip, EraseBlock, Geometry};
 use serde::Serialize;
-use shared::Options;
-use shared::machine::Machine;
 use shared::rounds::{Contest, Standing};
 use std::cell::RefCell;
 use std::hint::black_box;
@@ -213,9 +211,7 @@ fn chip(criterion: &mut Criterion) {
 }
 
 #[derive(Serialize)]
-struct Report {
-    machine: Machine,
-    rounds: usize,
+struct Figures {
     chip: Vec<Standing>,
 }
 
@@ -244,15 +240,7 @@ fn ratios(rounds: usize) -> Vec<Standing> {
 criterion_group!(benches, chip);
 
 fn main() {
-    let options = Options::of_process();
-    if options.fit_for_criterion {
-        benches();
-        Criterion::default().configure_from_args().final_summary();
-    }
-    let rounds = options.rounds(101);
-    options.write_json(&Report {
-        machine: Machine::now(),
-        rounds,
+    shared::run(benches, 101, |rounds| Figures {
         chip: ratios(rounds),
     });
 }

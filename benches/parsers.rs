@@ -20,8 +20,6 @@ use mtdkeep::backend::SimulatedBackend;
 use mtdkeep::backup::{self, DigestChoice, Folder, Manifest, Request, Silent};
 use mtdkeep::mtd::parse_proc_mtd;
 use serde::Serialize;
-use shared::Options;
-use shared::machine::Machine;
 use shared::rounds::{Contest, Standing};
 use std::hint::black_box;
 use std::sync::atomic::AtomicBool;
@@ -132,9 +130,7 @@ fn parsers(criterion: &mut Criterion) {
 }
 
 #[derive(Serialize)]
-struct Report {
-    machine: Machine,
-    rounds: usize,
+struct Figures {
     parsers: Vec<Standing>,
 }
 
@@ -161,15 +157,7 @@ fn ratios(rounds: usize) -> Vec<Standing> {
 criterion_group!(benches, parsers);
 
 fn main() {
-    let options = Options::of_process();
-    if options.fit_for_criterion {
-        benches();
-        Criterion::default().configure_from_args().final_summary();
-    }
-    let rounds = options.rounds(101);
-    options.write_json(&Report {
-        machine: Machine::now(),
-        rounds,
+    shared::run(benches, 101, |rounds| Figures {
         parsers: ratios(rounds),
     });
 }

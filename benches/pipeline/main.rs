@@ -24,8 +24,6 @@ use mtd_harness::profile;
 use mtdkeep::backend::SimulatedBackend;
 use mtdkeep::backup::DigestChoice;
 use serde::Serialize;
-use shared::Options;
-use shared::machine::Machine;
 use shared::rounds::{Contest, Standing};
 
 const CHIP_BYTES: u64 = 16 << 20;
@@ -47,9 +45,7 @@ fn device() -> SimulatedBackend {
 }
 
 #[derive(Serialize)]
-struct Report {
-    machine: Machine,
-    rounds: usize,
+struct Figures {
     /// 1 MiB in memory; the limit is memcpy.
     digests: Vec<Standing>,
     /// The iSpot's chip into eleven files; the limit is moving it, 1 MiB a call.
@@ -64,14 +60,8 @@ fn groups(criterion: &mut Criterion) {
 
 criterion_group!(benches, groups);
 
-fn main() {
-    let options = Options::of_process();
-    if options.fit_for_criterion {
-        benches();
-        Criterion::default().configure_from_args().final_summary();
-    }
-    let rounds = options.rounds(15);
-
+/// The contests, run one after the other.
+fn figures(rounds: usize) -> Figures {
     let mut in_memory = Contest::new("pipeline/digests", Some(digests::BYTES as u64));
     digests::enter(&mut in_memory);
     let scratch = shared::scratch();
@@ -79,11 +69,12 @@ fn main() {
     let mut files = Contest::new("pipeline/files", Some(CHIP_BYTES));
     reads::enter(&mut files, &device, scratch.path());
     backup::enter(&mut files, &device, scratch.path());
-    let report = Report {
-        machine: Machine::now(),
-        rounds,
+    Figures {
         digests: in_memory.run(rounds * 20),
         files: files.run(rounds),
-    };
-    options.write_json(&report);
+    }
+}
+
+fn main() {
+    shared::run(benches, 15, figures);
 }

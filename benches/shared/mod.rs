@@ -7,6 +7,8 @@ pub mod machine;
 pub mod process;
 pub mod rounds;
 
+use criterion::Criterion;
+use machine::Machine;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -64,6 +66,34 @@ impl Options {
         std::fs::write(path, text).expect("the report can be written");
         println!("\nwritten: {}", path.display());
     }
+}
+
+#[derive(Serialize)]
+struct Report<F> {
+    machine: Machine,
+    rounds: usize,
+    #[serde(flatten)]
+    figures: F,
+}
+
+/// A benchmark in both its forms: Criterion's report, where the options are fit for
+/// it, then the ratios of so many rounds, which are `figures`' and go to the JSON.
+pub fn run<F: Serialize>(
+    criterion_groups: fn(),
+    usual_rounds: usize,
+    figures: impl FnOnce(usize) -> F,
+) {
+    let options = Options::of_process();
+    if options.fit_for_criterion {
+        criterion_groups();
+        Criterion::default().configure_from_args().final_summary();
+    }
+    let rounds = options.rounds(usual_rounds);
+    options.write_json(&Report {
+        machine: Machine::now(),
+        rounds,
+        figures: figures(rounds),
+    });
 }
 
 /// Quartiles: half of all runs lie between low and high.
