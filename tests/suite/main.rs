@@ -42,7 +42,11 @@ mod pipeline_properties;
 mod pipeline_resume;
 mod proc_mtd;
 #[cfg(all(feature = "full", unix))]
+mod script_accidents;
+#[cfg(all(feature = "full", unix))]
 mod script_import;
+#[cfg(all(feature = "full", unix))]
+mod script_import_old;
 #[cfg(all(feature = "full", unix))]
 mod script_run;
 #[cfg(all(
@@ -53,6 +57,8 @@ mod script_run;
 mod script_sandbox;
 #[cfg(all(feature = "full", unix))]
 mod script_support;
+#[cfg(all(feature = "full", unix))]
+mod script_trouble;
 mod select;
 #[cfg(feature = "full")]
 mod simulated;

@@ -2,37 +2,34 @@
 
 use crate::cli_support::{mtdkeep, snapshot, text};
 use crate::script_support::{Bench, small};
-use mtd_harness::profile::{self, SimulatedDevice};
-use proptest::prelude::*;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use tempfile::TempDir;
 
 /// A capture by the script, in a folder that may be damaged.
-struct Captured {
-    bench: Bench,
+pub(crate) struct Captured {
+    pub(crate) bench: Bench,
 }
 
 impl Captured {
-    fn with(options: &[&str]) -> Self {
+    pub(crate) fn with(options: &[&str]) -> Self {
         let bench = Bench::new(small(5));
         let output = bench.run(&["sh"], options);
         assert_eq!(output.status.code(), Some(0));
         Self { bench }
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.bench.folder().join(name)
     }
 
-    fn target(&self) -> PathBuf {
+    pub(crate) fn target(&self) -> PathBuf {
         self.bench.outer.path().join("backup")
     }
 
     /// Imports, and holds the rule: the captured files stay as they are.
-    fn import(&self, options: &[&str]) -> Output {
+    pub(crate) fn import(&self, options: &[&str]) -> Output {
         let before = snapshot(&self.bench.folder());
         let output = run_import(&self.bench.folder(), &self.target(), options);
         assert_eq!(snapshot(&self.bench.folder()), before);
@@ -40,7 +37,7 @@ impl Captured {
     }
 }
 
-fn run_import(folder: &Path, target: &Path, options: &[&str]) -> Output {
+pub(crate) fn run_import(folder: &Path, target: &Path, options: &[&str]) -> Output {
     mtdkeep()
         .arg("import")
         .arg(folder)
@@ -51,16 +48,16 @@ fn run_import(folder: &Path, target: &Path, options: &[&str]) -> Output {
         .unwrap()
 }
 
-fn words(output: &Output) -> String {
+pub(crate) fn words(output: &Output) -> String {
     format!("{}{}", text(&output.stdout), text(&output.stderr))
 }
 
 #[track_caller]
-fn assert_code(output: &Output, code: i32) {
+pub(crate) fn assert_code(output: &Output, code: i32) {
     assert_eq!(output.status.code(), Some(code), "{}", words(output));
 }
 
-fn manifest(folder: &Path) -> Value {
+pub(crate) fn manifest(folder: &Path) -> Value {
     serde_json::from_slice(&fs::read(folder.join("manifest.json")).unwrap()).unwrap()
 }
 
@@ -272,212 +269,4 @@ fn the_backup_goes_beside_and_never_into_the_capture() {
         .args(["import", "/nonexistent/x"])
         .assert()
         .code(4);
-}
-
-/// What the old shell script leaves of an iSpot, mtd10 left out as there.
-fn old_capture(device: &SimulatedDevice) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let mut page = "<HTML><body>\n<br>Right-click and 'Save Target As...' x<br>\n".to_owned();
-    for mtd in 0..10 {
-        let file = format!("mtd{mtd}.bin");
-        fs::write(folder.path().join(&file), device.partition_bytes(mtd)).unwrap();
-        page += &format!("<br><br><A HREF=\"{file}\">{file}</A>\n");
-    }
-    fs::write(folder.path().join("index.html"), page).unwrap();
-    folder
-}
-
-#[test]
-fn the_old_scripts_files_are_taken_for_an_ispots_only_if_all_sizes_fit() {
-    let device = profile::ispot(4);
-    let folder = old_capture(&device);
-    let outer = tempfile::tempdir().unwrap();
-    let target = outer.path().join("backup");
-    let output = run_import(folder.path(), &target, &[]);
-    assert_code(&output, 3);
-    let said = words(&output);
-    for what in [
-        "layout: assumed: the Clear iSpot's",
-        "mtd10 (RedBoot config) is not in the capture",
-        "it made no digest of mtd0, mtd1",
-        "it was assumed",
-        "RedBoot's partition table agrees with the layout on",
-    ] {
-        assert!(said.contains(what), "{what}: {said}");
-    }
-    for mtd in 0..10 {
-        let image = fs::read(target.join(format!("mtd{mtd}.bin"))).unwrap();
-        assert!(image == device.partition_bytes(mtd));
-    }
-    let manifest = manifest(&target);
-    assert_eq!(
-        manifest["origin"]["captured_by"],
-        "the well-known shell script"
-    );
-    // With mtd10 fetched as well, it is complete, and still not proven.
-    fs::write(folder.path().join("mtd10.bin"), device.partition_bytes(10)).unwrap();
-    let output = run_import(folder.path(), &target, &[]);
-    assert_code(&output, 0);
-    assert!(
-        words(&output).contains("RedBoot's settings have the checksum"),
-        "{}",
-        words(&output)
-    );
-    assert!(text(&output.stderr).contains("not proven: "));
-    mtdkeep().arg("verify").arg(&target).assert().code(0);
-}
-
-#[test]
-fn without_an_exact_fit_a_layout_must_be_given() {
-    let device = profile::ispot(4);
-    let folder = old_capture(&device);
-    let outer = tempfile::tempdir().unwrap();
-    let target = outer.path().join("backup");
-    let table = outer.path().join("table");
-    fs::write(&table, device.system.proc_mtd()).unwrap();
-    fs::remove_file(folder.path().join("mtd5.bin")).unwrap();
-    let output = run_import(folder.path(), &target, &[]);
-    assert_code(&output, 2);
-    assert!(
-        words(&output).contains("mtd5.bin is missing"),
-        "{}",
-        words(&output)
-    );
-    assert!(!target.exists());
-    let given = ["--layout", table.to_str().unwrap()];
-    let output = run_import(folder.path(), &target, &given);
-    assert_code(&output, 3);
-    assert!(
-        words(&output).contains("it was not fetched"),
-        "{}",
-        words(&output)
-    );
-    // Two kernels changed places: all sizes fit, and RedBoot's table cannot tell.
-    // Its table in another chip's place is noticed.
-    let folder = old_capture(&device);
-    let mut fis = device.partition_bytes(9);
-    let at = fis
-        .chunks(256)
-        .position(|r| r.starts_with(b"rootfs\0"))
-        .unwrap()
-        * 256;
-    fis[at + 18] ^= 0x40;
-    fs::write(folder.path().join("mtd9.bin"), fis).unwrap();
-    let output = run_import(folder.path(), &outer.path().join("second"), &[]);
-    assert_code(&output, 2);
-    assert!(
-        words(&output).contains("cannot be the Clear iSpot's"),
-        "{}",
-        words(&output)
-    );
-    // A truncated download is refused, with a layout as well.
-    fs::write(folder.path().join("mtd3.bin"), b"torn").unwrap();
-    let output = run_import(folder.path(), &outer.path().join("second"), &given);
-    assert_code(&output, 1);
-    assert!(
-        words(&output).contains("mtd3.bin is too short"),
-        "{}",
-        words(&output)
-    );
-    fs::write(&table, "torn").unwrap();
-    assert_code(&run_import(folder.path(), &target, &given), 4);
-}
-
-/// One accident that can happen to the files.
-#[derive(Debug, Clone)]
-enum Accident {
-    Flip(usize, usize),
-    Cut(usize, usize),
-    Swap(usize, usize),
-    Lose(usize),
-    Grow(usize),
-}
-
-const FILES: [&str; 6] = [
-    "mtd0.bin",
-    "mtd1.bin",
-    "mtd2.bin",
-    "mtd3.bin",
-    "proc_mtd.txt",
-    "capture.txt",
-];
-
-fn accident() -> impl Strategy<Value = Accident> {
-    let file = 0..FILES.len();
-    prop_oneof![
-        (file.clone(), any::<usize>()).prop_map(|(f, at)| Accident::Flip(f, at)),
-        (file.clone(), any::<usize>()).prop_map(|(f, at)| Accident::Cut(f, at)),
-        (file.clone(), file.clone()).prop_map(|(a, b)| Accident::Swap(a, b)),
-        file.clone().prop_map(Accident::Lose),
-        file.prop_map(Accident::Grow),
-    ]
-}
-
-impl Accident {
-    fn happen(&self, captured: &Captured) {
-        let path = |file: usize| captured.at(FILES[file]);
-        let change = |file: usize, how: &dyn Fn(&mut Vec<u8>)| {
-            if let Ok(mut bytes) = fs::read(path(file)) {
-                how(&mut bytes);
-                fs::write(path(file), bytes).unwrap();
-            }
-        };
-        match *self {
-            Self::Flip(file, at) => change(file, &|bytes| {
-                let length = bytes.len();
-                if length > 0 {
-                    bytes[at % length] ^= 1 << (at % 8);
-                }
-            }),
-            Self::Cut(file, at) => change(file, &|bytes| bytes.truncate(at % (bytes.len() + 1))),
-            Self::Grow(file) => change(file, &|bytes| bytes.push(b'\n')),
-            Self::Lose(file) => drop(fs::remove_file(path(file))),
-            Self::Swap(a, b) => {
-                if let (Ok(x), Ok(y)) = (fs::read(path(a)), fs::read(path(b))) {
-                    fs::write(path(a), y).unwrap();
-                    fs::write(path(b), x).unwrap();
-                }
-            }
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
-
-    /// Where the device made digests, no accident to its files becomes a backup
-    /// with a wrong byte, and none with a missing one is called done.
-    #[test]
-    fn no_accident_becomes_a_wrong_backup(
-        accidents in prop::collection::vec(accident(), 0..4),
-        sums_accident in prop::option::of(any::<usize>()),
-    ) {
-        let captured = Captured::with(&[]);
-        for accident in &accidents {
-            accident.happen(&captured);
-        }
-        if let Some(at) = sums_accident {
-            let mut sums = fs::read(captured.at("MD5SUMS")).unwrap();
-            let length = sums.len();
-            sums[at % length] ^= 1 << (at % 7);
-            fs::write(captured.at("MD5SUMS"), sums).unwrap();
-        }
-        let output = captured.import(&[]);
-        let code = output.status.code();
-        prop_assert!(matches!(code, Some(0..=4)), "{}", words(&output));
-        if !captured.target().exists() {
-            prop_assert!(!matches!(code, Some(0 | 3)), "{}", words(&output));
-            return Ok(());
-        }
-        let mut images = 0;
-        for mtd in 0..4 {
-            if let Ok(image) = fs::read(captured.target().join(format!("mtd{mtd}.bin"))) {
-                images += 1;
-                let right = image == captured.bench.device.partition_bytes(mtd);
-                prop_assert!(right, "mtd{mtd}: {}", words(&output));
-            }
-        }
-        prop_assert!(code == Some(3) || images == 4, "{}", words(&output));
-        mtdkeep().arg("verify").arg(captured.target()).assert().code(code.unwrap_or(-1));
-    }
 }

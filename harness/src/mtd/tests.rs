@@ -6,6 +6,7 @@ use crate::layout::{ChipLayout, PartitionSpec};
 use rstest::rstest;
 
 mod block;
+mod block_ioctls;
 mod character;
 mod faults;
 mod ioctls;

@@ -35,6 +35,7 @@
 //! ```
 
 mod arch;
+mod attributes;
 mod build;
 mod calls;
 mod changes;

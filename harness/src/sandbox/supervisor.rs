@@ -9,7 +9,7 @@ use super::keeper;
 use super::process::Process;
 use super::state::{Answer, Job, State, Trapped};
 use super::sys::{self, Listener, Notification};
-use super::{changes, descriptors, folders, looks, opening, tracer};
+use super::{attributes, changes, descriptors, folders, looks, opening, tracer};
 use crate::Errno;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -275,15 +275,15 @@ fn dispatch_changes(state: &mut State, trapped: &Trapped) -> Answer {
         Call::Symlink => changes::symlink(state, trapped),
         Call::Symlinkat => changes::symlink(state, trapped),
         #[cfg(target_arch = "x86_64")]
-        Call::Chmod | Call::Chown | Call::Lchown => changes::attributes(state, trapped),
+        Call::Chmod | Call::Chown | Call::Lchown => attributes::change(state, trapped),
         #[cfg(target_arch = "x86_64")]
-        Call::Utime | Call::Utimes | Call::Futimesat => changes::attributes(state, trapped),
+        Call::Utime | Call::Utimes | Call::Futimesat => attributes::change(state, trapped),
         Call::Fchmodat
         | Call::Fchmodat2
         | Call::Fchmod
         | Call::Fchownat
         | Call::Fchown
-        | Call::Utimensat => changes::attributes(state, trapped),
+        | Call::Utimensat => attributes::change(state, trapped),
         #[cfg(target_arch = "x86_64")]
         Call::Getdents => not_emulated_listing(state, trapped),
         _ => not_emulated(state, trapped),
