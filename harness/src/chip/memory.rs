@@ -130,6 +130,8 @@ impl Storage for MemoryStorage {
             let data = &data[piece.done..piece.done + piece.length];
             if piece.length == self.block_bytes && is_erased(data) {
                 self.drop_block(piece.block);
+            } else if piece.length == self.block_bytes && !self.is_held(piece.block) {
+                self.hold_all(piece.block, data);
             } else if self.is_held(piece.block) || !is_erased(data) {
                 let cells = self.held(piece.block);
                 cells[piece.start..piece.start + piece.length].copy_from_slice(data);

@@ -85,19 +85,22 @@ impl LazyStorage {
         cache.push((block, cells));
     }
 
-    /// Moves the erase blocks of a range into memory, before they change.
-    fn make(&mut self, offset_bytes: u64, length_bytes: u64) -> Result<(), Errno> {
+    /// Moves the erase blocks of a range into memory, before they change. Those that
+    /// the change replaces as a whole, whatever they held, need not be made for it.
+    fn take(&mut self, offset_bytes: u64, length_bytes: u64, replaces: bool) -> Result<(), Errno> {
         let block_bytes = self.block_bytes as u64;
-        for block in offset_bytes / block_bytes..(offset_bytes + length_bytes).div_ceil(block_bytes)
-        {
+        let end = offset_bytes + length_bytes;
+        for block in offset_bytes / block_bytes..end.div_ceil(block_bytes) {
             if !self.changed.insert(block) {
                 continue;
             }
             self.cache.get_mut().retain(|(cached, _)| *cached != block);
-            if !self.contents.is_erased(EraseBlock(block)) {
+            let start = block * block_bytes;
+            let whole = offset_bytes <= start && start + block_bytes <= end;
+            if !(replaces && whole || self.contents.is_erased(EraseBlock(block))) {
                 let mut cells = vec![0; self.block_bytes];
                 self.contents.fill(EraseBlock(block), &mut cells);
-                self.memory.load(block * block_bytes, &cells)?;
+                self.memory.load(start, &cells)?;
             }
         }
         Ok(())
@@ -119,17 +122,17 @@ impl Storage for LazyStorage {
     }
 
     fn program(&mut self, offset_bytes: u64, data: &[u8]) -> Result<(), Errno> {
-        self.make(offset_bytes, data.len() as u64)?;
+        self.take(offset_bytes, data.len() as u64, false)?;
         self.memory.program(offset_bytes, data)
     }
 
     fn erase(&mut self, offset_bytes: u64, length_bytes: u64) -> Result<(), Errno> {
-        self.make(offset_bytes, length_bytes)?;
+        self.take(offset_bytes, length_bytes, true)?;
         self.memory.erase(offset_bytes, length_bytes)
     }
 
     fn load(&mut self, offset_bytes: u64, data: &[u8]) -> Result<(), Errno> {
-        self.make(offset_bytes, data.len() as u64)?;
+        self.take(offset_bytes, data.len() as u64, true)?;
         self.memory.load(offset_bytes, data)
     }
 }

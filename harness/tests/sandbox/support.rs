@@ -1,9 +1,11 @@
 //! What the tests share.
 
-use mtd_harness::profile::{SimulatedDevice, ispot};
+use mtd_harness::chip::EraseBlock;
+use mtd_harness::profile::{Contents, LazyStorage, SimulatedDevice, ispot};
 use mtd_harness::sandbox::{Builder, Outcome, Sandbox};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 /// The same contents in every test.
 pub const SEED: u64 = 1;
@@ -15,6 +17,27 @@ pub struct Bench {
     pub folder: tempfile::TempDir,
 }
 
+/// An iSpot's contents, made once for all tests: a sandbox copies them all, and
+/// without optimisation making them takes longer than most tests.
+struct MadeOnce;
+
+impl Contents for MadeOnce {
+    fn fill(&self, block: EraseBlock, cells: &mut [u8]) {
+        static CONTENTS: LazyLock<Vec<u8>> = LazyLock::new(|| ispot(SEED).chip_bytes(0));
+        let start = block.0 as usize * cells.len();
+        cells.copy_from_slice(&CONTENTS[start..][..cells.len()]);
+    }
+}
+
+fn device() -> SimulatedDevice {
+    let device = ispot(SEED);
+    device.system.with_chip(0, |chip| {
+        let storage = LazyStorage::new(chip.geometry(), Box::new(MadeOnce));
+        chip.replace_storage(Box::new(storage));
+    });
+    device
+}
+
 /// An iSpot with a folder at /var/wwwroot.
 pub fn bench() -> Bench {
     bench_with(|builder| builder)
@@ -22,7 +45,7 @@ pub fn bench() -> Bench {
 
 /// The same, built otherwise.
 pub fn bench_with(change: impl FnOnce(Builder) -> Builder) -> Bench {
-    let device = ispot::ispot(SEED);
+    let device = device();
     let folder = tempfile::tempdir().unwrap();
     let builder = Sandbox::builder(device.clone()).map("/var/wwwroot", folder.path());
     let sandbox = change(builder).build().unwrap_or_else(|e| panic!("{e}"));
