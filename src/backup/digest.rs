@@ -58,30 +58,29 @@ pub struct Digests {
 #[cfg(not(all(feature = "device", not(feature = "full"))))]
 type Crc32 = crc32fast::Hasher;
 
-/// The CRC-32 of the bytes seen so far, with one table of 1 KiB. crc32fast's sixteen
-/// are a twentieth of all that the program for the device may be, and as much as its
-/// data cache holds.
-///
-/// The sum is kept, not the crate's own state, which points to the table: so the
-/// compiler knows at the loop which table and which kind of CRC it is, and asks
-/// nothing again for each byte.
+/// CRC-32 with one table of 1 KiB. crc32fast's sixteen are a twentieth of all
+/// that the program for the device may be, and as much as its data cache holds.
 #[cfg(all(feature = "device", not(feature = "full")))]
-#[derive(Clone, Default)]
-struct Crc32(u32);
+#[derive(Clone)]
+struct Crc32(crc::Digest<'static, u32, crc::Table<1>>);
+
+#[cfg(all(feature = "device", not(feature = "full")))]
+impl Default for Crc32 {
+    fn default() -> Self {
+        static TABLE: crc::Crc<u32, crc::Table<1>> =
+            crc::Crc::<u32, crc::Table<1>>::new(&crc::CRC_32_ISO_HDLC);
+        Self(TABLE.digest())
+    }
+}
 
 #[cfg(all(feature = "device", not(feature = "full")))]
 impl Crc32 {
     fn update(&mut self, data: &[u8]) {
-        static TABLE: crc::Crc<u32, crc::Table<1>> =
-            crc::Crc::<u32, crc::Table<1>>::new(&crc::CRC_32_ISO_HDLC);
-        // The state behind a sum is its complement; the crate takes it unreflected.
-        let mut digest = TABLE.digest_with_initial((!self.0).reverse_bits());
-        digest.update(data);
-        self.0 = digest.finalize();
+        self.0.update(data);
     }
 
     fn finalize(self) -> u32 {
-        self.0
+        self.0.finalize()
     }
 }
 
