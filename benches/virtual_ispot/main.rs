@@ -14,7 +14,7 @@
 //!     cargo bench --bench virtual_ispot                  prints
 //!     cargo bench --bench virtual_ispot -- --json FILE   writes FILE
 //!     cargo bench --bench virtual_ispot -- --rounds N    of the host's time; 9 otherwise
-//!     cargo bench --bench virtual_ispot -- --short       two rounds: does it run?
+//!     cargo bench --bench virtual_ispot -- --short       one round: does it run?
 //!
 //! `MTDKEEP_DEVICE_BINARY` names the program (`target/device/mtdkeep` otherwise); the
 //! example `digest-cost` lies beside it.
@@ -85,12 +85,16 @@ fn main() {
     };
     let chip = profile::ispot(SEED).chip_bytes(0);
     let jobs = jobs::all(programs.digest_cost.is_some(), &digests_of(&chip));
-    let rounds = options.rounds(9);
+    // The first round of each finds other memory free, and is not counted, but where
+    // it is only to see whether it runs.
+    let (warm_up, counted, rounds) = match options.short {
+        true => (0, 1, 1),
+        false => (1, COUNTED, options.rounds(9)),
+    };
     let session = |clock, rounds| session(&toolbox, &programs, &chip, &jobs, clock, rounds);
-    // The first round of each finds other memory free, and is not counted.
-    let counted = session(Clock::Instructions, 1 + COUNTED);
-    let timed = session(Clock::Host, 1 + rounds);
-    let report = report(&jobs, &programs, rounds, &counted, &timed);
+    let counted = session(Clock::Instructions, warm_up + counted);
+    let timed = session(Clock::Host, warm_up + rounds);
+    let report = report(&jobs, &programs, (warm_up, rounds), &counted, &timed);
     print(&report);
     options.write_json(&report);
 }
@@ -173,18 +177,20 @@ fn session(
 fn report(
     jobs: &[Job],
     programs: &Programs,
-    rounds: usize,
+    (warm_up, rounds): (usize, usize),
     counted: &Outcome,
     timed: &Outcome,
 ) -> Report {
     let counts = |job: &Job| -> Vec<u64> {
         let own = counted.times.iter().filter(|timed| timed.name == job.name);
-        own.filter_map(|timed| timed.instructions).skip(1).collect()
+        own.filter_map(|timed| timed.instructions)
+            .skip(warm_up)
+            .collect()
     };
     let seconds = |job: &Job| -> Vec<f64> {
         let own = timed.times.iter().filter(|timed| timed.name == job.name);
         own.map(|timed| timed.elapsed.as_secs_f64())
-            .skip(1)
+            .skip(warm_up)
             .collect()
     };
     let (loop_counts, loop_seconds) = (counts(&jobs[0]), seconds(&jobs[0]));
