@@ -311,6 +311,32 @@ impl Contents for Model {
     }
 }
 
+/// Contents that nobody may ask for.
+struct Untouchable;
+
+impl Contents for Untouchable {
+    fn fill(&self, block: crate::chip::EraseBlock, _: &mut [u8]) {
+        panic!("{block:?} was made");
+    }
+}
+
+#[test]
+fn erase_blocks_that_are_replaced_as_a_whole_are_never_made() {
+    let geometry = Geometry {
+        size_bytes: 640,
+        erase_block_bytes: 64,
+    };
+    let mut lazy = LazyStorage::new(geometry, Box::new(Untouchable));
+    lazy.erase(0, 128).unwrap();
+    lazy.load(128, &[7; 512]).unwrap();
+    let mut read = [0; 640];
+    lazy.read(0, &mut read).unwrap();
+    assert_eq!(
+        (&read[..128], &read[128..]),
+        (&[0xff; 128][..], &[7; 512][..])
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
 
