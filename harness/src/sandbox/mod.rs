@@ -34,37 +34,21 @@
 //! # Ok::<(), mtd_harness::sandbox::SandboxError>(())
 //! ```
 
-mod arch;
-mod attributes;
-mod build;
+mod builder;
 mod calls;
-mod changes;
-mod descriptors;
-mod emulate;
 mod error;
-mod filter;
-mod folders;
-mod handles;
-mod keeper;
-mod kernels;
-mod looks;
-mod namespace;
-mod opening;
-mod process;
-mod ptrace;
-mod resolve;
+mod flash;
+mod kernel;
 mod run;
-mod shadow;
 mod state;
-mod storage;
 mod supervisor;
-mod sys;
 mod trace;
-mod tracer;
+mod tracing;
+mod view;
 
-pub use build::Builder;
+pub use builder::Builder;
 pub use error::SandboxError;
-pub use kernels::Version;
+pub use kernel::kernels::Version;
 pub use run::{Killer, Outcome, Running, Sandbox};
 pub use trace::Sink;
 

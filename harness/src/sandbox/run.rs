@@ -1,12 +1,12 @@
 //! Running programs in a sandbox.
 
-use super::build::Builder;
-use super::error::SandboxError;
-use super::filter::{self, FilterPlan};
-use super::keeper::{self, Prepared};
-use super::supervisor::{self, Entered, Shared};
 use crate::Errno;
 use crate::profile::SimulatedDevice;
+use crate::sandbox::builder::Builder;
+use crate::sandbox::error::SandboxError;
+use crate::sandbox::kernel::filter::{self, FilterPlan};
+use crate::sandbox::kernel::keeper::{self, Prepared};
+use crate::sandbox::supervisor::{self, Entered, Shared};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
@@ -129,9 +129,9 @@ impl Sandbox {
             program: self.program.clone(),
             alive: alive_read,
             socket: theirs,
-            folder: super::process::c_string(std::os::unix::ffi::OsStrExt::as_bytes(
-                folder.as_os_str(),
-            )),
+            folder: crate::sandbox::kernel::process::c_string(
+                std::os::unix::ffi::OsStrExt::as_bytes(folder.as_os_str()),
+            ),
         });
         enter_before_exec(command, Arc::downgrade(&prepared));
         let (tell, told) = mpsc::channel();

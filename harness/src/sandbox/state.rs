@@ -1,15 +1,15 @@
 //! What one sandbox knows, and the terms in which calls are answered.
 
-use super::calls::Call;
-use super::handles::{Handles, Which, identity};
-use super::kernels::Version;
-use super::namespace::{Bytes, Kind, Namespace, Node, Place};
-use super::process::{Process, c_string};
-use super::resolve::Resolver;
-use super::shadow::Shadow;
-use super::sys;
 use crate::Errno;
 use crate::mtd::NodeId;
+use crate::sandbox::calls::table::Call;
+use crate::sandbox::flash::handles::{Handles, Which, identity};
+use crate::sandbox::kernel::kernels::Version;
+use crate::sandbox::kernel::process::{Process, c_string};
+use crate::sandbox::kernel::sys;
+use crate::sandbox::view::namespace::{Bytes, Kind, Namespace, Node, Place};
+use crate::sandbox::view::resolve::Resolver;
+use crate::sandbox::view::shadow::Shadow;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -108,7 +108,7 @@ pub(super) struct State {
     /// Traced processes by thread-group id.
     pub traced: HashMap<u32, Level>,
     /// What a traced thread does at its next stop.
-    pub jobs: HashMap<u32, (super::tracer::Work, Trapped)>,
+    pub jobs: HashMap<u32, (crate::sandbox::tracing::tracer::Work, Trapped)>,
     /// How many programs run at once.
     pub running: usize,
     /// The threads that trace.
@@ -121,7 +121,7 @@ pub(super) struct State {
     pub failed: Option<Errno>,
     /// What the call that is being answered is about; for the trace.
     pub about: String,
-    pub log: super::trace::Log,
+    pub log: crate::sandbox::trace::Log,
     pidfds: HashMap<u32, OwnedFd>,
 }
 
@@ -132,7 +132,7 @@ pub(super) struct Start {
     pub shadow: Shadow,
     pub read_only: bool,
     pub kernel: Option<Version>,
-    pub log: super::trace::Log,
+    pub log: crate::sandbox::trace::Log,
 }
 
 impl State {

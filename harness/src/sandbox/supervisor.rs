@@ -4,13 +4,14 @@
 //! Tolerates: callers that die while they wait; a panic of ours (it ends the
 //! thread, which closes the listener: the kernel then answers ENOSYS).
 
-use super::calls::{self, Call};
-use super::keeper;
-use super::process::Process;
-use super::state::{Answer, Job, State, Trapped};
-use super::sys::{self, Listener, Notification};
-use super::{attributes, changes, descriptors, folders, looks, opening, tracer};
 use crate::Errno;
+use crate::sandbox::calls::table::{self, Call};
+use crate::sandbox::calls::{attributes, changes, descriptors, folders, looks, opening};
+use crate::sandbox::kernel::keeper;
+use crate::sandbox::kernel::process::Process;
+use crate::sandbox::kernel::sys::{self, Listener, Notification};
+use crate::sandbox::state::{Answer, Job, State, Trapped};
+use crate::sandbox::tracing::tracer;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -86,8 +87,8 @@ fn handle(shared: &Arc<Shared>, listener: &Listener, notification: &Notification
     let process = Process {
         tid: notification.tid,
     };
-    let native = notification.arch == super::arch::AUDIT_ARCH;
-    let known = calls::by_number(i64::from(notification.nr)).filter(|_| native);
+    let native = notification.arch == crate::sandbox::kernel::arch::AUDIT_ARCH;
+    let known = table::by_number(i64::from(notification.nr)).filter(|_| native);
     let Some((call, name)) = known else {
         shared.lock().warn(
             "a 32-bit program ran: its system calls are not emulated and answer ENOSYS \
@@ -252,7 +253,7 @@ fn dispatch(state: &mut State, trapped: &Trapped) -> Answer {
             Answer::Through
         }
         Call::Sendfile | Call::Splice | Call::CopyFileRange => descriptors::copies(state, trapped),
-        Call::Uname => super::kernels::uname(state, trapped),
+        Call::Uname => crate::sandbox::kernel::kernels::uname(state, trapped),
         _ => dispatch_changes(state, trapped),
     }
 }
@@ -302,7 +303,7 @@ fn not_emulated_listing(state: &mut State, trapped: &Trapped) -> Answer {
 
 /// Calls on paths that only the host's files take.
 fn not_emulated(state: &mut State, trapped: &Trapped) -> Answer {
-    use super::state::Target;
+    use crate::sandbox::state::Target;
     let (dirfd, address) = match trapped.call {
         Call::InotifyAddWatch => (libc::AT_FDCWD, trapped.args[1]),
         Call::Mount => (libc::AT_FDCWD, trapped.args[1]),
@@ -311,7 +312,7 @@ fn not_emulated(state: &mut State, trapped: &Trapped) -> Answer {
     if let Some(Target::Node(..) | Target::Elsewhere { .. }) =
         state.target(trapped, dirfd, address, true)
     {
-        let name = calls::by_number(trapped.number).map_or("?", |known| known.1);
+        let name = table::by_number(trapped.number).map_or("?", |known| known.1);
         state.warn(&format!(
             "{name} is not emulated on simulated nodes and mapped folders"
         ));

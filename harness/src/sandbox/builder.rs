@@ -1,0 +1,302 @@
+//! Setting up a sandbox.
+
+use crate::Errno;
+use crate::mtd::{MtdSystem, NodeId};
+use crate::profile::SimulatedDevice;
+use crate::sandbox::error::SandboxError;
+use crate::sandbox::flash::handles::Handles;
+use crate::sandbox::flash::storage::{Cells, Piece};
+use crate::sandbox::kernel::filter::FilterPlan;
+use crate::sandbox::kernel::kernels::Version;
+use crate::sandbox::kernel::sys;
+use crate::sandbox::run::Sandbox;
+use crate::sandbox::state::{Start, State};
+use crate::sandbox::supervisor::Shared;
+use crate::sandbox::trace::{Log, Sink};
+use crate::sandbox::view::namespace::{Kind, Namespace};
+use crate::sandbox::view::shadow::Shadow;
+use std::collections::BTreeMap;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The folder that the device's web server shows.
+const WEB_ROOT: &str = "/var/wwwroot";
+
+/// How a sandbox is to be.
+pub struct Builder {
+    device: SimulatedDevice,
+    maps: BTreeMap<PathBuf, PathBuf>,
+    read_only: bool,
+    exact: bool,
+    tracing: bool,
+    kernel: Option<Version>,
+    sink: Option<Sink>,
+}
+
+impl Builder {
+    pub(super) fn new(device: SimulatedDevice) -> Self {
+        Self {
+            device,
+            maps: BTreeMap::new(),
+            read_only: false,
+            exact: false,
+            tracing: false,
+            kernel: None,
+            sink: None,
+        }
+    }
+
+    /// Shows the folder `outside` as `inside`, which need not exist. Unless
+    /// mapped otherwise, `/var/wwwroot` is a temporary folder.
+    pub fn map(mut self, inside: impl Into<PathBuf>, outside: impl Into<PathBuf>) -> Self {
+        self.maps.insert(inside.into(), outside.into());
+        self
+    }
+
+    /// Opens no node for writing: EACCES.
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// Makes every read of flash go through the simulated chip, so that it is
+    /// counted, timed and subject to faults. Without it, reads of character
+    /// nodes are the kernel's own: faster, and not counted.
+    pub fn exact(mut self, exact: bool) -> Self {
+        self.exact = exact;
+        self
+    }
+
+    /// Records each intercepted call with its answer.
+    pub fn trace(mut self, tracing: bool) -> Self {
+        self.tracing = tracing;
+        self
+    }
+
+    /// Answers ENOSYS to system calls that came after this kernel version.
+    pub fn kernel(mut self, version: Version) -> Self {
+        self.kernel = Some(version);
+        self
+    }
+
+    /// Takes warnings and the trace, line by line; without it they go to the
+    /// [`Outcome`](crate::sandbox::Outcome) alone.
+    pub fn log_to(mut self, sink: impl FnMut(&str) + Send + 'static) -> Self {
+        self.sink = Some(Box::new(sink));
+        self
+    }
+
+    /// Sets the sandbox up: nothing runs yet.
+    pub fn build(self) -> Result<Sandbox, SandboxError> {
+        check_kernel()?;
+        let mut namespace = Namespace::new();
+        let shadow = Shadow::new(&self.device.system, &mut namespace)
+            .map_err(SandboxError::io("its temporary folder"))?;
+        let pieces = take_cells(&self.device.system)
+            .map_err(SandboxError::set_up("the memory of the simulated chip"))?;
+        self.put_maps(&mut namespace, &shadow)?;
+        for (path, id) in &self.device.nodes {
+            let path = format!("/{}", path.trim_start_matches('/'));
+            put_node(&mut namespace, &shadow, &path, *id)
+                .map_err(SandboxError::io("a folder for the nodes"))?;
+        }
+        let sizes = self.device.system.devices();
+        let seek_free_bytes = sizes.iter().map(|device| device.size_bytes).min();
+        let handles = Handles::new(self.device.system.clone(), pieces, self.exact)
+            .map_err(SandboxError::set_up("the memory of the simulated chip"))?;
+        let state = State::new(Start {
+            namespace,
+            handles,
+            shadow,
+            read_only: self.read_only,
+            kernel: self.kernel,
+            log: Log::new(self.tracing, self.sink.unwrap_or_else(|| Box::new(|_| {}))),
+        });
+        let plan = FilterPlan {
+            seek_free_bytes: seek_free_bytes.unwrap_or(0),
+            kernel: self.kernel,
+        };
+        Ok(Sandbox::new(self.device, Shared::new(state), plan))
+    }
+
+    fn put_maps(&self, namespace: &mut Namespace, shadow: &Shadow) -> Result<(), SandboxError> {
+        let mut maps = self.maps.clone();
+        if !maps.contains_key(Path::new(WEB_ROOT)) {
+            let folder = shadow
+                .folder("/mapped/wwwroot")
+                .map_err(SandboxError::io("its temporary folder"))?;
+            maps.insert(PathBuf::from(WEB_ROOT), folder);
+        }
+        for (inside, outside) in maps {
+            let real = real_folder(&outside).map_err(|source| SandboxError::Map {
+                path: outside.clone(),
+                source,
+            })?;
+            let seen = clean(&inside);
+            ensure_above(namespace, shadow, &seen)
+                .map_err(SandboxError::io("a folder above a mapped one"))?;
+            let listed = (!Path::new(&inside).exists()).then_some(libc::DT_DIR);
+            namespace.redirect(
+                seen.as_bytes(),
+                real.as_os_str().as_bytes(),
+                Kind::Mapped,
+                listed,
+            );
+        }
+        Ok(())
+    }
+}
+
+/// A path without trailing and double slashes.
+fn clean(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let parts = text.split('/').filter(|part| !matches!(*part, "" | "."));
+    parts.fold(String::new(), |path, part| path + "/" + part)
+}
+
+fn real_folder(outside: &Path) -> std::io::Result<PathBuf> {
+    let real = outside.canonicalize()?;
+    if real.is_dir() {
+        Ok(real)
+    } else {
+        Err(std::io::Error::from_raw_os_error(libc::ENOTDIR))
+    }
+}
+
+/// Gives a path the folders above it, where neither host nor sandbox has them.
+fn ensure_above(namespace: &mut Namespace, shadow: &Shadow, path: &str) -> std::io::Result<()> {
+    let Some(missing) = namespace.missing_above(path.as_bytes()) else {
+        return Ok(());
+    };
+    let missing = String::from_utf8_lossy(&missing).into_owned();
+    let above = &path[..path.rfind('/').unwrap_or(0)];
+    shadow.folder(&format!("/folders{above}"))?;
+    let real = shadow.at(&format!("/folders{missing}"));
+    namespace.redirect(missing.as_bytes(), &real, Kind::Mapped, Some(libc::DT_DIR));
+    Ok(())
+}
+
+fn put_node(
+    namespace: &mut Namespace,
+    shadow: &Shadow,
+    path: &str,
+    id: NodeId,
+) -> std::io::Result<()> {
+    const DEVTMPFS_MODE: u32 = 0o600;
+    ensure_above(namespace, shadow, path)?;
+    namespace.add_node(path.as_bytes(), id, DEVTMPFS_MODE);
+    Ok(())
+}
+
+/// Moves the cells of every chip into shared memory; answers the piece of each
+/// MTD device, in index order.
+fn take_cells(system: &MtdSystem) -> Result<Vec<Arc<Piece>>, Errno> {
+    let devices = system.devices();
+    let mut pieces = Vec::new();
+    for device in &devices {
+        let name = format!("mtd{}", device.index);
+        let piece = Piece::new(&name, device.offset_bytes, device.size_bytes)?;
+        pieces.push((device.chip, Arc::new(piece)));
+    }
+    for chip in 0..system.chip_count() {
+        let mut ours: Vec<Arc<Piece>> = pieces
+            .iter()
+            .filter(|(on, _)| *on == chip)
+            .map(|(_, piece)| Arc::clone(piece))
+            .collect();
+        system.with_chip(chip, |chip| -> Result<(), Errno> {
+            for (start, end) in gaps(&ours, chip.geometry().size_bytes) {
+                ours.push(Arc::new(Piece::new("gap", start, end - start)?));
+            }
+            let mut cells = Cells::new(ours);
+            cells.copy_from(chip)?;
+            chip.replace_storage(Box::new(cells));
+            Ok(())
+        })?;
+    }
+    Ok(pieces.into_iter().map(|(_, piece)| piece).collect())
+}
+
+/// The stretches of a chip that no piece covers.
+fn gaps(pieces: &[Arc<Piece>], size_bytes: u64) -> Vec<(u64, u64)> {
+    let mut covered: Vec<(u64, u64)> = pieces
+        .iter()
+        .map(|piece| (piece.offset_bytes, piece.offset_bytes + piece.size_bytes))
+        .collect();
+    covered.push((size_bytes, size_bytes));
+    covered.sort_unstable();
+    let mut gaps = Vec::new();
+    let mut at = 0;
+    for (start, end) in covered {
+        if start > at {
+            gaps.push((at, start));
+        }
+        at = at.max(end);
+    }
+    gaps
+}
+
+/// Says what is missing before anything fails in a new process.
+fn check_kernel() -> Result<(), SandboxError> {
+    // SAFETY: all-zero is a valid value of this plain structure.
+    let mut about: libc::utsname = unsafe { std::mem::zeroed() };
+    // SAFETY: the structure is ours.
+    unsafe { libc::uname(&mut about) };
+    let bytes: Vec<u8> = about.release.iter().map(|byte| *byte as u8).collect();
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(0);
+    let release = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let kernel = |lacks| SandboxError::Kernel {
+        release: release.clone(),
+        lacks,
+    };
+    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit());
+    let mut number = || numbers.next().and_then(|text| text.parse::<u32>().ok());
+    if let (Some(major), Some(minor)) = (number(), number()) {
+        if (major, minor) < (5, 9) {
+            return Err(kernel(
+                "handing descriptors over (SECCOMP_IOCTL_NOTIF_ADDFD)",
+            ));
+        }
+    }
+    let action = crate::sandbox::kernel::filter::RET_NOTIFY;
+    let args = [
+        u64::from(libc::SECCOMP_GET_ACTION_AVAIL),
+        0,
+        std::ptr::from_ref(&action) as u64,
+        0,
+        0,
+        0,
+    ];
+    // SAFETY: the address is that of a local.
+    match unsafe { sys::raw(libc::SYS_seccomp, args) } {
+        Ok(_) => check_permissions(),
+        Err(Errno::OPNOTSUPP | Errno::INVAL) => Err(kernel("user notification by seccomp")),
+        Err(Errno::NOSYS) => Err(kernel("seccomp(2)")),
+        Err(errno) => Err(SandboxError::Denied {
+            call: "seccomp",
+            errno,
+        }),
+    }
+}
+
+/// Tries on this process what the supervisor does to the program. A container's
+/// profile may forbid it (Docker's own allows pidfd_getfd only together with
+/// CAP_SYS_PTRACE).
+fn check_permissions() -> Result<(), SandboxError> {
+    let denied = |call| move |errno| SandboxError::Denied { call, errno };
+    let me = sys::pidfd_open(std::process::id()).map_err(denied("pidfd_open"))?;
+    sys::pidfd_getfd(&me, me.as_raw_fd()).map_err(denied("pidfd_getfd"))?;
+    let mut byte = [0u8; 1];
+    let address = std::ptr::from_ref(&me) as u64;
+    sys::memory_read(std::process::id(), address, &mut byte).map_err(denied("process_vm_readv"))?;
+    let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");
+    // SAFETY: no arguments.
+    let is_root = unsafe { libc::geteuid() } == 0;
+    match scope.unwrap_or_default().trim() {
+        "3" => Err(SandboxError::Yama),
+        "2" if !is_root => Err(SandboxError::Yama),
+        _ => Ok(()),
+    }
+}

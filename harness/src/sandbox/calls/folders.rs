@@ -1,0 +1,164 @@
+//! chdir, getcwd, execve and listings: where the kernel must really stand in
+//! the folder that the program means.
+
+use crate::Errno;
+use crate::sandbox::kernel::process::c_string;
+use crate::sandbox::kernel::sys;
+use crate::sandbox::state::{Answer, Job, State, Target, Trapped};
+use crate::sandbox::view::namespace::{Bytes, Kind};
+use std::os::fd::AsFd;
+
+/// Answers chdir.
+pub(in crate::sandbox) fn chdir(state: &mut State, trapped: &Trapped) -> Answer {
+    match state.target(trapped, libc::AT_FDCWD, trapped.args[0], true) {
+        Some(Target::Node(..)) => Answer::Error(Errno::NOTDIR),
+        Some(Target::Hidden(_)) => Answer::Error(Errno::NOENT),
+        Some(Target::Elsewhere { real, .. }) => {
+            let path = c_string(&real);
+            // Not O_PATH: the kernel hands no such descriptor over.
+            match sys::open(&path, libc::O_RDONLY | libc::O_DIRECTORY, 0) {
+                Ok(folder) => Answer::Stop(Job::Chdir(folder)),
+                Err(errno) => Answer::Error(errno),
+            }
+        }
+        _ => Answer::Through,
+    }
+}
+
+/// Answers getcwd.
+pub(in crate::sandbox) fn getcwd(state: &mut State, trapped: &Trapped) -> Answer {
+    let Ok(real) = trapped.process.cwd() else {
+        return Answer::Through;
+    };
+    let Some(mut seen) = state.namespace.seen(&real) else {
+        return Answer::Through;
+    };
+    seen.push(0);
+    if trapped.args[1] < seen.len() as u64 {
+        return Answer::Error(Errno::RANGE);
+    }
+    match trapped.process.write(trapped.args[0], &seen) {
+        Ok(()) => Answer::Value(seen.len() as i64),
+        Err(errno) => Answer::Error(errno),
+    }
+}
+
+/// Answers execve: a program in a mapped folder is really elsewhere.
+pub(in crate::sandbox) fn execve(state: &mut State, trapped: &Trapped) -> Answer {
+    let written = trapped.process.path(trapped.args[0]).unwrap_or_default();
+    match state.target(trapped, libc::AT_FDCWD, trapped.args[0], true) {
+        Some(Target::Node(..)) => Answer::Error(Errno::ACCESS),
+        Some(Target::Hidden(_)) => Answer::Error(Errno::NOENT),
+        Some(Target::Elsewhere { real, kind, .. }) => {
+            let relative = written.first() != Some(&b'/');
+            let climbs = written
+                .split(|&byte| byte == b'/')
+                .any(|part| part == b"..");
+            if kind == Kind::Pseudo || relative && !climbs {
+                // The kernel finds the same file from where the process stands.
+                return Answer::Through;
+            }
+            match sys::stat(&c_string(&real), true) {
+                Ok(_) => Answer::Stop(Job::Exec(real)),
+                Err(errno) => Answer::Error(errno),
+            }
+        }
+        _ => Answer::Through,
+    }
+}
+
+/// Answers getdents64: the host's entries without its flash nodes, then ours.
+pub(in crate::sandbox) fn list(state: &mut State, trapped: &Trapped) -> Answer {
+    let (fd, address) = (trapped.int(0), trapped.args[1]);
+    let Some(folder) = state.folder_behind(trapped.process, fd) else {
+        return Answer::Through;
+    };
+    let folder = if folder == b"/" { Bytes::new() } else { folder };
+    if !state.namespace.is_listing_changed(&folder) {
+        return Answer::Through;
+    }
+    match entries(state, trapped, &folder, fd) {
+        Ok(bytes) => match trapped.process.write(address, &bytes) {
+            Ok(()) => Answer::Value(bytes.len() as i64),
+            Err(errno) => Answer::Error(errno),
+        },
+        Err(errno) => Answer::Error(errno),
+    }
+}
+
+fn entries(
+    state: &mut State,
+    trapped: &Trapped,
+    folder: &Bytes,
+    fd: i32,
+) -> Result<Vec<u8>, Errno> {
+    const AT_ONCE_MAX: u64 = 1 << 20;
+    let duplicate = state.duplicate(trapped.process, fd)?;
+    let key = (trapped.process.tgid(), fd);
+    let position = sys::lseek(duplicate.as_fd(), 0, libc::SEEK_CUR)?;
+    if position == 0 {
+        state.listed.remove(&key);
+    }
+    let room = trapped.args[2].min(AT_ONCE_MAX) as usize;
+    let mut buf = vec![0u8; room];
+    loop {
+        let count = sys::getdents64(duplicate.as_fd(), &mut buf)?;
+        if count == 0 {
+            break;
+        }
+        let kept = without_hidden(state, folder, &buf[..count]);
+        if !kept.is_empty() {
+            return Ok(kept);
+        }
+    }
+    let shown = state.listed.get(&key).copied().unwrap_or(0);
+    let offset = sys::lseek(duplicate.as_fd(), 0, libc::SEEK_CUR)?;
+    let mut bytes = Vec::new();
+    let mut now_shown = shown;
+    let names = state.namespace.listed(folder).skip(shown);
+    for (name, kind) in names {
+        let entry = entry(name, kind, offset);
+        if bytes.len() + entry.len() > room {
+            if bytes.is_empty() {
+                return Err(Errno::INVAL);
+            }
+            break;
+        }
+        bytes.extend_from_slice(&entry);
+        now_shown += 1;
+    }
+    state.listed.insert(key, now_shown);
+    Ok(bytes)
+}
+
+/// Drops the entries that the program shall not see, or that ours replace.
+fn without_hidden(state: &State, folder: &[u8], raw: &[u8]) -> Vec<u8> {
+    const NAME_AT: usize = 19;
+    let mut kept = Vec::with_capacity(raw.len());
+    let mut at = 0;
+    while at + NAME_AT < raw.len() {
+        let length = usize::from(u16::from_ne_bytes([raw[at + 16], raw[at + 17]]));
+        let entry = &raw[at..at + length];
+        let name = entry[NAME_AT..].split(|&byte| byte == 0).next();
+        if !state
+            .namespace
+            .is_unlisted(folder, name.unwrap_or_default())
+        {
+            kept.extend_from_slice(entry);
+        }
+        at += length;
+    }
+    kept
+}
+
+/// One `struct linux_dirent64`.
+fn entry(name: &[u8], kind: u8, offset: i64) -> Vec<u8> {
+    let length = (19 + name.len() + 1).next_multiple_of(8);
+    let mut entry = vec![0u8; length];
+    entry[..8].copy_from_slice(&1u64.to_ne_bytes());
+    entry[8..16].copy_from_slice(&offset.to_ne_bytes());
+    entry[16..18].copy_from_slice(&(length as u16).to_ne_bytes());
+    entry[18] = kind;
+    entry[19..19 + name.len()].copy_from_slice(name);
+    entry
+}

@@ -1,0 +1,80 @@
+//! Playing an older kernel: which system calls it lacks, and what it calls itself.
+
+mod table;
+
+use crate::sandbox::state::{Answer, State, Trapped};
+
+/// A kernel version, such as 2.6.24.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// 2 of 2.6.24.
+    pub major: u16,
+    /// 6 of 2.6.24.
+    pub minor: u16,
+    /// 24 of 2.6.24.
+    pub patch: u16,
+}
+
+/// seccomp(2) came with 3.17. It is not on the lists: the supervisor itself
+/// makes traced processes call it, with this as its unused last argument.
+pub(in crate::sandbox) const SECCOMP_SINCE: Version = Version {
+    major: 3,
+    minor: 17,
+    patch: 0,
+};
+pub(in crate::sandbox) const SUPERVISOR_COOKIE: u32 = 0x6d74_646b;
+
+/// The numbers, here, of the calls that came after `version`, each with the
+/// argument that, while zero, makes it the same as an older call.
+pub(in crate::sandbox) fn newer_than(version: Version) -> Vec<(i64, Option<u32>)> {
+    let old = table::OLD_NUMBERS.iter().filter(|entry| entry.1 > version);
+    let shared = table::SHARED_NUMBERS
+        .iter()
+        .filter(|entry| entry.2 > version);
+    let shared = shared.flat_map(|entry| entry.0..=entry.1);
+    old.map(|entry| entry.0)
+        .chain(shared)
+        .map(|number| (number, same_as_older(number)))
+        .collect()
+}
+
+/// C libraries of today make an old call by its successor with no flags: pipe
+/// by pipe2, getrlimit by prlimit64 on oneself. QEMU does so for a guest that
+/// made the old call, which its kernel had.
+fn same_as_older(number: i64) -> Option<u32> {
+    let flags = [
+        (libc::SYS_pipe2, 1),
+        (libc::SYS_dup3, 2),
+        (libc::SYS_eventfd2, 1),
+        (libc::SYS_signalfd4, 3),
+        (libc::SYS_inotify_init1, 0),
+        (libc::SYS_epoll_create1, 0),
+        (libc::SYS_accept4, 3),
+        (libc::SYS_prlimit64, 0),
+    ];
+    let known = flags.iter().find(|entry| entry.0 == number);
+    known.map(|entry| entry.1)
+}
+
+/// Answers uname with the version that is played.
+pub(in crate::sandbox) fn uname(state: &mut State, trapped: &Trapped) -> Answer {
+    let Some(version) = state.kernel else {
+        return Answer::Through;
+    };
+    // SAFETY: all-zero is a valid value of this plain structure.
+    let mut about: libc::utsname = unsafe { std::mem::zeroed() };
+    // SAFETY: the structure is ours.
+    unsafe { libc::uname(&mut about) };
+    let release = format!("{}.{}.{}\0", version.major, version.minor, version.patch);
+    for (to, from) in about.release.iter_mut().zip(release.bytes()) {
+        *to = from as libc::c_char;
+    }
+    // SAFETY: a plain structure of bytes without padding.
+    let bytes = unsafe {
+        std::slice::from_raw_parts(
+            std::ptr::from_ref(&about).cast::<u8>(),
+            std::mem::size_of_val(&about),
+        )
+    };
+    trapped.process.write(trapped.args[0], bytes).into()
+}

@@ -1,0 +1,8 @@
+//! What the host's kernel gives: system calls, filters, processes, architectures.
+
+pub(in crate::sandbox) mod arch;
+pub(in crate::sandbox) mod filter;
+pub(in crate::sandbox) mod keeper;
+pub(in crate::sandbox) mod kernels;
+pub(in crate::sandbox) mod process;
+pub(in crate::sandbox) mod sys;

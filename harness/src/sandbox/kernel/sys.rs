@@ -1,0 +1,387 @@
+//! Checked doors to the system calls that the standard library lacks.
+//!
+//! Every `unsafe` for a plain system call lives here, so that the rest of the
+//! sandbox is ordinary Rust. Each function answers the kernel's error number.
+
+use crate::Errno;
+use std::ffi::CStr;
+use std::mem::{size_of, zeroed};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// The error number of the system call that just failed.
+pub(in crate::sandbox) fn last_errno() -> Errno {
+    let number = std::io::Error::last_os_error().raw_os_error();
+    Errno::from_raw_os_error(number.unwrap_or(libc::EIO))
+}
+
+fn check(answer: i64) -> Result<i64, Errno> {
+    if answer < 0 {
+        Err(last_errno())
+    } else {
+        Ok(answer)
+    }
+}
+
+fn check_int(answer: libc::c_int) -> Result<i32, Errno> {
+    check(i64::from(answer)).map(|value| value as i32)
+}
+
+fn owned(answer: i64) -> Result<OwnedFd, Errno> {
+    // SAFETY: the kernel just made this descriptor for us; nobody else has it.
+    check(answer).map(|fd| unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// One trapped system call, as the kernel describes it
+/// (`struct seccomp_notif`, include/uapi/linux/seccomp.h).
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::sandbox) struct Notification {
+    pub id: u64,
+    /// The thread that made the call.
+    pub tid: u32,
+    pub flags: u32,
+    pub nr: i32,
+    pub arch: u32,
+    pub instruction_pointer: u64,
+    pub args: [u64; 6],
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct Response {
+    id: u64,
+    val: i64,
+    error: i32,
+    flags: u32,
+}
+
+#[repr(C)]
+struct AddFd {
+    id: u64,
+    flags: u32,
+    srcfd: u32,
+    newfd: u32,
+    newfd_flags: u32,
+}
+
+/// Number of the signal that an open file description sends
+/// (include/uapi/asm-generic/fcntl.h).
+pub(in crate::sandbox) const F_SETSIG: i32 = 10;
+/// Asks for it.
+pub(in crate::sandbox) const F_GETSIG: i32 = 11;
+
+const fn ioc(direction: u64, number: u64, size_bytes: usize) -> u64 {
+    (direction << 30) | ((size_bytes as u64) << 16) | ((b'!' as u64) << 8) | number
+}
+const NOTIF_RECV: u64 = ioc(3, 0, size_of::<Notification>());
+const NOTIF_SEND: u64 = ioc(3, 1, size_of::<Response>());
+const NOTIF_ID_VALID: u64 = ioc(1, 2, 8);
+const NOTIF_ADDFD: u64 = ioc(1, 3, size_of::<AddFd>());
+const NOTIF_SET_FLAGS: u64 = ioc(1, 4, 8);
+const SYNC_WAKE_UP: u64 = 1;
+const ADDFD_SEND: u32 = 2;
+
+/// The supervisor's end of a filter.
+pub(in crate::sandbox) struct Listener(pub OwnedFd);
+
+impl Listener {
+    /// Waits for the next trapped call. ENOENT: the caller died meanwhile.
+    pub fn receive(&self) -> Result<Notification, Errno> {
+        let mut notification = Notification::default();
+        // SAFETY: the kernel fills exactly this structure, zeroed as it asks.
+        check_int(unsafe { libc::ioctl(self.0.as_raw_fd(), NOTIF_RECV as _, &mut notification) })?;
+        Ok(notification)
+    }
+    fn respond(&self, response: &Response) -> Result<(), Errno> {
+        // SAFETY: the kernel reads exactly this structure.
+        check_int(unsafe { libc::ioctl(self.0.as_raw_fd(), NOTIF_SEND as _, response) }).map(drop)
+    }
+    /// Lets the kernel execute the call as if it had never been trapped.
+    pub fn let_through(&self, id: u64) -> Result<(), Errno> {
+        self.respond(&Response {
+            id,
+            flags: 1, // SECCOMP_USER_NOTIF_FLAG_CONTINUE
+            ..Response::default()
+        })
+    }
+    /// Answers the call with a value.
+    pub fn answer(&self, id: u64, val: i64) -> Result<(), Errno> {
+        self.respond(&Response {
+            id,
+            val,
+            ..Response::default()
+        })
+    }
+    /// Answers the call with a raw error number, also one that only the kernel
+    /// sees (ERESTARTSYS).
+    pub fn fail(&self, id: u64, errno: i32) -> Result<(), Errno> {
+        self.respond(&Response {
+            id,
+            error: -errno,
+            ..Response::default()
+        })
+    }
+    /// Puts a copy of `fd` into the caller. With `send` the call is answered
+    /// with the new number in the same step (Linux 5.14), else the number is
+    /// only returned.
+    pub fn add_fd(&self, id: u64, fd: RawFd, cloexec: bool, send: bool) -> Result<i32, Errno> {
+        let mut request = AddFd {
+            id,
+            flags: if send { ADDFD_SEND } else { 0 },
+            srcfd: fd as u32,
+            newfd: 0,
+            newfd_flags: if cloexec { libc::O_CLOEXEC as u32 } else { 0 },
+        };
+        // SAFETY: the kernel reads exactly this structure.
+        check_int(unsafe { libc::ioctl(self.0.as_raw_fd(), NOTIF_ADDFD as _, &mut request) })
+    }
+    /// Whether the trapped call still waits: a process id may be used for
+    /// something else once its process is gone.
+    pub fn is_valid(&self, id: u64) -> bool {
+        // SAFETY: the kernel reads eight bytes.
+        unsafe { libc::ioctl(self.0.as_raw_fd(), NOTIF_ID_VALID as _, &id) == 0 }
+    }
+    /// Makes the hand-over between program and supervisor cheaper where the
+    /// kernel can (Linux 6.6); without it everything works the same.
+    pub fn wake_synchronously(&self) {
+        // SAFETY: the argument is a plain number.
+        unsafe { libc::ioctl(self.0.as_raw_fd(), NOTIF_SET_FLAGS as _, SYNC_WAKE_UP) };
+    }
+    /// Waits for a call, for the end of the last filtered process, or for
+    /// `other` to become readable or closed. Answers (call waits, ended).
+    pub fn poll(&self, other: BorrowedFd) -> Result<(bool, bool), Errno> {
+        let mut fds: [libc::pollfd; 2] = [
+            libc::pollfd {
+                fd: self.0.as_raw_fd(),
+                events: libc::POLLIN,
+                revents: 0,
+            },
+            libc::pollfd {
+                fd: other.as_raw_fd(),
+                events: libc::POLLIN,
+                revents: 0,
+            },
+        ];
+        // SAFETY: the array is ours and has two elements.
+        match check_int(unsafe { libc::poll(fds.as_mut_ptr(), 2, -1) }) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+        let call = fds[0].revents & libc::POLLIN != 0;
+        let over = fds[0].revents & (libc::POLLHUP | libc::POLLERR) != 0 || fds[1].revents != 0;
+        Ok((call, over))
+    }
+}
+
+/// Copies memory out of another process; answers how many bytes came before
+/// the first address that is not there.
+pub(in crate::sandbox) fn memory_read(
+    tid: u32,
+    address: u64,
+    buf: &mut [u8],
+) -> Result<usize, Errno> {
+    if buf.is_empty() {
+        return Ok(0);
+    }
+    let local = libc::iovec {
+        iov_base: buf.as_mut_ptr().cast(),
+        iov_len: buf.len(),
+    };
+    let remote = libc::iovec {
+        iov_base: address as *mut libc::c_void,
+        iov_len: buf.len(),
+    };
+    // SAFETY: `local` covers `buf`; `remote` is only looked up over there.
+    check(unsafe { libc::process_vm_readv(tid as i32, &local, 1, &remote, 1, 0) } as i64)
+        .map(|count| count as usize)
+}
+
+/// Copies memory into another process; all or an error.
+pub(in crate::sandbox) fn memory_write(tid: u32, address: u64, bytes: &[u8]) -> Result<(), Errno> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    let local = libc::iovec {
+        iov_base: bytes.as_ptr().cast_mut().cast(),
+        iov_len: bytes.len(),
+    };
+    let remote = libc::iovec {
+        iov_base: address as *mut libc::c_void,
+        iov_len: bytes.len(),
+    };
+    // SAFETY: `local` is only read; `remote` is only looked up over there.
+    let count =
+        check(unsafe { libc::process_vm_writev(tid as i32, &local, 1, &remote, 1, 0) } as i64)?;
+    if count as usize == bytes.len() {
+        Ok(())
+    } else {
+        Err(Errno::FAULT)
+    }
+}
+
+/// A handle on a process that never means another one.
+pub(in crate::sandbox) fn pidfd_open(pid: u32) -> Result<OwnedFd, Errno> {
+    // SAFETY: plain numbers.
+    owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::c_long, 0) } as i64)
+}
+
+/// A duplicate of another process's descriptor.
+pub(in crate::sandbox) fn pidfd_getfd(pidfd: &OwnedFd, fd: i32) -> Result<OwnedFd, Errno> {
+    // SAFETY: plain numbers.
+    owned(unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_getfd,
+            pidfd.as_raw_fd() as libc::c_long,
+            fd as libc::c_long,
+            0,
+        )
+    } as i64)
+}
+
+/// open(2) with the given raw flags; the descriptor is closed on exec here.
+pub(in crate::sandbox) fn open(path: &CStr, flags: i32, mode: u32) -> Result<OwnedFd, Errno> {
+    // SAFETY: the path is a C string.
+    owned(i64::from(unsafe {
+        libc::open(path.as_ptr(), flags | libc::O_CLOEXEC, mode)
+    }))
+}
+
+/// readlink(2).
+pub(in crate::sandbox) fn readlink(path: &CStr) -> Result<Vec<u8>, Errno> {
+    let mut buf = [0u8; 4096];
+    // SAFETY: the path is a C string, the buffer is ours.
+    let count =
+        check(unsafe { libc::readlink(path.as_ptr(), buf.as_mut_ptr().cast(), buf.len()) } as i64)?;
+    Ok(buf[..count as usize].to_vec())
+}
+
+/// fstatat(2) on an absolute path.
+pub(in crate::sandbox) fn stat(path: &CStr, follow: bool) -> Result<libc::stat, Errno> {
+    // SAFETY: all-zero is a valid value of this plain structure.
+    let mut answer: libc::stat = unsafe { zeroed() };
+    let flags = if follow { 0 } else { libc::AT_SYMLINK_NOFOLLOW };
+    // SAFETY: the path is a C string, the structure is ours.
+    check_int(unsafe { libc::fstatat(libc::AT_FDCWD, path.as_ptr(), &mut answer, flags) })?;
+    Ok(answer)
+}
+
+/// fstat(2).
+pub(in crate::sandbox) fn fstat(fd: BorrowedFd) -> Result<libc::stat, Errno> {
+    // SAFETY: all-zero is a valid value of this plain structure.
+    let mut answer: libc::stat = unsafe { zeroed() };
+    // SAFETY: the structure is ours.
+    check_int(unsafe { libc::fstat(fd.as_raw_fd(), &mut answer) })?;
+    Ok(answer)
+}
+
+/// lseek(2).
+pub(in crate::sandbox) fn lseek(fd: BorrowedFd, offset: i64, whence: i32) -> Result<i64, Errno> {
+    // SAFETY: plain numbers.
+    check(unsafe { libc::lseek(fd.as_raw_fd(), offset, whence) })
+}
+
+/// fcntl(2) with a number as argument.
+pub(in crate::sandbox) fn fcntl(fd: BorrowedFd, command: i32, argument: i32) -> Result<i32, Errno> {
+    // SAFETY: only used with commands whose argument is a number.
+    check_int(unsafe { libc::fcntl(fd.as_raw_fd(), command, argument) })
+}
+
+fn byte_lock(offset: i64, kind: i32) -> libc::flock {
+    // SAFETY: all-zero is a valid value of this plain structure.
+    let mut lock: libc::flock = unsafe { zeroed() };
+    lock.l_type = kind as libc::c_short;
+    lock.l_whence = libc::SEEK_SET as libc::c_short;
+    lock.l_start = offset;
+    lock.l_len = 1;
+    lock
+}
+
+/// Locks one byte for this open file description: the lock lives exactly as
+/// long as the description, wherever its copies are.
+pub(in crate::sandbox) fn lock_byte(
+    fd: BorrowedFd,
+    offset: i64,
+    exclusive: bool,
+) -> Result<(), Errno> {
+    let kind = if exclusive {
+        libc::F_WRLCK
+    } else {
+        libc::F_RDLCK
+    };
+    let lock = byte_lock(offset, kind);
+    // SAFETY: the structure is ours and only read.
+    check_int(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_SETLK, &lock) }).map(drop)
+}
+
+/// Whether another description holds a lock on that byte.
+pub(in crate::sandbox) fn is_byte_locked(fd: BorrowedFd, offset: i64) -> Result<bool, Errno> {
+    let mut lock = byte_lock(offset, libc::F_WRLCK);
+    // SAFETY: the structure is ours.
+    check_int(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_GETLK, &mut lock) })?;
+    Ok(i32::from(lock.l_type) != libc::F_UNLCK)
+}
+
+/// getdents64(2): raw directory entries.
+pub(in crate::sandbox) fn getdents64(fd: BorrowedFd, buf: &mut [u8]) -> Result<usize, Errno> {
+    // SAFETY: the buffer is ours.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_getdents64,
+            fd.as_raw_fd() as libc::c_long,
+            buf.as_mut_ptr(),
+            buf.len(),
+        )
+    } as i64)
+    .map(|count| count as usize)
+}
+
+/// Sends a signal to one thread.
+pub(in crate::sandbox) fn tgkill(tgid: u32, tid: u32, signal: i32) -> Result<(), Errno> {
+    // SAFETY: plain numbers.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_tgkill,
+            tgid as libc::c_long,
+            tid as libc::c_long,
+            signal as libc::c_long,
+        )
+    } as i64)
+    .map(drop)
+}
+
+/// The calling thread's kernel id.
+pub(in crate::sandbox) fn gettid() -> u32 {
+    // SAFETY: no arguments.
+    unsafe { libc::syscall(libc::SYS_gettid) as u32 }
+}
+
+/// Gives the calling thread a working directory and umask of its own.
+pub(in crate::sandbox) fn unshare_fs() -> Result<(), Errno> {
+    // SAFETY: plain numbers; only this thread is affected.
+    check_int(unsafe { libc::unshare(libc::CLONE_FS) }).map(drop)
+}
+
+/// Sets the calling thread's umask (after [`unshare_fs`]).
+pub(in crate::sandbox) fn umask(mask: u32) {
+    // SAFETY: plain numbers.
+    unsafe { libc::umask(mask as libc::mode_t) };
+}
+
+/// Any system call with numbers and addresses as arguments.
+///
+/// # Safety
+/// Addresses among the arguments must be valid for what the call does.
+pub(in crate::sandbox) unsafe fn raw(number: i64, args: [u64; 6]) -> Result<i64, Errno> {
+    // SAFETY: the caller vouches for the addresses.
+    check(unsafe {
+        libc::syscall(
+            number as libc::c_long,
+            args[0],
+            args[1],
+            args[2],
+            args[3],
+            args[4],
+            args[5],
+        )
+    } as i64)
+}

@@ -1,0 +1,273 @@
+//! From a path argument to the absolute path that it means to the program.
+//!
+//! The kernel cannot do this for us: it knows nothing of our nodes and
+//! redirects, which may stand behind a symbolic link, a relative path, a
+//! descriptor of a folder or /proc/self/fd.
+//!
+//! Invariant: a result that is not `diverged` names the file that the kernel
+//! itself would find.
+//! Tolerates: a tree that changes meanwhile (like any user of paths), folders
+//! that the supervisor may not look into (taken as they are written).
+
+use crate::Errno;
+use crate::sandbox::kernel::process::{Process, c_string};
+use crate::sandbox::kernel::sys;
+use crate::sandbox::view::namespace::{Bytes, Namespace, split};
+use std::collections::{HashMap, HashSet, VecDeque};
+
+/// As many symbolic links as Linux follows (fs/namei.c, MAXSYMLINKS).
+const LINKS_MAX: u32 = 40;
+
+/// What a path means.
+#[derive(Debug, Clone)]
+pub(in crate::sandbox) struct Resolved {
+    /// Absolute, as the program sees the tree.
+    pub path: Bytes,
+    /// The kernel would find something else under what was written.
+    pub diverged: bool,
+    /// It ended in a slash.
+    pub is_folder: bool,
+    /// It is a descriptor in /proc/PID/fd: (process, descriptor).
+    pub descriptor: Option<(u32, i32)>,
+}
+
+/// Resolves paths, and remembers what system folders are.
+#[derive(Default)]
+pub(in crate::sandbox) struct Resolver {
+    /// Folders like /lib/x86_64-linux-gnu, by what was written.
+    folders: HashMap<Bytes, Bytes>,
+    /// Paths in system folders that are the host's, as they were written.
+    plain: HashSet<Bytes>,
+}
+
+struct Walk<'a> {
+    namespace: &'a Namespace,
+    process: Process,
+    at: Bytes,
+    todo: VecDeque<Bytes>,
+    links: u32,
+    diverged: bool,
+    is_folder: bool,
+    descriptor: Option<(u32, i32)>,
+    /// Nothing below here exists on the host.
+    missing: bool,
+}
+
+impl Resolver {
+    /// Forgets everything: links may have changed.
+    pub fn forget(&mut self) {
+        self.folders.clear();
+        self.plain.clear();
+    }
+
+    /// Forgets everything if something changes at this path.
+    pub fn forget_near(&mut self, path: &[u8]) {
+        if is_system(path) {
+            self.forget();
+        }
+    }
+
+    /// Whether this was found to be the host's before.
+    pub fn is_plain(&self, written: &[u8]) -> bool {
+        self.plain.contains(written)
+    }
+
+    /// Remembers that this is the host's, if it is in a folder that stays.
+    pub fn remember_plain(&mut self, written: Bytes) {
+        const REMEMBERED_MAX: usize = 4096;
+        if is_system(&written) {
+            if self.plain.len() >= REMEMBERED_MAX {
+                self.plain.clear();
+            }
+            self.plain.insert(written);
+        }
+    }
+
+    /// Resolves `path` relative to the descriptor `dirfd` (or AT_FDCWD).
+    pub fn resolve(
+        &mut self,
+        namespace: &Namespace,
+        process: Process,
+        dirfd: i32,
+        path: &[u8],
+        follow: bool,
+    ) -> Result<Resolved, Errno> {
+        if path.is_empty() {
+            return Err(Errno::NOENT);
+        }
+        let (folder, name) = split(path);
+        let cacheable = is_system(folder) && !matches!(name, b"" | b"." | b"..");
+        let mut walk = Walk::new(namespace, process);
+        if let Some(known) = self.folders.get(folder).filter(|_| cacheable) {
+            walk.at.clone_from(known);
+            walk.push_front(name);
+        } else if path[0] == b'/' {
+            walk.push_front(path);
+        } else {
+            walk.start_at(dirfd)?;
+            walk.push_front(path);
+        }
+        walk.run(follow)?;
+        if cacheable && !walk.diverged && split(&walk.at).1 == name {
+            let real_folder = split(&walk.at).0.to_vec();
+            self.folders.insert(folder.to_vec(), real_folder);
+        }
+        Ok(Resolved {
+            path: walk.at,
+            diverged: walk.diverged,
+            is_folder: walk.is_folder,
+            descriptor: walk.descriptor,
+        })
+    }
+}
+
+/// Folders that programs look into at every start, and nearly never change.
+fn is_system(folder: &[u8]) -> bool {
+    [b"/usr".as_slice(), b"/lib", b"/etc", b"/bin", b"/sbin"]
+        .iter()
+        .any(|system| folder.starts_with(system))
+}
+
+impl<'a> Walk<'a> {
+    fn new(namespace: &'a Namespace, process: Process) -> Self {
+        Self {
+            namespace,
+            process,
+            at: Vec::new(),
+            todo: VecDeque::new(),
+            links: 0,
+            diverged: false,
+            is_folder: false,
+            descriptor: None,
+            missing: false,
+        }
+    }
+
+    fn start_at(&mut self, dirfd: i32) -> Result<(), Errno> {
+        let real = if dirfd == libc::AT_FDCWD {
+            self.process.cwd()?
+        } else {
+            // Not open: the kernel says so itself.
+            self.process.fd_path(dirfd).map_err(|_| Errno::BADF)?
+        };
+        if real.first() != Some(&b'/') {
+            return Err(Errno::NOTDIR);
+        }
+        self.at = match self.namespace.seen(&real) {
+            Some(seen) => {
+                self.diverged = true;
+                seen
+            }
+            None if real == b"/" => Vec::new(),
+            None => real,
+        };
+        Ok(())
+    }
+
+    fn push_front(&mut self, path: &[u8]) {
+        for part in path.rsplit(|&byte| byte == b'/') {
+            self.todo.push_front(part.to_vec());
+        }
+    }
+
+    /// Whether nothing but slashes and dots is left; notes a trailing slash.
+    fn is_last(&mut self) -> bool {
+        let last = self.todo.iter().all(|part| part.is_empty() || part == b".");
+        if last && !self.todo.is_empty() {
+            self.is_folder = true;
+        }
+        last
+    }
+
+    fn run(&mut self, follow: bool) -> Result<(), Errno> {
+        while let Some(part) = self.todo.pop_front() {
+            match part.as_slice() {
+                b"" | b"." => {}
+                b".." => {
+                    let above = split(&self.at).0.len();
+                    self.at.truncate(above);
+                    self.missing = false;
+                }
+                _ => self.step(&part, follow)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, part: &[u8], follow: bool) -> Result<(), Errno> {
+        let last = self.is_last();
+        self.at.push(b'/');
+        self.at.extend_from_slice(part);
+        if self.at == b"/proc/self" {
+            self.at = format!("/proc/{}", self.process.tgid()).into_bytes();
+        } else if self.at == b"/proc/thread-self" {
+            let (tgid, tid) = (self.process.tgid(), self.process.tid);
+            self.at = format!("/proc/{tgid}/task/{tid}").into_bytes();
+        }
+        if last && !(follow || self.is_folder) {
+            return Ok(());
+        }
+        if last {
+            self.descriptor = descriptor(&self.at);
+            if self.descriptor.is_some() {
+                return Ok(());
+            }
+        }
+        if self.missing && !self.at.starts_with(b"/proc") {
+            return Ok(());
+        }
+        if !last && self.namespace.is_node(&self.at) {
+            return Err(Errno::NOTDIR);
+        }
+        let real = self.namespace.real(&self.at);
+        match sys::readlink(&c_string(&real)) {
+            Ok(target) => self.follow(&real, &target)?,
+            Err(Errno::NOENT) if real == self.at => {
+                // Ours may still stand below: `place` asks for the path alone.
+                self.missing = true;
+            }
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, real: &[u8], target: &[u8]) -> Result<(), Errno> {
+        self.links += 1;
+        if self.links > LINKS_MAX {
+            return Err(Errno::LOOP);
+        }
+        if real != self.at {
+            self.diverged = true;
+        }
+        // The links of /proc name real files, not what the program calls them.
+        let seen = if self.at.starts_with(b"/proc/") {
+            self.namespace.seen(target)
+        } else {
+            None
+        };
+        if seen.is_some() {
+            self.diverged = true;
+        }
+        let target = seen.as_deref().unwrap_or(target);
+        if target.first() == Some(&b'/') {
+            self.at.clear();
+        } else {
+            let above = split(&self.at).0.len();
+            self.at.truncate(above);
+        }
+        self.push_front(target);
+        Ok(())
+    }
+}
+
+/// Takes /proc/PID/fd/N and /proc/PID/task/TID/fd/N apart.
+pub(in crate::sandbox) fn descriptor(path: &[u8]) -> Option<(u32, i32)> {
+    let text = std::str::from_utf8(path.strip_prefix(b"/proc/")?).ok()?;
+    let parts: Vec<&str> = text.split('/').collect();
+    let (id, fd) = match parts.as_slice() {
+        [pid, "fd", fd] => (pid, fd),
+        [_, "task", tid, "fd", fd] => (tid, fd),
+        _ => return None,
+    };
+    Some((id.parse().ok()?, fd.parse().ok()?))
+}

@@ -1,0 +1,15 @@
+//! The backends and the traits in front of them.
+
+#[cfg(feature = "full")]
+pub mod both_backends;
+pub mod contract;
+#[cfg(feature = "full")]
+pub mod ioctl_numbers;
+pub mod linux_tree;
+pub mod oddities;
+pub mod offsets;
+pub mod proc_mtd;
+pub mod select;
+#[cfg(feature = "full")]
+pub mod simulated;
+pub mod tree;

@@ -1,0 +1,205 @@
+//! What a folder holds decides what a backup may do there.
+
+use crate::backup::memory_folder::MemoryFolder;
+use mtd_harness::fault::FaultPlan;
+use mtd_harness::layout::Layout;
+use mtd_harness::profile;
+use mtdkeep::backend::SimulatedBackend;
+use mtdkeep::backup::{
+    self, BackupError, DigestChoice, ErrorKind, Failure, MANIFEST, Manifest, Request, Silent,
+    Summary, UNFINISHED,
+};
+use rstest::rstest;
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+use std::time::UNIX_EPOCH;
+
+const TABLE: &str = "dev:    size   erasesize  name
+mtd0: 00000800 00000400 \"boot\"
+mtd1: 00000400 00000400 \"param\"
+mtd2: 00001000 00000400 \"data\"
+";
+
+fn device(seed: u64, faults: &str) -> SimulatedBackend {
+    let device = profile::from_layout(&Layout::from_proc_mtd(TABLE).unwrap(), seed);
+    if !faults.is_empty() {
+        device.set_faults(0, Some(faults.parse::<FaultPlan>().unwrap()));
+    }
+    SimulatedBackend::new(device)
+}
+
+fn run(
+    device: &SimulatedBackend,
+    folder: &MemoryFolder,
+    partitions: &[&str],
+) -> Result<Summary, Failure> {
+    let partitions: Vec<String> = partitions.iter().map(ToString::to_string).collect();
+    let request = Request {
+        partitions: &partitions,
+        read_again: false,
+        digests: DigestChoice::Both,
+        now: UNIX_EPOCH,
+        buffer_bytes: 4096,
+        workers: 1,
+        folder_created: false,
+        interrupt: &AtomicBool::new(false),
+    };
+    backup::backup(device, folder, &request, &Silent)
+}
+
+/// A backup cut off after `operations` on its folder.
+fn cut_off(device: &SimulatedBackend, operations: u64) -> MemoryFolder {
+    let folder = MemoryFolder::default().with_cut_at(operations);
+    run(device, &folder, &[]).unwrap_err();
+    MemoryFolder::holding(folder.files())
+}
+
+fn refusal(result: Result<Summary, Failure>) -> String {
+    let failure = result.unwrap_err();
+    assert_eq!(
+        failure.error.kind(),
+        ErrorKind::Refused,
+        "{}",
+        failure.error
+    );
+    assert!(failure.error.help().is_some());
+    failure.error.to_string()
+}
+
+/// Enough operations for two images.
+const TWO_IMAGES: u64 = 16;
+
+#[test]
+fn whole_images_of_a_cut_off_run_are_kept() {
+    let folder = cut_off(&device(1, ""), TWO_IMAGES);
+    let before = folder.files();
+    assert!(before.contains_key(UNFINISHED) && before.contains_key("mtd1.bin"));
+    let summary = run(&device(1, ""), &folder, &[]).unwrap();
+    assert_eq!(summary.kept, 2);
+    let after = folder.files();
+    assert_eq!(before["mtd0.bin"], after["mtd0.bin"]);
+    assert!(after.contains_key(MANIFEST) && !after.contains_key(UNFINISHED));
+}
+
+#[test]
+fn an_image_that_is_not_what_the_flash_has_is_made_anew() {
+    let folder = cut_off(&device(1, ""), TWO_IMAGES);
+    let mut files = folder.files();
+    let image = files.get_mut("mtd0.bin").unwrap();
+    let truth = image.clone();
+    *image.last_mut().unwrap() ^= 1;
+    let folder = MemoryFolder::holding(files);
+    let summary = run(&device(1, ""), &folder, &[]).unwrap();
+    assert_eq!(summary.kept, 1);
+    assert_eq!(folder.files()["mtd0.bin"], truth);
+}
+
+#[test]
+fn an_earlier_image_is_not_replaced_by_one_with_holes() {
+    let folder = cut_off(&device(1, ""), TWO_IMAGES);
+    let before = folder.files();
+    let failure = run(&device(1, "read-error@0x10"), &folder, &[]).unwrap_err();
+    assert!(
+        matches!(*failure.error, BackupError::WouldLose { .. }),
+        "{}",
+        failure.error
+    );
+    assert_eq!(failure.error.kind(), ErrorKind::Refused);
+    let after = folder.files();
+    assert_eq!(before["mtd0.bin"], after["mtd0.bin"]);
+    assert!(!after.contains_key("mtd0.bin.part"));
+    // A finished backup does not lose what it has either.
+    run(&device(1, ""), &folder, &[]).unwrap();
+}
+
+#[rstest]
+#[case::finished(u64::MAX)]
+#[case::cut_off(TWO_IMAGES)]
+fn another_devices_backup_is_never_touched(#[case] operations: u64) {
+    let folder = MemoryFolder::default().with_cut_at(operations);
+    let _ = run(&device(1, ""), &folder, &[]);
+    let before = folder.files();
+    let folder = MemoryFolder::holding(before.clone());
+    let message = refusal(run(&device(2, ""), &folder, &[]));
+    assert!(message.contains("another device"), "{message}");
+    assert_eq!(folder.files(), before);
+}
+
+#[test]
+fn a_finished_backup_is_never_made_again() {
+    let folder = MemoryFolder::default();
+    run(&device(1, ""), &folder, &["param"]).unwrap();
+    let before = folder.files();
+    let message = refusal(run(&device(1, ""), &folder, &[]));
+    assert!(message.contains("finished backup"), "{message}");
+    assert_eq!(folder.files(), before);
+}
+
+#[test]
+fn an_unfinished_backup_of_more_partitions_is_not_cut_down() {
+    let folder = cut_off(&device(1, ""), TWO_IMAGES);
+    let before = folder.files();
+    let message = refusal(run(&device(1, ""), &folder, &["param"]));
+    assert!(message.contains("mtd0.bin"), "{message}");
+    assert_eq!(folder.files(), before);
+}
+
+#[test]
+fn a_partial_backup_is_completed() {
+    let folder = MemoryFolder::default();
+    let first = run(&device(1, "read-error@0x10"), &folder, &[]).unwrap();
+    assert!(first.manifest.is_partial());
+    let second = run(&device(1, ""), &folder, &[]).unwrap();
+    assert!(!second.manifest.is_partial());
+    assert_eq!(second.kept, 2);
+    let manifest = Manifest::parse(&folder.files()[MANIFEST]).unwrap();
+    assert_eq!(manifest, second.manifest);
+}
+
+#[test]
+fn free_space_is_looked_at_first_and_both_figures_are_told() {
+    let images_bytes = 0x800 + 0x400 + 0x1000;
+    for (free_bytes, fits) in [(images_bytes, false), (images_bytes + 65536, true)] {
+        let folder = MemoryFolder::default().with_free_bytes(free_bytes);
+        let result = run(&device(1, ""), &folder, &[]);
+        assert_eq!(result.is_ok(), fits, "{free_bytes}");
+        if let Err(failure) = result {
+            let message = failure.error.to_string();
+            assert_eq!(failure.error.kind(), ErrorKind::Io);
+            assert!(
+                message.contains(&format!("({} bytes)", images_bytes + 65536)),
+                "{message}"
+            );
+            assert!(
+                message.contains(&format!("({free_bytes} bytes)")),
+                "{message}"
+            );
+            assert_eq!(folder.files(), BTreeMap::new(), "nothing was written");
+        }
+    }
+    // What is there already takes no more room.
+    let files = cut_off(&device(1, ""), TWO_IMAGES).files();
+    let folder = MemoryFolder::holding(files).with_free_bytes(0x1000 + 65536);
+    run(&device(1, ""), &folder, &[]).unwrap();
+}
+
+/// Space that runs out at any byte: nothing half under a final name, and the
+/// same command completes it when there is room again.
+#[test]
+fn a_folder_that_fills_up_at_any_byte() {
+    for at in (0..0x2600).step_by(251) {
+        let faults = format!("no-space@{at:#x}").parse().unwrap();
+        let folder = MemoryFolder::with_faults(faults);
+        let failure = run(&device(1, ""), &folder, &[]).unwrap_err();
+        assert!(
+            failure.error.to_string().contains("No space left"),
+            "{at:#x}"
+        );
+        assert!(failure.error.help().unwrap().contains("free some space"));
+        let files = folder.files();
+        assert!(!files.contains_key(MANIFEST), "{at:#x}");
+        let folder = MemoryFolder::holding(files);
+        let summary = run(&device(1, ""), &folder, &[]).unwrap();
+        assert!(!summary.manifest.is_partial());
+    }
+}

@@ -1,0 +1,281 @@
+//! `list`, `nodes`, `image`, `completions`, `man`, help and JSON documents.
+
+use crate::cli::support::{mtdkeep, program_words, text};
+use rstest::rstest;
+use serde_json::Value;
+use std::fs;
+
+fn json(arguments: &[&str], code: i32) -> Value {
+    let output = mtdkeep().args(arguments).arg("--json").output().unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["exit_code"], code);
+    assert_eq!(document["command"], arguments[0]);
+    document
+}
+
+#[test]
+fn list_tells_what_is_odd() {
+    let assert = mtdkeep().args(["list", "--simulate"]).assert().code(0);
+    let lines = text(&assert.get_output().stdout);
+    assert!(lines.contains("mtd10  RedBoot config"), "{lines}");
+    assert!(
+        lines.contains("mtd10 (RedBoot config) has no device node"),
+        "{lines}"
+    );
+    assert!(lines.contains("mknod /dev/mtd10 c 90 20"), "{lines}");
+    assert!(
+        lines.contains("mtd9 (FIS directory) and mtd10 (RedBoot config) share the erase block"),
+        "{lines}"
+    );
+    let document = json(&["list", "--simulate"], 0);
+    let partitions = document["partitions"].as_array().unwrap();
+    assert_eq!(partitions.len(), 11);
+    assert_eq!(partitions[10]["name"], "RedBoot config");
+    assert_eq!(partitions[10]["offset_bytes"], 0xff_f000);
+    assert_eq!(partitions[10]["node"], "missing");
+    assert_eq!(partitions[10]["writeable"], false);
+    assert_eq!(partitions[0]["node"], "present");
+}
+
+#[test]
+fn nodes_prints_the_lines_that_make_them() {
+    mtdkeep()
+        .args(["nodes", "--simulate"])
+        .assert()
+        .code(0)
+        .stdout("mknod /dev/mtd10 c 90 20\nmknod /dev/mtdblock10 b 31 10\n");
+    mtdkeep()
+        .args(["nodes", "--simulate", "--create"])
+        .assert()
+        .code(5);
+    let document = json(&["nodes", "--simulate"], 0);
+    assert_eq!(document["missing"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn an_image_goes_out_and_comes_back() {
+    let outer = tempfile::tempdir().unwrap();
+    let chip = outer.path().join("flash.bin");
+    let chip_name = chip.to_str().unwrap();
+    let folder = outer.path().join("b");
+    mtdkeep()
+        .args(["image", "--simulate", "--seed", "5", "--output", chip_name])
+        .assert()
+        .code(0);
+    let device = mtd_harness::profile::ispot(5);
+    assert!(fs::read(&chip).unwrap() == device.chip_bytes(0));
+    mtdkeep()
+        .args(["backup", "--image", chip_name, "--output"])
+        .arg(&folder)
+        .assert()
+        .code(0);
+    crate::cli::backup::assert_images_are_the_flash(&folder, 5);
+    mtdkeep()
+        .args(["verify", "--device", "--image", chip_name])
+        .arg(&folder)
+        .assert()
+        .code(0);
+    // Nothing was written to the image.
+    assert!(fs::read(&chip).unwrap() == device.chip_bytes(0));
+    // Another layout of one chip, from a file.
+    let table = outer.path().join("table");
+    fs::write(
+        &table,
+        "dev:    size   erasesize  name\nmtd0: 01000000 00020000 \"all\"\n",
+    )
+    .unwrap();
+    let whole = outer.path().join("whole");
+    mtdkeep()
+        .args(["backup", "--image", chip_name, "--output"])
+        .arg(&whole)
+        .arg(format!("--simulate={}", table.display()))
+        .assert()
+        .code(0);
+    assert!(fs::read(whole.join("mtd0.bin")).unwrap() == device.chip_bytes(0));
+}
+
+#[test]
+fn each_command_ends_with_one_json_document() {
+    let outer = tempfile::tempdir().unwrap();
+    let folder = outer.path().join("b");
+    let folder = folder.to_str().unwrap();
+    let made = json(&["backup", "--simulate", "-o", folder, "-p", "param"], 0);
+    assert_eq!(made["outcome"], "done");
+    assert_eq!(made["manifest"]["images"][0]["file"], "mtd1.bin");
+    let left_out = made["manifest"]["layout"].as_array().unwrap();
+    let by_choice = |entry: &&Value| entry["left_out"]["by_choice"] == true;
+    assert_eq!(left_out.iter().filter(by_choice).count(), 10);
+    let again = json(&["backup", "--simulate", "-o", folder], 5);
+    assert!(
+        again["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("finished backup")
+    );
+    assert!(
+        again["error"]["help"]
+            .as_str()
+            .unwrap()
+            .contains("--output")
+    );
+    let good = json(&["verify", folder], 0);
+    assert_eq!(good["outcome"], "good");
+    let bad = json(
+        &["verify", folder, "--device", "--simulate", "--seed", "2"],
+        1,
+    );
+    assert_eq!(bad["findings"][0]["meaning"], "differs");
+    assert_eq!(bad["findings"][0]["erase_block"], 0);
+    let cleaned = json(&["clean", folder], 0);
+    assert_eq!(cleaned["removed"].as_array().unwrap().len(), 4);
+    assert_eq!(cleaned["folder_removed"], true);
+    let image = outer.path().join("flash.bin");
+    let written = json(&["image", "--simulate", "-o", image.to_str().unwrap()], 0);
+    assert_eq!(written["size_bytes"], 16 << 20);
+}
+
+#[test]
+fn a_manifest_keeps_to_its_schema() {
+    let outer = tempfile::tempdir().unwrap();
+    let folder = outer.path().join("b");
+    mtdkeep()
+        .args([
+            "backup",
+            "--simulate",
+            "--read-again",
+            "-p",
+            "rootfs",
+            "-p",
+            "ver_1",
+        ])
+        .args(["--faults", "read-error@0x1a0010", "-o"])
+        .arg(&folder)
+        .assert()
+        .code(3);
+    let text = fs::read_to_string(folder.join("manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_str(&text).unwrap();
+    let schema = include_str!("../../../docs/manifest.schema.json");
+    let schema: Value = serde_json::from_str(schema).unwrap();
+    conforms(&manifest, &schema, &schema, "manifest");
+    // The little validator below can fail.
+    let mut wrong = manifest.clone();
+    wrong["images"][0]["sha256"] = Value::from(5);
+    let caught = std::panic::catch_unwind(|| conforms(&wrong, &schema, &schema, "manifest"));
+    assert!(caught.is_err());
+}
+
+/// As much of JSON Schema as the manifest's needs: type, required, properties,
+/// items, $ref, const. A property that the schema does not know is an error here,
+/// so that schema and program cannot drift apart.
+fn conforms(value: &Value, schema: &Value, root: &Value, at: &str) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let target = root.pointer(reference.trim_start_matches('#'));
+        return conforms(value, target.expect(reference), root, at);
+    }
+    if let Some(constant) = schema.get("const") {
+        assert_eq!(value, constant, "{at}");
+    }
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let allowed = &schema["type"];
+    let fits = allowed == kind || allowed.as_array().is_some_and(|a| a.contains(&kind.into()));
+    assert!(fits, "{at} is {kind}, the schema says {allowed}");
+    for item in value.as_array().into_iter().flatten() {
+        conforms(item, &schema["items"], root, &format!("{at}[]"));
+    }
+    for (name, inner) in value.as_object().into_iter().flatten() {
+        let known = schema["properties"].get(name);
+        let known = known.unwrap_or_else(|| panic!("{at}.{name} is not in the schema"));
+        conforms(inner, known, root, &format!("{at}.{name}"));
+    }
+    for name in schema["required"].as_array().into_iter().flatten() {
+        assert!(
+            value.get(name.as_str().unwrap()).is_some(),
+            "{at} lacks {name}"
+        );
+    }
+}
+
+#[rstest]
+#[case(&["completions", "bash"], "_mtdkeep")]
+#[case(&["completions", "zsh"], "#compdef mtdkeep")]
+#[case(&["completions", "fish"], "complete -c mtdkeep")]
+#[case(&["man"], ".TH mtdkeep")]
+#[case(&["man", "backup"], "read\\-again")]
+#[case(&["--help"], "Exit codes:")]
+#[case(&["verify", "--help"], "Examples:")]
+#[case(&["--version"], env!("CARGO_PKG_VERSION"))]
+fn texts(#[case] arguments: &[&str], #[case] word: &str) {
+    let assert = mtdkeep().args(arguments).assert().code(0);
+    let shown = text(&assert.get_output().stdout);
+    assert!(shown.contains(word), "{shown}");
+}
+
+#[rstest]
+#[case(&[])]
+#[case(&["nonsense"])]
+#[case(&["completions", "nonsense"])]
+#[case(&["man", "nonsense"])]
+#[case(&["verify"])]
+fn wrong_usage(#[case] arguments: &[&str]) {
+    mtdkeep().args(arguments).assert().code(2).stdout("");
+}
+
+#[test]
+fn quiet_says_nothing_but_errors() {
+    let outer = tempfile::tempdir().unwrap();
+    let backup = |faults: &str, output: &str| {
+        let arguments = [
+            "backup",
+            "-q",
+            "--simulate",
+            "--faults",
+            faults,
+            "-o",
+            output,
+        ];
+        mtdkeep().current_dir(&outer).args(arguments).assert()
+    };
+    backup("short-read", "a").code(0).stdout("").stderr("");
+    backup("read-error@0", "b").code(3).stdout("").stderr("");
+    let refused = backup("short-read", "a").code(5).stdout("");
+    assert!(text(&refused.get_output().stderr).starts_with("mtdkeep: error: "));
+}
+
+/// Output that nobody can read is an error; a reader that has gone is not.
+#[test]
+fn output_that_cannot_be_written() {
+    let run = |to: &str| {
+        let script = format!("\"$@\" man {to}; echo $? >&2");
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script, "sh"])
+            .args(program_words())
+            .output()
+            .unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    if fs::metadata("/dev/full").is_ok() {
+        assert!(run("> /dev/full").ends_with("\n4\n"));
+    } else {
+        println!("skipped: no /dev/full");
+    }
+    assert_eq!(run("| true"), "0\n");
+}
+
+/// The README shows what the program prints.
+#[test]
+fn the_readme_has_the_exit_codes() {
+    let readme = include_str!("../../../README.md");
+    for line in [
+        "| 0 |", "| 1 |", "| 2 |", "| 3 |", "| 4 |", "| 5 |", "| 130 |",
+    ] {
+        assert!(readme.contains(line), "{line}");
+    }
+}

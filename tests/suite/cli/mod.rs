@@ -1,0 +1,22 @@
+//! The program itself, started as a user starts it.
+
+#[cfg(feature = "full")]
+pub mod backup;
+#[cfg(feature = "full")]
+pub mod bad_input;
+#[cfg(feature = "full")]
+pub mod commands;
+#[cfg(feature = "full")]
+pub mod digest;
+#[cfg(feature = "full")]
+pub mod interrupt;
+#[cfg(feature = "full")]
+pub mod manifest;
+#[cfg(all(
+    feature = "full",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+pub mod sandbox;
+pub mod support;
+pub mod tree;

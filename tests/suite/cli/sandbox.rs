@@ -1,0 +1,242 @@
+//! `mtdkeep sandbox`, as the real binary.
+
+use crate::cli::support::{mtdkeep, text};
+use std::process::Command;
+use std::time::Duration;
+
+/// Runs `mtdkeep sandbox ARGS` with a usual PATH.
+fn sandbox(args: &[&str]) -> assert_cmd::assert::Assert {
+    let mut command = mtdkeep();
+    command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    command
+        .arg("sandbox")
+        .args(args)
+        .timeout(Duration::from_secs(120));
+    command.assert()
+}
+
+fn stderr(assert: &assert_cmd::assert::Assert) -> String {
+    text(&assert.get_output().stderr).to_owned()
+}
+
+#[test]
+fn a_program_sees_the_device_and_its_exit_status_passes_through() {
+    let table = mtd_harness::profile::ispot(1).system.proc_mtd();
+    sandbox(&["--", "cat", "/proc/mtd"]).success().stdout(table);
+    sandbox(&["sh", "-c", "test -c /dev/mtd0 && exit 7"]).code(7);
+    sandbox(&["--", "test", "-c", "/dev/mtd10"]).code(1);
+    sandbox(&["--with-node", "mtd10", "--", "test", "-c", "/dev/mtd10"]).code(0);
+}
+
+#[test]
+fn what_cannot_be_run_has_codes_of_its_own() {
+    let missing = sandbox(&["--", "/no/such/program"]).code(127);
+    assert!(stderr(&missing).contains("/no/such/program"));
+    let plain = tempfile::NamedTempFile::new().unwrap();
+    sandbox(&["--", plain.path().to_str().unwrap()]).code(126);
+    let map = sandbox(&["--map", "/x=/no/such", "--", "true"]).code(125);
+    assert!(stderr(&map).contains("/no/such"), "{}", stderr(&map));
+    for wrong in [
+        &["--map", "x", "--", "true"][..],
+        &["--kernel", "old", "--", "true"],
+        &["--with-node", "sda", "--", "true"],
+        &["--json", "--", "true"],
+        &["--root", "/", "--", "true"],
+        &[],
+    ] {
+        sandbox(wrong).code(2);
+    }
+}
+
+#[test]
+fn signals_end_this_program_as_they_ended_the_other() {
+    use std::os::unix::process::ExitStatusExt;
+    let temporary = tempfile::tempdir().unwrap();
+    for signal in [9, 15, 2] {
+        let mut command = mtdkeep();
+        command
+            .env("PATH", "/usr/bin:/bin")
+            .env("TMPDIR", temporary.path());
+        let line = format!("cat /proc/mtd; kill -{signal} $$");
+        let ended = command.args(["sandbox", "--", "sh", "-c", &line]).assert();
+        let status = ended.get_output().status;
+        assert_eq!(status.signal(), Some(signal), "{status:?}");
+        let left = std::fs::read_dir(temporary.path()).unwrap().count();
+        assert_eq!(left, 0, "its temporary folder is left");
+    }
+}
+
+#[test]
+fn sigterm_and_interrupt_end_everything() {
+    use std::io::{BufRead, BufReader};
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
+    for signal in [rustix::process::Signal::TERM, rustix::process::Signal::INT] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mtdkeep"));
+        command.args(["sandbox", "--", "sh", "-c", "echo $$; sleep 1000"]);
+        // A group of its own, as a terminal's foreground job has.
+        command
+            .process_group(0)
+            .stdout(std::process::Stdio::piped());
+        let mut running = command.spawn().unwrap();
+        let mut line = String::new();
+        let stdout = running.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let group = rustix::process::Pid::from_child(&running);
+        rustix::process::kill_process_group(group, signal).unwrap();
+        let status = running.wait().unwrap();
+        assert_eq!(status.signal(), Some(signal.as_raw()), "{status:?}");
+        let pid: i32 = line.trim().parse().unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        assert!(
+            rustix::process::test_kill_process(pid).is_err(),
+            "{pid:?} lives on"
+        );
+    }
+}
+
+#[test]
+fn images_come_in_and_go_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let (before, after) = (
+        folder.path().join("before.bin"),
+        folder.path().join("after.bin"),
+    );
+    let (before_name, after_name) = (before.to_str().unwrap(), after.to_str().unwrap());
+    mtdkeep()
+        .args(["image", "--simulate", "--output", before_name])
+        .assert()
+        .success();
+    let line = "printf '\\000' > /dev/mtd7";
+    let args = [
+        "--image",
+        before_name,
+        "--save",
+        after_name,
+        "--",
+        "sh",
+        "-c",
+        line,
+    ];
+    sandbox(&args).success();
+    let (was, is) = (
+        std::fs::read(&before).unwrap(),
+        std::fs::read(&after).unwrap(),
+    );
+    let changed: Vec<usize> = (0..was.len()).filter(|at| was[*at] != is[*at]).collect();
+    assert!(
+        changed.is_empty() && was[0xfa_0000] == 0 || changed == [0xfa_0000],
+        "{changed:x?}"
+    );
+    let refused = sandbox(&args).code(5);
+    assert!(stderr(&refused).contains("nothing was run"));
+}
+
+#[test]
+fn statistics_trace_and_faults_see_every_read() {
+    let counted = sandbox(&[
+        "--stats",
+        "--",
+        "dd",
+        "if=/dev/mtd1",
+        "of=/dev/null",
+        "bs=4k",
+    ])
+    .success();
+    assert!(
+        stderr(&counted).contains("chip 0: 32 reads (131072 bytes), 0 programs"),
+        "{}",
+        stderr(&counted)
+    );
+    let traced = sandbox(&["--trace", "--", "head", "-c", "1", "/dev/mtd1"]).success();
+    assert!(
+        stderr(&traced).contains("openat(\"/dev/mtd1\""),
+        "{}",
+        stderr(&traced)
+    );
+    assert!(stderr(&traced).contains("read("), "{}", stderr(&traced));
+    let failed = sandbox(&["--faults", "read-error@0x40000", "--", "cat", "/dev/mtd1"]).code(1);
+    assert!(
+        stderr(&failed).contains("Input/output error"),
+        "{}",
+        stderr(&failed)
+    );
+}
+
+#[test]
+fn the_web_root_can_be_mapped_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let map = format!("/var/wwwroot={}", folder.path().display());
+    sandbox(&["--map", &map, "--", "sh", "-c", "echo x > /var/wwwroot/f"]).success();
+    assert_eq!(std::fs::read(folder.path().join("f")).unwrap(), b"x\n");
+    let kept = sandbox(&["--keep", "--", "sh", "-c", "echo y > /var/wwwroot/f"]).success();
+    let told = stderr(&kept);
+    let path = told.trim().rsplit(' ').next().unwrap();
+    assert_eq!(std::fs::read(format!("{path}/f")).unwrap(), b"y\n");
+    std::fs::remove_dir_all(path).unwrap();
+}
+
+/// This program's own real-device backend, on what it takes for a real device,
+/// makes the same images as its simulated backend.
+#[test]
+fn a_backup_in_the_sandbox_is_that_of_the_simulation() {
+    let folder = tempfile::tempdir().unwrap();
+    let map = format!("/var/wwwroot={}", folder.path().display());
+    let me = env!("CARGO_BIN_EXE_mtdkeep");
+    sandbox(&["--with-node", "mtd10", "--map", &map, "--", me, "backup"]).success();
+    let simulated = folder.path().join("simulated");
+    mtdkeep()
+        .args([
+            "backup",
+            "--simulate",
+            "--output",
+            simulated.to_str().unwrap(),
+        ])
+        .assert()
+        .success();
+    let real = folder.path().join("mtd_backup");
+    for index in 0..11 {
+        let image = |folder: &std::path::Path| {
+            let names = std::fs::read_dir(folder).unwrap().flatten();
+            let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+            let start = format!("mtd{index}");
+            let mut fits = names.filter(|name| {
+                name.strip_prefix(&start)
+                    .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+                    && name.ends_with(".bin")
+            });
+            fits.next()
+                .map(|name| std::fs::read(folder.join(name)).unwrap())
+        };
+        let (real, simulated) = (image(&real), image(&simulated));
+        assert!(real.is_some() && real == simulated, "mtd{index}");
+    }
+    sandbox(&[
+        "--with-node",
+        "mtd10",
+        "--map",
+        &map,
+        "--",
+        me,
+        "verify",
+        "--device",
+        "/var/wwwroot/mtd_backup",
+    ])
+    .success();
+}
+
+#[test]
+fn an_old_kernel_lacks_later_calls() {
+    sandbox(&["--kernel", "2.6.24", "--", "uname", "-r"])
+        .success()
+        .stdout("2.6.24\n");
+    sandbox(&[
+        "--kernel",
+        "2.6.24",
+        "--",
+        "sh",
+        "-c",
+        "cat /dev/mtd1 | wc -c; printf '\\0' > /dev/mtd7",
+    ])
+    .success()
+    .stdout("131072\n");
+}

@@ -1,0 +1,200 @@
+//! The device's program on a kernel that has no system call newer than 2.6.24.
+//!
+//! The iSpot's kernel is of that time; whether a path works there is decided by
+//! the calls it makes. QEMU user mode cannot tell, since it makes up for calls
+//! that a kernel lacks. So the same sources, std and musl are built for 32-bit
+//! x86 (`.ci/old-kernel`), whose calls this machine's kernel answers, and a
+//! filter answers ENOSYS to every call with a number that came later. What
+//! differs from the device: the processor, and what an old call itself does.
+//!
+//! `MTDKEEP_I686_PROGRAM` names the program; without it the tests are skipped.
+
+use crate::cli::backup::assert_images_are_the_flash;
+use crate::cli::support::{mtdkeep, text};
+use mtd_harness::{profile, tree::TreeBuilder};
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+/// fallocate, the last number of 32-bit x86 in Linux 2.6.24
+/// (include/asm-x86/unistd_32.h). Numbers are given out in order of time.
+const LAST_OF_2_6_24: u32 = 324;
+/// statx, of Linux 4.11.
+const STATX: i32 = 383;
+const GETPID: i32 = 20;
+/// AUDIT_ARCH_I386 (include/uapi/linux/audit.h).
+const ARCH_I386: u32 = 0x4000_0003;
+/// What a backup may hold in memory, of a device that has 16 MiB or so.
+const PEAK_KIB_MAX: u64 = 1536;
+
+fn program() -> Option<PathBuf> {
+    let program = std::env::var_os("MTDKEEP_I686_PROGRAM").map(PathBuf::from);
+    if program.is_none() {
+        println!("skipped: MTDKEEP_I686_PROGRAM names no program (.ci/old-kernel builds it)");
+    }
+    program
+}
+
+/// One call of the 32-bit kind, without arguments that matter.
+fn call_32(number: i32) -> i32 {
+    let answer;
+    // SAFETY: int 0x80 enters the kernel with 32-bit numbers also from 64-bit
+    // code; neither call gets a pointer other than null. rbx is the compiler's
+    // own and is saved; r8 to r11 may be lost on the way.
+    unsafe {
+        std::arch::asm!(
+            "push rbx", "xor ebx, ebx", "int 0x80", "pop rbx",
+            inlateout("eax") number => answer,
+            in("ecx") 0, in("edx") 0, in("esi") 0, in("edi") 0,
+            out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+        );
+    }
+    answer
+}
+
+/// Takes the newer calls away from this process and its children, and makes
+/// sure that they are gone and the old ones are not.
+fn become_old() -> io::Result<()> {
+    let op = |code: u32, k, jt, jf| libc::sock_filter {
+        code: code as u16,
+        jt,
+        jf,
+        k,
+    };
+    let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+    let give = libc::BPF_RET | libc::BPF_K;
+    let mut filter = [
+        op(load, 4, 0, 0), // seccomp_data.arch
+        op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, ARCH_I386, 0, 2),
+        op(load, 0, 0, 0), // seccomp_data.nr
+        op(
+            libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K,
+            LAST_OF_2_6_24,
+            1,
+            0,
+        ),
+        op(give, libc::SECCOMP_RET_ALLOW, 0, 0),
+        op(give, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32, 0, 0),
+    ];
+    let program = libc::sock_fprog {
+        len: filter.len() as u16,
+        filter: filter.as_mut_ptr(),
+    };
+    // SAFETY: two calls of prctl with the arguments they document; the kernel
+    // copies the filter before it answers.
+    let refused = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+            || libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) != 0
+    };
+    if refused {
+        return Err(io::Error::last_os_error());
+    }
+    if call_32(STATX) != -libc::ENOSYS || call_32(GETPID) <= 0 {
+        return Err(io::Error::from_raw_os_error(libc::EPROTO));
+    }
+    Ok(())
+}
+
+/// The program on the old kernel.
+fn old(program: &PathBuf) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear();
+    // SAFETY: what runs between fork and exec makes system calls only.
+    unsafe { command.pre_exec(become_old) };
+    command
+}
+
+fn output(command: &mut Command) -> Output {
+    command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?} did not start: {error}"))
+}
+
+fn assert_ends(command: &mut Command, code: i32) {
+    let output = output(command);
+    assert_eq!(output.status.code(), Some(code), "{command:?}: {output:?}");
+}
+
+/// The most that a running program has held so far, in KiB; none once it ended.
+fn peak_kib(child: &Child) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[test]
+fn the_device_build_needs_no_call_newer_than_2_6_24() {
+    let Some(program) = program() else { return };
+    let device = profile::ispot(1);
+    let tree = TreeBuilder::default()
+        .without_sys()
+        .all_nodes()
+        .build(&device)
+        .unwrap();
+    let outer = tempfile::tempdir().unwrap();
+    let folder = outer.path().join("backup");
+    let rooted = |command: &str| {
+        let mut old = old(&program);
+        old.arg(command).arg("--root").arg(tree.root());
+        old
+    };
+
+    for command in [["list"].as_slice(), &["list", "--json"], &["nodes"]] {
+        let here = mtdkeep()
+            .args(command)
+            .arg("--root")
+            .arg(tree.root())
+            .output()
+            .unwrap();
+        let there = output(rooted(command[0]).args(&command[1..]));
+        assert_eq!(
+            there.status.code(),
+            here.status.code(),
+            "{command:?}: {there:?}"
+        );
+        assert_eq!(text(&there.stdout), text(&here.stdout), "{command:?}");
+    }
+
+    assert_ends(rooted("backup").arg("--output").arg(&folder), 0);
+    assert_images_are_the_flash(&folder, 1);
+    assert_ends(old(&program).arg("verify").arg(&folder), 0);
+    assert_ends(rooted("verify").arg("--device").arg(&folder), 0);
+
+    let image = folder.join("mtd1.bin");
+    let mut bytes = std::fs::read(&image).unwrap();
+    bytes[77] ^= 1;
+    std::fs::write(&image, bytes).unwrap();
+    assert_ends(old(&program).arg("verify").arg(&folder), 1);
+
+    assert_ends(old(&program).arg("clean").arg(&folder), 0);
+    assert!(!folder.exists());
+    // What fails must fail in words there, too: no folder, no rights, no device.
+    assert_ends(old(&program).arg("verify").arg(&folder), 4);
+}
+
+#[test]
+fn a_backup_holds_little_memory() {
+    let Some(program) = program() else { return };
+    let device = profile::ispot(1);
+    let tree = TreeBuilder::default().all_nodes().build(&device).unwrap();
+    let outer = tempfile::tempdir().unwrap();
+    let mut child = Command::new(&program)
+        .arg("backup")
+        .arg("--root")
+        .arg(tree.root())
+        .arg("--output")
+        .arg(outer.path().join("backup"))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut most = 0;
+    // The kernel keeps the mark; the last look before the end has it.
+    while child.try_wait().unwrap().is_none() {
+        most = most.max(peak_kib(&child).unwrap_or(0));
+    }
+    assert!(child.wait().unwrap().success());
+    println!("a backup of 16 MiB held at most {most} KiB, of which its binary is the largest part");
+    assert!(most > 0, "the program was never seen running");
+    assert!(most <= PEAK_KIB_MAX, "{most} KiB");
+}
