@@ -1,6 +1,6 @@
 //! What is timed in the guest, and how each job proves that it did its work.
 
-use mtd_harness::virtual_ispot::quote;
+use mtd_virtual_device::quote;
 use std::fmt::Write as _;
 use std::process::Command;
 

@@ -25,7 +25,7 @@ mod shared;
 
 use jobs::{Expected, Job, LOOP};
 use mtd_harness::profile;
-use mtd_harness::virtual_ispot::{BootFrom, Clock, Error, Outcome, Toolbox, VirtualIspot};
+use mtd_virtual_device::{BootFrom, Clock, Error, Outcome, Toolbox, VirtualIspot};
 use mtdkeep::backup::{DigestChoice, Digests};
 use serde::Serialize;
 use shared::machine::Machine;

@@ -5,15 +5,12 @@
 //! list:
 //!
 //! - [`chip`]: cells, erase blocks, locks, exact counters, a virtual clock.
-//! - [`conformance`]: several hundred calls on the MTD interface, to measure the
-//!   simulation against a kernel.
 //! - [`fault`]: a removable overlay of faults, apart from the pristine cells.
 //! - [`mod@format`]: what stands on such flash: RedBoot FIS, fconfig, JFFS2.
 //! - [`layout`]: the partitions of a chip, also from a captured `/proc/mtd`.
 //! - [`mtd`]: what Linux makes of chip and layout: MTD devices, nodes,
 //!   handles, ioctls, errno by errno.
 //! - [`profile`]: a layout with contents for a known device.
-//! - `virtual_ispot` (on Linux): the same device under a real kernel, emulated.
 //! - [`sandbox`]: unmodified programs, run against a simulated device.
 //! - [`tree`]: a folder that looks like a device's `proc`, `sys` and `dev`.
 //!
@@ -54,7 +51,6 @@
 //! ```
 
 pub mod chip;
-pub mod conformance;
 pub mod fault;
 pub mod format;
 pub mod layout;
@@ -66,8 +62,6 @@ pub mod profile;
 ))]
 pub mod sandbox;
 pub mod tree;
-#[cfg(target_os = "linux")]
-pub mod virtual_ispot;
 
 /// The error numbers that Linux answers with.
 pub use rustix::io::Errno;

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use rstest::rstest;
 
-const ISPOT_PROC_MTD: &str = include_str!("../../../fixtures/layout/ispot.proc_mtd");
+const ISPOT_PROC_MTD: &str = include_str!("../../fixtures/layout/ispot.proc_mtd");
 
 #[test]
 fn ispot_is_what_a_device_printed() {

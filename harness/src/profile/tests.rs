@@ -21,7 +21,7 @@ fn by_name(device: &SimulatedDevice, name: &str) -> Vec<u8> {
 /// ends with its own CRC has the same one whatever it is.
 #[test]
 fn the_same_seed_gives_the_same_bytes_for_good() {
-    let fixture = include_str!("../../../fixtures/profile/ispot.sha256");
+    let fixture = include_str!("../../fixtures/profile/ispot.sha256");
     let mut lines = Vec::new();
     for seed in [1, 2] {
         let device = ispot(seed);

@@ -5,7 +5,7 @@ use mtd_harness::profile::IspotBuilder;
 use mtd_harness::sandbox::{Sandbox, Version};
 use rstest::rstest;
 
-const SCRIPT: &str = include_str!("../../../fixtures/sandbox/copy_all.sh");
+const SCRIPT: &str = include_str!("../../fixtures/sandbox/copy_all.sh");
 
 #[rstest]
 #[case::bash("bash", &[])]

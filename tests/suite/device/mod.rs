@@ -2,5 +2,9 @@
 
 #[cfg(all(feature = "full", target_os = "linux", target_arch = "x86_64"))]
 pub mod old_kernel;
-#[cfg(all(feature = "full", target_os = "linux"))]
+#[cfg(all(
+    feature = "full",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
 pub mod virtual_ispot;

@@ -15,7 +15,7 @@ mod profile;
 mod trouble;
 
 use mtd_harness::profile::{SimulatedDevice, ispot as simulated_ispot};
-use mtd_harness::virtual_ispot::{BootFrom, Outcome, VirtualIspot, quote, wanted};
+use mtd_virtual_device::{BootFrom, Outcome, VirtualIspot, quote, wanted};
 use std::ops::Range;
 use std::time::Duration;
 

@@ -6,7 +6,7 @@
 use super::{
     ROOTFS_2, assert_chip_untouched, assert_images, device, run, virtual_ispot, with_step, words,
 };
-use mtd_harness::virtual_ispot::{Cut, Error, VirtualIspot};
+use mtd_virtual_device::{Cut, Error, VirtualIspot};
 use rstest::rstest;
 
 const MOUNT: &str = "mount -t jffs2 /dev/mtdblock6 /mnt || exit 9";

@@ -4,7 +4,7 @@
 use super::{device, run, virtual_ispot};
 use crate::cli::support::{mtdkeep, text};
 use mtd_harness::format::jffs2::{self, Content};
-use mtd_harness::virtual_ispot::BootFrom;
+use mtd_virtual_device::BootFrom;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 

@@ -1,0 +1,392 @@
+//! A whole virtual iSpot: a stock Linux with its own MTD subsystem, on an
+//! emulated board whose one NOR chip has the iSpot's geometry.
+//!
+//! What the crate `mtd-harness` simulates, a real kernel does here: it finds the
+//! RedBoot partitions in the chip's FIS directory, registers mtd0 to mtd10, and
+//! answers system calls on them. `README.md` says what that
+//! proves, and what it does not.
+//!
+//! It is meant for tests that somebody asked for: it wants QEMU, a cross
+//! compiler and the source of Linux ([`Toolbox::ready`] says which are missing),
+//! and builds its kernel once. [`wanted`] is the switch.
+//!
+//! ```no_run
+//! use mtd_virtual_device::{Cut, VirtualIspot};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let image = std::fs::read("flash.bin")?;
+//! let mut ispot = VirtualIspot::new(image)?
+//!     .put("/bin/tool", std::fs::read("tool")?, 0o755)?
+//!     .get("/tmp/out");
+//! let outcome = ispot.run("tool backup --output /tmp/out")?.expect_success();
+//! assert_eq!(outcome.file("/tmp/out/mtd1.bin"), Some(&ispot.chip()[0x4_0000..0x6_0000]));
+//!
+//! // The power fails while the settings are written.
+//! let half = Cut::ChipChanged { offset_bytes: 0x80_0000 };
+//! ispot.run_until("dd if=/dev/zero of=/dev/mtd4 bs=4096", &half)?;
+//! assert_eq!(ispot.chip()[0x78_0000], 0);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Invariants: the image that was given is changed by boot stub and kernel (see
+//! [`BootFrom`]) and by the guest, by nothing else; no run lasts longer than
+//! its time limit; nothing is left of a run but what it returns.
+//! Faults tolerated: a guest that hangs, panics or restarts; an emulator that
+//! dies; power cuts on request.
+
+mod board;
+mod boot;
+mod busybox;
+mod cache;
+mod clock;
+mod cpio;
+mod error;
+mod guest;
+mod kernel;
+mod outcome;
+mod toolbox;
+
+pub use boot::{BootPlaces, CHIP_BYTES, blank_image};
+pub use clock::{Clock, Timed};
+pub use error::{Error, Missing};
+pub use guest::quote;
+pub use outcome::{GuestFile, Outcome, PowerCut};
+pub use toolbox::Toolbox;
+
+use board::{Board, Ended, Setup};
+use guest::{EXCHANGE_ADDRESS, EXCHANGE_BYTES, Guest, Job, Put};
+use std::fmt;
+use std::fs;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// The variable that switches the tests on.
+pub const SWITCH: &str = "MTDKEEP_VIRTUAL_ISPOT";
+
+/// Whether tests shall start a virtual iSpot: `MTDKEEP_VIRTUAL_ISPOT=1`. If not,
+/// says on standard error that `test` was skipped, and why.
+#[must_use]
+pub fn wanted(test: &str) -> bool {
+    let wanted = std::env::var_os(SWITCH).is_some_and(|value| value == "1");
+    if !wanted {
+        eprintln!("skipped: {test}: needs a virtual iSpot; set {SWITCH}=1 to run it");
+    }
+    wanted
+}
+
+/// Where the board finds its kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BootFrom {
+    /// In the chip, as a real board: the first boot puts a boot stub at the start
+    /// of `RedBoot` and a kernel at the start of `linux`. The directory's
+    /// entries, their checksums too, stay as they are.
+    #[default]
+    Flash,
+    /// In RAM, where the emulator puts it: the chip stays as it was given, to the
+    /// last byte.
+    Ram,
+}
+
+/// The moment at which the power is cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cut {
+    /// As soon as this text stands on the console. A command gets it there with
+    /// `echo … >/dev/console`.
+    Console(String),
+    /// As soon as this text stands on the command's standard output.
+    Stdout(String),
+    /// As soon as the byte of the chip at this offset differs from what it was
+    /// at power-on. The guest goes on for a moment until the cut happens.
+    ChipChanged {
+        /// Offset in the chip.
+        offset_bytes: u64,
+    },
+    /// So long after power-on; booting takes about half a second of that.
+    After(Duration),
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Console(text) => write!(f, "when {text:?} stands on the console"),
+            Self::Stdout(text) => write!(f, "when {text:?} stands on standard output"),
+            Self::ChipChanged { offset_bytes } => {
+                write!(f, "when the chip changes at {offset_bytes:#x}")
+            }
+            Self::After(time) => write!(f, "{time:?} after power-on"),
+        }
+    }
+}
+
+/// A virtual iSpot, switched off. Each run switches it on, with the chip as the
+/// last one left it and RAM and file system new.
+#[derive(Debug, Clone)]
+pub struct VirtualIspot {
+    toolbox: Toolbox,
+    chip: Vec<u8>,
+    guest: Guest,
+    boot_from: BootFrom,
+    booted: bool,
+    clock: Clock,
+    time_limit: Duration,
+}
+
+impl VirtualIspot {
+    /// One with this image in its chip; makes what is missing first, see
+    /// [`Toolbox::ready`], and says so on standard error. Looks for the tools once
+    /// per process.
+    ///
+    /// # Errors
+    /// If something is missing, or the image is not of [`CHIP_BYTES`].
+    pub fn new(image: Vec<u8>) -> Result<Self, Error> {
+        // Looking for a dozen programs takes as long as booting.
+        static READY: OnceLock<Toolbox> = OnceLock::new();
+        let toolbox = match READY.get() {
+            Some(toolbox) => toolbox.clone(),
+            None => {
+                let mut report = |what: &str| eprintln!("virtual iSpot: {what}");
+                let toolbox = Toolbox::ready(&mut report)?;
+                READY.get_or_init(|| toolbox).clone()
+            }
+        };
+        Self::with_toolbox(image, toolbox)
+    }
+
+    /// The same with a toolbox at hand.
+    ///
+    /// # Errors
+    /// If the image is not of [`CHIP_BYTES`].
+    pub fn with_toolbox(image: Vec<u8>, toolbox: Toolbox) -> Result<Self, Error> {
+        if image.len() != CHIP_BYTES {
+            return Err(Error::ImageSize {
+                size_bytes: image.len() as u64,
+                expected_bytes: CHIP_BYTES as u64,
+            });
+        }
+        Ok(Self {
+            toolbox,
+            chip: image,
+            guest: Guest::default(),
+            boot_from: BootFrom::default(),
+            booted: false,
+            clock: Clock::default(),
+            time_limit: Duration::from_secs(60),
+        })
+    }
+
+    /// Puts a file into the guest, at an absolute path, with these permissions.
+    /// Folders on the way are made. There is room for some 10 MiB in all.
+    ///
+    /// # Errors
+    /// If the guest cannot have a file of this path.
+    pub fn put(
+        mut self,
+        guest_path: &str,
+        bytes: impl Into<Vec<u8>>,
+        permissions: u32,
+    ) -> Result<Self, Error> {
+        guest::check_path(guest_path)?;
+        self.guest.put.push(Put {
+            path: guest_path.into(),
+            bytes: bytes.into(),
+            permissions: permissions & 0o7777,
+        });
+        Ok(self)
+    }
+
+    /// Asks for a file or folder to be handed back after each command: 20 MiB
+    /// in all. If it is not there then, [`Outcome::files`] does not have it.
+    #[must_use]
+    pub fn get(mut self, guest_path: &str) -> Self {
+        self.guest.wanted.push(guest_path.into());
+        self
+    }
+
+    /// Sets a variable of the command's environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.guest.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// How long a run may last, from power-on: 60 seconds unless set.
+    #[must_use]
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+
+    /// Leaves out `/sys`, which the iSpot's kernel does not have.
+    #[must_use]
+    pub fn without_sysfs(mut self) -> Self {
+        self.guest.without_sysfs = true;
+        self
+    }
+
+    /// Makes nodes for mtd10, which the iSpot does not have.
+    #[must_use]
+    pub fn with_mtd10_nodes(mut self) -> Self {
+        self.guest.with_mtd10_nodes = true;
+        self
+    }
+
+    /// Where the board finds its kernel: in the chip unless set.
+    #[must_use]
+    pub fn boot_from(mut self, place: BootFrom) -> Self {
+        self.boot_from = place;
+        self
+    }
+
+    /// Gives the guest a command `timed NAME COMMAND…`, and this clock to time by:
+    /// [`Outcome::times`] tells what it timed. Unless this is called, there is no
+    /// such command, and the clock is the host's.
+    #[must_use]
+    pub fn timed_by(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self.guest.timed = true;
+        self
+    }
+
+    /// What the chip holds, now that the board is off. Before the first run this
+    /// is the image as it was given.
+    #[must_use]
+    pub fn chip(&self) -> &[u8] {
+        &self.chip
+    }
+
+    /// The chip, to be changed while the board is off, as a factory programmer
+    /// would.
+    pub fn chip_mut(&mut self) -> &mut [u8] {
+        &mut self.chip
+    }
+
+    /// What the kernel was built from, as text.
+    #[must_use]
+    pub fn kernel_recipe(&self) -> &str {
+        self.toolbox.kernel_recipe()
+    }
+
+    /// Boots, runs a shell command line, and switches off. Standard input is
+    /// empty; a run ends when everything that holds the command's output has ended.
+    ///
+    /// # Errors
+    /// Whatever kept the command from running to its end. That the command
+    /// failed is not an error: see [`Outcome::status`].
+    pub fn run(&mut self, command: &str) -> Result<Outcome, Error> {
+        let began = Instant::now();
+        let mut board = self.power_on(Job::Command(command), false)?;
+        let ended = board.wait(Some(began + self.time_limit), None);
+        self.collect(board, ended, began)
+    }
+
+    /// Boots, runs a shell command line, and cuts the power at the given moment.
+    ///
+    /// # Errors
+    /// [`Error::EndedBeforeCut`] if the command ended before, and those of
+    /// [`VirtualIspot::run`]. The chip then holds what the guest left in it.
+    pub fn run_until(&mut self, command: &str, cut: &Cut) -> Result<PowerCut, Error> {
+        let began = Instant::now();
+        let mut board = self.power_on(Job::Command(command), false)?;
+        let before = match cut {
+            Cut::ChipChanged { offset_bytes } => board.chip_byte(*offset_bytes),
+            _ => None,
+        };
+        let mut reached = |board: &Board| match cut {
+            Cut::Console(text) => board.console().contains(text.as_str()),
+            Cut::Stdout(text) => board
+                .serial(0)
+                .is_ok_and(|out| String::from_utf8_lossy(&out).contains(text.as_str())),
+            Cut::ChipChanged { offset_bytes } => board.chip_byte(*offset_bytes) != before,
+            Cut::After(time) => began.elapsed() >= *time,
+        };
+        let ended = board.wait(Some(began + self.time_limit), Some(&mut reached));
+        if matches!(ended, Ok(Ended::Condition)) {
+            board.power_off();
+            self.chip = board.chip()?;
+            return Ok(PowerCut {
+                stdout: board.serial(0)?,
+                stderr: board.serial(1)?,
+                console: board.console(),
+                elapsed: began.elapsed(),
+            });
+        }
+        let outcome = self.collect(board, ended, began)?;
+        Err(Error::EndedBeforeCut {
+            status: outcome.status,
+            cut: cut.to_string(),
+        })
+    }
+
+    /// Boots and gives the console, with a shell, to this process's terminal,
+    /// without a time limit. Returns when the shell ends, with its status and
+    /// the files that were asked for.
+    ///
+    /// # Errors
+    /// As [`VirtualIspot::run`].
+    pub fn shell(&mut self) -> Result<Outcome, Error> {
+        let began = Instant::now();
+        let mut board = self.power_on(Job::Shell, true)?;
+        let ended = board.wait(None, None);
+        self.collect(board, ended, began)
+    }
+
+    fn power_on(&mut self, job: Job<'_>, console_on_terminal: bool) -> Result<Board, Error> {
+        let read = |path| fs::read(path).map_err(Error::io("read", path));
+        let initramfs = self.guest.initramfs(&read(&self.toolbox.busybox)?, job)?;
+        let kernel = read(&self.toolbox.kernel)?;
+        if self.boot_from == BootFrom::Flash && !self.booted {
+            boot::install(&mut self.chip, &kernel)?;
+            self.booted = true;
+        }
+        Board::start(&Setup {
+            qemu: &self.toolbox.qemu,
+            chip: &self.chip,
+            initramfs: &initramfs,
+            kernel_in_ram: (self.boot_from == BootFrom::Ram).then_some(&kernel),
+            console_on_terminal,
+            clock: self.clock,
+        })
+    }
+
+    /// Takes everything from a board that ended, and the chip in any case.
+    fn collect(
+        &mut self,
+        mut board: Board,
+        ended: Result<Ended, Error>,
+        began: Instant,
+    ) -> Result<Outcome, Error> {
+        let exchange = match ended {
+            Ok(Ended::Restarted) => board.ram(EXCHANGE_ADDRESS, EXCHANGE_BYTES),
+            _ => Ok(Vec::new()),
+        };
+        board.power_off();
+        self.chip = board.chip()?;
+        let console = board.console();
+        if ended? != Ended::Restarted {
+            return Err(Error::TimeLimit {
+                limit: self.time_limit,
+                console,
+            });
+        }
+        let exchange = exchange?;
+        let Some(status) = outcome::status(&exchange) else {
+            return Err(Error::GuestDied { console });
+        };
+        let mut files = if self.guest.wants_files() {
+            outcome::files(&exchange)?
+        } else {
+            Default::default()
+        };
+        let times = files.remove(clock::TIMES).unwrap_or_default();
+        Ok(Outcome {
+            status,
+            stdout: board.serial(0)?,
+            stderr: board.serial(1)?,
+            console,
+            files,
+            times: Timed::parse(&String::from_utf8_lossy(&times.bytes), self.clock)?,
+            elapsed: began.elapsed(),
+        })
+    }
+}
