@@ -3,11 +3,12 @@
 //! It takes the image as a kernel would find it: in any order of nodes, with
 //! obsolete nodes, gaps of FF and erase blocks without a cleanmarker.
 //!
-//! Invariant: any bytes are answered, without a panic, and no node is trusted
+//! Invariants: any bytes are answered, without a panic, in a time and a memory
+//! that the image's length bounds, whatever its numbers claim; no node is trusted
 //! before its CRCs have been checked.
 
 use super::super::crc32;
-use super::{DeviceClass, node};
+use super::{DeviceClass, node, tree};
 use std::collections::BTreeMap;
 
 /// What an image holds.
@@ -72,38 +73,56 @@ pub struct Problem {
     pub what: String,
 }
 
-struct InodeNode<'a> {
-    offset: usize,
-    version: u32,
-    mode: u32,
-    size_bytes: u32,
-    time: u32,
-    start_bytes: u32,
-    length_bytes: u32,
-    compression: u8,
-    stored: &'a [u8],
+pub(super) struct InodeNode<'a> {
+    pub offset: usize,
+    pub version: u32,
+    pub mode: u32,
+    pub size_bytes: u32,
+    pub time: u32,
+    pub start_bytes: u32,
+    pub length_bytes: u32,
+    pub compression: u8,
+    pub stored: &'a [u8],
 }
 
-struct Name {
+pub(super) struct Name {
     version: u32,
-    ino: u32,
+    pub ino: u32,
 }
 
+/// The nodes of an image that count, and what was wrong with the others.
 #[derive(Default)]
-struct Scan<'a> {
-    inodes: BTreeMap<u32, Vec<InodeNode<'a>>>,
-    /// By parent and name, the newest.
-    names: BTreeMap<(u32, String), Name>,
-    found: Checked,
+pub(super) struct Scan<'a> {
+    /// By inode number, in the order in which they stand in the image.
+    pub inodes: BTreeMap<u32, Vec<InodeNode<'a>>>,
+    /// By the parent's inode number and name, the newest.
+    pub names: BTreeMap<u32, BTreeMap<String, Name>>,
+    pub found: Checked,
+    /// Problems of the erase block that is being looked at.
+    block_problems: usize,
 }
+
+/// How many problems of one erase block are listed, as in Linux (`noisy_printk`
+/// in scan.c): a block of noise would make one of each of its words.
+const LISTED_PROBLEMS: usize = 10;
 
 /// Reads an image of whole erase blocks.
+///
+/// Of one erase block the first 10 problems are listed, and how many more there
+/// are. Of a tree that would take more than 64 MiB and eight times the image to
+/// show, the rest is left out, and a problem says so.
 pub fn check(image: &[u8], erase_block_bytes: u32) -> Checked {
     let mut scan = Scan::default();
-    for (index, block) in image.chunks(erase_block_bytes as usize).enumerate() {
-        scan.erase_block(index * erase_block_bytes as usize, block);
+    if erase_block_bytes == 0 {
+        scan.problem(0, "erase blocks of 0 bytes hold nothing");
+        return scan.found;
     }
-    scan.tree()
+    let mut base = 0;
+    for block in image.chunks(erase_block_bytes as usize) {
+        scan.erase_block(base, block);
+        base += block.len();
+    }
+    tree::reachable(scan, image.len())
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
@@ -112,13 +131,25 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 
 impl<'a> Scan<'a> {
     fn problem(&mut self, offset: usize, what: impl Into<String>) {
-        self.found.problems.push(Problem {
-            offset,
-            what: what.into(),
-        });
+        self.block_problems += 1;
+        if self.block_problems <= LISTED_PROBLEMS {
+            let what = what.into();
+            self.found.problems.push(Problem { offset, what });
+        }
     }
 
     fn erase_block(&mut self, base: usize, block: &'a [u8]) {
+        self.block_problems = 0;
+        self.nodes(base, block);
+        if let Some(more @ 1..) = self.block_problems.checked_sub(LISTED_PROBLEMS) {
+            self.found.problems.push(Problem {
+                offset: base,
+                what: format!("{more} more problems in this erase block"),
+            });
+        }
+    }
+
+    fn nodes(&mut self, base: usize, block: &'a [u8]) {
         let mut at = 0;
         let mut nodes = 0;
         while at + node::HEADER_BYTES <= block.len() {
@@ -213,9 +244,6 @@ impl<'a> Scan<'a> {
             return self.problem(offset, "uncompressed data of another length than it says");
         }
         let nodes = self.inodes.entry(u32_at(bytes, 12)).or_default();
-        if nodes.iter().any(|other| other.version == inode.version) {
-            return self.problem(offset, "two inode nodes of one version");
-        }
         nodes.push(inode);
     }
 
@@ -233,119 +261,16 @@ impl<'a> Scan<'a> {
             return self.problem(offset, "the CRC of the dirent node's name does not fit");
         }
         let name = match std::str::from_utf8(name) {
-            Ok(name) if !name.is_empty() && !name.contains(['/', '\0']) => name.to_owned(),
+            Ok(name) if !matches!(name, "" | "." | "..") && !name.contains(['/', '\0']) => {
+                name.to_owned()
+            }
             _ => return self.problem(offset, "a name that no file can have"),
         };
         let (version, ino) = (u32_at(bytes, 16), u32_at(bytes, 20));
-        let newest = self
-            .names
-            .entry((u32_at(bytes, 12), name))
-            .or_insert(Name { version, ino });
+        let names = self.names.entry(u32_at(bytes, 12)).or_default();
+        let newest = names.entry(name).or_insert(Name { version, ino });
         if version > newest.version {
             *newest = Name { version, ino };
         }
     }
-
-    /// What can be reached from the root.
-    fn tree(mut self) -> Checked {
-        for nodes in self.inodes.values_mut() {
-            nodes.sort_by_key(|node| node.version);
-        }
-        let mut open = vec![(String::new(), 1)];
-        let mut seen = std::collections::BTreeSet::new();
-        while let Some((path, ino)) = open.pop() {
-            let content = match self.entry(ino) {
-                Ok(entry) => {
-                    let is_directory = entry.content == Content::Directory;
-                    self.found.files.insert(path.clone(), entry);
-                    is_directory
-                }
-                Err(problem) => {
-                    self.problem(problem.offset, format!("/{path}: {}", problem.what));
-                    false
-                }
-            };
-            if content && !seen.insert(ino) {
-                self.problem(0, format!("/{path}: a folder with two names"));
-                continue;
-            }
-            for ((_, name), child) in self
-                .names
-                .range((ino, String::new())..(ino.saturating_add(1), String::new()))
-            {
-                // Inode 0 is the mark of a deleted name.
-                if child.ino != 0 {
-                    let slash = if path.is_empty() { "" } else { "/" };
-                    open.push((format!("{path}{slash}{name}"), child.ino));
-                }
-            }
-        }
-        self.found
-    }
-
-    fn entry(&self, ino: u32) -> Result<Entry, Problem> {
-        let missing = || Problem {
-            offset: 0,
-            what: format!("no inode node with number {ino}"),
-        };
-        let nodes = self.inodes.get(&ino).ok_or_else(missing)?;
-        let newest = nodes.last().ok_or_else(missing)?;
-        let problem = |what: &str| Problem {
-            offset: newest.offset,
-            what: what.into(),
-        };
-        let content = match newest.mode & 0o170_000 {
-            0o040_000 => Content::Directory,
-            0o100_000 => file(nodes, newest.size_bytes)?,
-            0o120_000 => match std::str::from_utf8(newest.stored) {
-                Ok(target) if nodes.len() == 1 => Content::Symlink(target.to_owned()),
-                _ => return Err(problem("a link whose target is no text")),
-            },
-            kind @ (0o020_000 | 0o060_000) => match (newest.stored, kind) {
-                ([minor, major], 0o020_000) => {
-                    Content::Device(DeviceClass::Character, *major, *minor)
-                }
-                ([minor, major], _) => Content::Device(DeviceClass::Block, *major, *minor),
-                _ => return Err(problem("a device node without its two numbers")),
-            },
-            other => Content::Other(other),
-        };
-        Ok(Entry {
-            mode: newest.mode & 0o7777,
-            time: newest.time,
-            content,
-        })
-    }
-}
-
-/// The bytes of a file: later versions over earlier ones, zeros in the gaps.
-fn file(nodes: &[InodeNode<'_>], size_bytes: u32) -> Result<Content, Problem> {
-    if let Some(node) = nodes.iter().find(|node| node.compression > 1) {
-        return Ok(Content::Compressed {
-            size_bytes,
-            compression: node.compression,
-        });
-    }
-    // A size that no node backs would be a hole; keep a torn one from
-    // reserving gigabytes.
-    let most_bytes = nodes
-        .iter()
-        .map(|n| u64::from(n.start_bytes) + u64::from(n.length_bytes))
-        .max();
-    if u64::from(size_bytes) > most_bytes.unwrap_or(0) || size_bytes > 1 << 30 {
-        return Err(Problem {
-            offset: nodes.last().map_or(0, |node| node.offset),
-            what: format!("a size of {size_bytes} bytes that its nodes do not fill"),
-        });
-    }
-    let mut bytes = vec![0; size_bytes as usize];
-    for node in nodes {
-        let start = (node.start_bytes as usize).min(bytes.len());
-        let end = (start + node.length_bytes as usize).min(bytes.len());
-        match node.compression {
-            0 => bytes[start..end].copy_from_slice(&node.stored[..end - start]),
-            _ => bytes[start..end].fill(0),
-        }
-    }
-    Ok(Content::File(bytes))
 }

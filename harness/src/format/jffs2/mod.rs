@@ -21,6 +21,7 @@ mod data;
 mod node;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 pub use build::{BuildError, Builder, Image};
 pub use check::{Checked, Content, Entry, Problem, check};

@@ -4,6 +4,8 @@ use proptest::test_runner::RngSeed;
 use rstest::rstest;
 use std::sync::Arc;
 
+mod hostile;
+
 const ERASE_BLOCK_BYTES: u32 = 0x2_0000;
 
 struct Counting(u32);
