@@ -369,6 +369,9 @@ impl Row {
         let name = quoted
             .strip_suffix('"')
             .ok_or_else(|| torn("the name has no closing quotation mark"))?;
+        if head.ends_with(|c: char| !c.is_whitespace()) {
+            return Err(torn("no blank before the name"));
+        }
         let mut columns = head.split_whitespace();
         let index = columns
             .next()

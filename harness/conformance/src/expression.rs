@@ -2,9 +2,13 @@
 //!
 //! Numbers are sums of products of decimal or hexadecimal literals and names.
 //! Names mean what they say for the partition that a section is on, so that a
-//! case reads the same whatever the partition's size is.
+//! case reads the same whatever the partition's size is. What does not fit is
+//! refused, never cut.
 
 use std::fmt;
+
+/// The most bytes that a case may ask to hold in memory at once.
+const MOST_BYTES: usize = 256 << 20;
 
 /// What the names in a number mean.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,6 +36,10 @@ impl std::error::Error for BadExpression {}
 impl Names {
     /// The number that `text` stands for.
     pub fn number(&self, text: &str) -> Result<i128, BadExpression> {
+        self.sum(text).ok_or_else(|| BadExpression(text.into()))
+    }
+
+    fn sum(&self, text: &str) -> Option<i128> {
         let mut sum = 0i128;
         let mut rest = text;
         let mut negative = rest.starts_with('-');
@@ -42,13 +50,14 @@ impl Names {
             let end = rest.find(['+', '-']).unwrap_or(rest.len());
             let mut product = 1i128;
             for factor in rest[..end].split('*') {
-                product *= self
-                    .factor(factor)
-                    .ok_or_else(|| BadExpression(text.into()))?;
+                product = product.checked_mul(self.factor(factor)?)?;
             }
-            sum += if negative { -product } else { product };
+            sum = match negative {
+                true => sum.checked_sub(product)?,
+                false => sum.checked_add(product)?,
+            };
             if end == rest.len() {
-                return Ok(sum);
+                return Some(sum);
             }
             negative = rest.as_bytes()[end] == b'-';
             rest = &rest[end + 1..];
@@ -70,25 +79,51 @@ impl Names {
         })
     }
 
+    /// As [`Names::number`], for an argument of a smaller type.
+    pub fn narrow<T: TryFrom<i128>>(&self, text: &str) -> Result<T, BadExpression> {
+        T::try_from(self.number(text)?).map_err(|_| BadExpression(text.into()))
+    }
+
     /// As [`Names::number`], for an offset.
     pub fn offset(&self, text: &str) -> Result<i64, BadExpression> {
-        i64::try_from(self.number(text)?).map_err(|_| BadExpression(text.into()))
+        self.narrow(text)
     }
 
     /// As [`Names::number`], for a length or an index.
     pub fn length(&self, text: &str) -> Result<usize, BadExpression> {
-        usize::try_from(self.number(text)?).map_err(|_| BadExpression(text.into()))
+        self.narrow(text)
+    }
+
+    /// As [`Names::number`], for the length of a buffer that is really there:
+    /// at most 256 MiB.
+    pub fn buffer_length(&self, text: &str) -> Result<usize, BadExpression> {
+        let length = self.length(text)?;
+        match length <= MOST_BYTES {
+            true => Ok(length),
+            false => Err(BadExpression(text.into())),
+        }
+    }
+
+    /// As [`Names::number`], for the 64 bits of an argument: signed or not.
+    pub fn bits(&self, text: &str) -> Result<u64, BadExpression> {
+        match self.narrow::<u64>(text) {
+            Ok(number) => Ok(number),
+            Err(_) => Ok(self.narrow::<i64>(text)? as u64),
+        }
     }
 
     /// The bytes that `text` stands for: pieces joined by commas, each
     /// `55*LENGTH` (a byte in hex), `seq*LENGTH` (a sequence that repeats late),
-    /// or `none`.
+    /// or `none`; at most 256 MiB together.
     pub fn bytes(&self, text: &str) -> Result<Vec<u8>, BadExpression> {
         let bad = || BadExpression(text.into());
         let mut bytes = Vec::new();
         for piece in text.split(',').filter(|piece| *piece != "none") {
             let (what, length) = piece.split_once('*').ok_or_else(bad)?;
-            let length = self.length(length)?;
+            let length = self.buffer_length(length)?;
+            if bytes.len() + length > MOST_BYTES {
+                return Err(bad());
+            }
             if what == "seq" {
                 bytes.extend((0..length).map(sequence));
             } else {
@@ -108,6 +143,8 @@ fn sequence(index: usize) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
     use rstest::rstest;
 
     const NAMES: Names = Names {
@@ -134,6 +171,9 @@ mod tests {
     #[case("size+")]
     #[case("blocks")]
     #[case("--1")]
+    #[case("u64max*u64max*u64max")]
+    #[case("u64max*max*2+u64max*max*2")]
+    #[case("-u64max*max-u64max*max-u64max*max")]
     fn no_numbers(#[case] text: &str) {
         assert!(NAMES.number(text).is_err());
     }
@@ -145,5 +185,32 @@ mod tests {
         assert_eq!(NAMES.bytes("seq*3"), Ok(vec![0, 7, 14]));
         assert!(NAMES.bytes("zz*1").is_err());
         assert!(NAMES.bytes("55").is_err());
+        assert!(NAMES.bytes("55*u64max").is_err());
+        assert!(NAMES.bytes("55*0x10000000,55*1").is_err());
+        assert!(NAMES.buffer_length("max").is_err());
+    }
+
+    #[test]
+    fn an_argument_is_refused_rather_than_cut() {
+        assert_eq!(NAMES.bits("-1"), Ok(u64::MAX));
+        assert_eq!(NAMES.bits("u64max"), Ok(u64::MAX));
+        assert!(NAMES.bits("u64max+1").is_err());
+        assert!(NAMES.bits("-max-2").is_err());
+        assert_eq!(NAMES.narrow("31"), Ok(31u32));
+        assert!(NAMES.narrow::<u32>("u32max+1").is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_text_is_answered(text in "([-+*,0-9a-fx]|size|max|u64max|seq|none){0,12}") {
+            let _ = NAMES.number(&text);
+            let _ = NAMES.bits(&text);
+            // What would only be slow: pieces of up to 256 MiB.
+            if !text.contains("max") && text.len() < 12 {
+                let _ = NAMES.bytes(&text);
+            }
+        }
     }
 }

@@ -133,7 +133,7 @@ impl Call {
             let mut pointers = self.memory.pointers.iter_mut();
             pointers.find(|field| field.at == at).ok_or_else(bad)?.to = to;
         } else {
-            let number = names.number(value)? as u64;
+            let number = names.bits(value)?;
             let width = kind.size_bytes(self.pointer_bytes).min(8);
             put_number(&mut self.memory.bytes[at..at + width], number);
         }

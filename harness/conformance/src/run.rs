@@ -218,7 +218,8 @@ impl<'t> Runner<'t> {
             ["@fill", block, data] if section.aims.contains(&section.on) => {
                 let parse = |error: BadExpression| bad(error.to_string());
                 let block_bytes = self.names.erase_block_bytes as usize;
-                let start = self.names.length(block).map_err(parse)? * block_bytes;
+                let start = self.names.length(&format!("{block}*block"));
+                let start = start.map_err(parse)?;
                 let mut bytes = self.names.bytes(data).map_err(parse)?;
                 bytes.resize(bytes.len().max(1).next_multiple_of(block_bytes), 0xff);
                 self.write_node(section.on, start, &bytes).map_err(failed)
@@ -344,10 +345,14 @@ fn sizes(text: &str, word_max: u64) -> BTreeMap<u32, Names> {
             number.parse().ok()
         });
         let mut hex = || u64::from_str_radix(words.next()?, 16).ok();
-        if let (Some(index), Some(size_bytes), Some(block)) = (index, hex(), hex()) {
+        let (size_bytes, block) = (hex(), hex().and_then(|block| u32::try_from(block).ok()));
+        // An MTD device without erase blocks is RAM or ROM.
+        if let (Some(index), Some(size_bytes), Some(erase_block_bytes @ 1..)) =
+            (index, size_bytes, block)
+        {
             let names = Names {
                 size_bytes,
-                erase_block_bytes: block as u32,
+                erase_block_bytes,
                 word_max,
             };
             sizes.insert(index, names);

@@ -185,9 +185,10 @@ impl Cases {
         let Some(section) = self.sections.last_mut() else {
             return Err(bad(text, "no section yet"));
         };
-        for line in expand(call) {
+        for line in expand(call).map_err(|why| bad(text, &why))? {
             let words: Vec<String> = line.split_whitespace().map(Into::into).collect();
-            section.push(words, mark.clone(), user_mode.clone());
+            let pushed = section.push(words, mark.clone(), user_mode.clone());
+            pushed.map_err(|why| bad(text, why))?;
         }
         Ok(())
     }
@@ -218,17 +219,26 @@ impl Cases {
 }
 
 impl Section {
-    fn push(&mut self, words: Vec<String>, mark: Option<Mark>, user_mode: Option<String>) {
+    fn push(
+        &mut self,
+        words: Vec<String>,
+        mark: Option<Mark>,
+        user_mode: Option<String>,
+    ) -> Result<(), &'static str> {
+        let verb = words.first().ok_or("a line without a call")?;
         let calls = self.steps.iter().filter(|step| !step.id.is_empty());
-        let id = match words[0].starts_with('@') {
+        let id = match verb.starts_with('@') {
             true => String::new(),
             false => format!("{}.{:03}", self.name, calls.count() + 1),
         };
-        let own = words[0] == "ioctl" && super::ioctls::is_mtd(&words[2]);
-        let after = self
-            .steps
-            .iter()
-            .any(|step| step.words[0] == "ioctl" && CHANGES.contains(&step.words[2].as_str()));
+        if verb == "ioctl" && words.len() < 3 {
+            return Err("an ioctl without a handle and a name");
+        }
+        let own = ioctl_name(&words).is_some_and(super::ioctls::is_mtd);
+        let after = self.steps.iter().any(|step| {
+            let name = ioctl_name(&step.words);
+            name.is_some_and(|name| CHANGES.contains(&name))
+        });
         self.steps.push(Step {
             id,
             words,
@@ -236,6 +246,15 @@ impl Section {
             user_mode,
             mtd_ioctl: own || after,
         });
+        Ok(())
+    }
+}
+
+/// The name in `ioctl HANDLE NAME …`.
+fn ioctl_name(words: &[String]) -> Option<&str> {
+    match words {
+        [verb, _, name, ..] if verb == "ioctl" => Some(name),
+        _ => None,
     }
 }
 
@@ -276,26 +295,48 @@ fn section(text: &str) -> Result<Section, String> {
     Ok(section)
 }
 
-/// Expands the first pair of braces, and so on: `a{b,c}` to `ab` and `ac`.
-fn expand(text: &str) -> Vec<String> {
-    let Some((before, rest)) = text.split_once('{') else {
-        return vec![text.into()];
-    };
-    let Some((inside, after)) = rest.split_once('}') else {
-        return vec![text.into()];
-    };
-    inside
-        .split(',')
-        .flat_map(|choice| expand(&format!("{before}{choice}{after}")))
-        .collect()
+/// The most lines that one line of a case file may stand for.
+const MOST_LINES: usize = 1000;
+
+/// Expands every pair of braces, the last one fastest: `a{b,c}` to `ab` and `ac`.
+fn expand(text: &str) -> Result<Vec<String>, String> {
+    let mut lines = vec![String::new()];
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('{') {
+        let (inside, after) = behind
+            .split_once('}')
+            .ok_or("a brace that nothing closes")?;
+        if inside.contains('{') {
+            return Err("braces inside braces".into());
+        }
+        let choices: Vec<&str> = inside.split(',').collect();
+        if lines.len().saturating_mul(choices.len()) > MOST_LINES {
+            return Err(format!("braces that make more than {MOST_LINES} lines"));
+        }
+        let begun = std::mem::take(&mut lines);
+        for (line, choice) in begun
+            .iter()
+            .flat_map(|line| choices.iter().map(move |c| (line, c)))
+        {
+            lines.push(format!("{line}{before}{choice}"));
+        }
+        rest = after;
+    }
+    for line in &mut lines {
+        line.push_str(rest);
+    }
+    Ok(lines)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
 
     #[test]
     fn braces_make_every_combination() {
+        let expand = |text| expand(text).unwrap();
         assert_eq!(expand("a{b,c} {1,2}"), ["ab 1", "ab 2", "ac 1", "ac 2"]);
         assert_eq!(expand("plain"), ["plain"]);
         assert_eq!(expand("x{,ro}"), ["x", "xro"]);
@@ -328,11 +369,44 @@ mod tests {
             "section",
             "section s x=1",
             "section s\nsection s",
+            "section s\n{,}",
+            "section s\nioctl x",
+            "section s\nioctl",
+            "section s\na{b",
+            "section s\na{b{c,d}}",
         ] {
             assert!(
                 Cases::default().add(text, &Roles::default()).is_err(),
                 "{text}"
             );
+        }
+        let lines = format!("section s\ncall {}", "{a,b}".repeat(64));
+        let error = Cases::default().add(&lines, &Roles::default()).unwrap_err();
+        assert_eq!(error.why, "braces that make more than 1000 lines");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_text_is_answered(text in any::<String>()) {
+            let _ = Cases::default().add(&text, &Roles::default());
+        }
+
+        /// Pieces of the language in any order.
+        #[test]
+        fn any_pieces_are_answered(
+            pieces in prop::collection::vec(
+                prop::sample::select(vec![
+                    "section s", "@reason r ", "@fill", "ioctl", "open", "{", "}", ",", " ", "\n",
+                    " !r = ", " ~r", "$W", "on=", "aims=", "4294967296", "MEMERASE", "é",
+                ]),
+                0..40,
+            )
+        ) {
+            let _ = Cases::default().add(&pieces.concat(), &Roles::default());
+            let text = format!("section x\n{}", pieces.concat());
+            let _ = Cases::default().add(&text, &Roles::default());
         }
     }
 }

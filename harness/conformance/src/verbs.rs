@@ -72,8 +72,7 @@ impl Runner<'_> {
             "b" => NodeKind::Block,
             _ => return Err(BadExpression(kind.into())),
         };
-        let major = self.names.length(major)? as u32;
-        let minor = self.names.length(minor)? as u32;
+        let (major, minor) = (self.names.narrow(major)?, self.names.narrow(minor)?);
         Ok(ok(self.target.mknod(path, kind, major, minor)))
     }
 
@@ -101,7 +100,7 @@ impl Runner<'_> {
                 Ok(ok(self.target.ftruncate(fd, length)))
             }
             [mode, offset, length] if verb == "fallocate" => {
-                let mode = self.names.number(mode)? as i32;
+                let mode = self.names.narrow(mode)?;
                 let (offset, length) = (self.names.offset(offset)?, self.names.offset(length)?);
                 Ok(ok(self.target.fallocate(fd, mode, offset, length)))
             }
@@ -128,7 +127,7 @@ impl Runner<'_> {
             let result = process.read_into(fd, memory, length, offset);
             return Ok(text(result, |count| count.to_string()));
         }
-        let mut buf = vec![0xee; self.names.length(length)?];
+        let mut buf = vec![0xee; self.names.buffer_length(length)?];
         let result = self.target.read(fd, &mut buf, offset);
         match result {
             Ok(count) => self.show(&buf[..count.min(buf.len())], count, show),
@@ -184,7 +183,7 @@ impl Runner<'_> {
             "end" => 2,
             "data" => 3,
             "hole" => 4,
-            number => self.names.offset(number)? as i32,
+            number => self.names.narrow(number)?,
         };
         let result = self.target.seek(fd, whence, self.names.offset(offset)?);
         Ok(text(result, |position| format!("{position:#x}")))
@@ -199,7 +198,7 @@ impl Runner<'_> {
             ["null"] => self.target.ioctl(fd, command, Argument::Number(0)),
             ["bad"] => self.target.ioctl(fd, command, Argument::Bad),
             [number] if number.starts_with('=') => {
-                let number = self.names.number(&number[1..])? as u64;
+                let number = self.names.bits(&number[1..])?;
                 self.target.ioctl(fd, command, Argument::Number(number))
             }
             fields => {
@@ -250,7 +249,7 @@ impl Runner<'_> {
             ("readv", [lengths, offset @ ..]) => {
                 let mut bufs = Vec::new();
                 for length in lengths.split('/') {
-                    bufs.push(vec![0xee; names.length(length)?]);
+                    bufs.push(vec![0xee; names.buffer_length(length)?]);
                 }
                 let offset = offset.first().map(|text| names.offset(text)).transpose()?;
                 Ok(text(process.readv(fd, &mut bufs, offset), count))
@@ -264,7 +263,7 @@ impl Runner<'_> {
                 Ok(text(process.writev(fd, &bufs, offset), count))
             }
             ("mmap", [length, offset, access, sharing, show @ ..]) => {
-                let (length, offset) = (names.length(length)?, names.offset(offset)?);
+                let (length, offset) = (names.buffer_length(length)?, names.offset(offset)?);
                 let (write, shared) = (*access == "write", *sharing == "shared");
                 match process.mmap(fd, length, offset, write, shared) {
                     Ok(bytes) => self.show(&bytes, bytes.len(), show),
