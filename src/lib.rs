@@ -59,5 +59,6 @@ pub mod cli;
 pub mod import;
 pub mod mtd;
 pub mod nodes;
+pub(crate) mod printable;
 #[cfg(feature = "full")]
 pub mod script;

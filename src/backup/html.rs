@@ -4,6 +4,7 @@
 use super::known;
 use super::manifest::{Image, MANIFEST, Manifest, SUMS};
 use crate::backup::units::size;
+use crate::printable::printable;
 use std::fmt::Write as _;
 
 /// By this text `clean` knows the page as a backup's own.
@@ -99,19 +100,19 @@ fn render_image(page: &mut String, image: &Image) {
     page.push_str("</code></li>\n");
 }
 
-/// Text from outside, harmless in text and in quoted attributes.
+/// Text from outside, harmless in text and in quoted attributes, and without a
+/// character that would be obeyed instead of shown.
 struct Escaped<'a>(&'a str);
 
 impl std::fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for c in self.0.chars() {
+        for c in printable(self.0).chars() {
             match c {
                 '&' => f.write_str("&amp;")?,
                 '<' => f.write_str("&lt;")?,
                 '>' => f.write_str("&gt;")?,
                 '"' => f.write_str("&quot;")?,
                 '\'' => f.write_str("&#39;")?,
-                c if c.is_control() => f.write_str("\u{fffd}")?,
                 c => std::fmt::Write::write_char(f, c)?,
             }
         }

@@ -7,6 +7,7 @@ use super::error::CliError;
 use super::output::Output;
 use crate::backup::size;
 use crate::mtd::{MtdInfo, NodeState, oddities};
+use crate::printable::printable;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -79,17 +80,6 @@ fn node_word(node: &NodeState) -> &str {
         NodeState::Missing => "missing",
         NodeState::Wrong(_) => "wrong",
     }
-}
-
-/// A name for a terminal: control characters shown, not obeyed.
-pub(crate) fn printable(name: &str) -> String {
-    name.chars()
-        .flat_map(|c| {
-            let escaped = c.is_control().then(|| c.escape_default());
-            let plain = (!c.is_control()).then_some(c);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect()
 }
 
 fn partition(info: MtdInfo) -> Partition {

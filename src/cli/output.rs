@@ -1,13 +1,17 @@
 //! What the user sees: text or one JSON document on standard output, everything
 //! else on standard error.
 //!
-//! Invariant: a line goes out in one piece. Output that cannot be written (a full
+//! Invariants: a line goes out in one piece. Text from outside (names of files and
+//! partitions, what a manifest says) reaches a terminal through here alone, and is
+//! made [`printable`] here, so that nobody has to think of it: a line ends only
+//! where the program ends it. A JSON document keeps such text exactly. Output that cannot be written (a full
 //! disk behind `> file`) is an I/O error of the program; a reader that has gone
 //! (`| head`) is not.
 
 use super::Exit;
 use super::args::Global;
 use super::error::CliError;
+use crate::printable::{printable, printable_json};
 use serde::Serialize;
 use std::io::{self, Write as _};
 use std::sync::Mutex;
@@ -71,11 +75,12 @@ impl Output {
     /// A line of the result.
     pub(crate) fn line(&self, line: &str) {
         if !self.quiet && !self.json {
-            self.text(&format!("{line}\n"));
+            self.text(&(printable(line) + "\n"));
         }
     }
 
-    /// Text that was asked for by name: help, completions, a manual page.
+    /// The program's own text that was asked for by name: help, completions, a
+    /// manual page. It goes out as it is.
     pub(crate) fn text(&self, text: &str) {
         let mut stdout = io::stdout().lock();
         if let Err(error) = stdout
@@ -93,7 +98,7 @@ impl Output {
     pub(crate) fn warn(&self, text: &str) {
         lock(&self.warnings).push(text.into());
         if !self.quiet {
-            to_stderr(&format!("mtdkeep: {text}\n"));
+            to_stderr(&format!("mtdkeep: {}\n", printable(text)));
         }
     }
 
@@ -110,19 +115,24 @@ impl Output {
             body,
         };
         match serde_json::to_string_pretty(&document) {
-            Ok(text) => self.text(&(text + "\n")),
+            Ok(text) => self.text(&(printable_json(&text) + "\n")),
             Err(error) => to_stderr(&format!("mtdkeep: no JSON document: {error}\n")),
         }
     }
 
     /// An error, in words and as a document; gives its exit code.
     pub(crate) fn error(&self, command: &str, error: &CliError) -> Exit {
-        let mut text = format!("mtdkeep: error: {}\n", error.message());
+        let message = error.message();
+        let message = match error {
+            CliError::Usage(_) => indented(&message),
+            _ => printable(&message),
+        };
+        let mut text = format!("mtdkeep: error: {message}\n");
         if let Some(left) = error.left_behind() {
-            text += &format!("mtdkeep: {left}\n");
+            text += &format!("mtdkeep: {}\n", printable(left));
         }
         if let Some(help) = error.help() {
-            text += &format!("mtdkeep: help: {help}\n");
+            text += &format!("mtdkeep: help: {}\n", printable(&help));
         }
         to_stderr(&text);
         let body = ErrorBody {
@@ -148,6 +158,22 @@ impl Output {
             _ => exit,
         }
     }
+}
+
+/// A text that has lines of its own, such as a usage error with the usage below.
+/// Those after the first are indented, so that none can be taken for another
+/// message: the words of a command line are in it, and they may have line ends.
+fn indented(text: &str) -> String {
+    let mut shown = String::new();
+    for (at, line) in text.split('\n').enumerate() {
+        shown += match (at, line.is_empty()) {
+            (0, _) => "",
+            (_, true) => "\n",
+            (_, false) => "\n  ",
+        };
+        shown += &printable(line);
+    }
+    shown
 }
 
 fn to_stderr(text: &str) {

@@ -1,9 +1,9 @@
 //! What a backup or a check shows while it runs: a line per image on standard
 //! output, and on a terminal a progress bar on standard error.
 
-use super::list::printable;
 use super::output::Output;
 use crate::backup::{Image, LayoutEntry, Observer, count, size};
+use crate::printable::printable;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Shows what the pipeline tells.

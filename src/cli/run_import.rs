@@ -2,7 +2,6 @@
 
 use super::args::{ImportArgs, UsageError};
 use super::error::CliError;
-use super::list::printable;
 use super::output::Output;
 use super::progress::Progress;
 use super::run_backup::{BUFFER_BYTES, open_or_create_folder, partitions, workers};
@@ -41,7 +40,6 @@ pub(crate) fn run(args: &ImportArgs, output: &Output) -> Result<Exit, CliError> 
     // nothing.
     let capture = inspect(&args.folder, layout, &interrupt)?;
     for name in &capture.foreign {
-        let name = printable(name);
         output.warn(&format!(
             "{name} is no part of the capture and was not taken"
         ));
@@ -106,7 +104,7 @@ fn tell(summary: &Summary, capture: &Capture, folder: &Folder, output: &Output) 
         output.line(&format!("proven: {what}"));
     }
     for what in &origin.not_proven {
-        output.warn(&format!("not proven: {}", printable(what)));
+        output.warn(&format!("not proven: {}", what));
     }
     for mtd in &origin.changed_while_read {
         output.warn(&format!(

@@ -36,6 +36,7 @@ pub(crate) use here::run;
 mod here {
     use super::super::device::simulated;
     use super::{CliError, Exit, Global, NOT_SET_UP, Output, SandboxArgs};
+    use crate::printable::printable;
     use mtd_harness::mtd::NodeId;
     use mtd_harness::profile::SimulatedDevice;
     use mtd_harness::sandbox::{Killer, Sandbox, SandboxError, Version};
@@ -69,7 +70,7 @@ mod here {
             .trace(args.trace)
             .log_to(move |line| {
                 if !quiet || !line.contains("warning:") {
-                    let _ = writeln!(io::stderr(), "{line}");
+                    let _ = writeln!(io::stderr(), "{}", printable(line));
                 }
             });
         for (inside, outside) in &args.maps {

@@ -3,6 +3,7 @@
 //! Invariants: an offset always comes with its source; a number always has a
 //! minor that Linux can have ([`MtdIndex::MAX`]).
 
+use crate::printable::printable;
 use std::fmt;
 
 /// Major number of MTD's character nodes (Linux 6.1, include/uapi/linux/major.h).
@@ -46,29 +47,16 @@ pub struct MtdName {
 }
 
 impl fmt::Display for MtdName {
-    /// Control characters of the name are escaped: it comes from a file.
+    /// The name comes from a file: what a terminal would obey is escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.index)?;
         if self.name.is_empty() {
             return Ok(());
         }
         f.write_str(" (")?;
-        write_printable(f, &self.name)?;
+        f.write_str(&printable(&self.name))?;
         f.write_str(")")
     }
-}
-
-/// Writes text from outside with its control characters escaped, so that a
-/// terminal shows it instead of obeying it.
-pub(crate) fn write_printable(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    for c in text.chars() {
-        if c.is_control() {
-            write!(f, "{}", c.escape_default())?;
-        } else {
-            write!(f, "{c}")?;
-        }
-    }
-    Ok(())
 }
 
 /// Whether a node of an MTD device can be used.

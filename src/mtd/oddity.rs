@@ -5,8 +5,9 @@
 //! several chips, only partitions that surely follow each other on one chip are
 //! compared (same erase-block size, offsets that do not go back).
 
-use super::info::{MtdIndex, MtdInfo, MtdName, NodeState, OffsetSource, write_printable};
+use super::info::{MtdIndex, MtdInfo, MtdName, NodeState, OffsetSource};
 use crate::nodes;
+use crate::printable::printable;
 use std::fmt;
 
 /// Which end of a partition is off an erase-block boundary.
@@ -142,7 +143,7 @@ impl fmt::Display for Oddity {
                     write!(f, "{separator}{index}")?;
                 }
                 f.write_str(" have the same name, \"")?;
-                write_printable(f, name)?;
+                f.write_str(&printable(name))?;
                 f.write_str("\"")
             }
             Self::ZeroSize { device } => write!(f, "{device} has no bytes"),

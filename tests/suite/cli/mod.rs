@@ -19,4 +19,6 @@ pub mod manifest;
 ))]
 pub mod sandbox;
 pub mod support;
+#[cfg(feature = "full")]
+pub mod terminal;
 pub mod tree;
