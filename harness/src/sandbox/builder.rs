@@ -117,6 +117,7 @@ impl Builder {
         let plan = FilterPlan {
             seek_free_bytes: seek_free_bytes.unwrap_or(0),
             kernel: self.kernel,
+            calls: crate::sandbox::calls::table::rules(),
         };
         Ok(Sandbox::new(self.device, Shared::new(state), plan))
     }

@@ -35,6 +35,7 @@
 //! ```
 
 mod builder;
+mod call;
 mod calls;
 mod error;
 mod flash;

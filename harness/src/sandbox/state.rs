@@ -1,8 +1,8 @@
-//! What one sandbox knows, and the terms in which calls are answered.
+//! What one sandbox knows, and what a path or a descriptor means in it.
 
 use crate::Errno;
 use crate::mtd::NodeId;
-use crate::sandbox::calls::table::Call;
+use crate::sandbox::call::{Job, Level, PathArgument, Trapped};
 use crate::sandbox::flash::handles::{Handles, Which, identity};
 use crate::sandbox::kernel::kernels::Version;
 use crate::sandbox::kernel::process::{Process, c_string};
@@ -12,70 +12,6 @@ use crate::sandbox::view::resolve::Resolver;
 use crate::sandbox::view::shadow::Shadow;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
-
-/// One trapped call.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Trapped {
-    pub process: Process,
-    pub call: Call,
-    pub number: i64,
-    pub args: [u64; 6],
-    /// The address behind the instruction that entered the kernel.
-    pub behind: u64,
-}
-
-impl Trapped {
-    /// An argument that is a descriptor, a mode or flags.
-    pub fn int(&self, index: usize) -> i32 {
-        self.args[index] as i32
-    }
-}
-
-/// How a call ends.
-pub(super) enum Answer {
-    /// The kernel executes it.
-    Through,
-    Value(i64),
-    Error(Errno),
-    /// A new descriptor in the program.
-    Descriptor {
-        fd: OwnedFd,
-        cloexec: bool,
-    },
-    /// The thread is stopped and something is done in it; see [`Job`].
-    Stop(Job),
-}
-
-impl From<Result<(), Errno>> for Answer {
-    fn from(result: Result<(), Errno>) -> Self {
-        match result {
-            Ok(()) => Answer::Value(0),
-            Err(errno) => Answer::Error(errno),
-        }
-    }
-}
-
-/// How much of a process its tracer sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Level {
-    /// Calls that write to a descriptor.
-    Writes,
-    /// Calls that read, too.
-    ReadsAndWrites,
-}
-
-/// What only works from inside the process itself.
-pub(super) enum Job {
-    /// A further filter that stops reads or writes for the tracer; then the
-    /// call is made again.
-    Filter(Level),
-    /// chdir to this folder.
-    Chdir(OwnedFd),
-    /// execve with this path in the place of the first argument.
-    Exec(Bytes),
-    /// open of this path with O_PATH, whose descriptors cannot be handed over.
-    OpenPath { path: Bytes, flags: i32 },
-}
 
 /// What stands behind a path argument.
 pub(super) enum Target {
@@ -92,6 +28,8 @@ pub(super) enum Target {
     Hidden(Bytes),
     /// The path was empty: a descriptor.
     Descriptor(i32),
+    /// Not to be found out: the kernel finds the error by itself.
+    Unknown,
 }
 
 /// One sandbox.
@@ -108,7 +46,7 @@ pub(super) struct State {
     /// Traced processes by thread-group id.
     pub traced: HashMap<u32, Level>,
     /// What a traced thread does at its next stop.
-    pub jobs: HashMap<u32, (crate::sandbox::tracing::tracer::Work, Trapped)>,
+    pub jobs: HashMap<u32, (Job<i32>, Trapped)>,
     /// How many programs run at once.
     pub running: usize,
     /// The threads that trace.
@@ -117,8 +55,6 @@ pub(super) struct State {
     pub listed: HashMap<(u32, i32), usize>,
     /// Stand-ins for nodes opened with O_PATH, by inode.
     pub placeholders: HashMap<(u64, u64), NodeId>,
-    /// Why a path leads nowhere, where the kernel would not see it.
-    pub failed: Option<Errno>,
     /// What the call that is being answered is about; for the trace.
     pub about: String,
     pub log: crate::sandbox::trace::Log,
@@ -152,7 +88,6 @@ impl State {
             tracers: Vec::new(),
             listed: HashMap::new(),
             placeholders: HashMap::new(),
-            failed: None,
             about: String::new(),
             log: start.log,
             pidfds: HashMap::new(),
@@ -219,50 +154,51 @@ impl State {
         self.handles.get(which).ok().map(|open| open.node)
     }
 
-    /// What a path argument is. None: the kernel finds the error by itself.
+    /// What a path argument is; an error is one that the kernel would not see.
     pub fn target(
         &mut self,
         trapped: &Trapped,
-        dirfd: i32,
-        address: u64,
+        path: PathArgument,
         follow: bool,
-    ) -> Option<Target> {
-        let process = trapped.process;
-        let written = process.path(address).ok()?;
+    ) -> Result<Target, Errno> {
+        let process = trapped.process();
+        let Ok(written) = process.path(path.address) else {
+            return Ok(Target::Unknown);
+        };
         if written.is_empty() {
-            return Some(Target::Descriptor(dirfd));
+            return Ok(Target::Descriptor(path.folder));
         }
         if self.resolver.is_plain(&written) {
-            return Some(Target::Host(written));
+            return Ok(Target::Host(written));
         }
-        let resolved = self
-            .resolver
-            .resolve(&self.namespace, process, dirfd, &written, follow);
+        let resolved =
+            self.resolver
+                .resolve(&self.namespace, process, path.folder, &written, follow);
         let resolved = match resolved {
             Ok(resolved) => resolved,
-            Err(errno) => {
-                self.failed = (errno == Errno::NOTDIR).then_some(errno);
-                return None;
-            }
+            Err(Errno::NOTDIR) => return Err(Errno::NOTDIR),
+            Err(_) => return Ok(Target::Unknown),
         };
         if self.log.is_tracing() {
             self.about = format!("{:?}", String::from_utf8_lossy(&written));
         }
         if let Some((pid, fd)) = resolved.descriptor {
             let Some(id) = self.node_behind(Process { tid: pid }, fd) else {
-                return Some(Target::Host(resolved.path));
+                return Ok(Target::Host(resolved.path));
             };
-            let (path, node) = self.namespace.node_of(id)?;
-            return Some(Target::Node(path.clone(), node.clone()));
+            return Ok(match self.namespace.node_of(id) {
+                Some((path, node)) => Target::Node(path.clone(), node.clone()),
+                None => Target::Unknown,
+            });
         }
-        Some(match self.namespace.place(&resolved.path) {
+        Ok(match self.namespace.place(&resolved.path) {
             Place::Node(node) => Target::Node(resolved.path.clone(), node.clone()),
             Place::Elsewhere(mut real, kind) => {
                 if resolved.is_folder {
                     real.push(b'/');
                 }
-                if kind == Kind::Pseudo {
-                    self.shadow.fill().ok()?;
+                if kind == Kind::Pseudo && self.shadow.fill().is_err() {
+                    return Ok(Target::Unknown);
                 }
                 Target::Elsewhere {
                     seen: resolved.path,
@@ -292,15 +228,13 @@ impl State {
     }
 
     /// Forgets what was known of links where this may change some.
-    pub fn links_change(&mut self, target: Option<&Target>) {
+    pub fn links_change(&mut self, target: &Target) {
         match target {
-            Some(
-                Target::Host(path)
-                | Target::Hidden(path)
-                | Target::Node(path, _)
-                | Target::Elsewhere { seen: path, .. },
-            ) => self.resolver.forget_near(path),
-            _ => self.resolver.forget(),
+            Target::Host(path)
+            | Target::Hidden(path)
+            | Target::Node(path, _)
+            | Target::Elsewhere { seen: path, .. } => self.resolver.forget_near(path),
+            Target::Descriptor(_) | Target::Unknown => self.resolver.forget(),
         }
     }
 

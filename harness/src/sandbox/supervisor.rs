@@ -5,12 +5,11 @@
 //! thread, which closes the listener: the kernel then answers ENOSYS).
 
 use crate::Errno;
-use crate::sandbox::calls::table::{self, Call};
-use crate::sandbox::calls::{attributes, changes, descriptors, folders, looks, opening};
+use crate::sandbox::call::{Answer, Done, Job, Trapped};
+use crate::sandbox::calls::table::{self, Entry};
 use crate::sandbox::kernel::keeper;
-use crate::sandbox::kernel::process::Process;
 use crate::sandbox::kernel::sys::{self, Listener, Notification};
-use crate::sandbox::state::{Answer, Job, State, Trapped};
+use crate::sandbox::state::State;
 use crate::sandbox::tracing::tracer;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -82,14 +81,10 @@ pub(super) fn serve(
     }
 }
 
+/// One notification: name, decide, perform, reply.
 fn handle(shared: &Arc<Shared>, listener: &Listener, notification: &Notification) {
     let id = notification.id;
-    let process = Process {
-        tid: notification.tid,
-    };
-    let native = notification.arch == crate::sandbox::kernel::arch::AUDIT_ARCH;
-    let known = table::by_number(i64::from(notification.nr)).filter(|_| native);
-    let Some((call, name)) = known else {
+    let Some((entry, trapped)) = name(notification) else {
         shared.lock().warn(
             "a 32-bit program ran: its system calls are not emulated and answer ENOSYS \
              (run it through qemu-user, or build it for this machine)",
@@ -97,61 +92,84 @@ fn handle(shared: &Arc<Shared>, listener: &Listener, notification: &Notification
         let _ = listener.fail(id, libc::ENOSYS);
         return;
     };
-    let trapped = Trapped {
-        process,
-        call,
-        number: i64::from(notification.nr),
-        args: notification.args,
-        behind: notification.instruction_pointer,
-    };
     let mut state = shared.lock();
     state.about.clear();
-    state.failed = None;
-    let answer = match (dispatch(&mut state, &trapped), state.failed) {
-        (Answer::Through, Some(errno)) => Answer::Error(errno),
-        (answer, _) => answer,
-    };
-    // The number of a process that died may be another's by now: what was
-    // read belongs to the caller only if it still waits.
-    if !matches!(answer, Answer::Through) && !listener.is_valid(id) {
+    let decision = (entry.decide)(&mut state, &trapped);
+    if matches!(decision, Ok(Answer::Through)) {
+        drop(state);
+        let _ = listener.let_through(id);
         return;
     }
-    let told = match answer {
-        Answer::Through => {
-            drop(state);
-            let _ = listener.let_through(id);
-            return;
-        }
-        Answer::Value(value) => {
-            let _ = listener.answer(id, value);
-            value.to_string()
-        }
-        Answer::Error(errno) => {
-            let _ = listener.fail(id, errno.raw_os_error());
-            format!("{errno:?}")
-        }
-        Answer::Descriptor { fd, cloexec } => hand_over(listener, id, &fd, cloexec),
-        Answer::Stop(job) => {
-            let about = std::mem::take(&mut state.about);
-            let about = detail(&trapped, about);
+    // The number of a process that died may be another's by now: what was
+    // read belongs to the caller only if it still waits.
+    if !listener.is_valid(id) {
+        return;
+    }
+    let about = std::mem::take(&mut state.about);
+    let result = match decision {
+        Ok(Answer::Stop(job)) => {
             let told = "(goes on inside the process)";
-            state.log.call(process.tid, name, &about, told);
+            state.log_call(entry, &trapped, about, told);
             drop(state);
             return stop(shared, listener, id, trapped, job);
         }
+        Ok(Answer::Perform(deed)) => {
+            drop(state);
+            let result = deed();
+            state = shared.lock();
+            result
+        }
+        Ok(Answer::Done(done)) => Ok(done),
+        Ok(Answer::Through) => return,
+        Err(errno) => Err(errno),
     };
-    let about = std::mem::take(&mut state.about);
-    let about = detail(&trapped, about);
-    state.log.call(process.tid, name, &about, &told);
+    // Under the lock: a descriptor of ours is closed before anybody looks
+    // whether a description is still open.
+    let told = reply(listener, id, result);
+    state.log_call(entry, &trapped, about, &told);
 }
 
-/// What the trace shows between the brackets.
-fn detail(trapped: &Trapped, about: String) -> String {
-    match trapped.call {
-        Call::Ioctl => format!("{about}, {:#x}", trapped.args[1] as u32),
-        Call::Lseek => format!("{about}, {}, {}", trapped.args[1] as i64, trapped.args[2]),
-        Call::Openat => format!("{about}, {:#o}", trapped.args[2]),
-        _ => about,
+/// The call of a notification; none: it is no call of this architecture.
+fn name(notification: &Notification) -> Option<(&'static Entry, Trapped)> {
+    if notification.arch != crate::sandbox::kernel::arch::AUDIT_ARCH {
+        return None;
+    }
+    let number = i64::from(notification.nr);
+    let trapped = Trapped {
+        tid: notification.tid,
+        number,
+        args: notification.args,
+        behind: notification.instruction_pointer,
+    };
+    Some((table::by_number(number)?, trapped))
+}
+
+/// Answers the call; says how, for the trace.
+fn reply(listener: &Listener, id: u64, result: Result<Done, Errno>) -> String {
+    match result {
+        Ok(Done::Value(value)) => {
+            let _ = listener.answer(id, value);
+            value.to_string()
+        }
+        Ok(Done::Descriptor { fd, cloexec }) => hand_over(listener, id, &fd, cloexec),
+        Err(errno) => {
+            let _ = listener.fail(id, errno.raw_os_error());
+            format!("{errno:?}")
+        }
+    }
+}
+
+impl State {
+    /// Puts a call into the trace.
+    fn log_call(&mut self, entry: &Entry, trapped: &Trapped, about: String, told: &str) {
+        let args = &trapped.args;
+        let about = match entry.name {
+            "ioctl" => format!("{about}, {:#x}", args[1] as u32),
+            "lseek" => format!("{about}, {}, {}", args[1] as i64, args[2]),
+            "openat" => format!("{about}, {:#o}", args[2]),
+            _ => about,
+        };
+        self.log.call(trapped.tid, entry.name, &about, told);
     }
 }
 
@@ -181,25 +199,20 @@ fn hand_over(listener: &Listener, id: u64, fd: &OwnedFd, cloexec: bool) -> Strin
 /// Has something done inside the calling thread; the call is then over, or is
 /// made again.
 fn stop(shared: &Arc<Shared>, listener: &Listener, id: u64, trapped: Trapped, job: Job) {
-    let process = trapped.process;
-    let tgid = process.tgid();
-    let job = match job {
-        Job::Chdir(folder) => match listener.add_fd(id, folder.as_raw_fd(), true, false) {
-            Ok(number) => tracer::Work::Chdir(number),
-            Err(errno) => {
-                let _ = listener.fail(id, errno.raw_os_error());
-                return;
-            }
-        },
-        Job::Filter(level) => tracer::Work::Filter(level),
-        Job::Exec(path) => tracer::Work::Exec(path),
-        Job::OpenPath { path, flags } => tracer::Work::OpenPath { path, flags },
+    let (tid, tgid) = (trapped.tid, trapped.process().tgid());
+    let give = |folder: OwnedFd| listener.add_fd(id, folder.as_raw_fd(), true, false);
+    let job = match job.hand_over(give) {
+        Ok(job) => job,
+        Err(errno) => {
+            let _ = listener.fail(id, errno.raw_os_error());
+            return;
+        }
     };
     let traced = shared.lock().traced.contains_key(&tgid);
     let result = if traced {
-        shared.lock().jobs.insert(process.tid, (job, trapped));
+        shared.lock().jobs.insert(tid, (job, trapped));
         // Its tracer takes the signal away and does the work in its place.
-        sys::tgkill(tgid, process.tid, libc::SIGSTOP)
+        sys::tgkill(tgid, tid, libc::SIGSTOP)
     } else {
         tracer::attach(shared, tgid, job, trapped)
     };
@@ -213,109 +226,4 @@ fn stop(shared: &Arc<Shared>, listener: &Listener, id: u64, trapped: Trapped, jo
             listener.fail(id, libc::EPERM)
         }
     };
-}
-
-fn dispatch(state: &mut State, trapped: &Trapped) -> Answer {
-    match trapped.call {
-        #[cfg(target_arch = "x86_64")]
-        Call::Open | Call::Creat => opening::open(state, trapped),
-        Call::Openat | Call::Openat2 => opening::open(state, trapped),
-        #[cfg(target_arch = "x86_64")]
-        Call::Stat | Call::Lstat => looks::stat(state, trapped),
-        Call::Newfstatat | Call::Statx => looks::stat(state, trapped),
-        Call::Fstat => looks::fstat(state, trapped),
-        #[cfg(target_arch = "x86_64")]
-        Call::Access => looks::access(state, trapped),
-        Call::Faccessat | Call::Faccessat2 => looks::access(state, trapped),
-        #[cfg(target_arch = "x86_64")]
-        Call::Readlink => looks::readlink(state, trapped),
-        Call::Readlinkat => looks::readlink(state, trapped),
-        Call::Statfs => looks::statfs(state, trapped),
-        Call::Getxattr | Call::Lgetxattr | Call::Fgetxattr => looks::attributes(state, trapped),
-        Call::Listxattr | Call::Llistxattr | Call::Flistxattr => looks::attributes(state, trapped),
-        Call::Setxattr | Call::Lsetxattr | Call::Removexattr => looks::attributes(state, trapped),
-        Call::Getdents64 => folders::list(state, trapped),
-        Call::Chdir => folders::chdir(state, trapped),
-        Call::Getcwd => folders::getcwd(state, trapped),
-        Call::Execve => folders::execve(state, trapped),
-        Call::Mmap => descriptors::mmap(state, trapped),
-        Call::Ioctl
-        | Call::Lseek
-        | Call::Fsync
-        | Call::Fdatasync
-        | Call::SyncFileRange
-        | Call::Ftruncate
-        | Call::Fallocate
-        | Call::Preadv2
-        | Call::Pwritev2 => descriptors::on_flash(state, trapped, 0),
-        Call::Sync => {
-            state.handles.sync();
-            Answer::Through
-        }
-        Call::Sendfile | Call::Splice | Call::CopyFileRange => descriptors::copies(state, trapped),
-        Call::Uname => crate::sandbox::kernel::kernels::uname(state, trapped),
-        _ => dispatch_changes(state, trapped),
-    }
-}
-
-fn dispatch_changes(state: &mut State, trapped: &Trapped) -> Answer {
-    match trapped.call {
-        #[cfg(target_arch = "x86_64")]
-        Call::Mknod => changes::mknod(state, trapped),
-        Call::Mknodat => changes::mknod(state, trapped),
-        #[cfg(target_arch = "x86_64")]
-        Call::Mkdir | Call::Rmdir | Call::Unlink => changes::change(state, trapped),
-        Call::Mkdirat | Call::Unlinkat | Call::Truncate => changes::change(state, trapped),
-        #[cfg(target_arch = "x86_64")]
-        Call::Rename => changes::rename(state, trapped),
-        Call::Renameat | Call::Renameat2 => changes::rename(state, trapped),
-        #[cfg(target_arch = "x86_64")]
-        Call::Link => changes::link(state, trapped),
-        Call::Linkat => changes::link(state, trapped),
-        #[cfg(target_arch = "x86_64")]
-        Call::Symlink => changes::symlink(state, trapped),
-        Call::Symlinkat => changes::symlink(state, trapped),
-        #[cfg(target_arch = "x86_64")]
-        Call::Chmod | Call::Chown | Call::Lchown => attributes::change(state, trapped),
-        #[cfg(target_arch = "x86_64")]
-        Call::Utime | Call::Utimes | Call::Futimesat => attributes::change(state, trapped),
-        Call::Fchmodat
-        | Call::Fchmodat2
-        | Call::Fchmod
-        | Call::Fchownat
-        | Call::Fchown
-        | Call::Utimensat => attributes::change(state, trapped),
-        #[cfg(target_arch = "x86_64")]
-        Call::Getdents => not_emulated_listing(state, trapped),
-        _ => not_emulated(state, trapped),
-    }
-}
-
-/// The old getdents, which no program of the last fifteen years uses.
-#[cfg(target_arch = "x86_64")]
-fn not_emulated_listing(state: &mut State, trapped: &Trapped) -> Answer {
-    let folder = state.folder_behind(trapped.process, trapped.int(0));
-    if folder.is_some_and(|folder| state.namespace.is_listing_changed(&folder)) {
-        state.warn("getdents is not emulated: the listing lacks the simulated nodes");
-    }
-    Answer::Through
-}
-
-/// Calls on paths that only the host's files take.
-fn not_emulated(state: &mut State, trapped: &Trapped) -> Answer {
-    use crate::sandbox::state::Target;
-    let (dirfd, address) = match trapped.call {
-        Call::InotifyAddWatch => (libc::AT_FDCWD, trapped.args[1]),
-        Call::Mount => (libc::AT_FDCWD, trapped.args[1]),
-        _ => (libc::AT_FDCWD, trapped.args[0]),
-    };
-    if let Some(Target::Node(..) | Target::Elsewhere { .. }) =
-        state.target(trapped, dirfd, address, true)
-    {
-        let name = table::by_number(trapped.number).map_or("?", |known| known.1);
-        state.warn(&format!(
-            "{name} is not emulated on simulated nodes and mapped folders"
-        ));
-    }
-    Answer::Through
 }

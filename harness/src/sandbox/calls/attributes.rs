@@ -2,134 +2,150 @@
 //! owner, its times.
 
 use crate::Errno;
-use crate::sandbox::calls::changes::{HERE, place_of, run};
-use crate::sandbox::calls::table::Call;
+use crate::sandbox::call::{Answer, Decision, PathArgument, Trapped};
+use crate::sandbox::calls::changes::{HERE, run};
 use crate::sandbox::kernel::process::c_string;
-use crate::sandbox::state::{Answer, State, Target, Trapped};
+use crate::sandbox::state::{State, Target};
 use crate::sandbox::view::namespace::{Bytes, Kind};
 
-/// Answers chmod, chown, utimensat and their relatives.
-pub(in crate::sandbox) fn change(state: &mut State, trapped: &Trapped) -> Answer {
-    let (dirfd, address) = place_of(trapped);
-    let by_descriptor = matches!(trapped.call, Call::Fchmod | Call::Fchown)
-        || trapped.call == Call::Utimensat && address == 0;
-    if by_descriptor {
-        let Some(id) = state.node_behind(trapped.process, trapped.int(0)) else {
-            return Answer::Through;
-        };
-        let path = state.namespace.node_of(id).map(|(path, _)| path.clone());
-        if let Some(path) = path {
-            change_node(state, trapped, &path);
-        }
-        return Answer::Value(0);
+/// What is changed.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::sandbox) enum Change {
+    Mode(u32),
+    /// User and group; u32::MAX leaves one as it is.
+    Owner(u32, u32),
+    /// Access and modification, as seconds and nanoseconds each (`struct
+    /// timespec`, whose UTIME_NOW and UTIME_OMIT hold); none is now.
+    Times(Option<[i64; 4]>),
+}
+
+impl Change {
+    /// A mode among the arguments.
+    pub fn mode(trapped: &Trapped, index: usize) -> Self {
+        Self::Mode(trapped.word(index))
     }
-    let follow = match trapped.call {
-        #[cfg(target_arch = "x86_64")]
-        Call::Lchown => false,
-        Call::Fchownat => trapped.int(4) & libc::AT_SYMLINK_NOFOLLOW == 0,
-        Call::Fchmodat2 | Call::Utimensat => trapped.int(3) & libc::AT_SYMLINK_NOFOLLOW == 0,
-        _ => true,
+    /// User and group among the arguments.
+    pub fn owner(trapped: &Trapped, index: usize) -> Self {
+        Self::Owner(trapped.word(index), trapped.word(index + 1))
+    }
+}
+
+/// The structure in which a call passes two times.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::sandbox) enum Times {
+    /// `struct utimbuf`.
+    #[cfg(target_arch = "x86_64")]
+    Seconds,
+    /// Two `struct timeval`.
+    #[cfg(target_arch = "x86_64")]
+    Microseconds,
+    /// Two `struct timespec`.
+    Nanoseconds,
+}
+
+/// Answers utimensat and its relatives; without a path they are about a
+/// descriptor.
+pub(in crate::sandbox) fn utimes(
+    state: &mut State,
+    trapped: &Trapped,
+    path: PathArgument,
+    flags: i32,
+    times: u64,
+    form: Times,
+) -> Decision {
+    let word = |index: u64| {
+        let word = trapped.process().read_u64(times + 8 * index)?;
+        Ok::<i64, Errno>(word as i64)
     };
-    match state.target(trapped, dirfd, address, follow) {
-        Some(Target::Node(path, _)) => {
-            change_node(state, trapped, &path);
-            Answer::Value(0)
+    let times = match (times, form) {
+        (0, _) => None,
+        #[cfg(target_arch = "x86_64")]
+        (_, Times::Seconds) => Some([word(0)?, 0, word(1)?, 0]),
+        #[cfg(target_arch = "x86_64")]
+        (_, Times::Microseconds) => Some([word(0)?, word(1)? * 1000, word(2)?, word(3)? * 1000]),
+        (_, Times::Nanoseconds) => Some([word(0)?, word(1)?, word(2)?, word(3)?]),
+    };
+    let change_times = Change::Times(times);
+    if path.address == 0 {
+        return of_descriptor(state, trapped, path.folder, change_times);
+    }
+    change(state, trapped, path, flags, change_times)
+}
+
+/// Answers fchmod and fchown.
+pub(in crate::sandbox) fn of_descriptor(
+    state: &mut State,
+    trapped: &Trapped,
+    fd: i32,
+    change: Change,
+) -> Decision {
+    let Some(id) = state.node_behind(trapped.process(), fd) else {
+        return Ok(Answer::Through);
+    };
+    let path = state.namespace.node_of(id).map(|(path, _)| path.clone());
+    if let Some(path) = path {
+        change_node(state, trapped, &path, change);
+    }
+    Answer::value(0)
+}
+
+/// Answers chmod, chown and their relatives.
+pub(in crate::sandbox) fn change(
+    state: &mut State,
+    trapped: &Trapped,
+    path: PathArgument,
+    flags: i32,
+    change: Change,
+) -> Decision {
+    let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
+    match state.target(trapped, path, follow)? {
+        Target::Node(path, _) => {
+            change_node(state, trapped, &path, change);
+            Answer::value(0)
         }
-        Some(Target::Elsewhere {
+        Target::Elsewhere {
             kind: Kind::Pseudo, ..
-        }) => Answer::Error(Errno::PERM),
-        Some(Target::Elsewhere { real, .. }) => change_elsewhere(trapped, &real, follow),
-        Some(Target::Hidden(_)) => Answer::Error(Errno::NOENT),
-        _ => Answer::Through,
+        } => Err(Errno::PERM),
+        Target::Elsewhere { real, .. } => change_elsewhere(real, follow, change),
+        Target::Hidden(_) => Err(Errno::NOENT),
+        _ => Ok(Answer::Through),
     }
 }
 
-/// The index of the first argument behind the path.
-fn behind_path(call: Call) -> usize {
-    match call {
-        Call::Fchmodat | Call::Fchmodat2 | Call::Fchownat | Call::Utimensat => 2,
-        #[cfg(target_arch = "x86_64")]
-        Call::Futimesat => 2,
-        _ => 1,
-    }
-}
-
-fn is_chmod(call: Call) -> bool {
-    match call {
-        Call::Fchmod | Call::Fchmodat | Call::Fchmodat2 => true,
-        #[cfg(target_arch = "x86_64")]
-        Call::Chmod => true,
-        _ => false,
-    }
-}
-
-fn is_chown(call: Call) -> bool {
-    match call {
-        Call::Fchown | Call::Fchownat => true,
-        #[cfg(target_arch = "x86_64")]
-        Call::Chown | Call::Lchown => true,
-        _ => false,
-    }
-}
-
-fn change_node(state: &mut State, trapped: &Trapped, path: &[u8]) {
-    let first = behind_path(trapped.call);
-    let default_owner = trapped.process.owner();
+fn change_node(state: &mut State, trapped: &Trapped, path: &[u8], change: Change) {
+    let default_owner = trapped.process().owner();
     let Some(node) = state.namespace.node_mut(path) else {
         return;
     };
-    if is_chmod(trapped.call) {
-        node.mode = trapped.args[first] as u32 & 0o7777;
-    } else if is_chown(trapped.call) {
-        let old = node.owner.unwrap_or(default_owner);
-        let pick = |new: u32, old: u32| if new == u32::MAX { old } else { new };
-        node.owner = Some((
-            pick(trapped.args[first] as u32, old.0),
-            pick(trapped.args[first + 1] as u32, old.1),
-        ));
+    match change {
+        Change::Mode(mode) => node.mode = mode & 0o7777,
+        Change::Owner(user, group) => {
+            let old = node.owner.unwrap_or(default_owner);
+            let pick = |new: u32, old: u32| if new == u32::MAX { old } else { new };
+            node.owner = Some((pick(user, old.0), pick(group, old.1)));
+        }
+        Change::Times(_) => {}
     }
 }
 
-fn change_elsewhere(trapped: &Trapped, real: &Bytes, follow: bool) -> Answer {
-    let path = c_string(real);
-    let pointer = path.as_ptr() as u64;
-    let first = behind_path(trapped.call);
-    let nofollow = if follow {
-        0
-    } else {
-        libc::AT_SYMLINK_NOFOLLOW as u64
+fn change_elsewhere(real: Bytes, follow: bool, change: Change) -> Decision {
+    let flags = match follow {
+        true => 0,
+        false => libc::AT_SYMLINK_NOFOLLOW as u64,
     };
-    if is_chmod(trapped.call) {
-        let args = [HERE, pointer, trapped.args[first], 0, 0, 0];
-        return run(libc::SYS_fchmodat, args);
-    }
-    if is_chown(trapped.call) {
-        let (user, group) = (trapped.args[first], trapped.args[first + 1]);
-        let args = [HERE, pointer, user, group, nofollow, 0];
-        return run(libc::SYS_fchownat, args);
-    }
-    let times = match times(trapped, trapped.args[first]) {
-        Ok(times) => times,
-        Err(errno) => return Answer::Error(errno),
-    };
-    let address = times.as_ref().map_or(0, |times| times.as_ptr() as u64);
-    let args = [HERE, pointer, address, nofollow, 0, 0];
-    run(libc::SYS_utimensat, args)
-}
-
-/// The two times that the program passes, as seconds and nanoseconds each.
-fn times(trapped: &Trapped, address: u64) -> Result<Option<[i64; 4]>, Errno> {
-    if address == 0 {
-        return Ok(None);
-    }
-    let word = |index: u64| {
-        let word = trapped.process.read_u64(address + 8 * index)?;
-        Ok::<i64, Errno>(word as i64)
-    };
-    match trapped.call {
-        #[cfg(target_arch = "x86_64")]
-        Call::Utime => Ok(Some([word(0)?, 0, word(1)?, 0])),
-        Call::Utimensat => Ok(Some([word(0)?, word(1)?, word(2)?, word(3)?])),
-        _ => Ok(Some([word(0)?, word(1)? * 1000, word(2)?, word(3)? * 1000])),
-    }
+    Answer::perform(move || {
+        let path = c_string(&real);
+        let path = path.as_ptr() as u64;
+        match change {
+            Change::Mode(mode) => run(libc::SYS_fchmodat, [HERE, path, u64::from(mode), 0, 0, 0]),
+            Change::Owner(user, group) => {
+                let args = [HERE, path, u64::from(user), u64::from(group), flags, 0];
+                run(libc::SYS_fchownat, args)
+            }
+            Change::Times(times) => {
+                let address = times.as_ref().map_or(0, |times| times.as_ptr() as u64);
+                run(libc::SYS_utimensat, [HERE, path, address, flags, 0, 0])
+            }
+        }
+    })
 }

@@ -3,24 +3,21 @@
 
 use crate::Errno;
 use crate::mtd::NodeId;
-use crate::sandbox::calls::table::Call;
+use crate::sandbox::call::{Answer, Decision, Done, PathArgument, Trapped};
 use crate::sandbox::kernel::process::c_string;
 use crate::sandbox::kernel::sys;
-use crate::sandbox::state::{Answer, State, Target, Trapped};
+use crate::sandbox::state::{State, Target};
 use crate::sandbox::view::namespace::{Bytes, Kind, split};
 
 /// Runs a system call here, on behalf of the program.
-pub(in crate::sandbox) fn run(number: i64, args: [u64; 6]) -> Answer {
+pub(in crate::sandbox) fn run(number: i64, args: [u64; 6]) -> Result<Done, Errno> {
     // SAFETY: every caller passes numbers and pointers to locals that outlive
     // the call.
-    match unsafe { sys::raw(number, args) } {
-        Ok(value) => Answer::Value(value),
-        Err(errno) => Answer::Error(errno),
-    }
+    unsafe { sys::raw(number, args) }.map(Done::Value)
 }
 
 /// Runs a call that takes an old and a new path.
-fn run_on_two(number: i64, old: &[u8], new: &[u8], flags: u64) -> Answer {
+fn run_on_two(number: i64, old: &[u8], new: &[u8], flags: u64) -> Result<Done, Errno> {
     let (old, new) = (c_string(old), c_string(new));
     let (old, new) = (old.as_ptr() as u64, new.as_ptr() as u64);
     run(number, [HERE, old, HERE, new, flags, 0])
@@ -29,27 +26,14 @@ fn run_on_two(number: i64, old: &[u8], new: &[u8], flags: u64) -> Answer {
 /// The folder that a path without a descriptor is relative to.
 pub(in crate::sandbox) const HERE: u64 = libc::AT_FDCWD as i64 as u64;
 
-/// The path arguments of a call: (descriptor of a folder, address).
-pub(in crate::sandbox) fn place_of(trapped: &Trapped) -> (i32, u64) {
-    match trapped.call {
-        Call::Mknodat
-        | Call::Mkdirat
-        | Call::Unlinkat
-        | Call::Fchmodat
-        | Call::Fchmodat2
-        | Call::Fchownat
-        | Call::Utimensat => (trapped.int(0), trapped.args[1]),
-        #[cfg(target_arch = "x86_64")]
-        Call::Futimesat => (trapped.int(0), trapped.args[1]),
-        _ => (libc::AT_FDCWD, trapped.args[0]),
-    }
-}
-
 /// Answers mknod and mknodat.
-pub(in crate::sandbox) fn mknod(state: &mut State, trapped: &Trapped) -> Answer {
-    let (dirfd, address) = place_of(trapped);
-    let shift = usize::from(trapped.call == Call::Mknodat);
-    let (mode, device) = (trapped.args[1 + shift] as u32, trapped.args[2 + shift]);
+pub(in crate::sandbox) fn mknod(
+    state: &mut State,
+    trapped: &Trapped,
+    path: PathArgument,
+    mode: u32,
+    device: u64,
+) -> Decision {
     let (major, minor) = (libc::major(device), libc::minor(device));
     let id = match mode & libc::S_IFMT {
         libc::S_IFCHR if major == crate::sandbox::CHARACTER_MAJOR => {
@@ -59,28 +43,24 @@ pub(in crate::sandbox) fn mknod(state: &mut State, trapped: &Trapped) -> Answer 
         // Nothing is behind these, here as on the device: an open is ENXIO.
         libc::S_IFCHR if !host_has_driver("Character", major) => NodeId::Character { major, minor },
         libc::S_IFBLK if !host_has_driver("Block", major) => NodeId::Block { major, minor },
-        _ => return mknod_other(state, trapped, dirfd, address, mode, device),
+        _ => return mknod_other(state, trapped, path, mode, device),
     };
-    let (seen, real) = match state.target(trapped, dirfd, address, false) {
-        Some(Target::Node(..)) => return Answer::Error(Errno::EXIST),
-        Some(Target::Elsewhere {
+    let (seen, real) = match state.target(trapped, path, false)? {
+        Target::Node(..) => return Err(Errno::EXIST),
+        Target::Elsewhere {
             kind: Kind::Pseudo, ..
-        }) => {
-            return Answer::Error(Errno::PERM);
-        }
-        Some(Target::Elsewhere { seen, real, .. }) => (seen, real),
-        Some(Target::Host(path)) => (path.clone(), path),
+        } => return Err(Errno::PERM),
+        Target::Elsewhere { seen, real, .. } => (seen, real),
+        Target::Host(path) => (path.clone(), path),
         // A hidden node of the host is not there: its place is free.
-        Some(Target::Hidden(path)) => (path, Bytes::new()),
-        _ => return Answer::Through,
+        Target::Hidden(path) => (path, Bytes::new()),
+        _ => return Ok(Answer::Through),
     };
-    if let Err(errno) = may_create(&seen, &real) {
-        return Answer::Error(errno);
-    }
-    let mode = mode & 0o7777 & !trapped.process.umask();
+    may_create(&seen, &real)?;
+    let mode = mode & 0o7777 & !trapped.process().umask();
     state.resolver.forget_near(&seen);
     state.namespace.add_node(&seen, id, mode);
-    Answer::Value(0)
+    Answer::value(0)
 }
 
 /// Whether the host has a driver of this kind (`Character`, `Block`) and major
@@ -128,204 +108,215 @@ fn may_create(seen: &[u8], real: &[u8]) -> Result<(), Errno> {
 fn mknod_other(
     state: &mut State,
     trapped: &Trapped,
-    dirfd: i32,
-    address: u64,
+    path: PathArgument,
     mode: u32,
     device: u64,
-) -> Answer {
-    match state.target(trapped, dirfd, address, false) {
-        Some(Target::Node(..)) => Answer::Error(Errno::EXIST),
-        Some(Target::Elsewhere {
+) -> Decision {
+    match state.target(trapped, path, false)? {
+        Target::Node(..) => Err(Errno::EXIST),
+        Target::Elsewhere {
             real,
             kind: Kind::Mapped,
             ..
-        }) => {
-            sys::umask(trapped.process.umask());
-            let path = c_string(&real);
-            let args = [HERE, path.as_ptr() as u64, u64::from(mode), device, 0, 0];
-            run(libc::SYS_mknodat, args)
+        } => {
+            let umask = trapped.process().umask();
+            Answer::perform(move || {
+                sys::umask(umask);
+                let path = c_string(&real);
+                let path = path.as_ptr() as u64;
+                run(
+                    libc::SYS_mknodat,
+                    [HERE, path, u64::from(mode), device, 0, 0],
+                )
+            })
         }
-        Some(Target::Elsewhere { .. }) => Answer::Error(Errno::PERM),
-        _ => Answer::Through,
+        Target::Elsewhere { .. } => Err(Errno::PERM),
+        _ => Ok(Answer::Through),
     }
 }
 
-/// Answers mkdir, mkdirat, unlink, unlinkat, rmdir and truncate.
-pub(in crate::sandbox) fn change(state: &mut State, trapped: &Trapped) -> Answer {
-    let (dirfd, address) = place_of(trapped);
-    let removes_folder = match trapped.call {
-        Call::Unlinkat => trapped.int(2) & libc::AT_REMOVEDIR != 0,
-        #[cfg(target_arch = "x86_64")]
-        Call::Rmdir => true,
-        _ => false,
-    };
-    let makes_folder = match trapped.call {
-        #[cfg(target_arch = "x86_64")]
-        Call::Mkdir => Some(trapped.args[1]),
-        Call::Mkdirat => Some(trapped.args[2]),
-        _ => None,
-    };
-    let truncates = trapped.call == Call::Truncate;
-    let target = state.target(trapped, dirfd, address, truncates);
-    state.links_change(target.as_ref());
+/// Answers mkdir and mkdirat.
+pub(in crate::sandbox) fn mkdir(
+    state: &mut State,
+    trapped: &Trapped,
+    path: PathArgument,
+    mode: u32,
+) -> Decision {
+    let target = state.target(trapped, path, false)?;
+    state.links_change(&target);
     match target {
-        Some(Target::Node(path, _)) => {
-            if makes_folder.is_some() {
-                return Answer::Error(Errno::EXIST);
-            }
-            if truncates {
-                return Answer::Error(Errno::INVAL);
-            }
-            if removes_folder {
-                return Answer::Error(Errno::NOTDIR);
-            }
+        Target::Node(..) => Err(Errno::EXIST),
+        Target::Elsewhere {
+            kind: Kind::Pseudo, ..
+        } => Err(Errno::PERM),
+        Target::Elsewhere { real, .. } => {
+            let umask = trapped.process().umask();
+            Answer::perform(move || {
+                sys::umask(umask);
+                let path = c_string(&real);
+                let path = path.as_ptr() as u64;
+                run(libc::SYS_mkdirat, [HERE, path, u64::from(mode), 0, 0, 0])
+            })
+        }
+        Target::Hidden(_) => Err(Errno::NOENT),
+        _ => Ok(Answer::Through),
+    }
+}
+
+/// Answers unlink, rmdir and unlinkat.
+pub(in crate::sandbox) fn unlink(
+    state: &mut State,
+    trapped: &Trapped,
+    path: PathArgument,
+    flags: i32,
+) -> Decision {
+    let removes_folder = flags & libc::AT_REMOVEDIR != 0;
+    let target = state.target(trapped, path, false)?;
+    state.links_change(&target);
+    match target {
+        Target::Node(..) if removes_folder => Err(Errno::NOTDIR),
+        Target::Node(path, _) => {
             state.namespace.remove_node(&path);
-            Answer::Value(0)
+            Answer::value(0)
         }
-        Some(Target::Elsewhere { seen, real, kind }) => {
-            if kind == Kind::Pseudo {
-                return Answer::Error(Errno::PERM);
-            }
-            if removes_folder && state.namespace.has_nodes_in(&seen) {
-                return Answer::Error(Errno::NOTEMPTY);
-            }
+        Target::Elsewhere {
+            kind: Kind::Pseudo, ..
+        } => Err(Errno::PERM),
+        Target::Elsewhere { seen: path, .. } | Target::Host(path)
+            if removes_folder && state.namespace.has_nodes_in(&path) =>
+        {
+            Err(Errno::NOTEMPTY)
+        }
+        Target::Elsewhere { real, .. } => Answer::perform(move || {
             let path = c_string(&real);
-            let pointer = path.as_ptr() as u64;
-            if truncates {
-                let args = [pointer, trapped.args[1], 0, 0, 0, 0];
-                return run(libc::SYS_truncate, args);
-            }
-            if let Some(mode) = makes_folder {
-                sys::umask(trapped.process.umask());
-                return run(libc::SYS_mkdirat, [HERE, pointer, mode, 0, 0, 0]);
-            }
-            let flags = if removes_folder {
-                libc::AT_REMOVEDIR as u64
-            } else {
-                0
-            };
-            run(libc::SYS_unlinkat, [HERE, pointer, flags, 0, 0, 0])
-        }
-        Some(Target::Host(path)) if removes_folder && state.namespace.has_nodes_in(&path) => {
-            Answer::Error(Errno::NOTEMPTY)
-        }
-        Some(Target::Hidden(_)) => Answer::Error(Errno::NOENT),
-        _ => Answer::Through,
+            let path = path.as_ptr() as u64;
+            run(libc::SYS_unlinkat, [HERE, path, flags as u64, 0, 0, 0])
+        }),
+        Target::Hidden(_) => Err(Errno::NOENT),
+        _ => Ok(Answer::Through),
+    }
+}
+
+/// Answers truncate.
+pub(in crate::sandbox) fn truncate(
+    state: &mut State,
+    trapped: &Trapped,
+    path: PathArgument,
+    length: u64,
+) -> Decision {
+    match state.target(trapped, path, true)? {
+        Target::Node(..) => Err(Errno::INVAL),
+        Target::Elsewhere {
+            kind: Kind::Pseudo, ..
+        } => Err(Errno::PERM),
+        Target::Elsewhere { real, .. } => Answer::perform(move || {
+            let path = c_string(&real);
+            run(
+                libc::SYS_truncate,
+                [path.as_ptr() as u64, length, 0, 0, 0, 0],
+            )
+        }),
+        Target::Hidden(_) => Err(Errno::NOENT),
+        _ => Ok(Answer::Through),
     }
 }
 
 /// Answers rename and its relatives.
-pub(in crate::sandbox) fn rename(state: &mut State, trapped: &Trapped) -> Answer {
-    let args = &trapped.args;
-    let (from, to, flags) = match trapped.call {
-        #[cfg(target_arch = "x86_64")]
-        Call::Rename => ((libc::AT_FDCWD, args[0]), (libc::AT_FDCWD, args[1]), 0),
-        Call::Renameat => ((trapped.int(0), args[1]), (trapped.int(2), args[3]), 0),
-        _ => (
-            (trapped.int(0), args[1]),
-            (trapped.int(2), args[3]),
-            args[4],
-        ),
-    };
-    let (Some(from), Some(to)) = (
-        state.target(trapped, from.0, from.1, false),
-        state.target(trapped, to.0, to.1, false),
-    ) else {
-        return Answer::Through;
-    };
-    state.links_change(Some(&from));
-    state.links_change(Some(&to));
+pub(in crate::sandbox) fn rename(
+    state: &mut State,
+    trapped: &Trapped,
+    from: PathArgument,
+    to: PathArgument,
+    flags: u32,
+) -> Decision {
+    let from = state.target(trapped, from, false)?;
+    let to = state.target(trapped, to, false)?;
+    state.links_change(&from);
+    state.links_change(&to);
     match (from, to) {
-        (Target::Hidden(_), _) => Answer::Error(Errno::NOENT),
+        (Target::Unknown, _) | (_, Target::Unknown) => Ok(Answer::Through),
+        (Target::Hidden(_), _) => Err(Errno::NOENT),
         (Target::Node(old, node), to) => {
             let new = match to {
                 Target::Node(path, _) => path,
                 Target::Host(path) | Target::Elsewhere { seen: path, .. } => {
                     if sys::stat(&c_string(&state.namespace.real(&path)), false).is_ok() {
-                        return Answer::Error(Errno::XDEV);
+                        return Err(Errno::XDEV);
                     }
                     path
                 }
-                _ => return Answer::Error(Errno::XDEV),
+                _ => return Err(Errno::XDEV),
             };
             state.namespace.remove_node(&old);
             state.resolver.forget();
             state.namespace.put_node(&new, node);
-            Answer::Value(0)
+            Answer::value(0)
         }
-        (Target::Host(_), Target::Host(_)) => Answer::Through,
+        (Target::Host(_), Target::Host(_)) => Ok(Answer::Through),
         (
             Target::Host(old) | Target::Elsewhere { real: old, .. },
             Target::Host(new) | Target::Elsewhere { real: new, .. },
-        ) => run_on_two(libc::SYS_renameat2, &old, &new, flags),
+        ) => Answer::perform(move || run_on_two(libc::SYS_renameat2, &old, &new, u64::from(flags))),
         // A file cannot take a node's place without being one.
-        (_, Target::Node(..) | Target::Hidden(_)) => Answer::Error(Errno::XDEV),
-        _ => Answer::Through,
+        (_, Target::Node(..) | Target::Hidden(_)) => Err(Errno::XDEV),
+        _ => Ok(Answer::Through),
     }
 }
 
 /// Answers link and linkat.
-pub(in crate::sandbox) fn link(state: &mut State, trapped: &Trapped) -> Answer {
-    let args = &trapped.args;
-    let (from, to, flags) = match trapped.call {
-        Call::Linkat => (
-            (trapped.int(0), args[1]),
-            (trapped.int(2), args[3]),
-            trapped.int(4),
-        ),
-        _ => ((libc::AT_FDCWD, args[0]), (libc::AT_FDCWD, args[1]), 0),
-    };
+pub(in crate::sandbox) fn link(
+    state: &mut State,
+    trapped: &Trapped,
+    from: PathArgument,
+    to: PathArgument,
+    flags: i32,
+) -> Decision {
     let follow = flags & libc::AT_SYMLINK_FOLLOW != 0;
-    let (Some(from), Some(to)) = (
-        state.target(trapped, from.0, from.1, follow),
-        state.target(trapped, to.0, to.1, false),
-    ) else {
-        return Answer::Through;
-    };
-    match (from, to) {
-        (_, Target::Node(..)) => Answer::Error(Errno::EXIST),
+    let from = state.target(trapped, from, follow)?;
+    match (from, state.target(trapped, to, false)?) {
+        (Target::Unknown, _) | (_, Target::Unknown) => Ok(Answer::Through),
+        (_, Target::Node(..)) => Err(Errno::EXIST),
         (Target::Node(_, node), Target::Host(path) | Target::Elsewhere { seen: path, .. }) => {
             let real = state.namespace.real(&path);
-            if let Err(errno) = may_create(&path, &real) {
-                return Answer::Error(errno);
-            }
+            may_create(&path, &real)?;
             state.resolver.forget();
             state.namespace.put_node(&path, node);
-            Answer::Value(0)
+            Answer::value(0)
         }
-        (Target::Host(_), Target::Host(_)) => Answer::Through,
+        (Target::Host(_), Target::Host(_)) => Ok(Answer::Through),
         (
             Target::Host(old) | Target::Elsewhere { real: old, .. },
             Target::Host(new) | Target::Elsewhere { real: new, .. },
         ) => {
             let flags = (flags & libc::AT_SYMLINK_FOLLOW) as u64;
-            run_on_two(libc::SYS_linkat, &old, &new, flags)
+            Answer::perform(move || run_on_two(libc::SYS_linkat, &old, &new, flags))
         }
-        _ => Answer::Through,
+        _ => Ok(Answer::Through),
     }
 }
 
 /// Answers symlink and symlinkat.
-pub(in crate::sandbox) fn symlink(state: &mut State, trapped: &Trapped) -> Answer {
-    let (dirfd, address) = match trapped.call {
-        Call::Symlinkat => (trapped.int(1), trapped.args[2]),
-        _ => (libc::AT_FDCWD, trapped.args[1]),
-    };
-    let target = state.target(trapped, dirfd, address, false);
-    state.links_change(target.as_ref());
+pub(in crate::sandbox) fn symlink(
+    state: &mut State,
+    trapped: &Trapped,
+    text: u64,
+    path: PathArgument,
+) -> Decision {
+    let target = state.target(trapped, path, false)?;
+    state.links_change(&target);
     match target {
-        Some(Target::Node(..)) => Answer::Error(Errno::EXIST),
-        Some(Target::Elsewhere {
+        Target::Node(..) => Err(Errno::EXIST),
+        Target::Elsewhere {
             kind: Kind::Pseudo, ..
-        }) => Answer::Error(Errno::PERM),
-        Some(Target::Elsewhere { real, .. }) => {
-            let Ok(text) = trapped.process.path(trapped.args[0]) else {
-                return Answer::Error(Errno::FAULT);
-            };
-            let (text, path) = (c_string(&text), c_string(&real));
-            let args = [text.as_ptr() as u64, HERE, path.as_ptr() as u64, 0, 0, 0];
-            run(libc::SYS_symlinkat, args)
+        } => Err(Errno::PERM),
+        Target::Elsewhere { real, .. } => {
+            let text = trapped.process().path(text).map_err(|_| Errno::FAULT)?;
+            Answer::perform(move || {
+                let (text, path) = (c_string(&text), c_string(&real));
+                let args = [text.as_ptr() as u64, HERE, path.as_ptr() as u64, 0, 0, 0];
+                run(libc::SYS_symlinkat, args)
+            })
         }
-        _ => Answer::Through,
+        _ => Ok(Answer::Through),
     }
 }

@@ -2,88 +2,96 @@
 //! the folder that the program means.
 
 use crate::Errno;
+use crate::sandbox::call::{Answer, Decision, Job, PathArgument, Trapped};
 use crate::sandbox::kernel::process::c_string;
 use crate::sandbox::kernel::sys;
-use crate::sandbox::state::{Answer, Job, State, Target, Trapped};
+use crate::sandbox::state::{State, Target};
 use crate::sandbox::view::namespace::{Bytes, Kind};
 use std::os::fd::AsFd;
 
 /// Answers chdir.
-pub(in crate::sandbox) fn chdir(state: &mut State, trapped: &Trapped) -> Answer {
-    match state.target(trapped, libc::AT_FDCWD, trapped.args[0], true) {
-        Some(Target::Node(..)) => Answer::Error(Errno::NOTDIR),
-        Some(Target::Hidden(_)) => Answer::Error(Errno::NOENT),
-        Some(Target::Elsewhere { real, .. }) => {
-            let path = c_string(&real);
+pub(in crate::sandbox) fn chdir(
+    state: &mut State,
+    trapped: &Trapped,
+    path: PathArgument,
+) -> Decision {
+    match state.target(trapped, path, true)? {
+        Target::Node(..) => Err(Errno::NOTDIR),
+        Target::Hidden(_) => Err(Errno::NOENT),
+        Target::Elsewhere { real, .. } => {
             // Not O_PATH: the kernel hands no such descriptor over.
-            match sys::open(&path, libc::O_RDONLY | libc::O_DIRECTORY, 0) {
-                Ok(folder) => Answer::Stop(Job::Chdir(folder)),
-                Err(errno) => Answer::Error(errno),
-            }
+            let folder = sys::open(&c_string(&real), libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
+            Ok(Answer::Stop(Job::Chdir(folder)))
         }
-        _ => Answer::Through,
+        _ => Ok(Answer::Through),
     }
 }
 
 /// Answers getcwd.
-pub(in crate::sandbox) fn getcwd(state: &mut State, trapped: &Trapped) -> Answer {
-    let Ok(real) = trapped.process.cwd() else {
-        return Answer::Through;
+pub(in crate::sandbox) fn getcwd(state: &mut State, trapped: &Trapped) -> Decision {
+    let Ok(real) = trapped.process().cwd() else {
+        return Ok(Answer::Through);
     };
     let Some(mut seen) = state.namespace.seen(&real) else {
-        return Answer::Through;
+        return Ok(Answer::Through);
     };
     seen.push(0);
     if trapped.args[1] < seen.len() as u64 {
-        return Answer::Error(Errno::RANGE);
+        return Err(Errno::RANGE);
     }
-    match trapped.process.write(trapped.args[0], &seen) {
-        Ok(()) => Answer::Value(seen.len() as i64),
-        Err(errno) => Answer::Error(errno),
-    }
+    trapped.process().write(trapped.args[0], &seen)?;
+    Answer::value(seen.len() as i64)
 }
 
 /// Answers execve: a program in a mapped folder is really elsewhere.
-pub(in crate::sandbox) fn execve(state: &mut State, trapped: &Trapped) -> Answer {
-    let written = trapped.process.path(trapped.args[0]).unwrap_or_default();
-    match state.target(trapped, libc::AT_FDCWD, trapped.args[0], true) {
-        Some(Target::Node(..)) => Answer::Error(Errno::ACCESS),
-        Some(Target::Hidden(_)) => Answer::Error(Errno::NOENT),
-        Some(Target::Elsewhere { real, kind, .. }) => {
+pub(in crate::sandbox) fn execve(
+    state: &mut State,
+    trapped: &Trapped,
+    path: PathArgument,
+) -> Decision {
+    let written = trapped.process().path(path.address).unwrap_or_default();
+    match state.target(trapped, path, true)? {
+        Target::Node(..) => Err(Errno::ACCESS),
+        Target::Hidden(_) => Err(Errno::NOENT),
+        Target::Elsewhere { real, kind, .. } => {
             let relative = written.first() != Some(&b'/');
             let climbs = written
                 .split(|&byte| byte == b'/')
                 .any(|part| part == b"..");
             if kind == Kind::Pseudo || relative && !climbs {
                 // The kernel finds the same file from where the process stands.
-                return Answer::Through;
+                return Ok(Answer::Through);
             }
-            match sys::stat(&c_string(&real), true) {
-                Ok(_) => Answer::Stop(Job::Exec(real)),
-                Err(errno) => Answer::Error(errno),
-            }
+            sys::stat(&c_string(&real), true)?;
+            Ok(Answer::Stop(Job::Exec(real)))
         }
-        _ => Answer::Through,
+        _ => Ok(Answer::Through),
     }
 }
 
+/// The old getdents, which no program of the last fifteen years uses.
+#[cfg(target_arch = "x86_64")]
+pub(in crate::sandbox) fn old_list(state: &mut State, trapped: &Trapped) -> Decision {
+    let folder = state.folder_behind(trapped.process(), trapped.int(0));
+    if folder.is_some_and(|folder| state.namespace.is_listing_changed(&folder)) {
+        state.warn("getdents is not emulated: the listing lacks the simulated nodes");
+    }
+    Ok(Answer::Through)
+}
+
 /// Answers getdents64: the host's entries without its flash nodes, then ours.
-pub(in crate::sandbox) fn list(state: &mut State, trapped: &Trapped) -> Answer {
+pub(in crate::sandbox) fn list(state: &mut State, trapped: &Trapped) -> Decision {
     let (fd, address) = (trapped.int(0), trapped.args[1]);
-    let Some(folder) = state.folder_behind(trapped.process, fd) else {
-        return Answer::Through;
+    let Some(folder) = state.folder_behind(trapped.process(), fd) else {
+        return Ok(Answer::Through);
     };
     let folder = if folder == b"/" { Bytes::new() } else { folder };
     if !state.namespace.is_listing_changed(&folder) {
-        return Answer::Through;
+        return Ok(Answer::Through);
     }
-    match entries(state, trapped, &folder, fd) {
-        Ok(bytes) => match trapped.process.write(address, &bytes) {
-            Ok(()) => Answer::Value(bytes.len() as i64),
-            Err(errno) => Answer::Error(errno),
-        },
-        Err(errno) => Answer::Error(errno),
-    }
+    let bytes = entries(state, trapped, &folder, fd)?;
+    trapped.process().write(address, &bytes)?;
+    Answer::value(bytes.len() as i64)
 }
 
 fn entries(
@@ -93,8 +101,8 @@ fn entries(
     fd: i32,
 ) -> Result<Vec<u8>, Errno> {
     const AT_ONCE_MAX: u64 = 1 << 20;
-    let duplicate = state.duplicate(trapped.process, fd)?;
-    let key = (trapped.process.tgid(), fd);
+    let duplicate = state.duplicate(trapped.process(), fd)?;
+    let key = (trapped.process().tgid(), fd);
     let position = sys::lseek(duplicate.as_fd(), 0, libc::SEEK_CUR)?;
     if position == 0 {
         state.listed.remove(&key);

@@ -3,10 +3,10 @@
 
 use crate::Errno;
 use crate::mtd::NodeId;
-use crate::sandbox::calls::table::Call;
+use crate::sandbox::call::{Answer, Decision, Done, PathArgument, Trapped};
 use crate::sandbox::kernel::process::{Process, c_string};
 use crate::sandbox::kernel::sys;
-use crate::sandbox::state::{Answer, State, Target, Trapped};
+use crate::sandbox::state::{State, Target};
 use crate::sandbox::view::namespace::{Bytes, Kind, Node};
 use crate::sandbox::view::shadow::Pretended;
 use std::mem::{size_of, zeroed};
@@ -19,63 +19,49 @@ fn bytes_of<T: Copy>(value: &T) -> &[u8] {
     unsafe { std::slice::from_raw_parts(std::ptr::from_ref(value).cast(), size_of::<T>()) }
 }
 
-/// Which form a call wants its answer in.
+/// Which structure a call wants its answer in.
 #[derive(Clone, Copy)]
-enum Form {
+pub(in crate::sandbox) enum Form {
     Stat,
-    Statx { flags: i32, mask: u32 },
+    Statx { mask: u32 },
 }
 
 /// Answers stat, lstat, newfstatat and statx.
-pub(in crate::sandbox) fn stat(state: &mut State, trapped: &Trapped) -> Answer {
-    let args = &trapped.args;
-    let (dirfd, path, flags, buffer, form) = match trapped.call {
-        #[cfg(target_arch = "x86_64")]
-        Call::Stat => (libc::AT_FDCWD, args[0], 0, args[1], Form::Stat),
-        #[cfg(target_arch = "x86_64")]
-        Call::Lstat => {
-            let flags = libc::AT_SYMLINK_NOFOLLOW;
-            (libc::AT_FDCWD, args[0], flags, args[1], Form::Stat)
-        }
-        Call::Statx => {
-            let (flags, mask) = (trapped.int(2), args[3] as u32);
-            let form = Form::Statx { flags, mask };
-            (trapped.int(0), args[1], flags, args[4], form)
-        }
-        _ => (trapped.int(0), args[1], trapped.int(3), args[2], Form::Stat),
-    };
+pub(in crate::sandbox) fn stat(
+    state: &mut State,
+    trapped: &Trapped,
+    path: PathArgument,
+    flags: i32,
+    buffer: u64,
+    form: Form,
+) -> Decision {
     let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
-    let target = if path == 0 && flags & libc::AT_EMPTY_PATH != 0 {
-        Some(Target::Descriptor(dirfd))
+    let by_descriptor = flags & libc::AT_EMPTY_PATH != 0;
+    let target = if path.address == 0 && by_descriptor {
+        Target::Descriptor(path.folder)
     } else {
-        state.target(trapped, dirfd, path, follow)
+        state.target(trapped, path, follow)?
     };
     match target {
-        Some(Target::Node(_, node)) => node_stat(trapped.process, &node, buffer, form),
-        Some(Target::Elsewhere { real, .. }) => {
-            elsewhere_stat(state, trapped.process, &real, buffer, form, follow)
+        Target::Node(_, node) => node_stat(trapped.process(), &node, buffer, form),
+        Target::Elsewhere { real, .. } => {
+            elsewhere_stat(state, trapped.process(), &real, buffer, form, flags)
         }
-        Some(Target::Hidden(_)) => Answer::Error(Errno::NOENT),
-        Some(Target::Descriptor(fd)) if flags & libc::AT_EMPTY_PATH != 0 => {
-            descriptor_stat(state, trapped.process, fd, buffer, form)
-        }
-        _ => Answer::Through,
+        Target::Hidden(_) => Err(Errno::NOENT),
+        Target::Descriptor(fd) if by_descriptor => fstat(state, trapped, fd, buffer, form),
+        _ => Ok(Answer::Through),
     }
 }
 
-/// Answers fstat.
-pub(in crate::sandbox) fn fstat(state: &mut State, trapped: &Trapped) -> Answer {
-    let (fd, buffer) = (trapped.int(0), trapped.args[1]);
-    descriptor_stat(state, trapped.process, fd, buffer, Form::Stat)
-}
-
-fn descriptor_stat(
+/// Answers fstat, and what asks the same of a descriptor.
+pub(in crate::sandbox) fn fstat(
     state: &mut State,
-    process: Process,
+    trapped: &Trapped,
     fd: i32,
     buffer: u64,
     form: Form,
-) -> Answer {
+) -> Decision {
+    let process = trapped.process();
     if let Some(id) = state.node_behind(process, fd) {
         let node = match state.namespace.node_of(id) {
             Some((_, node)) => node.clone(),
@@ -91,19 +77,20 @@ fn descriptor_stat(
         return node_stat(process, &node, buffer, form);
     }
     if !state.shadow.is_filled() {
-        return Answer::Through;
+        return Ok(Answer::Through);
     }
     let Ok(real) = process.fd_path(fd) else {
-        return Answer::Through;
+        return Ok(Answer::Through);
     };
     if state.shadow.pretended(&real).is_none() {
-        return Answer::Through;
+        return Ok(Answer::Through);
     }
-    elsewhere_stat(state, process, &real, buffer, form, true)
+    elsewhere_stat(state, process, &real, buffer, form, 0)
 }
 
-fn put<T: Copy>(process: Process, buffer: u64, value: &T) -> Answer {
-    process.write(buffer, bytes_of(value)).into()
+fn put<T: Copy>(process: Process, buffer: u64, value: &T) -> Decision {
+    process.write(buffer, bytes_of(value))?;
+    Answer::value(0)
 }
 
 /// The device number of the file system at /dev.
@@ -132,7 +119,7 @@ fn describe(process: Process, node: &Node) -> libc::stat {
     about
 }
 
-fn node_stat(process: Process, node: &Node, buffer: u64, form: Form) -> Answer {
+fn node_stat(process: Process, node: &Node, buffer: u64, form: Form) -> Decision {
     let about = describe(process, node);
     if matches!(form, Form::Stat) {
         return put(process, buffer, &about);
@@ -172,41 +159,30 @@ fn elsewhere_stat(
     real: &Bytes,
     buffer: u64,
     form: Form,
-    follow: bool,
-) -> Answer {
+    flags: i32,
+) -> Decision {
     let pretended = state.shadow.pretended(real);
     let path = c_string(real);
-    match form {
-        Form::Stat => match sys::stat(&path, follow) {
-            Ok(mut about) => {
-                pretend(&mut about, pretended);
-                put(process, buffer, &about)
-            }
-            Err(errno) => Answer::Error(errno),
-        },
-        Form::Statx { flags, mask } => {
-            // SAFETY: all-zero is a valid value of this plain structure.
-            let mut wide: libc::statx = unsafe { zeroed() };
-            let mut flags = flags & !libc::AT_EMPTY_PATH;
-            if !follow {
-                flags |= libc::AT_SYMLINK_NOFOLLOW;
-            }
-            // SAFETY: the path is a C string, the structure is ours.
-            let failed =
-                unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), flags, mask, &mut wide) } != 0;
-            if failed {
-                return Answer::Error(sys::last_errno());
-            }
-            if pretended.is_some() {
-                (wide.stx_uid, wide.stx_gid) = (0, 0);
-                if u32::from(wide.stx_mode) & libc::S_IFMT == libc::S_IFREG {
-                    wide.stx_size = size_of_pretended(pretended);
-                    wide.stx_blocks = 0;
-                }
-            }
-            put(process, buffer, &wide)
+    let Form::Statx { mask } = form else {
+        let mut about = sys::stat(&path, flags & libc::AT_SYMLINK_NOFOLLOW == 0)?;
+        pretend(&mut about, pretended);
+        return put(process, buffer, &about);
+    };
+    // SAFETY: all-zero is a valid value of this plain structure.
+    let mut wide: libc::statx = unsafe { zeroed() };
+    let flags = flags & !libc::AT_EMPTY_PATH;
+    // SAFETY: the path is a C string, the structure is ours.
+    if unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), flags, mask, &mut wide) } != 0 {
+        return Err(sys::last_errno());
+    }
+    if pretended.is_some() {
+        (wide.stx_uid, wide.stx_gid) = (0, 0);
+        if u32::from(wide.stx_mode) & libc::S_IFMT == libc::S_IFREG {
+            wide.stx_size = size_of_pretended(pretended);
+            wide.stx_blocks = 0;
         }
     }
+    put(process, buffer, &wide)
 }
 
 fn size_of_pretended(pretended: Option<Pretended>) -> u64 {
@@ -229,67 +205,55 @@ fn pretend(about: &mut libc::stat, pretended: Option<Pretended>) {
 }
 
 /// Answers access, faccessat and faccessat2.
-pub(in crate::sandbox) fn access(state: &mut State, trapped: &Trapped) -> Answer {
-    let args = &trapped.args;
-    let (dirfd, path, mode, flags) = match trapped.call {
-        #[cfg(target_arch = "x86_64")]
-        Call::Access => (libc::AT_FDCWD, args[0], trapped.int(1), 0),
-        // The fourth argument of faccessat is the C library's, not the kernel's.
-        Call::Faccessat => (trapped.int(0), args[1], trapped.int(2), 0),
-        _ => (trapped.int(0), args[1], trapped.int(2), trapped.int(3)),
-    };
+pub(in crate::sandbox) fn access(
+    state: &mut State,
+    trapped: &Trapped,
+    path: PathArgument,
+    mode: i32,
+    flags: i32,
+) -> Decision {
     let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
-    match state.target(trapped, dirfd, path, follow) {
+    match state.target(trapped, path, follow)? {
         // On the device everybody is root, who may do all but execute.
-        Some(Target::Node(..)) if mode & libc::X_OK != 0 => Answer::Error(Errno::ACCESS),
-        Some(Target::Node(..)) => Answer::Value(0),
-        Some(Target::Elsewhere { real, .. }) => {
+        Target::Node(..) if mode & libc::X_OK != 0 => Err(Errno::ACCESS),
+        Target::Node(..) => Answer::value(0),
+        Target::Elsewhere { real, .. } => Answer::perform(move || {
             let path = c_string(&real);
             // SAFETY: the path is a C string.
-            let failed =
-                unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), mode, flags) } != 0;
-            match failed {
-                true => Answer::Error(sys::last_errno()),
-                false => Answer::Value(0),
+            match unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), mode, flags) } {
+                0 => Ok(Done::Value(0)),
+                _ => Err(sys::last_errno()),
             }
-        }
-        Some(Target::Hidden(_)) => Answer::Error(Errno::NOENT),
-        _ => Answer::Through,
+        }),
+        Target::Hidden(_) => Err(Errno::NOENT),
+        _ => Ok(Answer::Through),
     }
 }
 
 /// Answers readlink and readlinkat.
-pub(in crate::sandbox) fn readlink(state: &mut State, trapped: &Trapped) -> Answer {
-    let args = &trapped.args;
-    let (dirfd, path, buffer, size) = match trapped.call {
-        #[cfg(target_arch = "x86_64")]
-        Call::Readlink => (libc::AT_FDCWD, args[0], args[1], args[2]),
-        _ => (trapped.int(0), args[1], args[2], args[3]),
-    };
-    let process = trapped.process;
-    let text = match state.target(trapped, dirfd, path, false) {
-        Some(Target::Node(..)) => return Answer::Error(Errno::INVAL),
-        Some(Target::Elsewhere { real, .. }) => match sys::readlink(&c_string(&real)) {
-            Ok(text) => text,
-            Err(errno) => return Answer::Error(errno),
+pub(in crate::sandbox) fn readlink(
+    state: &mut State,
+    trapped: &Trapped,
+    path: PathArgument,
+    buffer: u64,
+    size: u64,
+) -> Decision {
+    let text = match state.target(trapped, path, false)? {
+        Target::Node(..) => return Err(Errno::INVAL),
+        Target::Elsewhere { real, .. } => sys::readlink(&c_string(&real))?,
+        Target::Hidden(_) => return Err(Errno::NOENT),
+        Target::Host(path) if path.starts_with(b"/proc/") => match seen_behind(state, &path) {
+            Some(text) => text,
+            None => return Ok(Answer::Through),
         },
-        Some(Target::Hidden(_)) => return Answer::Error(Errno::NOENT),
-        Some(Target::Host(path)) if path.starts_with(b"/proc/") => {
-            match seen_behind(state, &path) {
-                Some(text) => text,
-                None => return Answer::Through,
-            }
-        }
-        _ => return Answer::Through,
+        _ => return Ok(Answer::Through),
     };
     if size as i32 <= 0 {
-        return Answer::Error(Errno::INVAL);
+        return Err(Errno::INVAL);
     }
     let text = &text[..text.len().min(size as usize)];
-    match process.write(buffer, text) {
-        Ok(()) => Answer::Value(text.len() as i64),
-        Err(errno) => Answer::Error(errno),
-    }
+    trapped.process().write(buffer, text)?;
+    Answer::value(text.len() as i64)
 }
 
 /// What the program calls the file behind a link of /proc, where the kernel
@@ -306,52 +270,53 @@ fn seen_behind(state: &mut State, path: &Bytes) -> Option<Bytes> {
 }
 
 /// Answers statfs.
-pub(in crate::sandbox) fn statfs(state: &mut State, trapped: &Trapped) -> Answer {
-    let real = match state.target(trapped, libc::AT_FDCWD, trapped.args[0], true) {
-        Some(Target::Node(..)) => b"/dev".to_vec(),
-        Some(Target::Elsewhere {
+pub(in crate::sandbox) fn statfs(
+    state: &mut State,
+    trapped: &Trapped,
+    path: PathArgument,
+    buffer: u64,
+) -> Decision {
+    let real = match state.target(trapped, path, true)? {
+        Target::Node(..) => b"/dev".to_vec(),
+        Target::Elsewhere {
             real,
             kind: Kind::Mapped,
             ..
-        }) => real,
-        Some(Target::Elsewhere { seen, .. }) if seen.starts_with(b"/proc") => b"/proc".to_vec(),
-        Some(Target::Elsewhere { .. }) => b"/sys".to_vec(),
-        Some(Target::Hidden(_)) => return Answer::Error(Errno::NOENT),
-        _ => return Answer::Through,
+        } => real,
+        Target::Elsewhere { seen, .. } if seen.starts_with(b"/proc") => b"/proc".to_vec(),
+        Target::Elsewhere { .. } => b"/sys".to_vec(),
+        Target::Hidden(_) => return Err(Errno::NOENT),
+        _ => return Ok(Answer::Through),
     };
     // SAFETY: all-zero is a valid value of this plain structure.
     let mut about: libc::statfs = unsafe { zeroed() };
     // SAFETY: the path is a C string, the structure is ours.
     if unsafe { libc::statfs(c_string(&real).as_ptr(), &mut about) } != 0 {
-        return Answer::Error(sys::last_errno());
+        return Err(sys::last_errno());
     }
-    put(trapped.process, trapped.args[1], &about)
+    put(trapped.process(), buffer, &about)
 }
 
-/// Answers the calls about extended attributes: nodes have none.
-pub(in crate::sandbox) fn attributes(state: &mut State, trapped: &Trapped) -> Answer {
-    let answer = match trapped.call {
-        Call::Getxattr | Call::Lgetxattr | Call::Fgetxattr => Answer::Error(Errno::NODATA),
-        Call::Listxattr | Call::Llistxattr | Call::Flistxattr => Answer::Value(0),
-        _ => Answer::Error(Errno::OPNOTSUPP),
+/// Answers uname with the version that is played.
+pub(in crate::sandbox) fn uname(state: &mut State, trapped: &Trapped) -> Decision {
+    let Some(version) = state.kernel else {
+        return Ok(Answer::Through);
     };
-    let is_ours = match trapped.call {
-        Call::Fgetxattr | Call::Flistxattr => {
-            state.node_behind(trapped.process, trapped.int(0)).is_some()
-        }
-        _ => {
-            let target = state.target(trapped, libc::AT_FDCWD, trapped.args[0], true);
-            match target {
-                // Whether it exists is what matters: attributes are not mapped.
-                Some(Target::Elsewhere { real, .. }) => match sys::stat(&c_string(&real), false) {
-                    Ok(_) => true,
-                    Err(errno) => return Answer::Error(errno),
-                },
-                Some(Target::Node(..)) => true,
-                Some(Target::Hidden(_)) => return Answer::Error(Errno::NOENT),
-                _ => false,
-            }
-        }
+    // SAFETY: all-zero is a valid value of this plain structure.
+    let mut about: libc::utsname = unsafe { std::mem::zeroed() };
+    // SAFETY: the structure is ours.
+    unsafe { libc::uname(&mut about) };
+    let release = format!("{}.{}.{}\0", version.major, version.minor, version.patch);
+    for (to, from) in about.release.iter_mut().zip(release.bytes()) {
+        *to = from as libc::c_char;
+    }
+    // SAFETY: a plain structure of bytes without padding.
+    let bytes = unsafe {
+        std::slice::from_raw_parts(
+            std::ptr::from_ref(&about).cast::<u8>(),
+            std::mem::size_of_val(&about),
+        )
     };
-    if is_ours { answer } else { Answer::Through }
+    trapped.process().write(trapped.args[0], bytes)?;
+    Answer::value(0)
 }

@@ -1,5 +1,5 @@
-//! The system calls that the filter stops: one table of them, and a file for each
-//! kind that answers them.
+//! The system calls that the sandbox answers: one table of them, and a file for
+//! each kind that decides about them.
 
 pub(in crate::sandbox) mod attributes;
 pub(in crate::sandbox) mod changes;
@@ -7,4 +7,6 @@ pub(in crate::sandbox) mod descriptors;
 pub(in crate::sandbox) mod folders;
 pub(in crate::sandbox) mod looks;
 pub(in crate::sandbox) mod opening;
+pub(in crate::sandbox) mod refused;
 pub(in crate::sandbox) mod table;
+pub(in crate::sandbox) mod xattrs;

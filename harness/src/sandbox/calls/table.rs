@@ -1,124 +1,169 @@
-//! The system calls that the filter stops, by name and number.
+//! The system calls that the sandbox answers: each with its number, the
+//! filter's rule, and where its arguments are.
 //!
-//! A call is stopped when its answer could differ between a simulated node and
+//! A call is here when its answer could differ between a simulated node and
 //! the file that stands in for it, or when it takes a path. read and write are
-//! not among them: reads of a stand-in are right as they are, and writes are
-//! caught by [`crate::sandbox::tracing::tracer`] in the few processes that opened a node for
-//! writing.
+//! not: reads of a stand-in are right as they are, and writes are caught by
+//! the tracer in the few processes that opened a node for writing.
+//!
+//! To add one: a line here, and a handler in the file of its kind.
 
-/// Which calls of one number are stopped; see [`crate::sandbox::kernel::filter`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::sandbox) enum Rule {
-    /// All of them.
-    Always,
-    /// Those whose command is of a flash, block or file-system kind.
-    Ioctl,
-    /// Those that a stand-in would answer differently.
-    Lseek,
-    /// Those that map a file.
-    Mmap,
-    /// Those whose sixth argument (flags) is not zero.
-    Flags,
-    /// Only when an old kernel is played.
-    Uname,
+use crate::sandbox::call::{Decision, Rule, Trapped};
+use crate::sandbox::calls::attributes::{self as attributes, Change, Times};
+use crate::sandbox::calls::descriptors as fds;
+use crate::sandbox::calls::{changes, folders, looks, opening, refused, xattrs};
+use crate::sandbox::state::State;
+use Rule::{Always, Flags, Ioctl, Lseek, Mmap, Uname};
+use looks::Form;
+
+/// Decides about one call.
+type Handler = fn(&mut State, &Trapped) -> Decision;
+
+/// One system call.
+pub(in crate::sandbox) struct Entry {
+    pub name: &'static str,
+    /// Its number on this architecture.
+    pub number: i64,
+    pub rule: Rule,
+    pub decide: Handler,
 }
 
-macro_rules! calls {
-    ($($(#[$meta:meta])* $call:ident $name:literal $number:expr, $rule:ident;)*) => {
-        /// A system call that the filter knows.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub(in crate::sandbox) enum Call {
-            $($(#[$meta])* $call,)*
-        }
-        /// All of them, with name, number here, and rule.
-        pub(in crate::sandbox) static CALLS: &[(Call, &str, i64, Rule)] = &[
-            $($(#[$meta])* (Call::$call, $name, $number as i64, Rule::$rule),)*
-        ];
-    };
+const fn call(name: &'static str, number: libc::c_long, rule: Rule, decide: Handler) -> Entry {
+    Entry {
+        name,
+        number,
+        rule,
+        decide,
+    }
 }
 
-calls! {
-    Ioctl "ioctl" libc::SYS_ioctl, Ioctl;
-    Lseek "lseek" libc::SYS_lseek, Lseek;
-    Mmap "mmap" libc::SYS_mmap, Mmap;
-    Openat "openat" libc::SYS_openat, Always;
-    Newfstatat "newfstatat" libc::SYS_newfstatat, Always;
-    Fstat "fstat" libc::SYS_fstat, Always;
-    Statx "statx" libc::SYS_statx, Always;
-    #[cfg(target_arch = "x86_64")] Open "open" libc::SYS_open, Always;
-    #[cfg(target_arch = "x86_64")] Creat "creat" libc::SYS_creat, Always;
-    #[cfg(target_arch = "x86_64")] Stat "stat" libc::SYS_stat, Always;
-    #[cfg(target_arch = "x86_64")] Lstat "lstat" libc::SYS_lstat, Always;
-    #[cfg(target_arch = "x86_64")] Access "access" libc::SYS_access, Always;
-    #[cfg(target_arch = "x86_64")] Readlink "readlink" libc::SYS_readlink, Always;
-    #[cfg(target_arch = "x86_64")] Mknod "mknod" libc::SYS_mknod, Always;
-    #[cfg(target_arch = "x86_64")] Unlink "unlink" libc::SYS_unlink, Always;
-    #[cfg(target_arch = "x86_64")] Rmdir "rmdir" libc::SYS_rmdir, Always;
-    #[cfg(target_arch = "x86_64")] Mkdir "mkdir" libc::SYS_mkdir, Always;
-    #[cfg(target_arch = "x86_64")] Rename "rename" libc::SYS_rename, Always;
-    #[cfg(target_arch = "x86_64")] Link "link" libc::SYS_link, Always;
-    #[cfg(target_arch = "x86_64")] Symlink "symlink" libc::SYS_symlink, Always;
-    #[cfg(target_arch = "x86_64")] Chmod "chmod" libc::SYS_chmod, Always;
-    #[cfg(target_arch = "x86_64")] Chown "chown" libc::SYS_chown, Always;
-    #[cfg(target_arch = "x86_64")] Lchown "lchown" libc::SYS_lchown, Always;
-    #[cfg(target_arch = "x86_64")] Utime "utime" libc::SYS_utime, Always;
-    #[cfg(target_arch = "x86_64")] Utimes "utimes" libc::SYS_utimes, Always;
-    #[cfg(target_arch = "x86_64")] Futimesat "futimesat" libc::SYS_futimesat, Always;
-    #[cfg(target_arch = "x86_64")] Getdents "getdents" libc::SYS_getdents, Always;
-    Openat2 "openat2" libc::SYS_openat2, Always;
-    Faccessat "faccessat" libc::SYS_faccessat, Always;
-    Faccessat2 "faccessat2" libc::SYS_faccessat2, Always;
-    Readlinkat "readlinkat" libc::SYS_readlinkat, Always;
-    Mknodat "mknodat" libc::SYS_mknodat, Always;
-    Unlinkat "unlinkat" libc::SYS_unlinkat, Always;
-    Mkdirat "mkdirat" libc::SYS_mkdirat, Always;
-    Renameat "renameat" libc::SYS_renameat, Always;
-    Renameat2 "renameat2" libc::SYS_renameat2, Always;
-    Linkat "linkat" libc::SYS_linkat, Always;
-    Symlinkat "symlinkat" libc::SYS_symlinkat, Always;
-    Fchmodat "fchmodat" libc::SYS_fchmodat, Always;
-    Fchmodat2 "fchmodat2" 452, Always;
-    Fchmod "fchmod" libc::SYS_fchmod, Always;
-    Fchownat "fchownat" libc::SYS_fchownat, Always;
-    Fchown "fchown" libc::SYS_fchown, Always;
-    Utimensat "utimensat" libc::SYS_utimensat, Always;
-    Truncate "truncate" libc::SYS_truncate, Always;
-    Ftruncate "ftruncate" libc::SYS_ftruncate, Always;
-    Chdir "chdir" libc::SYS_chdir, Always;
-    Getcwd "getcwd" libc::SYS_getcwd, Always;
-    Statfs "statfs" libc::SYS_statfs, Always;
-    Execve "execve" libc::SYS_execve, Always;
-    Getdents64 "getdents64" libc::SYS_getdents64, Always;
-    Sync "sync" libc::SYS_sync, Always;
-    Fsync "fsync" libc::SYS_fsync, Always;
-    Fdatasync "fdatasync" libc::SYS_fdatasync, Always;
-    SyncFileRange "sync_file_range" libc::SYS_sync_file_range, Always;
-    Fallocate "fallocate" libc::SYS_fallocate, Always;
-    Sendfile "sendfile" libc::SYS_sendfile, Always;
-    Splice "splice" libc::SYS_splice, Always;
-    CopyFileRange "copy_file_range" libc::SYS_copy_file_range, Always;
-    Preadv2 "preadv2" libc::SYS_preadv2, Flags;
-    Pwritev2 "pwritev2" libc::SYS_pwritev2, Flags;
-    Getxattr "getxattr" libc::SYS_getxattr, Always;
-    Lgetxattr "lgetxattr" libc::SYS_lgetxattr, Always;
-    Fgetxattr "fgetxattr" libc::SYS_fgetxattr, Always;
-    Listxattr "listxattr" libc::SYS_listxattr, Always;
-    Llistxattr "llistxattr" libc::SYS_llistxattr, Always;
-    Flistxattr "flistxattr" libc::SYS_flistxattr, Always;
-    Setxattr "setxattr" libc::SYS_setxattr, Always;
-    Lsetxattr "lsetxattr" libc::SYS_lsetxattr, Always;
-    Removexattr "removexattr" libc::SYS_removexattr, Always;
-    InotifyAddWatch "inotify_add_watch" libc::SYS_inotify_add_watch, Always;
-    Chroot "chroot" libc::SYS_chroot, Always;
-    Mount "mount" libc::SYS_mount, Always;
-    Umount2 "umount2" libc::SYS_umount2, Always;
-    Uname "uname" libc::SYS_uname, Uname;
+const NOFOLLOW: i32 = libc::AT_SYMLINK_NOFOLLOW;
+
+/// All of them, the frequent ones first: the filter asks in this order.
+#[rustfmt::skip]
+pub(in crate::sandbox) static CALLS: &[Entry] = &[
+    // On a descriptor, in most cases not of flash.
+    call("ioctl", libc::SYS_ioctl, Ioctl, fds::ioctl),
+    call("lseek", libc::SYS_lseek, Lseek, fds::lseek),
+    call("mmap", libc::SYS_mmap, Mmap, fds::mmap),
+
+    // Opening.
+    call("openat", libc::SYS_openat, Always, |s, c| opening::open(s, c, c.at(0), c.int(2), c.word(3))),
+    call("newfstatat", libc::SYS_newfstatat, Always, |s, c| looks::stat(s, c, c.at(0), c.int(3), c.args[2], Form::Stat)),
+    call("fstat", libc::SYS_fstat, Always, |s, c| looks::fstat(s, c, c.int(0), c.args[1], Form::Stat)),
+    call("statx", libc::SYS_statx, Always, |s, c| looks::stat(s, c, c.at(0), c.int(2), c.args[4], Form::Statx { mask: c.word(3) })),
+    #[cfg(target_arch = "x86_64")]
+    call("open", libc::SYS_open, Always, |s, c| opening::open(s, c, c.here(0), c.int(1), c.word(2))),
+    #[cfg(target_arch = "x86_64")]
+    call("creat", libc::SYS_creat, Always, |s, c| opening::open(s, c, c.here(0), libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC, c.word(1))),
+    call("openat2", libc::SYS_openat2, Always, |s, c| opening::openat2(s, c, c.at(0), c.args[2], c.args[3])),
+
+    // Looking.
+    #[cfg(target_arch = "x86_64")]
+    call("stat", libc::SYS_stat, Always, |s, c| looks::stat(s, c, c.here(0), 0, c.args[1], Form::Stat)),
+    #[cfg(target_arch = "x86_64")]
+    call("lstat", libc::SYS_lstat, Always, |s, c| looks::stat(s, c, c.here(0), NOFOLLOW, c.args[1], Form::Stat)),
+    #[cfg(target_arch = "x86_64")]
+    call("access", libc::SYS_access, Always, |s, c| looks::access(s, c, c.here(0), c.int(1), 0)),
+    // The fourth argument of faccessat is the C library's, not the kernel's.
+    call("faccessat", libc::SYS_faccessat, Always, |s, c| looks::access(s, c, c.at(0), c.int(2), 0)),
+    call("faccessat2", libc::SYS_faccessat2, Always, |s, c| looks::access(s, c, c.at(0), c.int(2), c.int(3))),
+    #[cfg(target_arch = "x86_64")]
+    call("readlink", libc::SYS_readlink, Always, |s, c| looks::readlink(s, c, c.here(0), c.args[1], c.args[2])),
+    call("readlinkat", libc::SYS_readlinkat, Always, |s, c| looks::readlink(s, c, c.at(0), c.args[2], c.args[3])),
+    call("statfs", libc::SYS_statfs, Always, |s, c| looks::statfs(s, c, c.here(0), c.args[1])),
+
+    // Making, moving and removing.
+    #[cfg(target_arch = "x86_64")]
+    call("mknod", libc::SYS_mknod, Always, |s, c| changes::mknod(s, c, c.here(0), c.word(1), c.args[2])),
+    call("mknodat", libc::SYS_mknodat, Always, |s, c| changes::mknod(s, c, c.at(0), c.word(2), c.args[3])),
+    #[cfg(target_arch = "x86_64")]
+    call("mkdir", libc::SYS_mkdir, Always, |s, c| changes::mkdir(s, c, c.here(0), c.word(1))),
+    call("mkdirat", libc::SYS_mkdirat, Always, |s, c| changes::mkdir(s, c, c.at(0), c.word(2))),
+    #[cfg(target_arch = "x86_64")]
+    call("unlink", libc::SYS_unlink, Always, |s, c| changes::unlink(s, c, c.here(0), 0)),
+    #[cfg(target_arch = "x86_64")]
+    call("rmdir", libc::SYS_rmdir, Always, |s, c| changes::unlink(s, c, c.here(0), libc::AT_REMOVEDIR)),
+    call("unlinkat", libc::SYS_unlinkat, Always, |s, c| changes::unlink(s, c, c.at(0), c.int(2))),
+    #[cfg(target_arch = "x86_64")]
+    call("rename", libc::SYS_rename, Always, |s, c| changes::rename(s, c, c.here(0), c.here(1), 0)),
+    call("renameat", libc::SYS_renameat, Always, |s, c| changes::rename(s, c, c.at(0), c.at(2), 0)),
+    call("renameat2", libc::SYS_renameat2, Always, |s, c| changes::rename(s, c, c.at(0), c.at(2), c.word(4))),
+    #[cfg(target_arch = "x86_64")]
+    call("link", libc::SYS_link, Always, |s, c| changes::link(s, c, c.here(0), c.here(1), 0)),
+    call("linkat", libc::SYS_linkat, Always, |s, c| changes::link(s, c, c.at(0), c.at(2), c.int(4))),
+    #[cfg(target_arch = "x86_64")]
+    call("symlink", libc::SYS_symlink, Always, |s, c| changes::symlink(s, c, c.args[0], c.here(1))),
+    call("symlinkat", libc::SYS_symlinkat, Always, |s, c| changes::symlink(s, c, c.args[0], c.at(1))),
+    call("truncate", libc::SYS_truncate, Always, |s, c| changes::truncate(s, c, c.here(0), c.args[1])),
+
+    // Mode, owner and times.
+    #[cfg(target_arch = "x86_64")]
+    call("chmod", libc::SYS_chmod, Always, |s, c| attributes::change(s, c, c.here(0), 0, Change::mode(c, 1))),
+    call("fchmodat", libc::SYS_fchmodat, Always, |s, c| attributes::change(s, c, c.at(0), 0, Change::mode(c, 2))),
+    call("fchmodat2", 452, Always, |s, c| attributes::change(s, c, c.at(0), c.int(3), Change::mode(c, 2))),
+    call("fchmod", libc::SYS_fchmod, Always, |s, c| attributes::of_descriptor(s, c, c.int(0), Change::mode(c, 1))),
+    #[cfg(target_arch = "x86_64")]
+    call("chown", libc::SYS_chown, Always, |s, c| attributes::change(s, c, c.here(0), 0, Change::owner(c, 1))),
+    #[cfg(target_arch = "x86_64")]
+    call("lchown", libc::SYS_lchown, Always, |s, c| attributes::change(s, c, c.here(0), NOFOLLOW, Change::owner(c, 1))),
+    call("fchownat", libc::SYS_fchownat, Always, |s, c| attributes::change(s, c, c.at(0), c.int(4), Change::owner(c, 2))),
+    call("fchown", libc::SYS_fchown, Always, |s, c| attributes::of_descriptor(s, c, c.int(0), Change::owner(c, 1))),
+    call("utimensat", libc::SYS_utimensat, Always, |s, c| attributes::utimes(s, c, c.at(0), c.int(3), c.args[2], Times::Nanoseconds)),
+    #[cfg(target_arch = "x86_64")]
+    call("utime", libc::SYS_utime, Always, |s, c| attributes::utimes(s, c, c.here(0), 0, c.args[1], Times::Seconds)),
+    #[cfg(target_arch = "x86_64")]
+    call("utimes", libc::SYS_utimes, Always, |s, c| attributes::utimes(s, c, c.here(0), 0, c.args[1], Times::Microseconds)),
+    #[cfg(target_arch = "x86_64")]
+    call("futimesat", libc::SYS_futimesat, Always, |s, c| attributes::utimes(s, c, c.at(0), 0, c.args[2], Times::Microseconds)),
+
+    // Extended attributes.
+    call("getxattr", libc::SYS_getxattr, Always, |s, c| xattrs::get(s, c, c.here(0), true)),
+    call("lgetxattr", libc::SYS_lgetxattr, Always, |s, c| xattrs::get(s, c, c.here(0), false)),
+    call("fgetxattr", libc::SYS_fgetxattr, Always, xattrs::fget),
+    call("listxattr", libc::SYS_listxattr, Always, |s, c| xattrs::list(s, c, c.here(0), true)),
+    call("llistxattr", libc::SYS_llistxattr, Always, |s, c| xattrs::list(s, c, c.here(0), false)),
+    call("flistxattr", libc::SYS_flistxattr, Always, xattrs::flist),
+    call("setxattr", libc::SYS_setxattr, Always, |s, c| xattrs::change(s, c, c.here(0), true)),
+    call("lsetxattr", libc::SYS_lsetxattr, Always, |s, c| xattrs::change(s, c, c.here(0), false)),
+    call("removexattr", libc::SYS_removexattr, Always, |s, c| xattrs::change(s, c, c.here(0), true)),
+
+    // Folders.
+    call("chdir", libc::SYS_chdir, Always, |s, c| folders::chdir(s, c, c.here(0))),
+    call("getcwd", libc::SYS_getcwd, Always, folders::getcwd),
+    call("getdents64", libc::SYS_getdents64, Always, folders::list),
+    #[cfg(target_arch = "x86_64")]
+    call("getdents", libc::SYS_getdents, Always, folders::old_list),
+    call("execve", libc::SYS_execve, Always, |s, c| folders::execve(s, c, c.here(0))),
+
+    // On a descriptor.
+    call("sync", libc::SYS_sync, Always, fds::sync),
+    call("fsync", libc::SYS_fsync, Always, fds::fsync),
+    call("fdatasync", libc::SYS_fdatasync, Always, fds::fsync),
+    call("sync_file_range", libc::SYS_sync_file_range, Always, fds::sync_file_range),
+    call("ftruncate", libc::SYS_ftruncate, Always, fds::ftruncate),
+    call("fallocate", libc::SYS_fallocate, Always, fds::fallocate),
+    call("preadv2", libc::SYS_preadv2, Flags, fds::with_flags),
+    call("pwritev2", libc::SYS_pwritev2, Flags, fds::with_flags),
+    call("sendfile", libc::SYS_sendfile, Always, |s, c| fds::copy(s, c, c.int(1), c.int(0), true)),
+    call("splice", libc::SYS_splice, Always, |s, c| fds::copy(s, c, c.int(0), c.int(2), true)),
+    call("copy_file_range", libc::SYS_copy_file_range, Always, |s, c| fds::copy(s, c, c.int(0), c.int(2), false)),
+
+    // Only the host's files take these.
+    call("inotify_add_watch", libc::SYS_inotify_add_watch, Always, |s, c| refused::on_path(s, c, c.here(1))),
+    call("chroot", libc::SYS_chroot, Always, |s, c| refused::on_path(s, c, c.here(0))),
+    call("mount", libc::SYS_mount, Always, |s, c| refused::on_path(s, c, c.here(1))),
+    call("umount2", libc::SYS_umount2, Always, |s, c| refused::on_path(s, c, c.here(0))),
+
+    call("uname", libc::SYS_uname, Uname, looks::uname),
+];
+
+/// The call of a number that the filter stopped.
+pub(in crate::sandbox) fn by_number(number: i64) -> Option<&'static Entry> {
+    CALLS.iter().find(|entry| entry.number == number)
 }
 
-/// What the kernel calls a number that the filter stopped.
-pub(in crate::sandbox) fn by_number(number: i64) -> Option<(Call, &'static str)> {
-    CALLS
-        .iter()
-        .find(|entry| entry.2 == number)
-        .map(|entry| (entry.0, entry.1))
+/// What the filter needs of the table.
+pub(in crate::sandbox) fn rules() -> Vec<(i64, Rule)> {
+    CALLS.iter().map(|call| (call.number, call.rule)).collect()
 }

@@ -17,9 +17,9 @@
 
 use crate::Errno;
 use crate::mtd::{Handle, MtdSystem, NodeId, OpenFlags, Seek};
+use crate::sandbox::call::Level;
 use crate::sandbox::flash::storage::Piece;
 use crate::sandbox::kernel::sys;
-use crate::sandbox::state::Level;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;

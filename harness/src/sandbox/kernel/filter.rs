@@ -7,7 +7,7 @@
 //! Layout of what the program sees: `struct seccomp_data` in
 //! include/uapi/linux/seccomp.h: nr, arch, instruction pointer, six arguments.
 
-use crate::sandbox::calls::table::{CALLS, Rule};
+use crate::sandbox::call::Rule;
 use crate::sandbox::kernel::arch::AUDIT_ARCH;
 use crate::sandbox::kernel::kernels::{SECCOMP_SINCE, SUPERVISOR_COOKIE, Version};
 
@@ -40,6 +40,8 @@ pub(in crate::sandbox) struct FilterPlan {
     pub seek_free_bytes: u64,
     /// Plays a kernel of this version.
     pub kernel: Option<Version>,
+    /// The calls to stop, by number.
+    pub calls: Vec<(i64, Rule)>,
 }
 
 fn op(code: u16, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
@@ -87,7 +89,7 @@ pub(in crate::sandbox) fn notifying(plan: &FilterPlan) -> Vec<libc::sock_filter>
             push_block(&mut program, libc::SYS_seccomp, block);
         }
     }
-    for &(_, _, number, rule) in CALLS {
+    for &(number, rule) in &plan.calls {
         if let Some(block) = block(rule, plan) {
             push_block(&mut program, number, block);
         }

@@ -2,8 +2,6 @@
 
 mod table;
 
-use crate::sandbox::state::{Answer, State, Trapped};
-
 /// A kernel version, such as 2.6.24.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
@@ -54,27 +52,4 @@ fn same_as_older(number: i64) -> Option<u32> {
     ];
     let known = flags.iter().find(|entry| entry.0 == number);
     known.map(|entry| entry.1)
-}
-
-/// Answers uname with the version that is played.
-pub(in crate::sandbox) fn uname(state: &mut State, trapped: &Trapped) -> Answer {
-    let Some(version) = state.kernel else {
-        return Answer::Through;
-    };
-    // SAFETY: all-zero is a valid value of this plain structure.
-    let mut about: libc::utsname = unsafe { std::mem::zeroed() };
-    // SAFETY: the structure is ours.
-    unsafe { libc::uname(&mut about) };
-    let release = format!("{}.{}.{}\0", version.major, version.minor, version.patch);
-    for (to, from) in about.release.iter_mut().zip(release.bytes()) {
-        *to = from as libc::c_char;
-    }
-    // SAFETY: a plain structure of bytes without padding.
-    let bytes = unsafe {
-        std::slice::from_raw_parts(
-            std::ptr::from_ref(&about).cast::<u8>(),
-            std::mem::size_of_val(&about),
-        )
-    };
-    trapped.process.write(trapped.args[0], bytes).into()
 }

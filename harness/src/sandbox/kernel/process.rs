@@ -6,6 +6,7 @@
 
 use crate::Errno;
 use crate::mtd::UserMemory;
+use crate::sandbox::call::Trapped;
 use crate::sandbox::kernel::sys;
 use std::ffi::CString;
 
@@ -116,6 +117,13 @@ impl Process {
     pub fn owner(self) -> (u32, u32) {
         let folder = sys::stat(&self.proc(""), true);
         folder.map_or((0, 0), |about| (about.st_uid, about.st_gid))
+    }
+}
+
+impl Trapped {
+    /// The thread that made the call.
+    pub fn process(&self) -> Process {
+        Process { tid: self.tid }
     }
 }
 

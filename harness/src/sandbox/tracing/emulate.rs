@@ -2,10 +2,11 @@
 
 use crate::Errno;
 use crate::mtd::Seek;
+use crate::sandbox::call::Level;
 use crate::sandbox::kernel::arch;
 use crate::sandbox::kernel::process::Process;
 use crate::sandbox::kernel::sys;
-use crate::sandbox::state::{Level, State};
+use crate::sandbox::state::State;
 use crate::sandbox::supervisor::Shared;
 use crate::sandbox::tracing::ptrace;
 use std::os::fd::AsFd;

@@ -16,34 +16,21 @@
 //! Tolerates: threads that die at any moment, signals that arrive in between.
 
 use crate::Errno;
+use crate::sandbox::call::{Job, Level, Trapped};
 use crate::sandbox::kernel::arch;
 use crate::sandbox::kernel::process::Process;
 use crate::sandbox::kernel::sys;
-use crate::sandbox::state::{Level, Trapped};
 use crate::sandbox::supervisor::Shared;
 use crate::sandbox::tracing::emulate;
 use crate::sandbox::tracing::ptrace::{self, Event};
-use crate::sandbox::view::namespace::Bytes;
 use std::sync::{Arc, mpsc};
-
-/// What is done inside a stopped thread.
-pub(in crate::sandbox) enum Work {
-    /// Install the second filter, then make the call again.
-    Filter(Level),
-    /// Go into the folder behind this descriptor, and close it.
-    Chdir(i32),
-    /// Make the call again with this path.
-    Exec(Bytes),
-    /// Open this path instead.
-    OpenPath { path: Bytes, flags: i32 },
-}
 
 /// Attaches to a process that nobody traces, and has `work` done in the thread
 /// that waits for its answer. Answers as soon as the thread is sure to stop.
 pub(in crate::sandbox) fn attach(
     shared: &Arc<Shared>,
     tgid: u32,
-    work: Work,
+    work: Job<i32>,
     trapped: Trapped,
 ) -> Result<(), Errno> {
     let (tell, told) = mpsc::channel();
@@ -62,12 +49,12 @@ pub(in crate::sandbox) fn attach(
 fn run(
     shared: &Arc<Shared>,
     tgid: u32,
-    work: Work,
+    work: Job<i32>,
     trapped: Trapped,
     tell: &mpsc::Sender<Result<(), Errno>>,
 ) {
-    let tid = trapped.process.tid;
-    let stays = matches!(work, Work::Filter(_));
+    let tid = trapped.tid;
+    let stays = matches!(work, Job::Filter(_));
     let seized = if stays {
         seize_all(tgid)
     } else {
@@ -174,7 +161,7 @@ fn work_in(shared: &Arc<Shared>, tid: u32, stays: bool) -> bool {
     let done = puppet.perform(shared, work, &trapped);
     if done.is_ok() {
         for signal in puppet.signals {
-            let _ = sys::tgkill(trapped.process.tgid(), tid, signal);
+            let _ = sys::tgkill(trapped.process().tgid(), tid, signal);
         }
         if stays {
             ptrace::go_on(tid, 0);
@@ -195,14 +182,14 @@ struct Puppet {
 }
 
 impl Puppet {
-    fn perform(&mut self, shared: &Shared, work: Work, trapped: &Trapped) -> Result<(), Errno> {
+    fn perform(&mut self, shared: &Shared, work: Job<i32>, trapped: &Trapped) -> Result<(), Errno> {
         let saved = ptrace::registers(self.tid)?;
         let mut after = saved;
         match work {
-            Work::Filter(level) => {
+            Job::Filter(level) => {
                 match self.install(level)? {
                     Ok(()) => {
-                        let tgid = trapped.process.tgid();
+                        let tgid = trapped.process().tgid();
                         shared.lock().traced.insert(tgid, level);
                         arch::make_call(&mut after, self.behind, trapped.number, trapped.args);
                     }
@@ -214,13 +201,13 @@ impl Puppet {
                     }
                 };
             }
-            Work::Chdir(folder) => {
+            Job::Chdir(folder) => {
                 let folder = folder as u64;
                 let answer = self.call(libc::SYS_fchdir, [folder, 0, 0, 0, 0, 0])?;
                 self.call(libc::SYS_close, [folder, 0, 0, 0, 0, 0])?;
                 arch::set_answer(&mut after, self.behind, answer);
             }
-            Work::OpenPath { path, flags } => {
+            Job::OpenPath { path, flags } => {
                 let page = self.text(&path)?;
                 let here = libc::AT_FDCWD as u64;
                 let args = [here, page, flags as u64, 0, 0, 0];
@@ -228,7 +215,7 @@ impl Puppet {
                 self.call(libc::SYS_munmap, [page, PAGE_BYTES, 0, 0, 0, 0])?;
                 arch::set_answer(&mut after, self.behind, answer);
             }
-            Work::Exec(path) => {
+            Job::Exec(path) => {
                 let page = self.text(&path)?;
                 let mut args = trapped.args;
                 args[0] = page;

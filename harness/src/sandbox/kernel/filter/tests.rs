@@ -44,6 +44,7 @@ fn plan(kernel: Option<Version>) -> Vec<libc::sock_filter> {
     notifying(&FilterPlan {
         seek_free_bytes: 0x1000,
         kernel,
+        calls: crate::sandbox::calls::table::rules(),
     })
 }
 

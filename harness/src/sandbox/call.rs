@@ -1,0 +1,149 @@
+//! The terms in which a stopped system call is told and answered.
+//!
+//! One notification goes: receive, name (the table of calls), decide (a handler
+//! of `calls`), perform, reply. Nothing here knows of any other part of the
+//! sandbox.
+
+use crate::Errno;
+use std::os::fd::OwnedFd;
+
+/// One stopped call.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Trapped {
+    /// The thread that made it.
+    pub tid: u32,
+    /// The call's number on this architecture.
+    pub number: i64,
+    pub args: [u64; 6],
+    /// The address behind the instruction that entered the kernel.
+    pub behind: u64,
+}
+
+/// A path among a call's arguments.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PathArgument {
+    /// The descriptor of the folder that it is relative to, or AT_FDCWD.
+    pub folder: i32,
+    /// Where its text is in the program's memory.
+    pub address: u64,
+}
+
+impl Trapped {
+    /// An argument that is a descriptor, or signed flags.
+    pub fn int(&self, index: usize) -> i32 {
+        self.args[index] as i32
+    }
+    /// An argument that is a mode, an id or unsigned flags.
+    pub fn word(&self, index: usize) -> u32 {
+        self.args[index] as u32
+    }
+    /// The path at this index, relative to the working directory.
+    pub fn here(&self, index: usize) -> PathArgument {
+        PathArgument {
+            folder: libc::AT_FDCWD,
+            address: self.args[index],
+        }
+    }
+    /// The folder's descriptor at this index, and the path behind it.
+    pub fn at(&self, index: usize) -> PathArgument {
+        PathArgument {
+            folder: self.int(index),
+            address: self.args[index + 1],
+        }
+    }
+}
+
+/// Which calls of one number the filter stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// All of them.
+    Always,
+    /// Those whose command is of a flash, block or file-system kind.
+    Ioctl,
+    /// Those that a stand-in would answer differently.
+    Lseek,
+    /// Those that map a file.
+    Mmap,
+    /// Those whose sixth argument (flags) is not zero.
+    Flags,
+    /// Only when an old kernel is played.
+    Uname,
+}
+
+/// What was decided about a call; an error is the call's own.
+pub(super) type Decision = Result<Answer, Errno>;
+
+/// How a call ends.
+pub(super) enum Answer {
+    /// The kernel executes it.
+    Through,
+    /// Nothing but an answer is left to do.
+    Done(Done),
+    /// Something is done on the host's files in the caller's place. It needs
+    /// nothing of the sandbox's state, and may take its time.
+    Perform(Deed),
+    /// The thread is stopped and something is done in it; see [`Job`].
+    Stop(Job),
+}
+
+/// What the program gets.
+pub(super) enum Done {
+    Value(i64),
+    /// A new descriptor.
+    Descriptor {
+        fd: OwnedFd,
+        cloexec: bool,
+    },
+}
+
+/// What is done on the host's files in the caller's place.
+pub(super) type Deed = Box<dyn FnOnce() -> Result<Done, Errno> + Send>;
+
+impl Answer {
+    /// The call answers this number.
+    pub fn value(value: i64) -> Decision {
+        Ok(Answer::Done(Done::Value(value)))
+    }
+    /// The call is done on the host's files, by us.
+    pub fn perform(deed: impl FnOnce() -> Result<Done, Errno> + Send + 'static) -> Decision {
+        Ok(Answer::Perform(Box::new(deed)))
+    }
+}
+
+/// How much of a process its tracer sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Level {
+    /// Calls that write to a descriptor.
+    Writes,
+    /// Calls that read, too.
+    ReadsAndWrites,
+}
+
+/// What only works from inside the process itself. A folder is a descriptor of
+/// ours when it is asked for, and its number in the process when it is done.
+pub(super) enum Job<Folder = OwnedFd> {
+    /// A further filter that stops reads or writes for the tracer; then the
+    /// call is made again.
+    Filter(Level),
+    /// chdir to this folder.
+    Chdir(Folder),
+    /// The call again with this path in the place of the first argument.
+    Exec(Vec<u8>),
+    /// open of this path with O_PATH, whose descriptors cannot be handed over.
+    OpenPath { path: Vec<u8>, flags: i32 },
+}
+
+impl Job {
+    /// The job as the process itself can do it: `give` puts a folder into it.
+    pub fn hand_over(
+        self,
+        give: impl FnOnce(OwnedFd) -> Result<i32, Errno>,
+    ) -> Result<Job<i32>, Errno> {
+        Ok(match self {
+            Job::Filter(level) => Job::Filter(level),
+            Job::Chdir(folder) => Job::Chdir(give(folder)?),
+            Job::Exec(path) => Job::Exec(path),
+            Job::OpenPath { path, flags } => Job::OpenPath { path, flags },
+        })
+    }
+}
