@@ -2,48 +2,49 @@
 //! the article's shell script), or nothing at all.
 //!
 //! Invariants: a folder with anything else in it is refused before the first file
-//! goes; the file by which the folder is known as a backup goes last, so that a
-//! clean-up that was cut off can be started again.
+//! goes, what operating systems leave in folders excepted, which stays; the file by
+//! which the folder is known as a backup goes last, so that a clean-up that was cut
+//! off can be started again.
 
-use super::contents::{self, RECORD, RECORD_PART, State, names};
-use super::destination::Destination;
+use super::contents::{self, Contents, RECORD, RECORD_PART, State, names};
+use super::destination::{Destination, Entry};
 use super::error::{BackupError, Failure};
 use super::manifest::{INDEX, MANIFEST, UNFINISHED};
 
-/// What was removed.
+/// What a clean-up would remove, or removed.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Cleaned {
-    /// The files, in the order in which they went.
-    pub files: Vec<String>,
-    /// How many bytes they held.
-    pub bytes: u64,
+pub struct Cleaning {
+    /// The files, in the order in which they go.
+    pub files: Vec<Entry>,
+    /// What an operating system put there; it stays, and the folder with it.
+    pub left: Vec<Entry>,
     /// Whether the backup had made the folder, so that it may go as well.
     pub folder_was_created: bool,
 }
 
-/// Removes a backup's files from a folder.
-pub fn clean(folder: &dyn Destination) -> Result<Cleaned, Failure> {
+impl Cleaning {
+    /// How many bytes the files hold.
+    pub fn bytes(&self) -> u64 {
+        let sizes = self.files.iter().filter_map(|entry| entry.size_bytes);
+        sizes.fold(0, u64::saturating_add)
+    }
+
+    /// Whether the folder may go as well.
+    pub fn takes_folder(&self) -> bool {
+        self.folder_was_created && self.left.is_empty()
+    }
+}
+
+/// Tells what [`clean`] would remove, and removes nothing.
+pub fn plan_clean(folder: &dyn Destination) -> Result<Cleaning, Failure> {
     let found = contents::look(folder)?;
-    let (keystone, folder_was_created) = match &found.state {
-        State::Finished(manifest) => (MANIFEST, manifest.folder_created),
-        State::Unfinished(manifest) => (UNFINISHED, manifest.folder_created),
-        State::Script => (INDEX, false),
-        State::Capture { folder_created } => {
-            let finished = found.own.iter().any(|entry| entry.name == RECORD);
-            (if finished { RECORD } else { RECORD_PART }, *folder_created)
-        }
-        State::Empty => ("", false),
-        State::Foreign => {
-            return Err(refused(
-                folder,
-                format!("holds no backup, but {}", names(&found.foreign)),
-            ));
-        }
-    };
+    let (keystone, folder_was_created) = keystone(folder, &found)?;
     if !found.foreign.is_empty() {
         return Err(refused(
             folder,
             format!("holds more than a backup: {}", names(&found.foreign)),
+            "move what else is there to another place if you need it, or remove it; \
+             then start again",
         ));
     }
     let (last, first): (Vec<_>, Vec<_>) = found
@@ -51,16 +52,55 @@ pub fn clean(folder: &dyn Destination) -> Result<Cleaned, Failure> {
         .into_iter()
         .chain(found.parts)
         .partition(|entry| entry.name == keystone);
-    let mut cleaned = Cleaned {
-        files: Vec::new(),
-        bytes: 0,
+    Ok(Cleaning {
+        files: first.into_iter().chain(last).collect(),
+        left: found.litter,
         folder_was_created,
-    };
-    for entry in first.into_iter().chain(last) {
+    })
+}
+
+/// The file by which the folder is known as a backup, and whether a backup made
+/// the folder.
+fn keystone(folder: &dyn Destination, found: &Contents) -> Result<(&'static str, bool), Failure> {
+    Ok(match &found.state {
+        State::Finished(manifest) => (MANIFEST, manifest.folder_created),
+        State::Unfinished(manifest) => (UNFINISHED, manifest.folder_created),
+        State::Script => (INDEX, false),
+        State::Capture { folder_created } => {
+            let finished = contents::has(&found.own, RECORD);
+            (if finished { RECORD } else { RECORD_PART }, *folder_created)
+        }
+        State::Empty => ("", false),
+        State::Damaged(damage) if damage.is_ours => match damage.file {
+            file if contents::has(&found.own, file) => (file, false),
+            _ => (INDEX, false),
+        },
+        State::Damaged(damage) => {
+            return Err(refused(
+                folder,
+                format!("may hold a backup, but its {} {}", damage.file, damage.why),
+                "`mtdkeep verify` says what is proven of it, and `mtdkeep repair` makes the \
+                 manifest anew; clean removes what a manifest names",
+            ));
+        }
+        State::Foreign => {
+            return Err(refused(
+                folder,
+                format!("holds no backup, but {}", names(&found.foreign)),
+                "name the folder that `mtdkeep backup` or a capture script filled; clean \
+                 removes nothing else",
+            ));
+        }
+    })
+}
+
+/// Removes a backup's files from a folder.
+pub fn clean(folder: &dyn Destination) -> Result<Cleaning, Failure> {
+    let plan = plan_clean(folder)?;
+    for (gone, entry) in plan.files.iter().enumerate() {
         folder.remove(&entry.name).map_err(|source| Failure {
             left_behind: Some(format!(
-                "{} of the files are gone, the rest is still there; start again to remove it",
-                cleaned.files.len()
+                "{gone} of the files are gone, the rest is still there; start again to remove it"
             )),
             error: Box::new(BackupError::File {
                 operation: "cannot remove",
@@ -71,17 +111,15 @@ pub fn clean(folder: &dyn Destination) -> Result<Cleaned, Failure> {
                 source,
             }),
         })?;
-        cleaned.bytes += entry.size_bytes.unwrap_or(0);
-        cleaned.files.push(entry.name);
     }
-    Ok(cleaned)
+    Ok(plan)
 }
 
-fn refused(folder: &dyn Destination, holds: String) -> Failure {
+fn refused(folder: &dyn Destination, holds: String, help: &str) -> Failure {
     BackupError::Refused {
         folder: folder.describe(),
         holds,
-        help: "look at what else is there, and move it away if you need it".into(),
+        help: help.into(),
     }
     .into()
 }

@@ -1,12 +1,15 @@
 //! What lies in a folder: nothing, a backup (finished or not), a backup of the
 //! article's shell script, or something foreign.
 //!
-//! Invariant: a file counts as a backup's own only if a manifest that can be
-//! trusted says so, or if its name is one that only a backup uses.
+//! Invariants: a file counts as a backup's own only if a manifest that can be
+//! trusted says so, or if its name is one that only a backup uses; a backup whose
+//! manifest is damaged is told apart from a folder without a backup.
 
+use super::damage::{self, Damage};
 use super::destination::{Destination, Entry};
 use super::error::BackupError;
 use super::html;
+use super::litter::is_litter;
 use super::manifest::{
     INDEX, MANIFEST, MANIFEST_BYTES_MAX, Manifest, PART, SUMS, UNFINISHED, image_file,
 };
@@ -41,6 +44,8 @@ pub(crate) enum State {
     Finished(Box<Manifest>),
     /// A backup that was cut off.
     Unfinished(Box<Manifest>),
+    /// A backup whose manifest, or whose mark, is torn or missing.
+    Damaged(Box<Damage>),
     /// A backup as the article's script makes it.
     Script,
     /// A capture by the script that `mtdkeep script` prints, finished or not.
@@ -60,6 +65,8 @@ pub(crate) struct Contents {
     pub(crate) own: Vec<Entry>,
     /// Files that were being written when a backup was cut off.
     pub(crate) parts: Vec<Entry>,
+    /// What an operating system left there; nobody's concern.
+    pub(crate) litter: Vec<Entry>,
     /// Everything else.
     pub(crate) foreign: Vec<Entry>,
 }
@@ -71,6 +78,9 @@ pub(crate) fn look(folder: &dyn Destination) -> Result<Contents, BackupError> {
         folder: folder.describe(),
         source,
     })?;
+    let (litter, entries): (Vec<_>, Vec<_>) = entries
+        .into_iter()
+        .partition(|entry| is_litter(&entry.name));
     let state = state_of(folder, &entries)?;
     let (mut own, mut parts, mut foreign) = (Vec::new(), Vec::new(), Vec::new());
     for entry in entries {
@@ -89,22 +99,32 @@ pub(crate) fn look(folder: &dyn Destination) -> Result<Contents, BackupError> {
         state,
         own,
         parts,
+        litter,
         foreign,
     })
 }
 
+/// Whether there is a regular file of that name.
+pub(crate) fn has(entries: &[Entry], name: &str) -> bool {
+    entries
+        .iter()
+        .any(|entry| entry.name == name && entry.size_bytes.is_some())
+}
+
 fn state_of(folder: &dyn Destination, entries: &[Entry]) -> Result<State, BackupError> {
-    let has = |name: &str| {
-        entries
-            .iter()
-            .any(|e| e.name == name && e.size_bytes.is_some())
-    };
-    if has(MANIFEST) {
-        return Ok(State::Finished(Box::new(read_manifest(folder, MANIFEST)?)));
-    }
-    if has(UNFINISHED) {
-        let manifest = read_manifest(folder, UNFINISHED)?;
-        return Ok(State::Unfinished(Box::new(manifest)));
+    let has = |name: &str| has(entries, name);
+    for file in [MANIFEST, UNFINISHED] {
+        if has(file) {
+            let text = read_text(folder, file, MANIFEST_BYTES_MAX)?;
+            return Ok(match Manifest::parse(&text) {
+                Ok(manifest) if file == MANIFEST => State::Finished(Box::new(manifest)),
+                Ok(manifest) => State::Unfinished(Box::new(manifest)),
+                Err(error) => {
+                    let damage = Damage::of_text(folder, entries, file, &text, error)?;
+                    State::Damaged(Box::new(damage))
+                }
+            });
+        }
     }
     for record in [RECORD, RECORD_PART] {
         if has(record) {
@@ -119,25 +139,15 @@ fn state_of(folder: &dyn Destination, entries: &[Entry]) -> Result<State, Backup
     if has(INDEX) && page_head(folder)?.starts_with(SCRIPT_PAGE) {
         return Ok(State::Script);
     }
+    if let Some(damage) = Damage::of_missing(folder, entries)? {
+        return Ok(State::Damaged(Box::new(damage)));
+    }
     // Only the very first file can have been cut off without a trace of a mark.
     let only_first_part = entries.iter().all(|e| e.name == part(UNFINISHED));
     Ok(if only_first_part {
         State::Empty
     } else {
         State::Foreign
-    })
-}
-
-/// Reads and checks a manifest.
-pub(crate) fn read_manifest(
-    folder: &dyn Destination,
-    file: &'static str,
-) -> Result<Manifest, BackupError> {
-    let text = read_text(folder, file, MANIFEST_BYTES_MAX)?;
-    Manifest::parse(&text).map_err(|source| BackupError::Manifest {
-        file,
-        folder: folder.describe(),
-        source,
     })
 }
 
@@ -162,6 +172,11 @@ pub(crate) fn read_text(
     Ok(text)
 }
 
+/// Whether the folder's `index.html` is a page of a backup.
+pub(crate) fn page_is_ours(folder: &dyn Destination) -> Result<bool, BackupError> {
+    Ok(page_head(folder)?.contains(html::GENERATOR))
+}
+
 fn page_head(folder: &dyn Destination) -> Result<String, BackupError> {
     let head = read_text(folder, INDEX, PAGE_HEAD_BYTES)?;
     Ok(String::from_utf8_lossy(&head).into_owned())
@@ -173,18 +188,25 @@ fn is_own(folder: &dyn Destination, state: &State, entry: &Entry) -> Result<bool
         State::Empty | State::Foreign => false,
         State::Finished(manifest) => match name {
             MANIFEST | SUMS => true,
-            INDEX => page_head(folder)?.contains(html::GENERATOR),
-            _ => manifest.images.iter().any(|image| image.file == name),
+            INDEX => page_is_ours(folder)?,
+            _ => {
+                damage::is_torn_copy(name) || manifest.images.iter().any(|image| image.file == name)
+            }
         },
         State::Unfinished(manifest) => match name {
             UNFINISHED | SUMS => true,
-            INDEX => page_head(folder)?.contains(html::GENERATOR),
-            _ => is_planned(manifest, name),
+            INDEX => page_is_ours(folder)?,
+            _ => damage::is_torn_copy(name) || is_planned(manifest, name),
+        },
+        State::Damaged(_) => match name {
+            MANIFEST | UNFINISHED | SUMS => true,
+            INDEX => page_is_ours(folder)?,
+            _ => damage::is_torn_copy(name) || is_script_image(name),
         },
         State::Script => name == INDEX || is_script_image(name),
         State::Capture { .. } => match name {
             RECORD | TABLE | MD5_SUMS => true,
-            INDEX => page_head(folder)?.contains(html::GENERATOR),
+            INDEX => page_is_ours(folder)?,
             _ => is_script_image(name),
         },
     })
@@ -202,11 +224,13 @@ fn is_own_part(state: &State, name: &str) -> bool {
     let Some(name) = name.strip_suffix(PART) else {
         return false;
     };
+    let is_text = [MANIFEST, UNFINISHED, SUMS, INDEX].contains(&name);
     match state {
         State::Empty => name == UNFINISHED,
         State::Finished(manifest) | State::Unfinished(manifest) => {
-            [MANIFEST, UNFINISHED, SUMS, INDEX].contains(&name) || is_planned(manifest, name)
+            is_text || is_planned(manifest, name)
         }
+        State::Damaged(_) => is_text || is_script_image(name),
         State::Capture { .. } => name == RECORD || is_script_image(name),
         State::Script | State::Foreign => false,
     }

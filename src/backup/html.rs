@@ -1,5 +1,6 @@
 //! `index.html`: the backup for a browser, also a phone's, from the device's own
-//! web server or from a folder. One file, no script, links relative.
+//! web server or from a folder. One file, no script, links relative. It carries a
+//! copy of the manifest, exact to the byte, from which a torn one can be restored.
 
 use super::known;
 use super::manifest::{Image, MANIFEST, Manifest, SUMS};
@@ -10,15 +11,19 @@ use std::fmt::Write as _;
 /// By this text `clean` knows the page as a backup's own.
 pub(crate) const GENERATOR: &str = "<meta name=\"generator\" content=\"mtdkeep";
 
+/// Before and after the copy of the manifest.
+const COPY: &str = "<pre id=\"manifest\">";
+const COPY_END: &str = "</pre>";
+
 const STYLE: &str = "body{font:16px/1.45 sans-serif;max-width:46em;margin:0 auto;padding:.7em;\
 color:#222;background:#fff}li{margin:.9em 0}ul{list-style:none;padding:0}\
-a{font-weight:bold;padding:.3em 0}code{font-size:.8em;overflow-wrap:anywhere;color:#555}\
+a{font-weight:bold;padding:.3em 0}code,pre{font-size:.8em;overflow-wrap:anywhere;color:#555}pre{white-space:pre-wrap}\
 .bad{color:#a00}@media(prefers-color-scheme:dark){body{color:#ddd;background:#111}a{color:#8bf}\
-code{color:#aaa}.bad{color:#f88}}";
+code,pre{color:#aaa}.bad{color:#f88}}";
 
-/// The page for a finished backup.
-pub fn render(manifest: &Manifest) -> String {
-    let mut page = String::with_capacity(8192);
+/// The page for a finished backup, with the text of its manifest.
+pub fn render(manifest: &Manifest, text: &[u8]) -> String {
+    let mut page = String::with_capacity(8192 + 2 * text.len());
     let device = Escaped(&manifest.device.description);
     let total: u64 = manifest.images.iter().map(|image| image.size_bytes).sum();
     let with_sums = manifest.has_sha256();
@@ -67,8 +72,41 @@ pub fn render(manifest: &Manifest) -> String {
             let _ = writeln!(page, "<p>Not proven: {}</p>", Escaped(what));
         }
     }
-    page.push_str("</body>\n</html>\n");
+    let _ = write!(
+        page,
+        "<details><summary>A copy of {MANIFEST}, should it be lost: \
+         <code>mtdkeep repair</code> takes it</summary>\n{COPY}"
+    );
+    copy_exactly(&mut page, &String::from_utf8_lossy(text));
+    let _ = write!(page, "{COPY_END}\n</details>\n</body>\n</html>\n");
     page
+}
+
+/// Text that comes back to the byte, and is no markup. Control characters are
+/// escaped by JSON already, but for the line end and those of the second set.
+fn copy_exactly(page: &mut String, text: &str) {
+    for c in text.chars() {
+        if c != '\n' && (c.is_control() || "&<>".contains(c)) {
+            let _ = write!(page, "&#{};", u32::from(c));
+        } else {
+            page.push(c);
+        }
+    }
+}
+
+/// The copy of the manifest in a page, as far as it goes; none where there is none.
+pub(crate) fn manifest_copy(page: &str) -> Option<Vec<u8>> {
+    let (_, copy) = page.split_once(COPY)?;
+    let copy = copy.split(COPY_END).next().unwrap_or(copy);
+    let mut text = String::with_capacity(copy.len());
+    let mut pieces = copy.split("&#");
+    text.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let (number, rest) = piece.split_once(';')?;
+        text.push(char::from_u32(number.parse().ok()?)?);
+        text.push_str(rest);
+    }
+    Some(text.into_bytes())
 }
 
 fn render_image(page: &mut String, image: &Image) {
@@ -117,5 +155,28 @@ impl std::fmt::Display for Escaped<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_copy_comes_back_to_the_byte(text in any::<String>()) {
+            let mut page = format!("<p>{COPY}");
+            copy_exactly(&mut page, &text);
+            page += COPY_END;
+            let markup = page.matches('<').count();
+            prop_assert_eq!(markup, 3, "no markup of the text's own");
+            prop_assert_eq!(manifest_copy(&page), Some(text.into_bytes()));
+        }
+
+        #[test]
+        fn no_page_makes_it_panic(text in any::<String>()) {
+            manifest_copy(&format!("{COPY}{text}"));
+        }
     }
 }

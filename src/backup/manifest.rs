@@ -1,15 +1,19 @@
 //! `manifest.json`: what a backup holds and what it was taken from.
 //!
-//! Invariants: a manifest that [`Manifest::parse`] accepts names only plain
-//! files inside its own folder, each once, and its unreadable ranges lie inside
+//! Invariants: a manifest that [`Manifest::parse`] accepts names no file but
+//! `mtdN.bin`, N being the image's own number, each once; its numbers are ones that
+//! Linux can have, its sizes can be added up, and its unreadable ranges lie inside
 //! their image. Fields that a later minor version adds are tolerated; another
 //! major version is refused, because it may mean something else.
 //!
 //! The same text under the name [`UNFINISHED`] marks a backup that is being
 //! made, or that was cut off.
 
-use super::digest::{DigestChoice, is_hex};
+mod check;
+
+use super::digest::DigestChoice;
 use crate::mtd::{MtdIndex, MtdInfo};
+use crate::printable::printable_json;
 use serde::{Deserialize, Serialize};
 
 /// The manifest of a finished backup.
@@ -26,7 +30,7 @@ pub const PART: &str = ".part";
 /// What the `format` field says.
 pub const FORMAT: &str = "mtdkeep-backup";
 /// The version this program writes: major, minor.
-pub const FORMAT_VERSION: (u32, u32) = (1, 2);
+pub const FORMAT_VERSION: (u32, u32) = (1, 3);
 
 /// A manifest longer than this is none: the largest real one (500 thousand MTD
 /// devices are the kernel's limit, a dozen is usual) stays far below.
@@ -55,6 +59,23 @@ pub struct Manifest {
     /// Where the images come from, if this program did not read the flash itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// That this is not the text which the backup wrote, and what it was made from
+    /// (since version 1.3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuilt: Option<Rebuilt>,
+}
+
+/// What a manifest was made from when the backup's own was lost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rebuilt {
+    /// When, `YYYY-MM-DDThh:mm:ssZ`.
+    pub rebuilt_utc: String,
+    /// What it was made from, in words.
+    pub made_from: Vec<String>,
+    /// What was proven then, in words.
+    pub proven: Vec<String>,
+    /// What could not be proven, in words.
+    pub not_proven: Vec<String>,
 }
 
 /// Where images come from that were captured without this program, and what is
@@ -134,7 +155,7 @@ pub struct Image {
     pub mtd: u32,
     /// The partition's name.
     pub name: String,
-    /// The file, in the manifest's folder.
+    /// The file, in the manifest's folder: `mtdN.bin`.
     pub file: String,
     /// Length of the file.
     pub size_bytes: u64,
@@ -201,11 +222,13 @@ pub enum ManifestError {
         /// What `format_version` says.
         found: String,
     },
-    /// A name that leads out of the folder, or that the backup itself needs.
-    #[error("it names the file {file:?}, which is not an image's name inside this folder")]
-    UnsafeFileName {
+    /// A file that no backup makes: it would be taken for one of the backup's own.
+    #[error("it names the file {file:?} as the image of {mtd}, which is called {mtd}.bin")]
+    ForeignFileName {
         /// What `file` says.
         file: String,
+        /// The image's MTD device.
+        mtd: MtdIndex,
     },
     /// One file, number or name stands for two things.
     #[error("it lists {what} twice")]
@@ -246,27 +269,11 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The text for the file.
+    /// The text for the file, and for its copy in the page: harmless for both.
     pub fn to_json(&self) -> Vec<u8> {
         // Serialising plain structs with string keys into memory cannot fail.
-        let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
-        text.push(b'\n');
-        text
-    }
-
-    fn check(&self) -> Result<(), ManifestError> {
-        for image in &self.images {
-            check_file_name(&image.file)?;
-            image.check()?;
-        }
-        let entries = self.layout.iter().map(|entry| entry.mtd);
-        let images = self.images.iter().map(|image| image.mtd);
-        let files = self.images.iter().map(|image| image.file.as_str());
-        let what = repeated(entries).map(|mtd| MtdIndex(mtd).to_string());
-        let what = what.or_else(|| repeated(files).map(|file| format!("the file {file:?}")));
-        let what =
-            what.or_else(|| repeated(images).map(|mtd| format!("an image of {}", MtdIndex(mtd))));
-        what.map_or(Ok(()), |what| Err(ManifestError::Duplicate { what }))
+        let text = serde_json::to_string_pretty(self).unwrap_or_default();
+        (printable_json(&text) + "\n").into_bytes()
     }
 
     /// The images' share of the layout that is missing although it was wanted.
@@ -307,33 +314,6 @@ impl Manifest {
 }
 
 impl Image {
-    fn check(&self) -> Result<(), ManifestError> {
-        let impossible = |what: String| Err(ManifestError::Impossible { what });
-        if self.digests().is_none() {
-            return impossible(format!("{:?} has no digest", self.file));
-        }
-        let digests = [(&self.crc32, 8), (&self.sha256, 64)];
-        let is_digest = |(text, digits): (&Option<String>, usize)| {
-            text.as_ref().is_none_or(|text| is_hex(text, digits))
-        };
-        if !digests.into_iter().all(is_digest) {
-            return impossible(format!("a digest of {:?} is no digest", self.file));
-        }
-        let mut free_from = 0;
-        for range in &self.unreadable {
-            let end = range.offset_bytes.checked_add(range.length_bytes);
-            let inside = end.is_some_and(|end| end <= self.size_bytes);
-            if !inside || range.length_bytes == 0 || range.offset_bytes < free_from {
-                return impossible(format!(
-                    "an unreadable range of {:?}, {:#x} bytes at {:#x}, is outside the image or out of order",
-                    self.file, range.length_bytes, range.offset_bytes
-                ));
-            }
-            free_from = end.unwrap_or(u64::MAX);
-        }
-        Ok(())
-    }
-
     /// Which digests it has; none only where a manifest that was never checked
     /// has neither.
     pub fn digests(&self) -> Option<DigestChoice> {
@@ -373,32 +353,6 @@ impl LayoutEntry {
             left_out: None,
         }
     }
-}
-
-/// An image's file name: plain, inside the folder, and none that the backup
-/// needs for itself.
-fn check_file_name(file: &str) -> Result<(), ManifestError> {
-    let reserved = [MANIFEST, UNFINISHED, SUMS, INDEX];
-    let unsafe_name = file.is_empty()
-        || file.len() > 255
-        || file.starts_with('.')
-        || file.ends_with(PART)
-        || file.contains(['/', '\\'])
-        || file.contains(char::is_control)
-        || reserved.contains(&file);
-    if unsafe_name {
-        return Err(ManifestError::UnsafeFileName { file: file.into() });
-    }
-    Ok(())
-}
-
-/// The smallest value that comes up twice. Sorts, because a manifest from
-/// somewhere may have tens of thousands.
-fn repeated<T: Ord>(values: impl Iterator<Item = T>) -> Option<T> {
-    let mut values: Vec<T> = values.collect();
-    values.sort_unstable();
-    let at = values.windows(2).position(|pair| pair[0] == pair[1])?;
-    Some(values.swap_remove(at))
 }
 
 /// The name of an MTD device's image.

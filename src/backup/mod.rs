@@ -11,6 +11,7 @@
 
 mod clean;
 pub(crate) mod contents;
+mod damage;
 mod destination;
 pub(crate) mod digest;
 mod error;
@@ -18,18 +19,21 @@ mod events;
 mod html;
 mod image;
 pub(crate) mod known;
+mod litter;
 mod manifest;
 mod opening;
 pub(crate) mod pipeline;
 mod reader;
+mod rejoin;
 mod sums;
+mod texts;
 mod time;
 mod units;
 mod verify;
 mod verify_images;
 mod workers;
 
-pub use clean::{Cleaned, clean};
+pub use clean::{Cleaning, clean, plan_clean};
 pub use destination::{Destination, Entry, Folder, NewFile};
 pub use digest::{DigestChoice, DigestValues, Digests};
 pub use error::{BackupError, ErrorKind, Failure};
@@ -37,7 +41,7 @@ pub use events::{Observer, Silent};
 pub use known::description;
 pub use manifest::{
     Device, FORMAT, FORMAT_VERSION, INDEX, Identity, Image, LayoutEntry, LeftOut, MANIFEST,
-    Manifest, ManifestError, Origin, PART, SUMS, SecondReading, UNFINISHED, Unreadable,
+    Manifest, ManifestError, Origin, PART, Rebuilt, SUMS, SecondReading, UNFINISHED, Unreadable,
 };
 pub use pipeline::{Request, Summary, backup};
 pub use sums::{SumLine, parse as parse_sums, render as render_sums};

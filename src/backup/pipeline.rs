@@ -10,7 +10,7 @@
 //! flash side; on the folder's side any error at any call stops the backup with
 //! what is finished kept, and starting again goes on from there.
 
-use super::contents::{self, Contents, State, names, part};
+use super::contents::{self, Contents, State, names};
 use super::destination::{Destination, Entry};
 use super::digest::DigestChoice;
 use super::error::{BackupError, Failure};
@@ -21,7 +21,7 @@ use super::manifest::{
     UNFINISHED, image_file,
 };
 use super::opening::{Opened, identity, layout_entry, open};
-use super::{html, sums, time, workers};
+use super::{html, rejoin, sums, texts, time, workers};
 use crate::mtd::{MtdBackend, MtdInfo, select};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -110,6 +110,7 @@ pub(crate) fn backup_of(
         images: Vec::new(),
         folder_created: request.folder_created,
         origin,
+        rebuilt: None,
     };
     let mut run = Run {
         folder,
@@ -118,9 +119,16 @@ pub(crate) fn backup_of(
         manifest,
         existing: Vec::new(),
         demote: false,
+        set_aside: false,
         kept: 0,
     };
-    run.join_earlier_run(found)?;
+    match &found.state {
+        State::Damaged(damage) => {
+            let finished = damage.was_finished();
+            run.join_damaged_run(found, finished, &mut opened)?;
+        }
+        _ => run.join_earlier_run(found)?,
+    }
     run.check_free_space(&opened)?;
     for (entry, error) in &left_out {
         let entry = LayoutEntry::new(entry);
@@ -150,6 +158,10 @@ fn refuse_at_first_sight(folder: &dyn Destination, found: &Contents) -> Result<(
             "holds a backup made by a shell script".into(),
             "save it elsewhere, and `mtdkeep clean` removes it; or choose another folder with --output",
         ),
+        State::Damaged(damage) if !damage.is_ours => refuse(
+            format!("may hold a backup, but its {} {}", damage.file, damage.why),
+            "`mtdkeep verify` says what is proven of it; choose another folder with --output",
+        ),
         _ if !found.foreign.is_empty() => refuse(
             format!("holds what no backup made: {}", names(&found.foreign)),
             "a backup needs a folder of its own: choose an empty or a new one with --output",
@@ -169,6 +181,8 @@ struct Run<'a> {
     existing: Vec<Entry>,
     /// The earlier run had finished, but its backup is partial.
     demote: bool,
+    /// The earlier run's manifest is damaged, and is kept under another name.
+    set_aside: bool,
     kept: usize,
 }
 
@@ -177,7 +191,7 @@ impl Run<'_> {
     fn join_earlier_run(&mut self, found: Contents) -> Result<(), BackupError> {
         let earlier = match &found.state {
             State::Finished(manifest) | State::Unfinished(manifest) => manifest,
-            State::Empty | State::Script | State::Capture { .. } | State::Foreign => return Ok(()),
+            _ => return Ok(()),
         };
         let finished = matches!(found.state, State::Finished(_));
         if !earlier.is_of_same_device(&self.manifest) {
@@ -199,11 +213,49 @@ impl Run<'_> {
                  remove it with `mtdkeep clean`",
             ));
         }
-        let texts = [MANIFEST, UNFINISHED, SUMS, INDEX];
-        let (_, images): (Vec<_>, Vec<_>) = found
-            .own
+        self.manifest.folder_created |= earlier.folder_created;
+        self.take_over(found.own, found.parts)?;
+        self.demote = finished;
+        Ok(())
+    }
+
+    /// Goes on with an earlier run whose manifest or mark is damaged, so that
+    /// nobody tells of which device it is: only where each image that is there is
+    /// what this device's flash holds. All of them are compared before anything is
+    /// changed.
+    fn join_damaged_run(
+        &mut self,
+        found: Contents,
+        finished: bool,
+        opened: &mut Opened,
+    ) -> Result<(), BackupError> {
+        let other = rejoin::first_other(
+            self.folder,
+            &found.own,
+            opened,
+            self.request.buffer_bytes,
+            self.request.interrupt,
+        )?;
+        if let Some(file) = other {
+            return Err(self.refuse(
+                format!(
+                    "holds {file}, which is not what this device's flash holds now, and the \
+                     manifest that would tell whose it is is damaged"
+                ),
+                "`mtdkeep verify` says what is proven of the images there; back up into another \
+                 folder with --output",
+            ));
+        }
+        self.take_over(found.own, found.parts)?;
+        self.set_aside = finished;
+        Ok(())
+    }
+
+    /// Takes over the images of an earlier run; what was half written goes.
+    fn take_over(&mut self, own: Vec<Entry>, parts: Vec<Entry>) -> Result<(), BackupError> {
+        let (images, _): (Vec<_>, Vec<_>) = own
             .into_iter()
-            .partition(|entry| texts.contains(&entry.name.as_str()));
+            .partition(|entry| contents::script_image(&entry.name).is_some());
         let stranger = images
             .iter()
             .find(|entry| !contents::is_planned(&self.manifest, &entry.name));
@@ -217,14 +269,12 @@ impl Run<'_> {
                  or remove the unfinished backup with `mtdkeep clean`",
             ));
         }
-        self.manifest.folder_created |= earlier.folder_created;
         self.existing = images;
-        for entry in &found.parts {
+        for entry in &parts {
             self.folder
                 .remove(&entry.name)
                 .map_err(|source| self.error("cannot remove", &entry.name, source))?;
         }
-        self.demote = finished;
         Ok(())
     }
 
@@ -270,16 +320,20 @@ impl Run<'_> {
             // From here on the folder is not a finished backup.
             self.rename(MANIFEST, UNFINISHED)?;
         }
+        if self.set_aside {
+            rejoin::set_aside(self.folder, MANIFEST)?;
+        }
         self.write_whole(UNFINISHED, &self.manifest.to_json())?;
         self.make_images(opened)?;
         if self.request.interrupt.load(Ordering::Relaxed) {
             return Err(BackupError::Interrupted);
         }
-        self.write_sums()?;
-        self.write_whole(INDEX, html::render(&self.manifest).as_bytes())?;
+        let text = self.manifest.to_json();
+        self.write_sums(&text)?;
+        self.write_whole(INDEX, html::render(&self.manifest, &text).as_bytes())?;
         // The mark gets the manifest's full text, and then the manifest's name:
         // at no moment are there both, or neither.
-        self.write_whole(UNFINISHED, &self.manifest.to_json())?;
+        self.write_whole(UNFINISHED, &text)?;
         self.rename(UNFINISHED, MANIFEST)
     }
 
@@ -340,9 +394,9 @@ impl Run<'_> {
 
     /// `SHA256SUMS`; none where there is no SHA-256, and then none of an earlier
     /// run may stay.
-    fn write_sums(&self) -> Result<(), BackupError> {
+    fn write_sums(&self, manifest: &[u8]) -> Result<(), BackupError> {
         if self.request.digests.has_sha256() {
-            let text = sums::render(&self.manifest.images);
+            let text = sums::render(&self.manifest.images, manifest);
             return self.write_whole(SUMS, text.as_bytes());
         }
         match self.folder.remove(SUMS) {
@@ -353,36 +407,16 @@ impl Run<'_> {
         }
     }
 
-    /// Writes a small file so that its name stands for all of it or nothing.
     fn write_whole(&self, file: &str, text: &[u8]) -> Result<(), BackupError> {
-        let temporary = part(file);
-        let written = self.folder.create(&temporary).and_then(|mut out| {
-            out.write_all(text)?;
-            out.sync()
-        });
-        if let Err(source) = written {
-            let _ = self.folder.remove(&temporary);
-            return Err(self.error("cannot write", &temporary, source));
-        }
-        self.rename(&temporary, file)
+        texts::write_whole(self.folder, file, text)
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<(), BackupError> {
-        self.folder
-            .rename(from, to)
-            .and_then(|()| self.folder.sync())
-            .map_err(|source| self.error("cannot name", to, source))
+        texts::rename(self.folder, from, to)
     }
 
     fn error(&self, operation: &'static str, file: &str, source: io::Error) -> BackupError {
-        BackupError::File {
-            operation,
-            file: file.into(),
-            folder: self.folder.describe(),
-            offset_bytes: None,
-            length_bytes: None,
-            source,
-        }
+        texts::error(self.folder, operation, file, source)
     }
 
     /// What is in the folder after a failure, for the user.

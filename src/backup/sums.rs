@@ -1,10 +1,11 @@
 //! `SHA256SUMS` as coreutils' `sha256sum -c` takes it: digest, two blanks, name.
 //!
 //! Names that coreutils would have to escape (a backslash or a line end in them)
-//! cannot come up: images are called mtdN.bin.
+//! cannot come up: images are called mtdN.bin. The last line is the manifest's.
 
+use super::damage::sha256;
 use super::digest::is_hex;
-use super::manifest::Image;
+use super::manifest::{Image, MANIFEST};
 use std::fmt::Write as _;
 
 /// One line.
@@ -16,8 +17,9 @@ pub struct SumLine {
     pub file: String,
 }
 
-/// The text for those of a backup's images that have a SHA-256.
-pub fn render(images: &[Image]) -> String {
+/// The text for those of a backup's images that have a SHA-256, and for its
+/// manifest, whose text is given: a manifest that changed is then told as such.
+pub fn render(images: &[Image], manifest: &[u8]) -> String {
     let mut text = String::new();
     for image in images {
         if let Some(sha256) = &image.sha256 {
@@ -25,6 +27,7 @@ pub fn render(images: &[Image]) -> String {
             let _ = writeln!(text, "{sha256}  {}", image.file);
         }
     }
+    let _ = writeln!(text, "{}  {MANIFEST}", sha256(manifest));
     text
 }
 
@@ -35,6 +38,11 @@ pub fn parse(text: &str) -> Result<Vec<SumLine>, usize> {
         .enumerate()
         .map(|(at, line)| parse_line(line).ok_or(at + 1))
         .collect()
+}
+
+/// The lines of such a text that are whole, however torn the others are.
+pub(crate) fn whole_lines(text: &str) -> Vec<SumLine> {
+    text.lines().filter_map(parse_line).collect()
 }
 
 fn parse_line(line: &str) -> Option<SumLine> {

@@ -6,10 +6,11 @@
 //! is missing is told as such and never as a difference.
 
 use super::contents::{self, Contents, State};
+use super::damage::{self, is_torn_copy};
 use super::destination::{Destination, Entry};
 use super::error::{BackupError, Failure};
 use super::events::Observer;
-use super::manifest::{INDEX, Image, Manifest, SUMS};
+use super::manifest::{INDEX, Image, MANIFEST, Manifest, SUMS};
 use super::sums::{self, SumLine};
 use super::units::count;
 use super::verify_images::check_images;
@@ -72,6 +73,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// How many images are as they should be.
     pub images_right: usize,
+    /// The file that the images were compared with in place of a damaged manifest.
+    pub known_by: Option<&'static str>,
     /// Whether there are SHA-256 sums, or should be, by the manifest.
     pub has_sums: bool,
 }
@@ -107,10 +110,32 @@ pub fn verify(
         state,
         own,
         parts,
+        litter,
         foreign,
     } = contents::look(folder)?;
+    let mut findings = Vec::new();
+    let mut known_by = None;
     let manifest = match state {
         State::Finished(manifest) => *manifest,
+        State::Damaged(damage) if damage.was_finished() => {
+            findings.push(finding(Meaning::Differs, damage.file, damage.why.as_str()));
+            let mut known = damage.what_is_known(folder, &own)?;
+            if let Some(backend) = check.backend {
+                known.name_partitions(backend)?;
+            }
+            known_by = Some(known.by);
+            known.manifest
+        }
+        State::Damaged(damage) => {
+            return Err(BackupError::Unfinished {
+                folder: folder.describe(),
+                created_utc: format!(
+                    "at a time that its {}, which {}, cannot tell",
+                    damage.file, damage.why
+                ),
+            }
+            .into());
+        }
         State::Unfinished(manifest) => {
             return Err(BackupError::Unfinished {
                 folder: folder.describe(),
@@ -125,7 +150,6 @@ pub fn verify(
             .into());
         }
     };
-    let mut findings = Vec::new();
     check_layout(&manifest, &mut findings);
     let sums = read_sums(folder, &manifest, &own, &mut findings)?;
     for entry in parts.iter().chain(&foreign) {
@@ -136,6 +160,11 @@ pub fn verify(
         let message = "is missing (no image depends on it)";
         findings.push(finding(Meaning::Note, INDEX, message));
     }
+    for entry in &litter {
+        let message = "was left there by an operating system; it is no part of the backup";
+        findings.push(finding(Meaning::Note, &entry.name, message));
+    }
+    damage_notes(&manifest, &own, known_by, &mut findings);
     let devices = match check.backend {
         Some(backend) => Some(open_devices(backend, &manifest, &mut findings)?),
         None => None,
@@ -150,9 +179,13 @@ pub fn verify(
         devices,
         &mut findings,
     )?;
+    if let Some(by) = known_by {
+        tell_what_is_proven(&manifest, by, &mut findings);
+    }
     tell_what_is_missing(&manifest, &mut findings);
     tell_of_origin(&manifest, &mut findings);
     Ok(Report {
+        known_by,
         has_sums: manifest.has_sha256() || !sums.is_empty(),
         manifest,
         findings,
@@ -181,8 +214,46 @@ fn check_layout(manifest: &Manifest, findings: &mut Vec<Finding>) {
     }
 }
 
+/// Files that are about a damaged manifest, and images that nobody knows.
+fn damage_notes(
+    manifest: &Manifest,
+    own: &[Entry],
+    known_by: Option<&'static str>,
+    findings: &mut Vec<Finding>,
+) {
+    for entry in own {
+        if is_torn_copy(&entry.name) {
+            let message = "is a damaged file that was replaced, and kept";
+            findings.push(finding(Meaning::Note, &entry.name, message));
+        } else if known_by.is_some()
+            && contents::script_image(&entry.name).is_some()
+            && !manifest.images.iter().any(|image| image.file == entry.name)
+        {
+            let message = "cannot be checked: nothing is left that tells what it should hold";
+            findings.push(finding(Meaning::Unchecked, &entry.name, message));
+        }
+    }
+}
+
+/// Which images are right although the manifest is damaged.
+fn tell_what_is_proven(manifest: &Manifest, by: &str, findings: &mut Vec<Finding>) {
+    for image in &manifest.images {
+        let wrong = |f: &Finding| f.subject == image.file && f.meaning != Meaning::Note;
+        if !findings.iter().any(wrong) {
+            let message = format!("is what {by} says: keep it");
+            findings.push(finding(Meaning::Note, &image.file, message));
+        }
+    }
+}
+
 /// What the backup says of images that another program captured.
 fn tell_of_origin(manifest: &Manifest, findings: &mut Vec<Finding>) {
+    if let Some(rebuilt) = &manifest.rebuilt {
+        for what in &rebuilt.not_proven {
+            let message = format!("was made anew {}; not proven: {what}", rebuilt.rebuilt_utc);
+            findings.push(finding(Meaning::Note, MANIFEST, message));
+        }
+    }
     let Some(origin) = &manifest.origin else {
         return;
     };
@@ -256,7 +327,7 @@ fn read_sums(
         Err(line) => {
             let message = format!("line {line} is no digest with a file name");
             findings.push(finding(Meaning::Differs, SUMS, message));
-            return Ok(Vec::new());
+            return damage::read_sums(folder, own);
         }
     };
     for image in &manifest.images {
@@ -268,12 +339,39 @@ fn read_sums(
         findings.push(finding(Meaning::Differs, SUMS, message));
     }
     for line in &lines {
-        if !manifest.images.iter().any(|image| image.file == line.file) {
+        if line.file == MANIFEST {
+            check_manifest(folder, own, line, findings)?;
+        } else if !manifest.images.iter().any(|image| image.file == line.file) {
             let message = format!("names {:?}, which the manifest does not", line.file);
             findings.push(finding(Meaning::Differs, SUMS, message));
         }
     }
     Ok(lines)
+}
+
+/// The manifest's own digest: a text that can be read may have changed all the same.
+fn check_manifest(
+    folder: &dyn Destination,
+    own: &[Entry],
+    line: &SumLine,
+    findings: &mut Vec<Finding>,
+) -> Result<(), BackupError> {
+    let told = findings
+        .iter()
+        .any(|f| f.subject == MANIFEST && f.meaning == Meaning::Differs);
+    if told || !contents::has(own, MANIFEST) {
+        return Ok(());
+    }
+    let text = contents::read_text(folder, MANIFEST, SUMS_BYTES_MAX)?;
+    let sha256 = damage::sha256(&text);
+    if sha256 != line.sha256 {
+        let message = format!(
+            "or {SUMS} was changed: its SHA-256 is {sha256}; by {SUMS} it is {}",
+            line.sha256
+        );
+        findings.push(finding(Meaning::Differs, MANIFEST, message));
+    }
+    Ok(())
 }
 
 pub(super) type Devices = Vec<Option<Box<dyn MtdRead>>>;

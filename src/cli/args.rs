@@ -59,6 +59,8 @@ pub enum Command {
     Clean {
         /// Its folder.
         folder: PathBuf,
+        /// Only tell what would go.
+        dry_run: bool,
     },
     /// Missing device nodes.
     Nodes {

@@ -3,27 +3,47 @@
 use super::Exit;
 use super::error::CliError;
 use super::output::Output;
-use super::run_backup::open_folder;
-use crate::backup::{self, size};
+use crate::backup::{self, Cleaning, Entry, Folder, count, size};
 use serde::Serialize;
+use std::io;
 use std::path::Path;
 
 #[derive(Serialize)]
 struct Body {
     removed: Vec<String>,
     removed_bytes: u64,
+    /// What an operating system left in the folder.
+    left: Vec<String>,
     folder_removed: bool,
 }
 
-pub(crate) fn run(path: &Path, output: &Output) -> Result<Exit, CliError> {
-    let folder = open_folder(path)?;
+#[derive(Serialize)]
+struct DryBody {
+    would_remove: Vec<File>,
+    would_remove_bytes: u64,
+    left: Vec<String>,
+    folder_would_be_removed: bool,
+}
+
+#[derive(Serialize)]
+struct File {
+    file: String,
+    size_bytes: u64,
+}
+
+pub(crate) fn run(path: &Path, dry_run: bool, output: &Output) -> Result<Exit, CliError> {
+    let folder = open(path)?;
+    if dry_run {
+        tell_plan(&backup::plan_clean(&folder)?, path, output);
+        return Ok(Exit::Done);
+    }
     let cleaned = backup::clean(&folder)?;
     // Only a folder that the backup made goes with it, and only if it is empty.
-    let folder_removed = cleaned.folder_was_created && folder.remove_if_empty();
+    let folder_removed = cleaned.takes_folder() && folder.remove_if_empty();
     output.line(&format!(
-        "{} files removed, {}, {} {}",
-        cleaned.files.len(),
-        size(cleaned.bytes),
+        "{} removed, {}, {} {}",
+        count(cleaned.files.len() as u64, "file"),
+        size(cleaned.bytes()),
         if folder_removed {
             "and the folder"
         } else {
@@ -31,11 +51,76 @@ pub(crate) fn run(path: &Path, output: &Output) -> Result<Exit, CliError> {
         },
         path.display()
     ));
+    tell_litter(&cleaned.left, path, output);
     let body = Body {
-        removed: cleaned.files,
-        removed_bytes: cleaned.bytes,
+        removed_bytes: cleaned.bytes(),
+        left: names(&cleaned.left),
+        removed: names(&cleaned.files),
         folder_removed,
     };
     output.document("clean", Exit::Done, &body);
     Ok(Exit::Done)
+}
+
+fn tell_plan(plan: &Cleaning, path: &Path, output: &Output) {
+    for entry in &plan.files {
+        let bytes = size(entry.size_bytes.unwrap_or(0));
+        output.line(&format!("{bytes:>9}  {}", entry.name));
+    }
+    output.line(&format!(
+        "{}, {}, would be removed {} {}; nothing was changed",
+        count(plan.files.len() as u64, "file"),
+        size(plan.bytes()),
+        if plan.takes_folder() {
+            "with the folder"
+        } else {
+            "from"
+        },
+        path.display()
+    ));
+    tell_litter(&plan.left, path, output);
+    let file = |entry: &Entry| File {
+        file: entry.name.clone(),
+        size_bytes: entry.size_bytes.unwrap_or(0),
+    };
+    let body = DryBody {
+        would_remove: plan.files.iter().map(file).collect(),
+        would_remove_bytes: plan.bytes(),
+        left: names(&plan.left),
+        folder_would_be_removed: plan.takes_folder(),
+    };
+    output.document("clean", Exit::Done, &body);
+}
+
+fn tell_litter(left: &[Entry], path: &Path, output: &Output) {
+    if !left.is_empty() {
+        let names: Vec<&str> = left.iter().map(|entry| entry.name.as_str()).collect();
+        output.line(&format!(
+            "note: {} stays, with {} in it, which an operating system put there",
+            path.display(),
+            names.join(", ")
+        ));
+    }
+}
+
+fn names(entries: &[Entry]) -> Vec<String> {
+    entries.iter().map(|entry| entry.name.clone()).collect()
+}
+
+fn open(path: &Path) -> Result<Folder, CliError> {
+    Folder::open(path).map_err(|source| {
+        let help = match source.kind() {
+            io::ErrorKind::NotADirectory => {
+                "clean takes the folder that holds a backup, not one of its files"
+            }
+            io::ErrorKind::NotFound => "look at the name: there is nothing to remove",
+            io::ErrorKind::PermissionDenied => "clean it as the user who owns the folder",
+            _ => "check the medium that holds the folder",
+        };
+        CliError::Other {
+            exit: Exit::Io,
+            message: format!("cannot clean {}: {source}", path.display()),
+            help: Some(help.into()),
+        }
+    })
 }

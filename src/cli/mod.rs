@@ -109,7 +109,7 @@ fn run(invocation: Invocation, output: &Output) -> Result<Exit, CliError> {
         Command::List => list::run(&global, output),
         Command::Backup(args) => run_backup::run(&global, &args, output),
         Command::Verify { folder, device } => run_verify::run(&global, &folder, device, output),
-        Command::Clean { folder } => clean::run(&folder, output),
+        Command::Clean { folder, dry_run } => clean::run(&folder, dry_run, output),
         Command::Nodes { create } => nodes::run(&global, create, output),
         #[cfg(feature = "full")]
         Command::Image { output: file } => image::run(&global, &file, output),

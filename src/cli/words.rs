@@ -110,6 +110,7 @@ impl Words {
                 Command::Verify { folder, device }
             }
             "clean" => Command::Clean {
+                dry_run: self.flag("dry-run"),
                 folder: self.folder()?,
             },
             "nodes" => Command::Nodes {

@@ -137,12 +137,21 @@ SHA256SUMS that comes with it, finds what somebody changed on purpose.
         name: "clean",
         about: "Remove a backup's files, and nothing else",
         operand: Some(FOLDER),
+        options: &[option(
+            "dry-run",
+            Takes::Nothing,
+            "Only list what would be removed, with sizes",
+        )],
         details: "\
 Removes exactly what a backup made, also one of `mtdkeep script` or of the
 well-known shell script (mtdN.bin and its index.html). A folder with anything else in it is refused, and
-then nothing is removed.
+then nothing is removed; but what operating systems leave in folders (.DS_Store,
+Thumbs.db, lost+found) stays, and the folder with it.
 ",
-        examples: &["mtdkeep clean /var/wwwroot/mtd_backup"],
+        examples: &[
+            "mtdkeep clean --dry-run /var/wwwroot/mtd_backup",
+            "mtdkeep clean /var/wwwroot/mtd_backup",
+        ],
         ..PLAIN
     },
     CommandSpec {

@@ -1,7 +1,7 @@
 //! Texts from outside: whatever they hold, they are read or refused, never more.
 
 use mtdkeep::backup::{
-    Device, Image, LayoutEntry, LeftOut, Manifest, SecondReading, Unreadable, parse_sums,
+    Device, Image, LayoutEntry, LeftOut, Manifest, Rebuilt, SecondReading, Unreadable, parse_sums,
     render_sums,
 };
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 fn image() -> impl Strategy<Value = Image> {
     let ranges = prop::collection::vec((1..1000u64, 1..1000u64, ".{0,20}"), 0..4);
     (
-        any::<u32>(),
+        0..1_u32 << 19,
         ".{0,30}",
         ranges,
         any::<Option<bool>>(),
@@ -50,8 +50,10 @@ fn image() -> impl Strategy<Value = Image> {
 
 fn manifest() -> impl Strategy<Value = Manifest> {
     let left_out = prop::option::of((any::<bool>(), ".{0,20}"));
-    let images = prop::collection::vec((image(), left_out, any::<Option<u64>>()), 0..5);
-    (".{0,40}", images, any::<bool>()).prop_map(|(description, mut images, folder_created)| {
+    let images = prop::collection::vec((image(), left_out, prop::option::of(0..1_u64 << 62)), 0..5);
+    let rebuilt = prop::option::of(prop::collection::vec(".{0,40}", 0..3));
+    let parts = (".{0,40}", images, any::<bool>(), rebuilt);
+    parts.prop_map(|(description, mut images, folder_created, rebuilt)| {
         images.sort_by_key(|(image, ..)| image.mtd);
         images.dedup_by_key(|(image, ..)| image.mtd);
         Manifest {
@@ -81,6 +83,10 @@ fn manifest() -> impl Strategy<Value = Manifest> {
             images: images.into_iter().map(|(image, ..)| image).collect(),
             folder_created,
             origin: None,
+            rebuilt: rebuilt.map(|not_proven| Rebuilt {
+                not_proven,
+                ..Rebuilt::default()
+            }),
         }
     })
 }
@@ -101,8 +107,7 @@ proptest! {
         text[at] = byte;
         if let Ok(manifest) = Manifest::parse(&text) {
             for image in &manifest.images {
-                let name = &image.file;
-                prop_assert!(!name.contains('/') && !name.starts_with('.') && !name.is_empty());
+                prop_assert_eq!(&image.file, &format!("mtd{}.bin", image.mtd));
             }
         }
     }
@@ -115,7 +120,8 @@ proptest! {
 
     #[test]
     fn sums_come_back_as_they_were(images in prop::collection::vec(image(), 0..5)) {
-        let lines = parse_sums(&render_sums(&images)).unwrap();
+        let mut lines = parse_sums(&render_sums(&images, b"a manifest")).unwrap();
+        prop_assert_eq!(lines.pop().unwrap().file, "manifest.json");
         let with_sha256 = images
             .iter()
             .filter_map(|image| Some((&image.file, image.sha256.as_ref()?)));

@@ -5,6 +5,8 @@ pub mod backup;
 #[cfg(feature = "full")]
 pub mod bad_input;
 #[cfg(feature = "full")]
+pub mod clean;
+#[cfg(feature = "full")]
 pub mod commands;
 #[cfg(feature = "full")]
 pub mod digest;

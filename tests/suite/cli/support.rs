@@ -41,3 +41,18 @@ pub(crate) fn snapshot(
         .map(|path| (path.clone(), std::fs::read(path).unwrap_or_default()))
         .collect()
 }
+
+/// Makes `SHA256SUMS` vouch for the manifest as it is now, as whoever changes a
+/// manifest on purpose does.
+#[cfg(feature = "full")]
+pub(crate) fn vouch(folder: &std::path::Path) {
+    use mtdkeep::backup::{DigestChoice, Digests};
+    let mut digests = Digests::new(DigestChoice::Sha256);
+    digests.update(&std::fs::read(folder.join("manifest.json")).expect("there is a manifest"));
+    let digest = digests.finish().sha256.expect("it was asked for");
+    let sums = folder.join("SHA256SUMS");
+    let text = std::fs::read_to_string(&sums).expect("there are sums");
+    let lines = text.lines().filter(|line| !line.ends_with("manifest.json"));
+    let lines: String = lines.map(|line| format!("{line}\n")).collect();
+    std::fs::write(&sums, format!("{lines}{digest}  manifest.json\n")).expect("it can be written");
+}

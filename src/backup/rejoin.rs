@@ -1,0 +1,100 @@
+//! Going on in a folder whose manifest or mark is damaged.
+//!
+//! Nobody tells of which device such a folder is. So its images must be, byte for
+//! byte, what this device's flash holds; what differs may be another device's, and
+//! is never replaced.
+
+use super::contents::script_image;
+use super::damage::TORN;
+use super::destination::{Destination, Entry};
+use super::error::BackupError;
+use super::image::{first_difference, read_full};
+use super::manifest::image_file;
+use super::opening::Opened;
+use super::reader::Reader;
+use super::texts;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The first image in the folder that is not what the opened devices' flash holds.
+/// An empty file holds nothing that could be lost.
+pub(super) fn first_other(
+    folder: &dyn Destination,
+    own: &[Entry],
+    opened: &mut Opened,
+    buffer_bytes: usize,
+    interrupt: &AtomicBool,
+) -> Result<Option<String>, BackupError> {
+    let images = own.iter().filter(|entry| {
+        script_image(&entry.name).is_some() && entry.size_bytes.is_some_and(|bytes| bytes > 0)
+    });
+    for entry in images {
+        let device = opened
+            .iter_mut()
+            .find(|device| image_file(device.info().index) == entry.name);
+        let same = match device {
+            Some(device) if entry.size_bytes == Some(device.info().size_bytes) => is_same(
+                folder,
+                &entry.name,
+                Reader::new(device.as_mut()),
+                buffer_bytes,
+                interrupt,
+            )?,
+            _ => false,
+        };
+        if !same {
+            return Ok(Some(entry.name.clone()));
+        }
+    }
+    Ok(None)
+}
+
+fn is_same(
+    folder: &dyn Destination,
+    file: &str,
+    mut flash: Reader<'_>,
+    buffer_bytes: usize,
+    interrupt: &AtomicBool,
+) -> Result<bool, BackupError> {
+    let cannot = |source| texts::error(folder, "cannot read", file, source);
+    let mut stored = folder.open(file).map_err(cannot)?;
+    let mut buffers = [vec![0; buffer_bytes.max(1)], vec![0; buffer_bytes.max(1)]];
+    let [read, kept] = &mut buffers;
+    loop {
+        if interrupt.load(Ordering::Relaxed) {
+            return Err(BackupError::Interrupted);
+        }
+        let count = flash.next(read);
+        if count == 0 {
+            return Ok(true);
+        }
+        let got = read_full(stored.as_mut(), &mut kept[..count]).map_err(cannot)?;
+        if first_difference(&read[..count], &kept[..got]).is_some() {
+            return Ok(false);
+        }
+    }
+}
+
+/// Gives a damaged file a name under which it is kept, where it is there; says
+/// which.
+pub(super) fn set_aside(
+    folder: &dyn Destination,
+    file: &str,
+) -> Result<Option<String>, BackupError> {
+    let entries = folder.list().map_err(|source| BackupError::Folder {
+        operation: "cannot list",
+        folder: folder.describe(),
+        source,
+    })?;
+    let is_there = |name: &str| entries.iter().any(|entry| entry.name == name);
+    if !is_there(file) {
+        return Ok(None);
+    }
+    let numbered = (2..1000).map(|number| format!("{file}{TORN}{number}"));
+    let free = std::iter::once(format!("{file}{TORN}"))
+        .chain(numbered)
+        .find(|name| !is_there(name));
+    // After a thousand repairs the last one's copy is replaced.
+    let name = free.unwrap_or_else(|| format!("{file}{TORN}"));
+    texts::rename(folder, file, &name)?;
+    Ok(Some(name))
+}
