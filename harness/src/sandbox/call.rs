@@ -113,6 +113,8 @@ impl Answer {
 /// How much of a process its tracer sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Level {
+    /// It is traced, and no call of it stops yet.
+    Nothing,
     /// Calls that write to a descriptor.
     Writes,
     /// Calls that read, too.

@@ -21,6 +21,9 @@ const RESTART: i32 = 512;
 /// What supervisor and tracers share.
 pub(super) struct Shared {
     state: Mutex<State>,
+    /// Held while a process comes to be traced, so that whoever needs the same
+    /// process next finds it traced.
+    attaching: Mutex<()>,
 }
 
 impl Shared {
@@ -28,7 +31,14 @@ impl Shared {
     pub fn new(state: State) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(state),
+            attaching: Mutex::new(()),
         })
+    }
+    /// The turn to attach to a process.
+    fn attaching(&self) -> MutexGuard<'_, ()> {
+        self.attaching
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
     /// The state, for one step.
     pub fn lock(&self) -> MutexGuard<'_, State> {
@@ -208,6 +218,7 @@ fn stop(shared: &Arc<Shared>, listener: &Listener, id: u64, trapped: Trapped, jo
             return;
         }
     };
+    let attaching = shared.attaching();
     let traced = shared.lock().traced.contains_key(&tgid);
     let result = if traced {
         shared.lock().jobs.insert(tid, (job, trapped));
@@ -216,6 +227,7 @@ fn stop(shared: &Arc<Shared>, listener: &Listener, id: u64, trapped: Trapped, jo
     } else {
         tracer::attach(shared, tgid, job, trapped)
     };
+    drop(attaching);
     let _ = match result {
         Ok(()) => listener.fail(id, RESTART),
         Err(errno) => {

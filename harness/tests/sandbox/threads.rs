@@ -1,6 +1,8 @@
 //! Many at once.
 
 use crate::support::{Bench, bench, text};
+use std::fs::File;
+use std::io::Write;
 use std::process::{Command, Stdio};
 
 /// Descriptors and threads of this process, its children, and temporary folders.
@@ -88,4 +90,77 @@ fn several_programs_share_one_sandbox() {
         }
     });
     assert_eq!(bench.flash(7)[..4], [0; 4]);
+}
+
+/// Runs a test of this program inside a sandbox, where it sees the nodes.
+#[track_caller]
+fn inside(bench: &Bench, test: &str) {
+    let me = std::env::current_exe().unwrap();
+    let args = ["--ignored", "--exact", "--nocapture", test];
+    let outcome = bench.run(me.to_str().unwrap(), &args);
+    let told = text(&outcome.stdout) + &text(&outcome.stderr);
+    assert!(
+        outcome.status.success() && told.contains("1 passed"),
+        "{told}{:?}",
+        outcome.warnings
+    );
+}
+
+#[test]
+#[ignore = "started in a sandbox by threads_may_open_for_writing_at_once"]
+fn four_threads_open() {
+    let barrier = std::sync::Barrier::new(4);
+    std::thread::scope(|scope| {
+        let open = || {
+            barrier.wait();
+            let mut node = File::options().write(true).open("/dev/mtd7")?;
+            node.write_all(b"x")
+        };
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+        for thread in threads {
+            thread.join().unwrap().unwrap();
+        }
+    });
+}
+
+#[test]
+fn threads_may_open_for_writing_at_once() {
+    let bench = bench();
+    for _ in 0..8 {
+        inside(&bench, "threads::four_threads_open");
+    }
+}
+
+/// Forks; the child opens a node for writing and ends with what that answered.
+fn fork_and_open() -> libc::pid_t {
+    // SAFETY: the child makes system calls alone.
+    unsafe {
+        let child = libc::fork();
+        if child == 0 {
+            let fd = libc::open(c"/dev/mtd7".as_ptr(), libc::O_WRONLY);
+            let wrote = fd >= 0 && libc::write(fd, b"x".as_ptr().cast(), 1) == 1;
+            libc::_exit(if wrote { 0 } else { 1 });
+        }
+        child
+    }
+}
+
+#[test]
+#[ignore = "started in a sandbox by forked_children_may_open_for_writing_at_once"]
+fn forked_children_open() {
+    // So that the children are traced from their first moment on.
+    let _node = File::options().write(true).open("/dev/mtd7").unwrap();
+    for round in 0..750 {
+        for child in [(); 4].map(|()| fork_and_open()) {
+            let mut status = 0;
+            // SAFETY: the status is a local.
+            assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+            assert_eq!(status, 0, "round {round}");
+        }
+    }
+}
+
+#[test]
+fn forked_children_may_open_for_writing_at_once() {
+    inside(&bench(), "threads::forked_children_open");
 }

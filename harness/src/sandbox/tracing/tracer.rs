@@ -23,6 +23,7 @@ use crate::sandbox::kernel::sys;
 use crate::sandbox::supervisor::Shared;
 use crate::sandbox::tracing::emulate;
 use crate::sandbox::tracing::ptrace::{self, Event};
+use std::collections::HashSet;
 use std::sync::{Arc, mpsc};
 
 /// Attaches to a process that nobody traces, and has `work` done in the thread
@@ -46,6 +47,19 @@ pub(in crate::sandbox) fn attach(
     told.recv().unwrap_or(Err(Errno::AGAIN))
 }
 
+/// One thread that traces: a process tree that opened flash for writing, or one
+/// thread for as long as something is done in it.
+struct Tracer<'a> {
+    shared: &'a Shared,
+    /// It traces on, and follows what the process makes.
+    stays: bool,
+    /// Threads that were seized, or whose maker told of them.
+    known: HashSet<u32>,
+    /// New threads that stopped before their maker's own stop told of them: they
+    /// wait, because it is not known yet which of their calls stop.
+    early: HashSet<u32>,
+}
+
 fn run(
     shared: &Arc<Shared>,
     tgid: u32,
@@ -58,25 +72,43 @@ fn run(
     let seized = if stays {
         seize_all(tgid)
     } else {
-        ptrace::seize(tid, false)
+        ptrace::seize(tid, false).map(|()| HashSet::from([tid]))
     };
-    let seized = seized.and_then(|()| ptrace::interrupt(tid));
-    let failed = seized.is_err();
-    if !failed {
-        shared.lock().jobs.insert(tid, (work, trapped));
+    let seized = seized.and_then(|known| ptrace::interrupt(tid).map(|()| known));
+    let known = match seized {
+        Ok(known) => known,
+        Err(errno) => {
+            // Without a tracer there is nothing to detach: this thread's end does it.
+            let _ = tell.send(Err(errno));
+            return;
+        }
+    };
+    let mut state = shared.lock();
+    state.jobs.insert(tid, (work, trapped));
+    if stays {
+        // From here on other threads of the process find that it is traced, and
+        // have their work done by this tracer.
+        state.traced.insert(tgid, Level::Nothing);
     }
-    if tell.send(seized).is_err() || failed {
-        // Without a tracer there is nothing to detach: the thread's end does it.
+    drop(state);
+    if tell.send(Ok(())).is_err() {
         return;
     }
+    let mut tracer = Tracer {
+        shared,
+        stays,
+        known,
+        early: HashSet::new(),
+    };
     while let Ok((tid, event)) = ptrace::wait(0) {
-        step(shared, tid, event, stays);
+        tracer.step(tid, event);
     }
 }
 
-/// Attaches to every thread of a process, also those that start meanwhile.
-fn seize_all(tgid: u32) -> Result<(), Errno> {
-    let mut seized = std::collections::HashSet::new();
+/// Attaches to every thread of a process, also those that start meanwhile;
+/// answers which they are.
+fn seize_all(tgid: u32) -> Result<HashSet<u32>, Errno> {
+    let mut seized = HashSet::new();
     loop {
         let before = seized.len();
         let threads = std::fs::read_dir(format!("/proc/{tgid}/task")).map_err(|_| Errno::SRCH)?;
@@ -84,92 +116,156 @@ fn seize_all(tgid: u32) -> Result<(), Errno> {
             let Some(tid) = thread.file_name().to_str().and_then(|id| id.parse().ok()) else {
                 continue;
             };
-            if seized.contains(&tid) {
-                continue;
+            if !seized.contains(&tid) {
+                seize_one(tid)?;
+                seized.insert(tid);
             }
-            match ptrace::seize(tid, true) {
-                Ok(()) => {}
-                // It ended, or its maker was seized in time to bring it along.
-                Err(Errno::SRCH) => {}
-                Err(Errno::PERM) if is_ours(tid) => {}
-                Err(errno) => return Err(errno),
-            }
-            seized.insert(tid);
         }
         if seized.len() == before {
-            return Ok(());
+            return Ok(seized);
         }
     }
 }
 
-fn is_ours(tid: u32) -> bool {
-    let tracer = Process { tid }.status("TracerPid");
-    tracer.and_then(|id| id.parse().ok()) == Some(sys::gettid())
+fn seize_one(tid: u32) -> Result<(), Errno> {
+    /// How long another thread of ours may take for what it does in there.
+    const PATIENCE: u32 = 5000;
+    for _ in 0..PATIENCE {
+        match ptrace::seize(tid, true) {
+            Ok(()) => return Ok(()),
+            // It ended.
+            Err(Errno::SRCH) => return Ok(()),
+            Err(Errno::PERM) => match tracer_of(tid) {
+                // Its maker was seized in time to bring it along.
+                Some(tracer) if tracer == sys::gettid() => return Ok(()),
+                // Something is just being done in it, or was until now.
+                Some(tracer) if is_ours(tracer) => {}
+                None => {}
+                Some(_) => return Err(Errno::PERM),
+            },
+            Err(errno) => return Err(errno),
+        }
+        std::thread::sleep(std::time::Duration::from_micros(200));
+    }
+    Err(Errno::PERM)
 }
 
-fn step(shared: &Arc<Shared>, tid: u32, event: Event, stays: bool) {
-    match event {
-        Event::Call => emulate::call(shared, Process { tid }),
-        Event::Stop => {
-            if !work_in(shared, tid, stays) {
+/// The thread that traces this one.
+fn tracer_of(tid: u32) -> Option<u32> {
+    let tracer = Process { tid }.status("TracerPid");
+    tracer.and_then(|id| id.parse().ok()).filter(|id| *id != 0)
+}
+
+/// Whether this is a thread of our own process.
+fn is_ours(tid: u32) -> bool {
+    std::path::Path::new(&format!("/proc/self/task/{tid}")).exists()
+}
+
+impl Tracer<'_> {
+    fn step(&mut self, tid: u32, event: Event) {
+        match event {
+            Event::Gone => self.gone(tid),
+            _ if !self.known.contains(&tid) => {
+                self.early.insert(tid);
+            }
+            Event::Call => emulate::call(self.shared, Process { tid }),
+            Event::Stop => self.stopped(tid),
+            Event::Signal(libc::SIGSTOP) if self.shared.lock().jobs.contains_key(&tid) => {
+                self.work_in(tid);
+            }
+            Event::Signal(signal) => ptrace::go_on(tid, signal),
+            Event::GroupStop => ptrace::listen(tid),
+            Event::New(new) => {
+                self.announced(new, Process { tid }.tgid());
+                ptrace::go_on(tid, 0);
+            }
+            Event::Syscall => {
+                // The end of a close: see `emulate`.
+                self.shared.lock().handles.sweep();
+                ptrace::go_on(tid, 0);
+            }
+            Event::Other => ptrace::go_on(tid, 0),
+        }
+    }
+
+    fn stopped(&mut self, tid: u32) {
+        if !self.work_in(tid) {
+            ptrace::go_on(tid, 0);
+        }
+    }
+
+    /// A thread of process `parent` made this one: the same calls stop in it.
+    fn announced(&mut self, new: u32, parent: u32) {
+        self.known.insert(new);
+        let mut state = self.shared.lock();
+        if let Some(level) = state.traced.get(&parent).copied() {
+            let known = state.traced.entry(new).or_insert(level);
+            *known = level.max(*known);
+        }
+        drop(state);
+        if self.early.remove(&new) {
+            self.stopped(new);
+        }
+    }
+
+    fn gone(&mut self, tid: u32) {
+        let mut state = self.shared.lock();
+        // Its descriptors are closed, and nobody knows yet that it ended.
+        if state.handles.has_cached_writes() {
+            state.handles.sweep();
+        }
+        ptrace::reap(tid);
+        state.traced.remove(&tid);
+        state.jobs.remove(&tid);
+        drop(state);
+        self.known.remove(&tid);
+        self.early.remove(&tid);
+        // Perhaps it was killed before it could tell of a child. Whether that
+        // child has a filter is then not known: another one does no harm.
+        for new in std::mem::take(&mut self.early) {
+            self.known.insert(new);
+            let tgid = Process { tid: new }.tgid();
+            let mut state = self.shared.lock();
+            state.traced.entry(tgid).or_insert(Level::Nothing);
+            drop(state);
+            self.stopped(new);
+        }
+    }
+
+    /// Does what is to be done in this stopped thread; false if there is nothing.
+    fn work_in(&mut self, tid: u32) -> bool {
+        let Some((work, trapped)) = self.shared.lock().jobs.remove(&tid) else {
+            return false;
+        };
+        let mut puppet = Puppet {
+            tid,
+            behind: trapped.behind,
+            signals: Vec::new(),
+        };
+        match puppet.perform(self.shared, work, &trapped) {
+            Ok(()) => {
+                for signal in puppet.signals {
+                    let _ = sys::tgkill(trapped.process().tgid(), tid, signal);
+                }
+                if self.stays {
+                    ptrace::go_on(tid, 0);
+                } else {
+                    ptrace::detach(tid);
+                }
+            }
+            // It ended on the way: see `Puppet::run_to_syscall`.
+            Err(Errno::SRCH) => self.gone(tid),
+            Err(errno) => {
+                if let Ok(mut registers) = ptrace::registers(tid) {
+                    let answer = i64::from(-errno.raw_os_error());
+                    arch::set_answer(&mut registers, trapped.behind, answer);
+                    let _ = ptrace::set_registers(tid, &registers);
+                }
                 ptrace::go_on(tid, 0);
             }
         }
-        Event::Signal(libc::SIGSTOP) if shared.lock().jobs.contains_key(&tid) => {
-            work_in(shared, tid, stays);
-        }
-        Event::Signal(signal) => ptrace::go_on(tid, signal),
-        Event::GroupStop => ptrace::listen(tid),
-        Event::New(new) => {
-            let mut state = shared.lock();
-            let parent = Process { tid }.tgid();
-            if let Some(level) = state.traced.get(&parent).copied() {
-                state.traced.insert(new, level);
-            }
-            drop(state);
-            ptrace::go_on(tid, 0);
-        }
-        Event::Syscall => {
-            // The end of a close: see `emulate`.
-            shared.lock().handles.sweep();
-            ptrace::go_on(tid, 0);
-        }
-        Event::Other => ptrace::go_on(tid, 0),
-        Event::Gone => {
-            let mut state = shared.lock();
-            // Its descriptors are closed, and nobody knows yet that it ended.
-            if state.handles.has_cached_writes() {
-                state.handles.sweep();
-            }
-            ptrace::reap(tid);
-            state.traced.remove(&tid);
-            state.jobs.remove(&tid);
-        }
+        true
     }
-}
-
-/// Does what is to be done in this stopped thread; false if there is nothing.
-fn work_in(shared: &Arc<Shared>, tid: u32, stays: bool) -> bool {
-    let Some((work, trapped)) = shared.lock().jobs.remove(&tid) else {
-        return false;
-    };
-    let mut puppet = Puppet {
-        tid,
-        behind: trapped.behind,
-        signals: Vec::new(),
-    };
-    let done = puppet.perform(shared, work, &trapped);
-    if done.is_ok() {
-        for signal in puppet.signals {
-            let _ = sys::tgkill(trapped.process().tgid(), tid, signal);
-        }
-        if stays {
-            ptrace::go_on(tid, 0);
-        } else {
-            ptrace::detach(tid);
-        }
-    }
-    true
 }
 
 /// A stopped thread that makes system calls for us.
@@ -187,10 +283,19 @@ impl Puppet {
         let mut after = saved;
         match work {
             Job::Filter(level) => {
-                match self.install(level)? {
+                let tgid = trapped.process().tgid();
+                // Another thread of the process may have seen to it meanwhile.
+                let known = shared.lock().traced.get(&tgid).copied();
+                let installed = match known {
+                    Some(known) if known >= level => Ok(()),
+                    _ => self.install(level)?,
+                };
+                match installed {
                     Ok(()) => {
-                        let tgid = trapped.process().tgid();
-                        shared.lock().traced.insert(tgid, level);
+                        let mut state = shared.lock();
+                        let known = state.traced.entry(tgid).or_insert(level);
+                        *known = level.max(*known);
+                        drop(state);
                         arch::make_call(&mut after, self.behind, trapped.number, trapped.args);
                     }
                     Err(errno) => {
