@@ -3,7 +3,7 @@
 //!
 //! Most people want the program, `mtdkeep`. This library is what it is made of:
 //! [`mtd`] has the traits, [`backend`] the devices behind them (Linux's, and a
-//! simulation), [`backup`] the pipeline, and [`cli`] the command line.
+//! simulation) and [`backup`] the pipeline; the command line is the program's alone.
 //!
 //! A backup of the simulated iSpot, proven against its flash:
 //!
@@ -54,11 +54,11 @@
 
 pub mod backend;
 pub mod backup;
-pub mod cli;
 #[cfg(feature = "full")]
 pub mod import;
 pub mod mtd;
 pub mod nodes;
-pub(crate) mod printable;
+#[doc(hidden)] // for the program of this package
+pub mod printable;
 #[cfg(feature = "full")]
 pub mod script;

@@ -1,7 +1,9 @@
-//! The `mtdkeep` program: maps the outcome to an exit code, nothing else.
+//! The `mtdkeep` program.
+
+mod cli;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    mtdkeep::cli::main(std::env::args_os().skip(1)).into()
+    cli::main(std::env::args_os().skip(1)).into()
 }

@@ -1,9 +1,12 @@
 //! What ends a command early, and which exit code that is.
 
 use super::Exit;
-use super::args::UsageError;
-use crate::backup::{BackupError, ErrorKind, Failure};
-use crate::mtd::{MtdError, MtdErrorKind};
+use mtdkeep::backup::{BackupError, ErrorKind, Failure};
+use mtdkeep::mtd::{MtdError, MtdErrorKind};
+
+/// A command line that makes no sense; says why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UsageError(pub(crate) String);
 
 /// What ended a command.
 #[derive(Debug)]
@@ -44,7 +47,7 @@ impl CliError {
 
     pub(crate) fn message(&self) -> String {
         match self {
-            Self::Usage(error) => error.to_string(),
+            Self::Usage(error) => error.0.clone(),
             Self::Backup(failure) => failure.error.to_string(),
             Self::Mtd(error) => error.to_string(),
             Self::Other { message, .. } => message.clone(),

@@ -1,6 +1,7 @@
 //! Help texts, made from the table of commands and options.
 
-use super::spec::{ABOUT, COMMANDS, CommandSpec, EXIT_CODES, GLOBAL, OptionSpec, Takes};
+use super::commands::COMMANDS;
+use super::spec::{ABOUT, CommandSpec, EXIT_CODES, GLOBAL, OptionSpec, Takes};
 use std::fmt::Write as _;
 
 /// Whether this build has what only the full program has.
@@ -9,12 +10,12 @@ const FULL: bool = cfg!(feature = "full");
 /// `mtdkeep --help`.
 pub(crate) fn program() -> String {
     let mut text = format!("{ABOUT}\n\nUsage: mtdkeep [OPTIONS] <COMMAND>\n\nCommands:\n");
-    for command in COMMANDS.iter().filter(|c| FULL || !c.full_only) {
+    for command in COMMANDS {
         // Writing into a String cannot fail, here and below.
         let _ = writeln!(text, "  {:<12} {}", command.name, command.about);
     }
     text.push_str("\nOptions:\n");
-    options(&mut text, GLOBAL);
+    options(&mut text, GLOBAL.iter());
     standard(&mut text);
     let _ = writeln!(text, "  -V, --version\n        Print the version");
     text.push_str("\nExamples:\n  mtdkeep list\n  mtdkeep backup --output /mnt/usb/ispot\n");
@@ -40,8 +41,7 @@ pub(crate) fn command(command: &CommandSpec) -> String {
         );
     }
     text.push_str("\nOptions:\n");
-    options(&mut text, command.options);
-    options(&mut text, GLOBAL);
+    options(&mut text, command.options());
     standard(&mut text);
     let _ = write!(text, "\nExamples:\n{}\n{EXIT_CODES}", examples(command));
     text
@@ -68,8 +68,8 @@ pub(crate) fn usage(command: &CommandSpec) -> String {
     format!("mtdkeep {} [OPTIONS]{operand}", command.name)
 }
 
-fn options(text: &mut String, options: &[OptionSpec]) {
-    for option in options.iter().filter(|option| FULL || !option.full_only) {
+fn options(text: &mut String, options: impl Iterator<Item = &'static OptionSpec>) {
+    for option in options.filter(|option| FULL || !option.full_only) {
         let short = option
             .short
             .map_or_else(String::new, |short| format!("-{short}, "));

@@ -1,50 +1,36 @@
 //! The command line: what the user asked for, what is shown, and the exit code.
+//! It is of the program, not of the library, which never prints.
+//!
+//! [`parse`] tells the words apart by the table of [`commands`]; the command's
+//! own `parse` decides what they mean and gives the job that `main` runs.
 //!
 //! Invariants: results go to standard output, as text or as one JSON document;
 //! errors, warnings and progress go to standard error; `--quiet` leaves errors
-//! only. Nothing below this module prints.
+//! only.
 
-pub mod args;
-mod clean;
-mod device;
+#[cfg(feature = "full")]
+mod clap_tree;
+mod commands;
+mod common;
 mod error;
-mod list;
-mod nodes;
-mod output;
-mod progress;
-mod run_backup;
-#[cfg(feature = "full")]
-mod run_import;
-mod run_verify;
-#[cfg(feature = "full")]
-mod script;
-mod signals;
-mod spec;
-mod words;
-
-#[cfg(feature = "full")]
-mod full;
-#[cfg(feature = "full")]
-mod generate;
+mod given;
 mod help;
-#[cfg(feature = "full")]
-mod image;
-#[cfg(feature = "full")]
-mod run_sandbox;
-#[cfg(any(test, not(feature = "full")))]
-mod small;
+mod output;
+mod parse;
+mod progress;
+mod spec;
 #[cfg(all(test, feature = "full"))]
 mod tests;
 
-use args::{Command, Invocation, Parsed};
 use error::CliError;
 use output::Output;
+use parse::Parsed;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// How the program ends; the numbers stand in `--help` and in the README.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// All is done.
     Done,
     /// Something differs.
@@ -60,12 +46,13 @@ pub enum Exit {
     /// Interrupted by the user.
     Interrupted,
     /// The exit status of the program that was run.
+    #[cfg(feature = "full")]
     Program(u8),
 }
 
 impl Exit {
     /// The number.
-    pub fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         match self {
             Self::Done => 0,
             Self::Differs => 1,
@@ -74,6 +61,7 @@ impl Exit {
             Self::Io => 4,
             Self::Refused => 5,
             Self::Interrupted => 130,
+            #[cfg(feature = "full")]
             Self::Program(code) => code,
         }
     }
@@ -86,62 +74,22 @@ impl From<Exit> for ExitCode {
 }
 
 /// Runs the program on a command line without the program's own name.
-pub fn main(words: impl IntoIterator<Item = OsString>) -> Exit {
+pub(crate) fn main(words: impl IntoIterator<Item = OsString>) -> Exit {
     let mut output = Output::default();
-    let exit = match args::parse(words) {
+    let exit = match parse::parse(words) {
         Ok(Parsed::Print(text)) => {
             output.text(&text);
             Exit::Done
         }
-        Ok(Parsed::Run(invocation)) => {
-            output = Output::new(&invocation.global);
-            let name = command_name(&invocation.command);
-            run(*invocation, &output).unwrap_or_else(|error| output.error(name, &error))
+        Ok(Parsed::Run(mut given)) => {
+            let name = given.command.name;
+            output = Output::new(given.flag("json"), given.flag("quiet"));
+            (given.command.parse)(&mut given)
+                .map_err(CliError::Usage)
+                .and_then(|job| job(&output))
+                .unwrap_or_else(|error| output.error(name, &error))
         }
         Err(error) => output.error("", &CliError::Usage(error)),
     };
     output.finish(exit)
-}
-
-fn run(invocation: Invocation, output: &Output) -> Result<Exit, CliError> {
-    let global = invocation.global;
-    match invocation.command {
-        Command::List => list::run(&global, output),
-        Command::Backup(args) => run_backup::run(&global, &args, output),
-        Command::Verify { folder, device } => run_verify::run(&global, &folder, device, output),
-        Command::Clean { folder, dry_run } => clean::run(&folder, dry_run, output),
-        Command::Nodes { create } => nodes::run(&global, create, output),
-        #[cfg(feature = "full")]
-        Command::Image { output: file } => image::run(&global, &file, output),
-        #[cfg(feature = "full")]
-        Command::Sandbox(args) => run_sandbox::run(&global, args, output),
-        #[cfg(feature = "full")]
-        Command::Script(args) => script::run(&args, output),
-        #[cfg(feature = "full")]
-        Command::Import(args) => run_import::run(&args, output),
-        #[cfg(feature = "full")]
-        Command::Completions { shell } => generate::completions(&shell, output),
-        #[cfg(feature = "full")]
-        Command::Man { command } => generate::man(command.as_deref(), output),
-        #[cfg(not(feature = "full"))]
-        other => Err(CliError::Usage(args::not_in_this_build(command_name(
-            &other,
-        )))),
-    }
-}
-
-fn command_name(command: &Command) -> &'static str {
-    match command {
-        Command::List => "list",
-        Command::Backup(_) => "backup",
-        Command::Verify { .. } => "verify",
-        Command::Clean { .. } => "clean",
-        Command::Nodes { .. } => "nodes",
-        Command::Image { .. } => "image",
-        Command::Sandbox(_) => "sandbox",
-        Command::Script(_) => "script",
-        Command::Import(_) => "import",
-        Command::Completions { .. } => "completions",
-        Command::Man { .. } => "man",
-    }
 }

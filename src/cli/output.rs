@@ -9,9 +9,8 @@
 //! (`| head`) is not.
 
 use super::Exit;
-use super::args::Global;
 use super::error::CliError;
-use crate::printable::{printable, printable_json};
+use mtdkeep::printable::{printable, printable_json};
 use serde::Serialize;
 use std::io::{self, Write as _};
 use std::sync::Mutex;
@@ -52,12 +51,18 @@ struct ErrorText<'a> {
 }
 
 impl Output {
-    pub(crate) fn new(global: &Global) -> Self {
+    pub(crate) fn new(json: bool, quiet: bool) -> Self {
         Self {
-            json: global.json,
-            quiet: global.quiet,
+            json,
+            quiet,
             ..Self::default()
         }
+    }
+
+    /// Whether nothing but errors is wanted.
+    #[cfg(feature = "full")]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// Whether progress may be shown.

@@ -1,10 +1,13 @@
-//! The command line as a table: the only place where commands, options and their
-//! help stand. Both parsers, the help texts, completions and manual pages are
-//! made from it, so that the full program and the device's own cannot differ.
+//! What a command's table entry says: its words, options, help, and the function
+//! that takes its command line. Parser, help texts, completions and manual pages
+//! are all made from these entries, so that they cannot differ.
+//!
+//! The entries themselves stand with their commands, in [`super::commands`].
 
-mod commands;
-
-pub(crate) use commands::COMMANDS;
+use super::Exit;
+use super::error::{CliError, UsageError};
+use super::given::Given;
+use super::output::Output;
 
 /// How an option takes its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,20 +33,6 @@ pub(crate) struct OptionSpec {
     pub(crate) full_only: bool,
 }
 
-/// One command.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct CommandSpec {
-    pub(crate) name: &'static str,
-    pub(crate) about: &'static str,
-    /// Name and help of what stands without an option; none where nothing may.
-    pub(crate) operand: Option<OperandSpec>,
-    pub(crate) options: &'static [OptionSpec],
-    pub(crate) details: &'static str,
-    pub(crate) examples: &'static [&'static str],
-    /// Only in the full program.
-    pub(crate) full_only: bool,
-}
-
 /// What stands on a command line without an option.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OperandSpec {
@@ -54,7 +43,48 @@ pub(crate) struct OperandSpec {
     pub(crate) rest: bool,
 }
 
-const fn option(name: &'static str, takes: Takes, help: &'static str) -> OptionSpec {
+/// A command that was understood and only has to be run.
+pub(crate) type Job = Box<dyn FnOnce(&Output) -> Result<Exit, CliError>>;
+
+/// One command.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CommandSpec {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    /// Name and help of what stands without an option; none where nothing may.
+    pub(crate) operand: Option<OperandSpec>,
+    /// The options that it takes, in groups; help shows them in this order.
+    pub(crate) options: &'static [&'static [OptionSpec]],
+    pub(crate) details: &'static str,
+    pub(crate) examples: &'static [&'static str],
+    /// Decides what the words mean together; changes nothing and looks at nothing.
+    pub(crate) parse: fn(&mut Given) -> Result<Job, UsageError>,
+}
+
+impl CommandSpec {
+    pub(crate) const fn new(
+        name: &'static str,
+        about: &'static str,
+        parse: fn(&mut Given) -> Result<Job, UsageError>,
+    ) -> Self {
+        Self {
+            name,
+            about,
+            operand: None,
+            options: &[],
+            details: "",
+            examples: &[],
+            parse,
+        }
+    }
+
+    /// All options that the command takes.
+    pub(crate) fn options(&self) -> impl Iterator<Item = &'static OptionSpec> + use<> {
+        self.options.iter().copied().flatten()
+    }
+}
+
+pub(crate) const fn option(name: &'static str, takes: Takes, help: &'static str) -> OptionSpec {
     OptionSpec {
         name,
         short: None,
@@ -64,16 +94,22 @@ const fn option(name: &'static str, takes: Takes, help: &'static str) -> OptionS
     }
 }
 
-const fn short(short: char, option: OptionSpec) -> OptionSpec {
+pub(crate) const fn short(short: char, option: OptionSpec) -> OptionSpec {
     OptionSpec {
         short: Some(short),
         ..option
     }
 }
 
+/// The option is known to the device's build only so that it can say so.
 const fn full_only(option: OptionSpec) -> OptionSpec {
     OptionSpec {
         full_only: true,
+        help: if cfg!(feature = "full") {
+            option.help
+        } else {
+            ""
+        },
         ..option
     }
 }
@@ -94,49 +130,55 @@ Exit codes:
   130  interrupted
 ";
 
-/// Options that every command takes, before or after its name.
-pub(crate) const GLOBAL: &[OptionSpec] = &[
-    full_only(option(
-        "simulate",
-        Takes::MaybeValue("PROFILE"),
-        "Use a simulated device: ispot (the default), or a file with the text of a /proc/mtd",
-    )),
-    full_only(option(
-        "seed",
-        Takes::Value("N"),
-        "Seed of the simulated device's contents [default: 1]",
-    )),
-    full_only(option(
-        "faults",
-        Takes::Value("SPEC"),
-        "Faults of the simulated flash, such as read-error@0x1a0000",
-    )),
-    full_only(option(
-        "image",
-        Takes::Value("FILE"),
-        "Use a whole chip's image as the device; the layout is --simulate's",
-    )),
+pub(crate) const SIMULATE: OptionSpec = full_only(option(
+    "simulate",
+    Takes::MaybeValue("PROFILE"),
+    "Use a simulated device: ispot (the default), or a file with the text of a /proc/mtd",
+));
+pub(crate) const SEED: OptionSpec = full_only(option(
+    "seed",
+    Takes::Value("N"),
+    "Seed of the simulated device's contents [default: 1]",
+));
+const FAULTS: OptionSpec = full_only(option(
+    "faults",
+    Takes::Value("SPEC"),
+    "Faults of the simulated flash, such as read-error@0x1a0000",
+));
+const IMAGE: OptionSpec = full_only(option(
+    "image",
+    Takes::Value("FILE"),
+    "Use a whole chip's image as the device; the layout is --simulate's",
+));
+const ROOT: OptionSpec = option(
+    "root",
+    Takes::Value("DIR"),
+    "Look for proc, sys and dev below DIR",
+);
+const JSON: OptionSpec = option(
+    "json",
+    Takes::Nothing,
+    "Print one JSON document instead of text",
+);
+const QUIET: OptionSpec = short(
+    'q',
     option(
-        "root",
-        Takes::Value("DIR"),
-        "Look for proc, sys and dev below DIR",
-    ),
-    option(
-        "json",
+        "quiet",
         Takes::Nothing,
-        "Print one JSON document instead of text",
+        "Print nothing but errors; the exit code says the rest",
     ),
-    short(
-        'q',
-        option(
-            "quiet",
-            Takes::Nothing,
-            "Print nothing but errors; the exit code says the rest",
-        ),
-    ),
-];
+);
 
-/// The command of that name.
-pub(crate) fn command(name: &str) -> Option<&'static CommandSpec> {
-    COMMANDS.iter().find(|command| command.name == name)
-}
+/// Options of every command that works on a simulated device.
+#[cfg(feature = "full")]
+pub(crate) const SIMULATED: &[OptionSpec] = &[SIMULATE, SEED, FAULTS, IMAGE];
+/// Options of every command that works on any device.
+pub(crate) const DEVICE: &[OptionSpec] = &[SIMULATE, SEED, FAULTS, IMAGE, ROOT];
+/// Options of every command that prints a result of its own.
+pub(crate) const RESULT: &[OptionSpec] = &[JSON, QUIET];
+/// Options of a command whose result is not for this program to shape.
+#[cfg(feature = "full")]
+pub(crate) const QUIET_ONLY: &[OptionSpec] = &[QUIET];
+
+/// Options that may come before the command's name as well.
+pub(crate) const GLOBAL: &[OptionSpec] = &[SIMULATE, SEED, FAULTS, IMAGE, ROOT, JSON, QUIET];

@@ -1,7 +1,11 @@
-//! Both parsers take the same command lines.
+//! The parser: what the words of a command line come to.
 
-use super::args::{Parsed, UsageError};
-use super::{full, help, small, spec};
+use super::clap_tree;
+use super::commands::{self, COMMANDS};
+use super::error::UsageError;
+use super::help;
+use super::parse::{Parsed, parse};
+use super::spec;
 use proptest::prelude::*;
 use rstest::rstest;
 use std::ffi::OsString;
@@ -14,19 +18,22 @@ fn words(line: &str) -> Vec<OsString> {
         .collect()
 }
 
-/// The same meaning, the same text to print, or an error from both.
-fn same(words: &[OsString]) -> Result<Parsed, UsageError> {
-    let (full, small) = (full::parse(words), small::parse(words));
-    match (&full, &small) {
-        (Ok(full), Ok(small)) => assert_eq!(full, small, "{words:?}"),
-        (Err(_), Err(_)) => {}
-        _ => panic!("{words:?}: full program {full:?}, device build {small:?}"),
+/// Whether a command line is right, its command's own rules included. Nothing is run.
+fn understood(words: &[OsString]) -> Result<(), UsageError> {
+    match parse(words.iter().cloned())? {
+        Parsed::Print(_) => Ok(()),
+        Parsed::Run(mut given) => {
+            // As the program does before the command sees its words.
+            given.flag("json");
+            given.flag("quiet");
+            (given.command.parse)(&mut given).map(|_job| ())
+        }
     }
-    full
 }
 
 #[rstest]
 #[case("list")]
+#[case("-- list")]
 #[case("list --json -q")]
 #[case("--json list")]
 #[case("-q list --json")]
@@ -79,13 +86,12 @@ fn same(words: &[OsString]) -> Result<Parsed, UsageError> {
 #[case("--version")]
 #[case("-V")]
 fn lines_that_are_right(#[case] line: &str) {
-    same(&words(line)).unwrap_or_else(|error| panic!("{line}: {error}"));
+    understood(&words(line)).unwrap_or_else(|error| panic!("{line}: {}", error.0));
 }
 
 #[rstest]
 #[case("")]
 #[case("nonsense")]
-#[case("-- list")]
 #[case("lis")]
 #[case("list more")]
 #[case("list --nonsense")]
@@ -131,39 +137,64 @@ fn lines_that_are_right(#[case] line: &str) {
 #[case("man list more")]
 #[case("list --version")]
 fn lines_that_are_wrong(#[case] line: &str) {
-    let error = same(&words(line)).expect_err(line);
-    assert!(!error.to_string().is_empty());
+    let error = understood(&words(line)).expect_err(line);
+    assert!(!error.0.is_empty());
 }
 
 #[test]
 fn a_path_need_not_be_utf8() {
     let odd = OsString::from_vec(b"caf\xe9".to_vec());
-    same(&["backup".into(), "--output".into(), odd.clone()]).unwrap();
-    same(&["verify".into(), odd.clone()]).unwrap();
-    same(&["backup".into(), "--partition".into(), odd]).unwrap_err();
+    understood(&["backup".into(), "--output".into(), odd.clone()]).unwrap();
+    understood(&["verify".into(), odd.clone()]).unwrap();
+    understood(&["backup".into(), "--partition".into(), odd]).unwrap_err();
+}
+
+#[rstest]
+#[case("backup -o x -p a -q", "backup -ox -pa --quiet")]
+#[case("backup -o x -q", "backup --output=x -q")]
+#[case("backup -o x", "backup -o=x")]
+#[case("backup -q -o x", "backup -qo x")]
+#[case("--root /t --json list", "list --root=/t --json")]
+#[case("sandbox -- sh -c x", "sandbox sh -c x")]
+fn spellings_of_one_line(#[case] one: &str, #[case] other: &str) {
+    let (one, other) = (parse(words(one)).unwrap(), parse(words(other)).unwrap());
+    assert_eq!(one, other);
+}
+
+#[test]
+fn what_belongs_to_the_sandboxed_program_is_left_to_it() {
+    let Parsed::Run(mut given) = parse(words("sandbox --trace sh -c --trace -- -x")).unwrap()
+    else {
+        panic!("nothing to print");
+    };
+    assert_eq!(given.operands(), words("sh -c --trace -- -x"));
+    assert!(given.flag("trace") && !given.flag("trace"));
 }
 
 proptest! {
-    /// Any mixture of words that could matter means the same to both.
+    /// Options may stand before or after what stands alone, and a line that makes no
+    /// sense is an error, never a panic.
     #[test]
-    fn any_line_means_the_same(
+    fn any_line(
         line in prop::collection::vec(prop::sample::select(vec![
             "list", "backup", "verify", "clean", "nodes", "image", "man", "x", "-", "--",
             "--json", "-q", "--quiet", "--simulate", "--simulate=ispot", "--simulate=f",
             "--seed", "7", "--seed=7", "--image", "--image=f", "--root", "--root=/",
             "--output", "--output=o", "-o", "-oo", "-qo", "--partition", "-p", "--read-again",
-            "--device", "--create", "--faults=short-read", "--help", "-h",
+            "--device", "--create", "--faults=short-read", "--help", "-h", "", "=", "--=", "-=",
         ]), 0..6)
     ) {
         let words: Vec<OsString> = line.iter().map(Into::into).collect();
-        // Which of two mistakes, or of a mistake and a call for help, comes first
-        // may differ; what is right must be the same.
-        let (full, small) = (full::parse(&words), small::parse(&words));
-        match (full, small) {
-            (Ok(full), Ok(small)) => prop_assert_eq!(full, small),
-            (Ok(Parsed::Run(run)), other) => prop_assert!(false, "{run:?}, {other:?}"),
-            (other, Ok(Parsed::Run(run))) => prop_assert!(false, "{other:?}, {run:?}"),
-            _ => {}
+        match understood(&words) {
+            Err(error) => prop_assert!(!error.0.is_empty()),
+            Ok(()) if words.iter().any(|word| word == "--" || word == "--help" || word == "-h") => {}
+            Ok(()) => {
+                let more: Vec<OsString> = [OsString::from("--json")].into_iter().chain(words).collect();
+                let again = understood(&more);
+                let repeated = more[1..].iter().any(|word| word == "--json");
+                let takes = !more.iter().any(|word| word == "man");
+                prop_assert_eq!(again.is_ok(), !repeated && takes, "{:?}", more);
+            }
         }
     }
 }
@@ -171,10 +202,10 @@ proptest! {
 #[test]
 fn help_tells_every_option_and_every_exit_code() {
     let program = help::program();
-    for command in spec::COMMANDS {
+    for command in COMMANDS {
         assert!(program.contains(command.name));
         let text = help::command(command);
-        for option in command.options.iter().chain(spec::GLOBAL) {
+        for option in command.options() {
             assert!(
                 text.contains(&format!("--{}", option.name)),
                 "{}",
@@ -200,5 +231,13 @@ fn help_tells_every_option_and_every_exit_code() {
 
 #[test]
 fn the_table_is_sound() {
-    full::program_spec().debug_assert();
+    clap_tree::program().debug_assert();
+    // The device's build knows by name what it lacks.
+    for name in commands::FULL_ONLY {
+        assert!(COMMANDS.iter().any(|command| command.name == *name));
+    }
+    for global in spec::GLOBAL {
+        let takes = |command: &spec::CommandSpec| command.options().any(|o| o.name == global.name);
+        assert!(COMMANDS.iter().any(takes), "{}", global.name);
+    }
 }

@@ -1,16 +1,54 @@
 //! `mtdkeep image`: the whole chip of a simulated device as one file.
 
-use super::args::Global;
-use super::device::simulated;
-use super::error::CliError;
-use super::output::Output;
-use super::{Exit, signals};
-use crate::backup::size;
+use crate::cli::Exit;
+use crate::cli::common::device::simulated;
+use crate::cli::common::signals;
+use crate::cli::error::{CliError, UsageError};
+use crate::cli::given::Given;
+use crate::cli::output::Output;
+use crate::cli::spec::{
+    CommandSpec, Job, OptionSpec, RESULT, SEED, SIMULATE, Takes, option, short,
+};
+use mtdkeep::backup::size;
 use serde::Serialize;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+
+pub(crate) const SPEC: CommandSpec = CommandSpec {
+    options: &[OPTIONS, RESULT],
+    examples: &[
+        "mtdkeep image --simulate --output flash.bin",
+        "mtdkeep image --simulate --seed 7 --output flash-7.bin",
+    ],
+    ..CommandSpec::new(
+        "image",
+        "Write the whole chip of a simulated device to one file",
+        parse,
+    )
+};
+
+const OPTIONS: &[OptionSpec] = &[
+    short(
+        'o',
+        option(
+            "output",
+            Takes::Value("FILE"),
+            "The file; must not be there yet",
+        ),
+    ),
+    SIMULATE,
+    SEED,
+];
+
+fn parse(given: &mut Given) -> Result<Job, UsageError> {
+    let device = simulated::parse(given)?
+        .ok_or_else(|| UsageError("image writes a simulated chip: add --simulate".into()))?;
+    let output = given.path("output");
+    let file = output.ok_or_else(|| UsageError("image needs --output FILE".into()))?;
+    Ok(Box::new(move |output| run(&device, &file, output)))
+}
 
 #[derive(Serialize)]
 struct Body {
@@ -19,7 +57,7 @@ struct Body {
     device: String,
 }
 
-pub(crate) fn run(global: &Global, path: &Path, output: &Output) -> Result<Exit, CliError> {
+fn run(device: &simulated::Args, path: &Path, output: &Output) -> Result<Exit, CliError> {
     if fs::symlink_metadata(path).is_ok() {
         return Err(CliError::Other {
             exit: Exit::Refused,
@@ -35,8 +73,8 @@ pub(crate) fn run(global: &Global, path: &Path, output: &Output) -> Result<Exit,
         ),
         help: None,
     };
-    let interrupt = signals::interrupt_flag().map_err(failed)?;
-    let device = simulated::device(global)?;
+    let interrupt = signals::interrupt_flag()?;
+    let device = simulated::device(device)?;
     if device.system.chip_count() != 1 {
         return Err(CliError::Other {
             exit: Exit::Refused,
@@ -55,7 +93,7 @@ pub(crate) fn run(global: &Global, path: &Path, output: &Output) -> Result<Exit,
                 let _ = fs::remove_file(&temporary);
             }
             if interrupt.load(Ordering::Relaxed) {
-                return crate::backup::BackupError::Interrupted.into();
+                return mtdkeep::backup::BackupError::Interrupted.into();
             }
             failed(source)
         })?;

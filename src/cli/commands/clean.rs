@@ -1,12 +1,44 @@
 //! `mtdkeep clean`.
 
-use super::Exit;
-use super::error::CliError;
-use super::output::Output;
-use crate::backup::{self, Cleaning, Entry, Folder, count, size};
+use crate::cli::Exit;
+use crate::cli::common::FOLDER;
+use crate::cli::error::{CliError, UsageError};
+use crate::cli::given::Given;
+use crate::cli::output::Output;
+use crate::cli::spec::{CommandSpec, Job, OptionSpec, RESULT, Takes, option};
+use mtdkeep::backup::{self, Cleaning, Entry, Folder, count, size};
 use serde::Serialize;
 use std::io;
 use std::path::Path;
+
+pub(crate) const SPEC: CommandSpec = CommandSpec {
+    operand: Some(FOLDER),
+    options: &[OPTIONS, RESULT],
+    details: "\
+Removes exactly what a backup made, also one of `mtdkeep script` or of the
+well-known shell script (mtdN.bin and its index.html). A folder with anything
+else in it is refused, and then nothing is removed; but what operating systems
+leave in folders (.DS_Store, Thumbs.db, lost+found) stays, and the folder with
+it.
+",
+    examples: &[
+        "mtdkeep clean --dry-run /var/wwwroot/mtd_backup",
+        "mtdkeep clean /var/wwwroot/mtd_backup",
+    ],
+    ..CommandSpec::new("clean", "Remove a backup's files, and nothing else", parse)
+};
+
+const OPTIONS: &[OptionSpec] = &[option(
+    "dry-run",
+    Takes::Nothing,
+    "Only list what would be removed, with sizes",
+)];
+
+fn parse(given: &mut Given) -> Result<Job, UsageError> {
+    let folder = given.operand_path();
+    let dry_run = given.flag("dry-run");
+    Ok(Box::new(move |output| run(&folder, dry_run, output)))
+}
 
 #[derive(Serialize)]
 struct Body {
@@ -31,7 +63,7 @@ struct File {
     size_bytes: u64,
 }
 
-pub(crate) fn run(path: &Path, dry_run: bool, output: &Output) -> Result<Exit, CliError> {
+fn run(path: &Path, dry_run: bool, output: &Output) -> Result<Exit, CliError> {
     let folder = open(path)?;
     if dry_run {
         tell_plan(&backup::plan_clean(&folder)?, path, output);

@@ -1,16 +1,80 @@
 //! `mtdkeep import`.
 
-use super::args::{ImportArgs, UsageError};
-use super::error::CliError;
-use super::output::Output;
-use super::progress::Progress;
-use super::run_backup::{BUFFER_BYTES, open_or_create_folder, partitions, workers};
-use super::{Exit, signals};
-use crate::backup::{Destination as _, Folder, Manifest, Summary, size};
-use crate::import::{Capture, ImportError, ImportRequest, import, inspect};
+use crate::cli::Exit;
+use crate::cli::common::{BUFFER_BYTES, folder, partitions, signals, workers};
+use crate::cli::error::{CliError, UsageError};
+use crate::cli::given::Given;
+use crate::cli::output::Output;
+use crate::cli::progress::Progress;
+use crate::cli::spec::{CommandSpec, Job, OperandSpec, OptionSpec, RESULT, Takes, option, short};
+use mtdkeep::backup::{Destination as _, Folder, Manifest, Summary, size};
+use mtdkeep::import::{Capture, ImportError, ImportRequest, import, inspect};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+pub(crate) const SPEC: CommandSpec = CommandSpec {
+    operand: Some(OperandSpec {
+        name: "DIR",
+        help: "The folder with the captured files (mtdN.bin); it is not changed",
+        required: true,
+        rest: false,
+    }),
+    options: &[OPTIONS, RESULT],
+    details: "\
+Takes captures of `mtdkeep script` and of the well-known shell script (mtdN.bin
+and index.html; where nothing tells a layout, the Clear iSpot's is assumed if
+every file has exactly its size there). Sizes, digests and contents are compared;
+what could not be proven is told, and stands in the manifest.
+",
+    examples: &[
+        "mtdkeep import mtd_backup",
+        "mtdkeep import mtd_backup --layout proc_mtd.txt --output ispot-backup",
+    ],
+    ..CommandSpec::new(
+        "import",
+        "Make a verified backup of what a shell script captured",
+        parse,
+    )
+};
+
+const OPTIONS: &[OptionSpec] = &[
+    option(
+        "layout",
+        Takes::Value("FILE"),
+        "The text of the device's /proc/mtd, where the capture has none",
+    ),
+    short(
+        'o',
+        option(
+            "output",
+            Takes::Value("DIR"),
+            "The backup's folder [default: DIR-imported, beside the captured one]",
+        ),
+    ),
+];
+
+struct Args {
+    /// The folder with the captured files.
+    captured: PathBuf,
+    /// A file with the text of the device's `/proc/mtd`.
+    layout: Option<PathBuf>,
+    /// The backup's folder.
+    target: PathBuf,
+}
+
+fn parse(given: &mut Given) -> Result<Job, UsageError> {
+    let captured = given.operand_path();
+    let args = Args {
+        layout: given.path("layout"),
+        target: match given.path("output") {
+            Some(target) => target,
+            None => beside(&captured)?,
+        },
+        captured,
+    };
+    Ok(Box::new(move |output| run(&args, output)))
+}
 
 /// A `/proc/mtd` longer than this is none.
 const TABLE_BYTES_MAX: u64 = 1 << 20;
@@ -22,29 +86,21 @@ struct Body<'a> {
     manifest: &'a Manifest,
 }
 
-pub(crate) fn run(args: &ImportArgs, output: &Output) -> Result<Exit, CliError> {
-    let interrupt = signals::interrupt_flag().map_err(|error| CliError::Other {
-        exit: Exit::Io,
-        message: format!("cannot watch for signals: {error}"),
-        help: None,
-    })?;
-    let target = match &args.output {
-        Some(target) => target.clone(),
-        None => beside(&args.folder)?,
-    };
+fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
+    let interrupt = signals::interrupt_flag()?;
     let layout = args.layout.as_deref().map(read_layout).transpose()?;
     let layout = layout
         .as_ref()
         .map(|(name, text)| (name.as_str(), text.as_slice()));
     // Everything is looked at before the folder is made: what is wrong leaves
     // nothing.
-    let capture = inspect(&args.folder, layout, &interrupt)?;
+    let capture = inspect(&args.captured, layout, &interrupt)?;
     for name in &capture.foreign {
         output.warn(&format!(
             "{name} is no part of the capture and was not taken"
         ));
     }
-    let folder = open_or_create_folder(&target)?;
+    let folder = folder::open_or_create(&args.target)?;
     let request = ImportRequest {
         now: SystemTime::now(),
         buffer_bytes: BUFFER_BYTES,

@@ -1,14 +1,60 @@
 //! `mtdkeep verify`.
 
-use super::args::Global;
-use super::error::CliError;
-use super::output::Output;
-use super::progress::Progress;
-use super::run_backup::{BUFFER_BYTES, open_folder, workers};
-use super::{Exit, device, signals};
-use crate::backup::{self, DeviceCheck, Finding, Meaning, Report, size};
+use crate::cli::Exit;
+use crate::cli::common::device::{self, DeviceArgs};
+use crate::cli::common::{BUFFER_BYTES, FOLDER, folder, signals, workers};
+use crate::cli::error::{CliError, UsageError};
+use crate::cli::given::Given;
+use crate::cli::output::Output;
+use crate::cli::progress::Progress;
+use crate::cli::spec::{CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, option};
+use mtdkeep::backup::{self, DeviceCheck, Finding, Meaning, Report, size};
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+pub(crate) const SPEC: CommandSpec = CommandSpec {
+    operand: Some(FOLDER),
+    options: &[OPTIONS, DEVICE, RESULT],
+    examples: &[
+        "mtdkeep verify ispot-backup",
+        "mtdkeep verify --device /var/wwwroot/mtd_backup",
+        "mtdkeep verify --simulate --device ispot-backup",
+    ],
+    ..CommandSpec::new(
+        "verify",
+        "Check a backup: files, manifest, SHA256SUMS, and the flash if wanted",
+        parse,
+    )
+};
+
+const OPTIONS: &[OptionSpec] = &[option(
+    "device",
+    Takes::Nothing,
+    "Compare with the flash as well",
+)];
+
+struct Args {
+    folder: PathBuf,
+    /// The device to compare with, if that is wanted.
+    device: Option<DeviceArgs>,
+}
+
+fn parse(given: &mut Given) -> Result<Job, UsageError> {
+    let device = device::parse(given)?;
+    let with_device = given.flag("device");
+    if !with_device && device.is_named() {
+        return Err(UsageError(
+            "verify looks at a device only with --device: add it, or leave --simulate, --image and \
+             --root away"
+                .into(),
+        ));
+    }
+    let args = Args {
+        folder: given.operand_path(),
+        device: with_device.then_some(device),
+    };
+    Ok(Box::new(move |output| run(&args, output)))
+}
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -19,19 +65,10 @@ struct Body<'a> {
     findings: &'a [Finding],
 }
 
-pub(crate) fn run(
-    global: &Global,
-    path: &Path,
-    with_device: bool,
-    output: &Output,
-) -> Result<Exit, CliError> {
-    let interrupt = signals::interrupt_flag().map_err(|error| CliError::Other {
-        exit: Exit::Io,
-        message: format!("cannot watch for signals: {error}"),
-        help: None,
-    })?;
-    let folder = open_folder(path)?;
-    let backend = with_device.then(|| device::open(global)).transpose()?;
+fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
+    let interrupt = signals::interrupt_flag()?;
+    let folder = folder::open(&args.folder)?;
+    let backend = args.device.as_ref().map(device::open).transpose()?;
     let check = DeviceCheck {
         backend: backend.as_deref(),
         buffer_bytes: BUFFER_BYTES,
@@ -41,7 +78,7 @@ pub(crate) fn run(
     let progress = Progress::new(output, false);
     let result = backup::verify(&folder, &check, &progress);
     progress.end();
-    Ok(tell(&result?, with_device, path, output))
+    Ok(tell(&result?, backend.is_some(), &args.folder, output))
 }
 
 fn tell(report: &Report, with_device: bool, path: &Path, output: &Output) -> Exit {

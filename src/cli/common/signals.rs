@@ -1,13 +1,22 @@
 //! Ctrl-C and SIGTERM: the first asks to stop, the second stops at once.
 
-use super::Exit;
+use crate::cli::Exit;
+use crate::cli::error::CliError;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// A flag that is set when the user asks to stop.
-pub(crate) fn interrupt_flag() -> io::Result<Arc<AtomicBool>> {
+pub(crate) fn interrupt_flag() -> Result<Arc<AtomicBool>, CliError> {
+    watch().map_err(|error| CliError::Other {
+        exit: Exit::Io,
+        message: format!("cannot watch for signals: {error}"),
+        help: None,
+    })
+}
+
+fn watch() -> io::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         // In this order: at the first signal the flag is not set yet.

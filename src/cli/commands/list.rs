@@ -1,14 +1,29 @@
 //! `mtdkeep list`.
 
-use super::Exit;
-use super::args::Global;
-use super::device;
-use super::error::CliError;
-use super::output::Output;
-use crate::backup::size;
-use crate::mtd::{MtdInfo, NodeState, oddities};
-use crate::printable::printable;
+use crate::cli::Exit;
+use crate::cli::common::device::{self, DeviceArgs};
+use crate::cli::error::{CliError, UsageError};
+use crate::cli::given::Given;
+use crate::cli::output::Output;
+use crate::cli::spec::{CommandSpec, DEVICE, Job, RESULT};
+use mtdkeep::backup::size;
+use mtdkeep::mtd::{MtdInfo, NodeState, oddities};
+use mtdkeep::printable::printable;
 use serde::Serialize;
+
+pub(crate) const SPEC: CommandSpec = CommandSpec {
+    options: &[DEVICE, RESULT],
+    examples: &[
+        "mtdkeep list",
+        "mtdkeep list --json",
+        "mtdkeep --simulate list",
+    ],
+    ..CommandSpec::new(
+        "list",
+        "List the device's partitions, and what is odd about them",
+        parse,
+    )
+};
 
 #[derive(Serialize)]
 struct Body {
@@ -29,8 +44,13 @@ struct Partition {
     writeable: Option<bool>,
 }
 
-pub(crate) fn run(global: &Global, output: &Output) -> Result<Exit, CliError> {
-    let backend = device::open(global)?;
+fn parse(given: &mut Given) -> Result<Job, UsageError> {
+    let device = device::parse(given)?;
+    Ok(Box::new(move |output| run(&device, output)))
+}
+
+fn run(device: &DeviceArgs, output: &Output) -> Result<Exit, CliError> {
+    let backend = device::open(device)?;
     let devices = backend.devices()?;
     let notes: Vec<String> = oddities(&devices).iter().map(ToString::to_string).collect();
     let width = devices.iter().map(|d| d.name.chars().count()).max();
@@ -78,7 +98,7 @@ fn node_word(node: &NodeState) -> &str {
     match node {
         NodeState::Present => "present",
         NodeState::Missing => "missing",
-        NodeState::Wrong(_) => "wrong",
+        _ => "wrong",
     }
 }
 

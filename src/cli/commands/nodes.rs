@@ -1,14 +1,31 @@
 //! `mtdkeep nodes`.
 
-use super::Exit;
-use super::args::Global;
-use super::device;
-use super::error::CliError;
-use super::output::Output;
-use crate::mtd::{MtdInfo, NodeState};
-use crate::nodes::{self, Node};
+use crate::cli::Exit;
+use crate::cli::common::device::{self, DeviceArgs};
+use crate::cli::error::{CliError, UsageError};
+use crate::cli::given::Given;
+use crate::cli::output::Output;
+use crate::cli::spec::{CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, option};
+use mtdkeep::mtd::{MtdInfo, NodeState};
+use mtdkeep::nodes::{self, Node};
 use serde::Serialize;
 use std::path::Path;
+
+pub(crate) const SPEC: CommandSpec = CommandSpec {
+    options: &[OPTIONS, DEVICE, RESULT],
+    examples: &["mtdkeep nodes", "mtdkeep nodes --create"],
+    ..CommandSpec::new(
+        "nodes",
+        "Tell which device nodes are missing, and make them if wanted",
+        parse,
+    )
+};
+
+const OPTIONS: &[OptionSpec] = &[option(
+    "create",
+    Takes::Nothing,
+    "Make the missing nodes (needs root)",
+)];
 
 #[derive(Serialize)]
 struct Body {
@@ -25,17 +42,23 @@ struct NodeBody {
     error: Option<String>,
 }
 
-pub(crate) fn run(global: &Global, create: bool, output: &Output) -> Result<Exit, CliError> {
-    if create && global.is_simulated() {
+fn parse(given: &mut Given) -> Result<Job, UsageError> {
+    let device = device::parse(given)?;
+    let create = given.flag("create");
+    Ok(Box::new(move |output| run(&device, create, output)))
+}
+
+fn run(device: &DeviceArgs, create: bool, output: &Output) -> Result<Exit, CliError> {
+    if create && device.is_simulated() {
         return Err(CliError::Other {
             exit: Exit::Refused,
             message: "a simulated device has no place to make nodes in".into(),
             help: Some("leave --create away to see what is missing".into()),
         });
     }
-    let backend = device::open(global)?;
+    let backend = device::open(device)?;
     let devices = backend.devices()?;
-    let root = global.root.as_deref().unwrap_or(Path::new("/"));
+    let root = device.root.as_deref().unwrap_or(Path::new("/"));
     let mut body = Body {
         missing: Vec::new(),
         wrong: wrong(&devices),

@@ -1,0 +1,193 @@
+//! `mtdkeep backup`.
+
+use crate::cli::Exit;
+use crate::cli::common::device::{self, DeviceArgs};
+use crate::cli::common::folder::{self, FOLDER_ON_DEVICE};
+use crate::cli::common::{BUFFER_BYTES, partitions, signals, workers};
+use crate::cli::error::{CliError, UsageError};
+use crate::cli::given::Given;
+use crate::cli::output::Output;
+use crate::cli::progress::Progress;
+use crate::cli::spec::{CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, option, short};
+use mtdkeep::backup::{
+    self, Destination as _, DigestChoice, Folder, Manifest, Request, Summary, size,
+};
+use serde::Serialize;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+pub(crate) const SPEC: CommandSpec = CommandSpec {
+    options: &[OPTIONS, DEVICE, RESULT],
+    details: "\
+Flash is only read. Each image gets its name when all of it is stored; the
+manifest comes last. A backup that was cut off is completed by the same command.
+An erase block that cannot be read is named, stands as 0xFF in its image, and
+makes the backup partial. CRC-32 finds accidents; only SHA-256, and the file
+SHA256SUMS that comes with it, finds what somebody changed on purpose.
+",
+    examples: &[
+        "mtdkeep backup",
+        "mtdkeep backup --output /mnt/usb/ispot --read-again",
+        "mtdkeep backup --output keep --partition param --partition mtd10",
+        "mtdkeep backup --simulate --output ispot-backup",
+        "mtdkeep backup --image flash.bin --output from-image",
+    ],
+    ..CommandSpec::new(
+        "backup",
+        "Back up all partitions, or some, into a folder",
+        parse,
+    )
+};
+
+const OPTIONS: &[OptionSpec] = &[
+    short(
+        'o',
+        option(
+            "output",
+            Takes::Value("DIR"),
+            "The folder [default: /var/wwwroot/mtd_backup on a real device, else mtd_backup]",
+        ),
+    ),
+    short(
+        'p',
+        option(
+            "partition",
+            Takes::Values("NAME"),
+            "Only this partition, by name or as mtdN; may be repeated",
+        ),
+    ),
+    option(
+        "read-again",
+        Takes::Nothing,
+        "Read the flash a second time and compare",
+    ),
+    option(
+        "digest",
+        Takes::Value("WHICH"),
+        "both, crc32 or sha256; on a slow device, crc32 halves the time [default: both]",
+    ),
+];
+
+/// Where a backup goes that is not made on a device: below the current folder.
+const FOLDER_ELSEWHERE: &str = "mtd_backup";
+
+struct Args {
+    device: DeviceArgs,
+    folder: PathBuf,
+    /// Which partitions; empty: all.
+    partitions: Vec<String>,
+    read_again: bool,
+    digests: DigestChoice,
+}
+
+fn parse(given: &mut Given) -> Result<Job, UsageError> {
+    let device = device::parse(given)?;
+    let default = if device.is_named() {
+        FOLDER_ELSEWHERE
+    } else {
+        FOLDER_ON_DEVICE
+    };
+    let args = Args {
+        device,
+        folder: given.path("output").unwrap_or_else(|| default.into()),
+        partitions: given.texts("partition")?,
+        read_again: given.flag("read-again"),
+        digests: match given.value("digest") {
+            Some(word) => digests(&word)?,
+            None => DigestChoice::default(),
+        },
+    };
+    Ok(Box::new(move |output| run(&args, output)))
+}
+
+fn digests(word: &OsStr) -> Result<DigestChoice, UsageError> {
+    match word.to_str() {
+        Some("both") => Ok(DigestChoice::Both),
+        Some("crc32") => Ok(DigestChoice::Crc32),
+        Some("sha256") => Ok(DigestChoice::Sha256),
+        _ => Err(UsageError(format!(
+            "--digest takes both, crc32 or sha256, not {:?}",
+            word.to_string_lossy()
+        ))),
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    outcome: &'a str,
+    output: String,
+    kept_images: usize,
+    manifest: &'a Manifest,
+}
+
+fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
+    let interrupt = signals::interrupt_flag()?;
+    let backend = device::open(&args.device)?;
+    // Before the folder is made: a wrong name or a missing device leaves nothing.
+    mtdkeep::mtd::select(&backend.devices()?, &args.partitions)?;
+    let folder = folder::open_or_create(&args.folder)?;
+    let request = Request {
+        partitions: &args.partitions,
+        read_again: args.read_again,
+        digests: args.digests,
+        now: SystemTime::now(),
+        buffer_bytes: BUFFER_BYTES,
+        workers: workers(),
+        folder_created: folder.was_created(),
+        interrupt: &interrupt,
+    };
+    let progress = Progress::new(output, true);
+    let result = backup::backup(backend.as_ref(), &folder, &request, &progress);
+    progress.end();
+    let summary = result.inspect_err(|_| {
+        if folder.was_created() {
+            folder.remove_if_empty();
+        }
+    })?;
+    Ok(tell(&summary, &folder, output))
+}
+
+fn tell(summary: &Summary, folder: &Folder, output: &Output) -> Exit {
+    let manifest = &summary.manifest;
+    let total = manifest.images.iter().map(|image| image.size_bytes).sum();
+    let (exit, outcome) = if manifest.is_partial() {
+        (Exit::Partial, "partial")
+    } else if summary.changed_while_read() {
+        (Exit::Differs, "differs")
+    } else {
+        (Exit::Done, "done")
+    };
+    let mut line = format!(
+        "{}, {}, in {}",
+        partitions(manifest.images.len()),
+        size(total),
+        folder.describe()
+    );
+    match exit {
+        Exit::Partial => {
+            let missing = manifest.missing_partitions().count();
+            let holes: u64 = manifest
+                .images
+                .iter()
+                .map(backup::Image::unreadable_bytes)
+                .sum();
+            line += &format!(
+                "; partial: {} left out, {} unreadable",
+                partitions(missing),
+                size(holes)
+            );
+        }
+        Exit::Differs => line += "; the flash changed while it was read",
+        _ => {}
+    }
+    output.line(&line);
+    let body = Body {
+        outcome,
+        output: folder.describe(),
+        kept_images: summary.kept,
+        manifest,
+    };
+    output.document("backup", exit, &body);
+    exit
+}

@@ -1,0 +1,68 @@
+//! The commands, one file each: its entry of the table (`SPEC`), what its words
+//! mean (`parse`), and what it does.
+
+mod backup;
+mod clean;
+#[cfg(feature = "full")]
+mod completions;
+#[cfg(feature = "full")]
+mod image;
+#[cfg(feature = "full")]
+mod import;
+mod list;
+#[cfg(feature = "full")]
+mod man;
+mod nodes;
+#[cfg(feature = "full")]
+mod sandbox;
+#[cfg(feature = "full")]
+mod script;
+mod verify;
+
+use super::error::UsageError;
+use super::spec::CommandSpec;
+
+/// All commands of this build, in the order of the help.
+pub(crate) const COMMANDS: &[CommandSpec] = &[
+    list::SPEC,
+    backup::SPEC,
+    verify::SPEC,
+    clean::SPEC,
+    nodes::SPEC,
+    #[cfg(feature = "full")]
+    image::SPEC,
+    #[cfg(feature = "full")]
+    sandbox::SPEC,
+    #[cfg(feature = "full")]
+    script::SPEC,
+    #[cfg(feature = "full")]
+    import::SPEC,
+    #[cfg(feature = "full")]
+    completions::SPEC,
+    #[cfg(feature = "full")]
+    man::SPEC,
+];
+
+/// What the device's build lacks, so that it can say so.
+#[cfg(any(test, not(feature = "full")))]
+pub(crate) const FULL_ONLY: &[&str] =
+    &["image", "sandbox", "script", "import", "completions", "man"];
+
+/// The command of that name.
+pub(crate) fn named(name: &str) -> Result<&'static CommandSpec, UsageError> {
+    if let Some(command) = COMMANDS.iter().find(|command| command.name == name) {
+        return Ok(command);
+    }
+    #[cfg(not(feature = "full"))]
+    if FULL_ONLY.contains(&name) {
+        return Err(not_in_this_build(name));
+    }
+    Err(UsageError(format!("there is no command {name:?}")))
+}
+
+/// Says that something is only in the full program.
+pub(crate) fn not_in_this_build(what: &str) -> UsageError {
+    UsageError(format!(
+        "{what} is not in this build, which is for the device itself; the full program has it"
+    ))
+}

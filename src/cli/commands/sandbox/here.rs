@@ -1,0 +1,225 @@
+//! Where a sandbox can be: sets it up, waits, and ends as the program ended.
+
+use super::{Args, NOT_SET_UP};
+use crate::cli::Exit;
+use crate::cli::common::device::simulated;
+use crate::cli::error::{CliError, UsageError};
+use crate::cli::output::Output;
+use mtd_harness::mtd::NodeId;
+use mtd_harness::profile::SimulatedDevice;
+use mtd_harness::sandbox::{Killer, Sandbox, SandboxError, Version};
+use mtdkeep::printable::printable;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM};
+use std::io::{self, Write as _};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+const NOT_RUN: u8 = 126;
+const NOT_FOUND: u8 = 127;
+const WEB_ROOT: &str = "/var/wwwroot";
+
+pub(super) fn run(args: Args, output: &Output) -> Result<Exit, CliError> {
+    let mut device = simulated::device(&args.device)?;
+    for node in &args.nodes {
+        add_node(&mut device, node)?;
+    }
+    check_save(&device, args.save.as_deref())?;
+    let kept = kept_web_root(&args)?;
+    let quiet = output.is_quiet();
+    let mut builder = Sandbox::builder(device.clone())
+        .read_only(args.read_only)
+        .exact(args.stats || args.trace || args.device.faults.is_some())
+        .trace(args.trace)
+        .log_to(move |line| {
+            if !quiet || !line.contains("warning:") {
+                let _ = writeln!(io::stderr(), "{}", printable(line));
+            }
+        });
+    for (inside, outside) in &args.maps {
+        builder = builder.map(inside, outside);
+    }
+    if let Some(folder) = &kept {
+        builder = builder.map(WEB_ROOT, folder);
+    }
+    if let Some((major, minor, patch)) = args.kernel {
+        builder = builder.kernel(Version {
+            major,
+            minor,
+            patch,
+        });
+    }
+    let sandbox = builder.build().map_err(not_run)?;
+    let (program, rest) = &args.program;
+    let running = sandbox
+        .spawn(Command::new(program).args(rest))
+        .map_err(not_run)?;
+    let ended_by = watch_signals(running.killer())?;
+    let outcome = running.wait().map_err(not_run)?;
+    if let Some(folder) = kept {
+        output.warn(&format!("{WEB_ROOT} is kept in {}", folder.display()));
+    }
+    if args.stats {
+        print_stats(&device);
+    }
+    save(&device, args.save.as_deref())?;
+    // Its temporary folder goes before a signal may end this process.
+    drop(sandbox);
+    Ok(match ended_by.load(Ordering::Relaxed) {
+        0 => end_like(outcome.status),
+        signal => end_by(signal),
+    })
+}
+
+fn other(exit: Exit, message: String) -> CliError {
+    CliError::Other {
+        exit,
+        message,
+        help: None,
+    }
+}
+
+fn not_run(error: SandboxError) -> CliError {
+    let code = match &error {
+        SandboxError::Start { source, .. } if source.kind() == io::ErrorKind::NotFound => NOT_FOUND,
+        SandboxError::Start { .. } => NOT_RUN,
+        _ => NOT_SET_UP,
+    };
+    other(Exit::Program(code), error.to_string())
+}
+
+/// Adds a node by its usual name.
+fn add_node(device: &mut SimulatedDevice, name: &str) -> Result<(), CliError> {
+    let short = name.strip_prefix("/dev/").unwrap_or(name);
+    let id = if let Some(number) = short.strip_prefix("mtdblock") {
+        number.parse().ok().map(NodeId::mtdblock)
+    } else if let Some(number) = short.strip_prefix("mtd") {
+        match number.strip_suffix("ro") {
+            Some(number) => number.parse().ok().map(NodeId::mtd_read_only),
+            None => number.parse().ok().map(NodeId::mtd),
+        }
+    } else {
+        None
+    };
+    let id = id.ok_or_else(|| {
+        let text = format!("--with-node takes a node such as mtd10 or mtdblock10, not {name:?}");
+        CliError::Usage(UsageError(text))
+    })?;
+    device.nodes.insert(format!("dev/{short}"), id);
+    Ok(())
+}
+
+fn kept_web_root(args: &Args) -> Result<Option<PathBuf>, CliError> {
+    let mapped = args
+        .maps
+        .iter()
+        .any(|(inside, _)| inside == Path::new(WEB_ROOT));
+    if !args.keep || mapped {
+        return Ok(None);
+    }
+    let me = std::process::id();
+    let names = (0..u32::MAX).map(|number| format!("mtdkeep-wwwroot-{me}-{number}"));
+    for name in names {
+        let folder = std::env::temp_dir().join(name);
+        match std::fs::create_dir(&folder) {
+            Ok(()) => return Ok(Some(folder)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                let text = format!("cannot make {}: {error}", folder.display());
+                return Err(other(Exit::Program(NOT_SET_UP), text));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// What can be refused is refused before the program runs.
+fn check_save(device: &SimulatedDevice, path: Option<&Path>) -> Result<(), CliError> {
+    let Some(path) = path else {
+        return Ok(());
+    };
+    if std::fs::symlink_metadata(path).is_ok() {
+        let text = format!("{} is there already; nothing was run", path.display());
+        return Err(other(Exit::Refused, text));
+    }
+    match device.system.chip_count() {
+        1 => Ok(()),
+        chips => {
+            let text = format!("the layout has {chips} chips, and --save takes one");
+            Err(other(Exit::Refused, text))
+        }
+    }
+}
+
+fn save(device: &SimulatedDevice, path: Option<&Path>) -> Result<(), CliError> {
+    let Some(path) = path else {
+        return Ok(());
+    };
+    let saved = device.system.with_chip(0, |chip| chip.save_to(path));
+    saved.map_err(|error| {
+        let text = format!("cannot save the chip to {}: {error}", path.display());
+        other(Exit::Io, text)
+    })
+}
+
+fn print_stats(device: &SimulatedDevice) {
+    for chip in 0..device.system.chip_count() {
+        let text = device.system.with_chip(chip, |it| {
+            let counters = it.counters();
+            format!(
+                "mtdkeep: chip {chip}: {} reads ({} bytes), {} programs ({} bytes), {} erases, \
+                 {} lock changes, {} failures; {:.1?} of the chip's own time\n",
+                counters.reads(),
+                counters.bytes_read(),
+                counters.programs(),
+                counters.bytes_programmed(),
+                counters.erases(),
+                counters.lock_changes(),
+                counters.failures(),
+                it.elapsed(),
+            )
+        });
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// Ctrl-C reaches the program as well, which may handle it: the second one
+/// ends it. SIGTERM and SIGHUP end it at once. Answers the signal that did.
+fn watch_signals(killer: Killer) -> Result<Arc<AtomicI32>, CliError> {
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGQUIT, SIGTERM, SIGHUP])
+        .map_err(|error| other(Exit::Program(NOT_SET_UP), error.to_string()))?;
+    let ended_by = Arc::new(AtomicI32::new(0));
+    let tell = Arc::clone(&ended_by);
+    std::thread::spawn(move || {
+        let mut asked = false;
+        for signal in signals.forever() {
+            if asked || matches!(signal, SIGTERM | SIGHUP) {
+                tell.store(signal, Ordering::Relaxed);
+                killer.kill();
+            }
+            asked = true;
+        }
+    });
+    Ok(ended_by)
+}
+
+/// Ends this process by a signal.
+fn end_by(signal: i32) -> Exit {
+    if signal == SIGKILL {
+        let me = rustix::process::getpid();
+        let _ = rustix::process::kill_process(me, rustix::process::Signal::KILL);
+    } else {
+        let _ = signal_hook::low_level::emulate_default_handler(signal);
+    }
+    Exit::Program(128 + signal as u8)
+}
+
+/// Ends this process as the program ended.
+fn end_like(status: ExitStatus) -> Exit {
+    if let Some(signal) = status.signal() {
+        return end_by(signal);
+    }
+    Exit::Program(status.code().unwrap_or(1) as u8)
+}

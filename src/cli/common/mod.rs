@@ -1,0 +1,41 @@
+//! What several commands need: the device they work on, the backup's folder,
+//! the user's wish to stop, words for what is printed.
+
+pub(crate) mod device;
+pub(crate) mod folder;
+pub(crate) mod signals;
+
+use super::spec::OperandSpec;
+
+/// The operand of commands that work on a backup.
+pub(crate) const FOLDER: OperandSpec = OperandSpec {
+    name: "DIR",
+    help: "The backup's folder",
+    required: true,
+    rest: false,
+};
+
+/// How much is read at once: small enough for a cache, large enough for the
+/// system calls not to count; on the device one erase block of its chip.
+pub(crate) const BUFFER_BYTES: usize = if cfg!(feature = "full") {
+    128 << 10
+} else {
+    64 << 10
+};
+
+/// Two at most: what one of them waits for, the other uses; more gain nothing,
+/// because one chip is read.
+pub(crate) fn workers() -> usize {
+    if cfg!(feature = "full") {
+        // Not available_parallelism: it reads a handful of files for quotas that
+        // do not matter here, and takes longer than reading a megabyte of flash.
+        rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count().clamp(1, 2) as usize)
+    } else {
+        1
+    }
+}
+
+/// `11 partitions`.
+pub(crate) fn partitions(number: usize) -> String {
+    mtdkeep::backup::count(number as u64, "partition")
+}

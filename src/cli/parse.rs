@@ -1,0 +1,160 @@
+//! Tells the words of a command line apart: options, values, the command, what
+//! stands alone. What they mean together is the command's to decide.
+//!
+//! `--name value`, `--name=value`, `-o value`, `-ovalue`, `-o=value`, flags
+//! together (`-q`), options before and after the command, `--` for the end of
+//! options.
+
+use super::error::UsageError;
+use super::given::Given;
+use super::spec::{CommandSpec, GLOBAL, OptionSpec, Takes};
+use super::{commands, help};
+use lexopt::{Arg, Parser};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+
+/// What a command line comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Parsed {
+    /// A command with what was given to it.
+    Run(Given),
+    /// A text to print: help or version.
+    Print(String),
+}
+
+/// Parses a command line, without the program's own name.
+pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Parsed, UsageError> {
+    let mut parser = Parser::from_args(words);
+    let mut line = Line::default();
+    while let Some(word) = parser.next().map_err(wrong_word)? {
+        let option = match word {
+            Arg::Long("help") | Arg::Short('h') => return Ok(Parsed::Print(line.help())),
+            Arg::Long("version") | Arg::Short('V') if line.command.is_none() => {
+                return Ok(Parsed::Print(version()));
+            }
+            Arg::Value(word) => {
+                line.word(word, &mut parser)?;
+                continue;
+            }
+            Arg::Long(name) => line
+                .find(|option| option.name == name)
+                .ok_or_else(|| line.no_option(&format!("--{name}")))?,
+            Arg::Short(letter) => line
+                .find(|option| option.short == Some(letter))
+                .ok_or_else(|| line.no_option(&format!("-{letter}")))?,
+        };
+        let value = value_of(option, &mut parser)?;
+        line.options.push((option.name, value));
+    }
+    line.finish()
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Line {
+    command: Option<&'static CommandSpec>,
+    operands: Vec<OsString>,
+    options: Vec<(&'static str, Option<OsString>)>,
+}
+
+impl Line {
+    /// The options that may come here: before the command, those of any.
+    fn find(&self, fits: impl Fn(&OptionSpec) -> bool) -> Option<&'static OptionSpec> {
+        match self.command {
+            Some(command) => command.options().find(|option| fits(option)),
+            None => GLOBAL.iter().find(|option| fits(option)),
+        }
+    }
+
+    /// Takes a word that stands alone.
+    fn word(&mut self, word: OsString, parser: &mut Parser) -> Result<(), UsageError> {
+        let Some(command) = self.command else {
+            let command = commands::named(&word.to_string_lossy())?;
+            self.command = Some(command);
+            let takes = |name| command.options().any(|option| option.name == name);
+            return match self.options.iter().find(|(name, _)| !takes(*name)) {
+                Some((name, _)) => Err(self.no_option(&format!("--{name}"))),
+                None => Ok(()),
+            };
+        };
+        let takes_rest = command.operand.is_some_and(|operand| operand.rest);
+        if command.operand.is_none() || !self.operands.is_empty() {
+            return Err(UsageError(format!(
+                "{:?} is one word too many\n\nUsage: {}",
+                word.to_string_lossy(),
+                help::usage(command)
+            )));
+        }
+        self.operands.push(word);
+        if takes_rest {
+            self.operands.extend(parser.raw_args().map_err(wrong_word)?);
+        }
+        Ok(())
+    }
+
+    fn no_option(&self, option: &str) -> UsageError {
+        UsageError(match self.command {
+            Some(command) => format!("`mtdkeep {}` has no option {option}", command.name),
+            None => format!("there is no option {option} before a command"),
+        })
+    }
+
+    fn help(&self) -> String {
+        self.command.map_or_else(help::program, help::command)
+    }
+
+    fn finish(self) -> Result<Parsed, UsageError> {
+        let command = self
+            .command
+            .ok_or_else(|| UsageError(format!("a command is missing\n\n{}", help::program())))?;
+        let given = Given::new(command, self.operands, self.options);
+        given.check()?;
+        Ok(Parsed::Run(given))
+    }
+}
+
+/// The value behind an option, if it takes one.
+fn value_of(
+    option: &'static OptionSpec,
+    parser: &mut Parser,
+) -> Result<Option<OsString>, UsageError> {
+    let name = option.name;
+    if option.full_only && !cfg!(feature = "full") {
+        return Err(commands::not_in_this_build(&format!("--{name}")));
+    }
+    let value = match option.takes {
+        // A value to it is an error at the next word.
+        Takes::Nothing => return Ok(None),
+        Takes::MaybeValue(_) => parser.optional_value(),
+        Takes::Value(what) | Takes::Values(what) => match parser.optional_value() {
+            Some(value) => Some(value),
+            // A word that looks like an option is not taken for a value: a
+            // forgotten value must not swallow the next option.
+            None => Some(
+                parser
+                    .raw_args()
+                    .map_err(wrong_word)?
+                    .next_if(|word| word == "-" || !word.as_bytes().starts_with(b"-"))
+                    .ok_or_else(|| UsageError(format!("--{name} needs a value: {what}")))?,
+            ),
+        },
+    };
+    if value.as_ref().is_some_and(|value| value.is_empty()) {
+        return Err(UsageError(format!(
+            "--{name} needs a value that is not empty"
+        )));
+    }
+    Ok(value)
+}
+
+fn wrong_word(error: lexopt::Error) -> UsageError {
+    UsageError(match error {
+        lexopt::Error::UnexpectedValue { option, .. } => format!("{option} takes no value"),
+        other => other.to_string(),
+    })
+}
+
+/// The text of `--version`.
+fn version() -> String {
+    concat!("mtdkeep ", env!("CARGO_PKG_VERSION"), "\n").into()
+}
