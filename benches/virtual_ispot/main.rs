@@ -25,7 +25,7 @@ mod shared;
 
 use jobs::{Expected, Job, LOOP};
 use mtd_harness::profile;
-use mtd_virtual_device::{BootFrom, Clock, Error, Outcome, Toolbox, VirtualIspot};
+use mtd_virtual_device::{BootFrom, Clock, Error, Outcome, Toolbox, VirtualDevice, boards::ISPOT};
 use mtdkeep::backup::{DigestChoice, Digests};
 use serde::Serialize;
 use shared::machine::Machine;
@@ -110,7 +110,7 @@ fn ready() -> Result<(Toolbox, Programs), String> {
         let path = path.display();
         format!("because {path} cannot be read ({error}); do this: bash .ci/device-build")
     })?;
-    let toolbox = Toolbox::ready(&mut |what| eprintln!("virtual iSpot: {what}"));
+    let toolbox = Toolbox::ready(&ISPOT, &mut |what| eprintln!("virtual iSpot: {what}"));
     let toolbox = toolbox.map_err(|error| match error {
         Error::Missing(_) => {
             format!("because {error}\ndo this, as root: bash .ci/virtual-ispot packages")
@@ -150,10 +150,10 @@ fn session(
     rounds: usize,
 ) -> Outcome {
     // Nodes for mtd10, so that every job copies the same eleven partitions.
-    let ispot = VirtualIspot::with_toolbox(chip.to_vec(), toolbox.clone())
+    let ispot = VirtualDevice::with_toolbox(&ISPOT, chip.to_vec(), toolbox.clone())
         .expect("a chip of its size")
         .boot_from(BootFrom::Ram)
-        .with_mtd10_nodes()
+        .with_all_nodes()
         .timed_by(clock)
         // It ends when the jobs have ended; this is for a guest that hangs.
         .time_limit(Duration::from_secs(3600));
@@ -165,7 +165,7 @@ fn session(
             .map(|f| ("/bin/digest-cost", f)),
     );
     files.extend(jobs::scripts());
-    let put = |ispot: VirtualIspot, (path, bytes): (&str, Vec<u8>)| ispot.put(path, bytes, 0o755);
+    let put = |ispot: VirtualDevice, (path, bytes): (&str, Vec<u8>)| ispot.put(path, bytes, 0o755);
     let mut ispot = files.into_iter().try_fold(ispot, put).expect("paths");
     let outcome = ispot.run(&jobs::guest_script(jobs, rounds));
     let outcome = outcome.unwrap_or_else(|error| panic!("{error}"));

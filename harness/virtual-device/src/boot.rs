@@ -9,30 +9,13 @@
 //!
 //! Invariant: [`install`] changes nothing outside the two places it returns.
 
+use super::boards::Board;
 use super::error::Error;
 use std::ops::Range;
 
-/// The board's chip: 16 MiB.
-pub const CHIP_BYTES: usize = 0x100_0000;
-const ERASE_BLOCK_BYTES: usize = 0x2_0000;
-
-/// First byte of the board's RAM.
-const RAM: u32 = 0xA000_0000;
-/// 64 MiB.
-const RAM_BYTES: u32 = 0x400_0000;
-/// Tag list; Linux wants it in the first 16 KiB of RAM.
-pub const TAGS_ADDRESS: u32 = RAM + 0x100;
-/// Where the kernel is started, and the stub when it is not in flash.
-pub const KERNEL_ADDRESS: u32 = RAM + 0x20_0000;
-/// Below the kernel, above the tags.
-pub const RAM_STUB_ADDRESS: u32 = RAM + 0xF_0000;
-/// Initramfs, with the exchange area at its start.
-pub const INITRAMFS_ADDRESS: u32 = RAM + 0x100_0000;
 /// What the initramfs may take. It is in RAM twice, packed and unpacked, but for
 /// the exchange area; so this leaves some 15 MiB to the guest at the worst.
 pub const INITRAMFS_ROOM_BYTES: usize = 0x200_0000;
-/// `MACH_TYPE_GUMSTIX` (arch/arm/tools/mach-types, 6.1).
-const MACHINE: u32 = 373;
 
 /// `ldr rD, [pc, #distance]`: loads the word `literal` into a register, for an
 /// instruction that is word `index` of the program. The processor's pc is two
@@ -44,7 +27,7 @@ const fn ldr_literal(register: u32, index: u32, literal: u32) -> u32 {
 /// The program at address 0 of the chip: copies `size_bytes` (a multiple of 4)
 /// from `kernel_offset_bytes` in flash to RAM and starts them.
 #[must_use]
-pub fn flash_stub(kernel_offset_bytes: u32, size_bytes: u32) -> Vec<u8> {
+pub fn flash_stub(board: &Board, kernel_offset_bytes: u32, size_bytes: u32) -> Vec<u8> {
     const PC: u32 = 15;
     words(&[
         ldr_literal(0, 0, 13),   //  0       ldr   r0, from
@@ -61,25 +44,25 @@ pub fn flash_stub(kernel_offset_bytes: u32, size_bytes: u32) -> Vec<u8> {
         ldr_literal(PC, 11, 14), // 11       ldr   pc, kernel
         0xEAFF_FFFE,             // 12 stop: b     stop            not reached
         kernel_offset_bytes,     // 13 from
-        KERNEL_ADDRESS,          // 14 kernel
+        board.kernel_address(),  // 14 kernel
         size_bytes,              // 15 size
-        MACHINE,                 // 16 machine
-        TAGS_ADDRESS,            // 17 tags
+        board.machine_number,    // 16 machine
+        board.tags_address(),    // 17 tags
     ])
 }
 
 /// The same without the copy, for a kernel that the emulator put into RAM.
 #[must_use]
-pub fn ram_stub() -> Vec<u8> {
+pub fn ram_stub(board: &Board) -> Vec<u8> {
     const PC: u32 = 15;
     words(&[
-        0xE3A0_0000,           // 0   mov   r0, #0
-        ldr_literal(1, 1, 4),  // 1   ldr   r1, machine
-        ldr_literal(2, 2, 5),  // 2   ldr   r2, tags
-        ldr_literal(PC, 3, 6), // 3   ldr   pc, kernel
-        MACHINE,               // 4 machine
-        TAGS_ADDRESS,          // 5 tags
-        KERNEL_ADDRESS,        // 6 kernel
+        0xE3A0_0000,            // 0   mov   r0, #0
+        ldr_literal(1, 1, 4),   // 1   ldr   r1, machine
+        ldr_literal(2, 2, 5),   // 2   ldr   r2, tags
+        ldr_literal(PC, 3, 6),  // 3   ldr   pc, kernel
+        board.machine_number,   // 4 machine
+        board.tags_address(),   // 5 tags
+        board.kernel_address(), // 6 kernel
     ])
 }
 
@@ -87,7 +70,7 @@ pub fn ram_stub() -> Vec<u8> {
 /// (arch/arm/include/uapi/asm/setup.h, 6.1): each entry is its length in
 /// words, its number, its values.
 #[must_use]
-pub fn tags(initramfs_bytes: u32, command_line: &str) -> Vec<u8> {
+pub fn tags(board: &Board, initramfs_bytes: u32, command_line: &str) -> Vec<u8> {
     const CORE: u32 = 0x5441_0001;
     const MEM: u32 = 0x5441_0002;
     const INITRD2: u32 = 0x5442_0005;
@@ -106,8 +89,8 @@ pub fn tags(initramfs_bytes: u32, command_line: &str) -> Vec<u8> {
         list.extend_from_slice(values);
     };
     tag(CORE, &[0, 4096, 0]); // flags, page size, root device
-    tag(MEM, &[RAM_BYTES, RAM]);
-    tag(INITRD2, &[INITRAMFS_ADDRESS, initramfs_bytes]);
+    tag(MEM, &[board.ram_bytes, board.ram_start]);
+    tag(INITRD2, &[board.initramfs_address(), initramfs_bytes]);
     tag(CMDLINE, &text);
     list.extend_from_slice(&[0, 0]); // ATAG_NONE, of length 0
     words(&list)
@@ -117,55 +100,24 @@ fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
-/// The iSpot's partitions: name, offset, size.
-const PARTITIONS: [(&str, u32, u32); 11] = [
-    ("RedBoot", 0x00_0000, 0x04_0000),
-    ("param", 0x04_0000, 0x02_0000),
-    ("linux", 0x06_0000, 0x12_0000),
-    ("rootfs", 0x18_0000, 0x60_0000),
-    ("system", 0x78_0000, 0x10_0000),
-    ("linux_2", 0x88_0000, 0x12_0000),
-    ("rootfs_2", 0x9A_0000, 0x60_0000),
-    ("ver_1", 0xFA_0000, 0x02_0000),
-    ("ver_2", 0xFC_0000, 0x02_0000),
-    ("FIS directory", 0xFE_0000, 0x01_F000),
-    ("RedBoot config", 0xFF_F000, 0x00_1000),
-];
-
-/// An erased chip with a FIS directory of the iSpot's eleven partitions and
-/// nothing else: the least that a kernel finds partitions on.
-#[must_use]
-pub fn blank_image() -> Vec<u8> {
-    let mut image = vec![0xFF; CHIP_BYTES];
-    for (index, (name, base, size)) in PARTITIONS.iter().enumerate() {
-        let at = CHIP_BYTES - ERASE_BLOCK_BYTES + 256 * index;
-        let record = &mut image[at..at + 256];
-        record.fill(0);
-        record[..name.len()].copy_from_slice(name.as_bytes());
-        for (field, value) in [(16, base), (24, size), (32, size)] {
-            record[field..field + 4].copy_from_slice(&value.to_le_bytes());
-        }
-    }
-    image
-}
-
 /// Where boot stub and kernel go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootPlaces {
-    /// The partition `RedBoot`.
-    pub redboot: Range<usize>,
-    /// The partition `linux`.
-    pub linux: Range<usize>,
+    /// The partition in which the processor starts.
+    pub boot: Range<usize>,
+    /// The partition of the kernel.
+    pub kernel: Range<usize>,
 }
 
 impl BootPlaces {
     /// From the FIS directory in the last erase block of the image, or, where
-    /// that has no such entries, the iSpot's own.
+    /// that has no such entries, the board's own.
     #[must_use]
-    pub fn of(image: &[u8]) -> Self {
+    pub fn of(board: &Board, image: &[u8]) -> Self {
+        let place = |name| fis_entry(board, image, name).unwrap_or_else(|| board.partition(name));
         Self {
-            redboot: fis_entry(image, b"RedBoot").unwrap_or(0..0x4_0000),
-            linux: fis_entry(image, b"linux").unwrap_or(0x6_0000..0x18_0000),
+            boot: place(board.boot_partition),
+            kernel: place(board.kernel_partition),
         }
     }
 }
@@ -173,42 +125,50 @@ impl BootPlaces {
 /// A partition by name from the table in the last erase block: records of 256
 /// bytes, name at 0, absolute base address at 16, size at 24; FF starts an
 /// unused or deleted one (eCos packages/redboot, fis.h).
-fn fis_entry(image: &[u8], name: &[u8]) -> Option<Range<usize>> {
-    let directory = image.get(image.len().checked_sub(ERASE_BLOCK_BYTES)?..)?;
+fn fis_entry(board: &Board, image: &[u8], name: &str) -> Option<Range<usize>> {
+    let directory = image.get(image.len().checked_sub(board.erase_block_bytes)?..)?;
     let record = directory
         .chunks_exact(256)
-        .find(|record| record.starts_with(name) && record[name.len()] == 0)?;
+        .find(|record| record.starts_with(name.as_bytes()) && record[name.len()] == 0)?;
     let word =
         |at: usize| u32::from_le_bytes(record[at..at + 4].try_into().expect("four bytes")) as usize;
-    let start = word(16) & (CHIP_BYTES - 1);
+    let start = word(16) & (board.chip_bytes - 1);
     let end = start.checked_add(word(24))?;
     (start < end && end <= image.len()).then_some(start..end)
 }
 
-/// Puts boot stub and kernel into the image: the stub at the start of
-/// `RedBoot`, the kernel at the start of `linux`. What follows them in those
+/// Puts boot stub and kernel into the image, each at the start of its partition. What follows them in those
 /// partitions, and everything else, stays as it is.
 ///
 /// # Errors
 /// [`Error::DoesNotFit`], and the image untouched.
-pub fn install(image: &mut [u8], kernel: &[u8]) -> Result<BootPlaces, Error> {
-    let places = BootPlaces::of(image);
-    let offset = u32::try_from(places.linux.start).expect("inside a chip of 16 MiB");
+pub fn install(board: &Board, image: &mut [u8], kernel: &[u8]) -> Result<BootPlaces, Error> {
+    let places = BootPlaces::of(board, image);
+    let offset = u32::try_from(places.kernel.start).expect("inside the chip");
     let copied = kernel.len().next_multiple_of(4);
-    let stub = flash_stub(offset, u32::try_from(copied).expect("a kernel is small"));
-    fits("the kernel", copied, "linux", &places.linux)?;
-    fits("the boot stub", stub.len(), "RedBoot", &places.redboot)?;
-    if places.redboot.start != 0 {
+    let stub = flash_stub(
+        board,
+        offset,
+        u32::try_from(copied).expect("a kernel is small"),
+    );
+    fits("the kernel", copied, board.kernel_partition, &places.kernel)?;
+    fits(
+        "the boot stub",
+        stub.len(),
+        board.boot_partition,
+        &places.boot,
+    )?;
+    if places.boot.start != 0 {
         return Err(Error::DoesNotFit {
             what: "the boot stub (which must be at 0)",
             size_bytes: stub.len() as u64,
-            partition: "RedBoot".into(),
-            offset_bytes: places.redboot.start as u64,
+            partition: board.boot_partition.into(),
+            offset_bytes: places.boot.start as u64,
             room_bytes: 0,
         });
     }
     image[..stub.len()].copy_from_slice(&stub);
-    let start = places.linux.start;
+    let start = places.kernel.start;
     image[start..start + kernel.len()].copy_from_slice(kernel);
     Ok(places)
 }
@@ -234,10 +194,11 @@ fn fits(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boards::ISPOT;
 
     #[test]
     fn the_loop_goes_back_to_copy() {
-        let stub = flash_stub(0, 4);
+        let stub = flash_stub(&ISPOT, 0, 4);
         let branch = u32::from_le_bytes(stub[28..32].try_into().unwrap());
         // A branch holds its distance in words from two words ahead, signed.
         let distance = (((branch & 0xFF_FFFF) << 8) as i32) >> 8;
@@ -246,21 +207,21 @@ mod tests {
 
     #[test]
     fn literals_are_where_the_instructions_look() {
-        let stub = flash_stub(0x6_0000, 0x10_0000);
+        let stub = flash_stub(&ISPOT, 0x6_0000, 0x10_0000);
         let word =
             |index: usize| u32::from_le_bytes(stub[4 * index..4 * index + 4].try_into().unwrap());
         let literal = |index: usize| word(index + 2 + (word(index) & 0xFFF) as usize / 4);
         assert_eq!(literal(0), 0x6_0000);
-        assert_eq!(literal(1), KERNEL_ADDRESS);
+        assert_eq!(literal(1), ISPOT.kernel_address());
         assert_eq!(literal(2), 0x10_0000);
-        assert_eq!(literal(9), MACHINE);
-        assert_eq!(literal(10), TAGS_ADDRESS);
-        assert_eq!(literal(11), KERNEL_ADDRESS);
+        assert_eq!(literal(9), ISPOT.machine_number);
+        assert_eq!(literal(10), ISPOT.tags_address());
+        assert_eq!(literal(11), ISPOT.kernel_address());
     }
 
     #[test]
     fn tag_lengths_lead_from_one_to_the_next() {
-        let list = tags(1234, "console=ttyS0");
+        let list = tags(&ISPOT, 1234, "console=ttyS0");
         let word =
             |index: usize| u32::from_le_bytes(list[4 * index..4 * index + 4].try_into().unwrap());
         let mut at = 0;
@@ -277,9 +238,9 @@ mod tests {
     }
 
     fn image_with(entries: &[(&str, u32, u32)]) -> Vec<u8> {
-        let mut image = vec![0xFF; CHIP_BYTES];
+        let mut image = vec![0xFF; ISPOT.chip_bytes];
         for (index, (name, base, size)) in entries.iter().enumerate() {
-            let at = CHIP_BYTES - ERASE_BLOCK_BYTES + 256 * index;
+            let at = ISPOT.chip_bytes - ISPOT.erase_block_bytes + 256 * index;
             image[at..at + 256].fill(0);
             image[at..at + name.len()].copy_from_slice(name.as_bytes());
             image[at + 16..at + 20].copy_from_slice(&base.to_le_bytes());
@@ -290,39 +251,39 @@ mod tests {
 
     #[test]
     fn places_come_from_the_directory_or_are_the_ispots() {
-        let own = BootPlaces::of(&vec![0xFF; CHIP_BYTES]);
-        assert_eq!(own.linux, 0x6_0000..0x18_0000);
+        let own = BootPlaces::of(&ISPOT, &vec![0xFF; ISPOT.chip_bytes]);
+        assert_eq!(own.kernel, 0x6_0000..0x18_0000);
         // An absolute base address, and a name that only begins like the right one.
         let image = image_with(&[
             ("linux_2", 0x5040_0000, 0x10_0000),
             ("linux", 0x5020_0000, 0x12_0000),
         ]);
-        assert_eq!(BootPlaces::of(&image).linux, 0x20_0000..0x32_0000);
+        assert_eq!(BootPlaces::of(&ISPOT, &image).kernel, 0x20_0000..0x32_0000);
         // An entry that leaves the chip is not believed.
         let image = image_with(&[("linux", 0xFE_0000, 0x12_0000)]);
-        assert_eq!(BootPlaces::of(&image).linux, 0x6_0000..0x18_0000);
+        assert_eq!(BootPlaces::of(&ISPOT, &image).kernel, 0x6_0000..0x18_0000);
     }
 
     #[test]
-    fn the_blank_image_has_the_ispots_places() {
-        let image = blank_image();
-        assert_eq!(image.len(), CHIP_BYTES);
+    fn the_blank_image_has_the_boards_places() {
+        let image = ISPOT.blank_image();
+        assert_eq!(image.len(), ISPOT.chip_bytes);
         let mut end = 0;
-        for (name, offset, size) in PARTITIONS {
+        for &(name, offset, size) in ISPOT.partitions {
             assert_eq!(offset, end);
             end += size;
-            let found = fis_entry(&image, name.as_bytes()).unwrap();
+            let found = fis_entry(&ISPOT, &image, name).unwrap();
             assert_eq!(found, offset as usize..end as usize);
         }
-        assert_eq!(end as usize, CHIP_BYTES);
+        assert_eq!(end as usize, ISPOT.chip_bytes);
     }
 
     #[test]
     fn install_touches_two_places_only() {
-        let mut image = vec![0xA5; CHIP_BYTES];
+        let mut image = vec![0xA5; ISPOT.chip_bytes];
         let kernel = vec![0x11; 0x10_0001];
-        install(&mut image, &kernel).unwrap();
-        let stub = flash_stub(0x6_0000, 0x10_0004);
+        install(&ISPOT, &mut image, &kernel).unwrap();
+        let stub = flash_stub(&ISPOT, 0x6_0000, 0x10_0004);
         assert_eq!(image[..stub.len()], stub);
         assert!(image[stub.len()..0x6_0000].iter().all(|b| *b == 0xA5));
         assert_eq!(image[0x6_0000..0x16_0001], kernel);
@@ -331,8 +292,8 @@ mod tests {
 
     #[test]
     fn a_kernel_too_large_changes_nothing() {
-        let mut image = vec![0xA5; CHIP_BYTES];
-        let error = install(&mut image, &vec![0; 0x12_0001]).unwrap_err();
+        let mut image = vec![0xA5; ISPOT.chip_bytes];
+        let error = install(&ISPOT, &mut image, &vec![0; 0x12_0001]).unwrap_err();
         assert!(matches!(
             error,
             Error::DoesNotFit {

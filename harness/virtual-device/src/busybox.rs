@@ -77,7 +77,7 @@ impl Origin {
             Self::Package(version) => version,
         };
         let folder = cache.obtain(NAME, &format!("{PACKAGE} {version}"), |folder| {
-            report("downloading BusyBox for the virtual iSpot, once");
+            report("downloading BusyBox for the guest, once (from the Debian archive, by apt-get)");
             download(folder)
         })?;
         Ok(folder.join(NAME))

@@ -22,10 +22,10 @@ pub(super) const TIMES: &str = "/virtual-ispot/times";
 /// What moves the guest's clock.
 ///
 /// ```no_run
-/// use mtd_virtual_device::{Clock, VirtualIspot, blank_image};
+/// use mtd_virtual_device::{Clock, VirtualDevice, boards::ISPOT};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let mut ispot = VirtualIspot::new(blank_image())?.timed_by(Clock::Instructions);
+/// let mut ispot = VirtualDevice::new(&ISPOT, ISPOT.blank_image())?.timed_by(Clock::Instructions);
 /// let outcome = ispot.run("timed copy dd if=/dev/mtd3 of=/tmp/x bs=64k")?;
 /// println!("{:?} instructions", outcome.times[0].instructions);
 /// # Ok(())

@@ -1,11 +1,11 @@
-//! What can go wrong around the virtual iSpot, and what to do about it.
+//! What can go wrong around a virtual device, and what to do about it.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Something that the virtual iSpot needs and this machine does not have.
+/// Something that a virtual device needs and this machine does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
     /// What it is, such as `qemu-system-arm with the machine connex`.
@@ -20,14 +20,14 @@ impl fmt::Display for Missing {
     }
 }
 
-/// Why the virtual iSpot did not do what was asked.
+/// Why a virtual device did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Tools or packages are missing; each with the way to get it.
-    #[error("the virtual iSpot cannot start here; missing:\n{}", lines(.0))]
+    #[error("the virtual device cannot start here; missing:\n{}", lines(.0))]
     Missing(Vec<Missing>),
-    /// The image is not 16 MiB.
+    /// The image is not of the chip's size.
     #[error(
         "a chip image of {size_bytes:#x} bytes: the board's chip has exactly {expected_bytes:#x}; nothing was started"
     )]
@@ -63,7 +63,7 @@ pub enum Error {
         /// What there is.
         room_bytes: u64,
     },
-    /// A path of the guest that the virtual iSpot cannot take.
+    /// A path of the guest that the guest cannot take.
     #[error("guest path {path:?}: {reason}; nothing was started")]
     GuestPath {
         /// As given.

@@ -1,10 +1,11 @@
 //! What the board runs besides its kernel: an initramfs made in memory, with
 //! BusyBox, the init script, the nodes, and the caller's files.
 //!
-//! Invariant: the exchange area is at [`EXCHANGE_ADDRESS`] in RAM, whatever
+//! Invariant: the exchange area is at [`Guest::exchange_address`] in RAM, whatever
 //! else the archive holds.
 
-use super::boot::{INITRAMFS_ADDRESS, INITRAMFS_ROOM_BYTES};
+use super::boards::Board;
+use super::boot::INITRAMFS_ROOM_BYTES;
 use super::clock::{TIMED, TIMES};
 use super::cpio::{BLOCK, CHARACTER, DIRECTORY, REGULAR, Writer};
 use super::error::Error;
@@ -12,11 +13,11 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 const INIT: &[u8] = include_bytes!("../guest/init");
+const PAGE_BYTES: usize = 4096;
 /// The unit in which the init script counts.
 const UNIT_BYTES: usize = 0x1_0000;
-/// Where the guest leaves its results: a unit for the record, then the archive.
-pub const EXCHANGE_ADDRESS: u32 = INITRAMFS_ADDRESS + 0x1_0000;
-/// 20 MiB: a backup of the whole chip and some.
+/// Where the guest leaves its results, a unit for the record, then the archive. 20
+/// MiB: a backup of the whole chip and some.
 pub const EXCHANGE_BYTES: usize = 0x140_0000;
 /// Where the archive of files starts within the exchange area.
 pub const ARCHIVE_OFFSET_BYTES: usize = UNIT_BYTES;
@@ -33,13 +34,14 @@ pub struct Put {
 }
 
 /// What differs from one guest to another.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Guest {
+    pub board: &'static Board,
     pub put: Vec<Put>,
     pub wanted: Vec<String>,
     pub environment: Vec<(String, String)>,
     pub without_sysfs: bool,
-    pub with_mtd10_nodes: bool,
+    pub with_all_nodes: bool,
     /// With the script that times a command, and what it noted handed back.
     pub timed: bool,
 }
@@ -54,6 +56,24 @@ pub enum Job<'a> {
 }
 
 impl Guest {
+    /// A guest of this board, with nothing of its own.
+    pub fn of(board: &'static Board) -> Self {
+        Self {
+            board,
+            put: Vec::new(),
+            wanted: Vec::new(),
+            environment: Vec::new(),
+            without_sysfs: false,
+            with_all_nodes: false,
+            timed: false,
+        }
+    }
+
+    /// Where in RAM the exchange area is.
+    pub fn exchange_address(&self) -> u32 {
+        self.board.initramfs_address() + 0x1_0000
+    }
+
     /// The archive for this job.
     ///
     /// # Errors
@@ -76,7 +96,7 @@ impl Guest {
         ] {
             archive.add(folder, DIRECTORY | 0o755, &[]);
         }
-        nodes(&mut archive);
+        self.nodes(&mut archive);
         archive.add("bin/busybox", REGULAR | 0o755, busybox);
         archive.add("init", REGULAR | 0o755, INIT);
         if self.timed {
@@ -129,13 +149,44 @@ impl Guest {
         self.timed || !self.wanted.is_empty()
     }
 
+    /// The device's nodes; like the device, not for every partition unless asked for.
+    fn nodes(&self, archive: &mut Writer) {
+        for (name, mode, major, minor) in [
+            ("console", 0o600, 5, 1),
+            ("tty", 0o666, 5, 0),
+            ("null", 0o666, 1, 3),
+            ("zero", 0o666, 1, 5),
+            ("full", 0o666, 1, 7),
+            ("random", 0o666, 1, 8),
+            ("urandom", 0o666, 1, 9),
+            ("kmsg", 0o644, 1, 11),
+            ("ttyS0", 0o600, 4, 64),
+            ("ttyS1", 0o600, 4, 65),
+            ("ttyS2", 0o600, 4, 66),
+        ] {
+            archive.add_node(&format!("dev/{name}"), CHARACTER | mode, major, minor);
+        }
+        let board = self.board;
+        let all = 0..u32::try_from(board.partitions.len()).expect("few partitions");
+        for index in all.filter(|index| self.with_all_nodes || !board.without_nodes.contains(index))
+        {
+            archive.add_node(&format!("dev/mtd{index}"), CHARACTER | 0o600, 90, 2 * index);
+            archive.add_node(
+                &format!("dev/mtd{index}ro"),
+                CHARACTER | 0o600,
+                90,
+                2 * index + 1,
+            );
+            archive.add_node(&format!("dev/mtdblock{index}"), BLOCK | 0o600, 31, index);
+        }
+    }
+
     fn settings(&self, job: Job<'_>) -> String {
         format!(
-            "exchange={}\narchive_units={}\nsysfs={}\nmtd10={}\nshell={}\n",
-            EXCHANGE_ADDRESS as usize / UNIT_BYTES,
+            "exchange={}\narchive_units={}\nsysfs={}\nshell={}\n",
+            self.exchange_address() as usize / UNIT_BYTES,
             EXCHANGE_BYTES / UNIT_BYTES - 1,
             u8::from(!self.without_sysfs),
-            u8::from(self.with_mtd10_nodes),
             u8::from(matches!(job, Job::Shell)),
         )
     }
@@ -169,37 +220,6 @@ impl Guest {
             archive.add(path, REGULAR | put.permissions, &put.bytes);
         }
         Ok(())
-    }
-}
-
-const PAGE_BYTES: usize = 4096;
-
-/// The device's nodes; like the device, none for mtd10.
-fn nodes(archive: &mut Writer) {
-    for (name, mode, major, minor) in [
-        ("console", 0o600, 5, 1),
-        ("tty", 0o666, 5, 0),
-        ("null", 0o666, 1, 3),
-        ("zero", 0o666, 1, 5),
-        ("full", 0o666, 1, 7),
-        ("random", 0o666, 1, 8),
-        ("urandom", 0o666, 1, 9),
-        ("kmsg", 0o644, 1, 11),
-        ("ttyS0", 0o600, 4, 64),
-        ("ttyS1", 0o600, 4, 65),
-        ("ttyS2", 0o600, 4, 66),
-    ] {
-        archive.add_node(&format!("dev/{name}"), CHARACTER | mode, major, minor);
-    }
-    for index in 0..10 {
-        archive.add_node(&format!("dev/mtd{index}"), CHARACTER | 0o600, 90, 2 * index);
-        archive.add_node(
-            &format!("dev/mtd{index}ro"),
-            CHARACTER | 0o600,
-            90,
-            2 * index + 1,
-        );
-        archive.add_node(&format!("dev/mtdblock{index}"), BLOCK | 0o600, 31, index);
     }
 }
 
@@ -239,13 +259,14 @@ pub fn quote(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boards::ISPOT;
     use crate::cpio;
 
     #[test]
     fn the_exchange_area_is_where_it_is_said_to_be() {
-        let guest = Guest::default();
+        let guest = Guest::of(&ISPOT);
         let archive = guest.initramfs(b"busybox", Job::Command("true")).unwrap();
-        let start = (EXCHANGE_ADDRESS - INITRAMFS_ADDRESS) as usize;
+        let start = (guest.exchange_address() - ISPOT.initramfs_address()) as usize;
         let end = start + EXCHANGE_BYTES;
         assert!(archive[start..end].iter().all(|byte| *byte == 0));
         assert!(archive[end..].starts_with(b"070701"));
@@ -253,7 +274,7 @@ mod tests {
 
     #[test]
     fn folders_come_before_their_files_and_mtd10_has_no_nodes() {
-        let mut guest = Guest::default();
+        let mut guest = Guest::of(&ISPOT);
         for path in ["/opt/a/one", "/opt/a/two"] {
             guest.put.push(Put {
                 path: path.into(),
@@ -291,7 +312,7 @@ mod tests {
         for name in ["", "1A", "A B", "A=B"] {
             let guest = Guest {
                 environment: vec![(name.into(), String::new())],
-                ..Guest::default()
+                ..Guest::of(&ISPOT)
             };
             assert!(guest.exports().is_err(), "{name:?}");
         }
@@ -301,7 +322,7 @@ mod tests {
                 bytes: vec![0; INITRAMFS_ROOM_BYTES],
                 permissions: 0o644,
             }],
-            ..Guest::default()
+            ..Guest::of(&ISPOT)
         };
         assert!(matches!(
             guest.initramfs(b"", Job::Shell),

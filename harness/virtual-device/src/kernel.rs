@@ -1,5 +1,5 @@
-//! The virtual iSpot's kernel: a stock Linux 6.1, configured by
-//! `virtual-ispot/kernel.config`, built once and kept in the cache.
+//! The kernel of all boards: a stock Linux 6.1, configured by
+//! `guest/kernel.config`, built once and kept in the cache.
 //!
 //! Invariant: a kernel in the cache was built from exactly the inputs that
 //! [`Inputs::text`] names, and has every option of the configuration.
@@ -95,7 +95,7 @@ impl Inputs {
     /// [`Error::Build`] and those of the file system.
     pub fn obtain(&self, cache: &Cache, report: &mut dyn FnMut(&str)) -> Result<PathBuf, Error> {
         let folder = cache.obtain("kernel", &self.text(), |folder| {
-            report("building the virtual iSpot's kernel, once (about 80 seconds on two cores)");
+            report("building the guest's kernel, once (about 80 seconds on two cores)");
             self.build(folder)
         })?;
         Ok(folder.join("zImage"))

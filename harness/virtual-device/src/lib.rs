@@ -1,5 +1,6 @@
-//! A whole virtual iSpot: a stock Linux with its own MTD subsystem, on an
-//! emulated board whose one NOR chip has the iSpot's geometry.
+//! A whole virtual device: a stock Linux with its own MTD subsystem, on an
+//! emulated board ([`boards`]) whose one NOR chip has a device's geometry. The board
+//! that there is so far makes the virtual iSpot.
 //!
 //! What the crate `mtd-harness` simulates, a real kernel does here: it finds the
 //! RedBoot partitions in the chip's FIS directory, registers mtd0 to mtd10, and
@@ -11,11 +12,11 @@
 //! and builds its kernel once. [`wanted`] is the switch.
 //!
 //! ```no_run
-//! use mtd_virtual_device::{Cut, VirtualIspot};
+//! use mtd_virtual_device::{Cut, VirtualDevice, boards::ISPOT};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let image = std::fs::read("flash.bin")?;
-//! let mut ispot = VirtualIspot::new(image)?
+//! let mut ispot = VirtualDevice::new(&ISPOT, image)?
 //!     .put("/bin/tool", std::fs::read("tool")?, 0o755)?
 //!     .get("/tmp/out");
 //! let outcome = ispot.run("tool backup --output /tmp/out")?.expect_success();
@@ -35,30 +36,33 @@
 //! Faults tolerated: a guest that hangs, panics or restarts; an emulator that
 //! dies; power cuts on request.
 
-mod board;
+pub mod boards;
 mod boot;
 mod busybox;
 mod cache;
 mod clock;
 mod cpio;
+mod emulator;
 mod error;
 mod guest;
 mod kernel;
 mod outcome;
 mod toolbox;
 
-pub use boot::{BootPlaces, CHIP_BYTES, blank_image};
+pub use boot::BootPlaces;
 pub use clock::{Clock, Timed};
 pub use error::{Error, Missing};
 pub use guest::quote;
 pub use outcome::{GuestFile, Outcome, PowerCut};
 pub use toolbox::Toolbox;
 
-use board::{Board, Ended, Setup};
-use guest::{EXCHANGE_ADDRESS, EXCHANGE_BYTES, Guest, Job, Put};
+use boards::Board;
+use emulator::{Emulator, Ended, Setup};
+use guest::{EXCHANGE_BYTES, Guest, Job, Put};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The variable that switches the tests on.
@@ -79,7 +83,7 @@ pub fn wanted(test: &str) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BootFrom {
     /// In the chip, as a real board: the first boot puts a boot stub at the start
-    /// of `RedBoot` and a kernel at the start of `linux`. The directory's
+    /// of its boot partition and a kernel at the start of its kernel's. The directory's
     /// entries, their checksums too, stay as they are.
     #[default]
     Flash,
@@ -119,10 +123,10 @@ impl fmt::Display for Cut {
     }
 }
 
-/// A virtual iSpot, switched off. Each run switches it on, with the chip as the
+/// A virtual device, switched off. Each run switches it on, with the chip as the
 /// last one left it and RAM and file system new.
 #[derive(Debug, Clone)]
-pub struct VirtualIspot {
+pub struct VirtualDevice {
     toolbox: Toolbox,
     chip: Vec<u8>,
     guest: Guest,
@@ -132,42 +136,49 @@ pub struct VirtualIspot {
     time_limit: Duration,
 }
 
-impl VirtualIspot {
+impl VirtualDevice {
     /// One with this image in its chip; makes what is missing first, see
     /// [`Toolbox::ready`], and says so on standard error. Looks for the tools once
-    /// per process.
+    /// per process and board.
     ///
     /// # Errors
-    /// If something is missing, or the image is not of [`CHIP_BYTES`].
-    pub fn new(image: Vec<u8>) -> Result<Self, Error> {
+    /// If something is missing, or the image is not of [`Board::chip_bytes`].
+    pub fn new(board: &'static Board, image: Vec<u8>) -> Result<Self, Error> {
         // Looking for a dozen programs takes as long as booting.
-        static READY: OnceLock<Toolbox> = OnceLock::new();
-        let toolbox = match READY.get() {
+        static READY: Mutex<BTreeMap<&str, Toolbox>> = Mutex::new(BTreeMap::new());
+        let mut ready = READY.lock().unwrap_or_else(PoisonError::into_inner);
+        let toolbox = match ready.get(board.name) {
             Some(toolbox) => toolbox.clone(),
             None => {
-                let mut report = |what: &str| eprintln!("virtual iSpot: {what}");
-                let toolbox = Toolbox::ready(&mut report)?;
-                READY.get_or_init(|| toolbox).clone()
+                let mut report = |what: &str| eprintln!("virtual {}: {what}", board.name);
+                let toolbox = Toolbox::ready(board, &mut report)?;
+                ready.insert(board.name, toolbox.clone());
+                toolbox
             }
         };
-        Self::with_toolbox(image, toolbox)
+        drop(ready);
+        Self::with_toolbox(board, image, toolbox)
     }
 
     /// The same with a toolbox at hand.
     ///
     /// # Errors
-    /// If the image is not of [`CHIP_BYTES`].
-    pub fn with_toolbox(image: Vec<u8>, toolbox: Toolbox) -> Result<Self, Error> {
-        if image.len() != CHIP_BYTES {
+    /// If the image is not of [`Board::chip_bytes`].
+    pub fn with_toolbox(
+        board: &'static Board,
+        image: Vec<u8>,
+        toolbox: Toolbox,
+    ) -> Result<Self, Error> {
+        if image.len() != board.chip_bytes {
             return Err(Error::ImageSize {
                 size_bytes: image.len() as u64,
-                expected_bytes: CHIP_BYTES as u64,
+                expected_bytes: board.chip_bytes as u64,
             });
         }
         Ok(Self {
             toolbox,
             chip: image,
-            guest: Guest::default(),
+            guest: Guest::of(board),
             boot_from: BootFrom::default(),
             booted: false,
             clock: Clock::default(),
@@ -217,17 +228,18 @@ impl VirtualIspot {
         self
     }
 
-    /// Leaves out `/sys`, which the iSpot's kernel does not have.
+    /// Leaves out `/sys`, which a kernel before 2.6.31 does not have for MTD.
     #[must_use]
     pub fn without_sysfs(mut self) -> Self {
         self.guest.without_sysfs = true;
         self
     }
 
-    /// Makes nodes for mtd10, which the iSpot does not have.
+    /// Makes nodes for all partitions, also for those for which the device has none
+    /// ([`Board::without_nodes`]).
     #[must_use]
-    pub fn with_mtd10_nodes(mut self) -> Self {
-        self.guest.with_mtd10_nodes = true;
+    pub fn with_all_nodes(mut self) -> Self {
+        self.guest.with_all_nodes = true;
         self
     }
 
@@ -275,43 +287,43 @@ impl VirtualIspot {
     /// failed is not an error: see [`Outcome::status`].
     pub fn run(&mut self, command: &str) -> Result<Outcome, Error> {
         let began = Instant::now();
-        let mut board = self.power_on(Job::Command(command), false)?;
-        let ended = board.wait(Some(began + self.time_limit), None);
-        self.collect(board, ended, began)
+        let mut emulator = self.power_on(Job::Command(command), false)?;
+        let ended = emulator.wait(Some(began + self.time_limit), None);
+        self.collect(emulator, ended, began)
     }
 
     /// Boots, runs a shell command line, and cuts the power at the given moment.
     ///
     /// # Errors
     /// [`Error::EndedBeforeCut`] if the command ended before, and those of
-    /// [`VirtualIspot::run`]. The chip then holds what the guest left in it.
+    /// [`VirtualDevice::run`]. The chip then holds what the guest left in it.
     pub fn run_until(&mut self, command: &str, cut: &Cut) -> Result<PowerCut, Error> {
         let began = Instant::now();
-        let mut board = self.power_on(Job::Command(command), false)?;
+        let mut emulator = self.power_on(Job::Command(command), false)?;
         let before = match cut {
-            Cut::ChipChanged { offset_bytes } => board.chip_byte(*offset_bytes),
+            Cut::ChipChanged { offset_bytes } => emulator.chip_byte(*offset_bytes),
             _ => None,
         };
-        let mut reached = |board: &Board| match cut {
-            Cut::Console(text) => board.console().contains(text.as_str()),
-            Cut::Stdout(text) => board
+        let mut reached = |emulator: &Emulator| match cut {
+            Cut::Console(text) => emulator.console().contains(text.as_str()),
+            Cut::Stdout(text) => emulator
                 .serial(0)
                 .is_ok_and(|out| String::from_utf8_lossy(&out).contains(text.as_str())),
-            Cut::ChipChanged { offset_bytes } => board.chip_byte(*offset_bytes) != before,
+            Cut::ChipChanged { offset_bytes } => emulator.chip_byte(*offset_bytes) != before,
             Cut::After(time) => began.elapsed() >= *time,
         };
-        let ended = board.wait(Some(began + self.time_limit), Some(&mut reached));
+        let ended = emulator.wait(Some(began + self.time_limit), Some(&mut reached));
         if matches!(ended, Ok(Ended::Condition)) {
-            board.power_off();
-            self.chip = board.chip()?;
+            emulator.power_off();
+            self.chip = emulator.chip()?;
             return Ok(PowerCut {
-                stdout: board.serial(0)?,
-                stderr: board.serial(1)?,
-                console: board.console(),
+                stdout: emulator.serial(0)?,
+                stderr: emulator.serial(1)?,
+                console: emulator.console(),
                 elapsed: began.elapsed(),
             });
         }
-        let outcome = self.collect(board, ended, began)?;
+        let outcome = self.collect(emulator, ended, began)?;
         Err(Error::EndedBeforeCut {
             status: outcome.status,
             cut: cut.to_string(),
@@ -323,23 +335,24 @@ impl VirtualIspot {
     /// the files that were asked for.
     ///
     /// # Errors
-    /// As [`VirtualIspot::run`].
+    /// As [`VirtualDevice::run`].
     pub fn shell(&mut self) -> Result<Outcome, Error> {
         let began = Instant::now();
-        let mut board = self.power_on(Job::Shell, true)?;
-        let ended = board.wait(None, None);
-        self.collect(board, ended, began)
+        let mut emulator = self.power_on(Job::Shell, true)?;
+        let ended = emulator.wait(None, None);
+        self.collect(emulator, ended, began)
     }
 
-    fn power_on(&mut self, job: Job<'_>, console_on_terminal: bool) -> Result<Board, Error> {
+    fn power_on(&mut self, job: Job<'_>, console_on_terminal: bool) -> Result<Emulator, Error> {
         let read = |path| fs::read(path).map_err(Error::io("read", path));
         let initramfs = self.guest.initramfs(&read(&self.toolbox.busybox)?, job)?;
         let kernel = read(&self.toolbox.kernel)?;
         if self.boot_from == BootFrom::Flash && !self.booted {
-            boot::install(&mut self.chip, &kernel)?;
+            boot::install(self.guest.board, &mut self.chip, &kernel)?;
             self.booted = true;
         }
-        Board::start(&Setup {
+        Emulator::start(&Setup {
+            board: self.guest.board,
             qemu: &self.toolbox.qemu,
             chip: &self.chip,
             initramfs: &initramfs,
@@ -352,17 +365,17 @@ impl VirtualIspot {
     /// Takes everything from a board that ended, and the chip in any case.
     fn collect(
         &mut self,
-        mut board: Board,
+        mut emulator: Emulator,
         ended: Result<Ended, Error>,
         began: Instant,
     ) -> Result<Outcome, Error> {
         let exchange = match ended {
-            Ok(Ended::Restarted) => board.ram(EXCHANGE_ADDRESS, EXCHANGE_BYTES),
+            Ok(Ended::Restarted) => emulator.ram(self.guest.exchange_address(), EXCHANGE_BYTES),
             _ => Ok(Vec::new()),
         };
-        board.power_off();
-        self.chip = board.chip()?;
-        let console = board.console();
+        emulator.power_off();
+        self.chip = emulator.chip()?;
+        let console = emulator.console();
         if ended? != Ended::Restarted {
             return Err(Error::TimeLimit {
                 limit: self.time_limit,
@@ -381,8 +394,8 @@ impl VirtualIspot {
         let times = files.remove(clock::TIMES).unwrap_or_default();
         Ok(Outcome {
             status,
-            stdout: board.serial(0)?,
-            stderr: board.serial(1)?,
+            stdout: emulator.serial(0)?,
+            stderr: emulator.serial(1)?,
             console,
             files,
             times: Timed::parse(&String::from_utf8_lossy(&times.bytes), self.clock)?,

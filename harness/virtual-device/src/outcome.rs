@@ -1,4 +1,4 @@
-//! What a run of the virtual iSpot brought.
+//! What a run of a virtual device brought.
 
 use super::clock::Timed;
 use super::cpio::{self, DIRECTORY, KIND, REGULAR};
@@ -33,7 +33,7 @@ pub struct Outcome {
     /// not have is not here.
     pub files: BTreeMap<String, GuestFile>,
     /// What the guest's command `timed` timed, in order; see
-    /// [`VirtualIspot::timed_by`](super::VirtualIspot::timed_by).
+    /// [`VirtualDevice::timed_by`](super::VirtualDevice::timed_by).
     pub times: Vec<Timed>,
     /// From power-on to the end.
     pub elapsed: Duration,

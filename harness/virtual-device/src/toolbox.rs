@@ -1,4 +1,4 @@
-//! The programs and packages that the virtual iSpot is made of: found, or
+//! The programs and packages that a virtual device is made of: found, or
 //! named with the way to get them.
 //!
 //! On Debian 12 everything comes from its packages. Elsewhere four variables
@@ -7,6 +7,7 @@
 //! compiler's prefix, such as `arm-linux-gnueabi-`), `MTDKEEP_BUSYBOX` (a
 //! static BusyBox for ARMv5TE).
 
+use super::boards::Board;
 use super::cache::Cache;
 use super::error::{Error, Missing, tail};
 use super::{busybox, kernel};
@@ -25,16 +26,16 @@ pub struct Toolbox {
 }
 
 impl Toolbox {
-    /// Finds the emulator, and makes kernel and BusyBox if the cache does not
+    /// Finds an emulator that has the board's machine, and makes kernel and BusyBox if the cache does not
     /// hold them: the kernel takes about 80 seconds on two cores and 1.6 GB of
     /// the cache's disk while it is built. `report` is told before such work.
     ///
     /// # Errors
     /// [`Error::Missing`] with everything that is missing, not only the first.
-    pub fn ready(report: &mut dyn FnMut(&str)) -> Result<Self, Error> {
+    pub fn ready(board: &Board, report: &mut dyn FnMut(&str)) -> Result<Self, Error> {
         let cache = Cache::of_user()?;
         let mut missing = Vec::new();
-        let qemu = emulator().map_err(|one| missing.push(one)).ok();
+        let qemu = emulator(board).map_err(|one| missing.push(one)).ok();
         let kernel_inputs = kernel::Inputs::find()
             .map_err(|some| missing.extend(some))
             .ok();
@@ -67,10 +68,10 @@ impl Toolbox {
     }
 }
 
-fn emulator() -> Result<PathBuf, Missing> {
+fn emulator(board: &Board) -> Result<PathBuf, Missing> {
     let program = variable("MTDKEEP_QEMU").unwrap_or_else(|| "qemu-system-arm".into());
     let missing = |remedy: &str| Missing {
-        what: format!("{} with the machine connex", program.display()),
+        what: format!("{} with the machine {}", program.display(), board.machine),
         remedy: remedy.into(),
     };
     let listed = Command::new(&program)
@@ -80,7 +81,7 @@ fn emulator() -> Result<PathBuf, Missing> {
         .map_err(|_| missing("apt-get install qemu-system-arm, or set MTDKEEP_QEMU"))?;
     let has_it = String::from_utf8_lossy(&listed.stdout)
         .lines()
-        .any(|line| line.split_whitespace().next() == Some("connex"));
+        .any(|line| line.split_whitespace().next() == Some(board.machine));
     if has_it {
         return Ok(program);
     }

@@ -83,7 +83,7 @@ fn the_checker_reads_what_a_kernel_read() {
 #[cfg(target_os = "linux")]
 mod on_a_kernel {
     use super::*;
-    use mtd_virtual_device::{BootFrom, VirtualIspot, wanted};
+    use mtd_virtual_device::{BootFrom, VirtualDevice, boards::ISPOT, wanted};
 
     /// Prints the listing of one file system after its `/proc/mtd` name.
     const LIST: &str = r#"
@@ -104,8 +104,8 @@ list() {
 mkdir -p /mnt
 "#;
 
-    fn ispot() -> VirtualIspot {
-        VirtualIspot::new(profile::ispot(1).chip_bytes(0))
+    fn ispot() -> VirtualDevice {
+        VirtualDevice::new(&ISPOT, profile::ispot(1).chip_bytes(0))
             .expect("what the virtual iSpot needs is installed")
             .boot_from(BootFrom::Ram)
     }

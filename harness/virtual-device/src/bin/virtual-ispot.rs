@@ -5,7 +5,9 @@
 #[cfg(target_os = "linux")]
 mod program {
     use mtd_harness::profile;
-    use mtd_virtual_device::{BootFrom, Clock, Error, Outcome, VirtualIspot, quote};
+    use mtd_virtual_device::{
+        BootFrom, Clock, Error, Outcome, VirtualDevice, boards::ISPOT, quote,
+    };
     use std::io::Write;
     use std::os::unix::fs::PermissionsExt;
     use std::path::{Path, PathBuf};
@@ -152,7 +154,7 @@ Exit status: COMMAND's; 125 if the virtual iSpot itself failed; 2 for wrong usag
             Some(path) => std::fs::read(path).map_err(|error| at(path, &error))?,
             None => profile::ispot(1).chip_bytes(0),
         };
-        let mut ispot = prepare(VirtualIspot::new(image)?, options)?;
+        let mut ispot = prepare(VirtualDevice::new(&ISPOT, image)?, options)?;
         let outcome = if options.shell {
             ispot.shell()
         } else {
@@ -168,9 +170,9 @@ Exit status: COMMAND's; 125 if the virtual iSpot itself failed; 2 for wrong usag
     }
 
     fn prepare(
-        mut ispot: VirtualIspot,
+        mut ispot: VirtualDevice,
         options: &Options,
-    ) -> Result<VirtualIspot, Box<dyn std::error::Error>> {
+    ) -> Result<VirtualDevice, Box<dyn std::error::Error>> {
         for (file, guest) in &options.put {
             let bytes = std::fs::read(file).map_err(|error| at(file, &error))?;
             let permissions = std::fs::metadata(file)?.permissions().mode();
@@ -191,7 +193,7 @@ Exit status: COMMAND's; 125 if the virtual iSpot itself failed; 2 for wrong usag
             ispot = ispot.without_sysfs();
         }
         if options.mknod10 {
-            ispot = ispot.with_mtd10_nodes();
+            ispot = ispot.with_all_nodes();
         }
         if options.instructions {
             ispot = ispot.timed_by(Clock::Instructions);

@@ -1,7 +1,7 @@
 //! Booting, and what comes back from a run.
 
 use super::{PARTITIONS, assert_same, image, ispot};
-use mtd_virtual_device::{BootFrom, CHIP_BYTES, Error, VirtualIspot, wanted};
+use mtd_virtual_device::{BootFrom, Error, VirtualDevice, boards::ISPOT, wanted};
 
 #[test]
 fn the_kernel_finds_the_eleven_partitions() {
@@ -116,7 +116,7 @@ fn mtd10_and_sysfs_are_there_or_not_as_asked() {
     let look = "ls /dev/mtd10 /dev/mtdblock10 2>/dev/null; ls /sys | grep class; cat /dev/mtd10 2>/dev/null";
     let outcome = ispot().run(look).unwrap();
     assert_eq!(outcome.stdout_text(), "class\n");
-    let mut other = ispot().without_sysfs().with_mtd10_nodes();
+    let mut other = ispot().without_sysfs().with_all_nodes();
     let outcome = other.run(look).unwrap();
     let expected = [
         b"/dev/mtd10\n/dev/mtdblock10\n",
@@ -194,6 +194,6 @@ fn an_image_of_another_size_is_refused() {
     if !wanted("an_image_of_another_size_is_refused") {
         return;
     }
-    let error = VirtualIspot::new(vec![0xFF; CHIP_BYTES - 1]).unwrap_err();
+    let error = VirtualDevice::new(&ISPOT, vec![0xFF; ISPOT.chip_bytes - 1]).unwrap_err();
     assert!(matches!(error, Error::ImageSize { .. }), "{error}");
 }

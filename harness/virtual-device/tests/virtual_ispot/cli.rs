@@ -1,7 +1,7 @@
 //! The program `virtual-ispot` as a user starts it, and what is left of it.
 
 use assert_cmd::cargo::CommandCargoExt as _;
-use mtd_virtual_device::{CHIP_BYTES, blank_image, wanted};
+use mtd_virtual_device::{boards::ISPOT, wanted};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -66,7 +66,7 @@ fn puts_gets_saves_and_passes_the_status_on() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let pair = |left: &Path, right: &str| format!("{}={right}", left.display());
-    fs::write(at("flash.bin"), blank_image()).unwrap();
+    fs::write(at("flash.bin"), ISPOT.blank_image()).unwrap();
     fs::write(at("script"), "#!/bin/sh\necho \"$1|$2\"\ncp \"$0\" /tmp/copy\ndd if=/bin/busybox of=/dev/mtd8 bs=100 count=1 2>/dev/null\nexit 9\n").unwrap();
     fs::set_permissions(at("script"), fs::Permissions::from_mode(0o755)).unwrap();
     let run = || {
@@ -93,11 +93,11 @@ fn puts_gets_saves_and_passes_the_status_on() {
     );
     assert_eq!(
         fs::read(at("flash.bin")).unwrap(),
-        blank_image(),
+        ISPOT.blank_image(),
         "only read"
     );
     let after = fs::read(at("after.bin")).unwrap();
-    assert_eq!(after.len(), CHIP_BYTES);
+    assert_eq!(after.len(), ISPOT.chip_bytes);
     assert_eq!(after[0xFC_0000..0xFC_0004], *b"\x7fELF");
     assert!(after[0xFC_0064..0xFE_0000].iter().all(|byte| *byte == 0xFF));
     // What was saved is not overwritten.

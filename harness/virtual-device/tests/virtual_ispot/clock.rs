@@ -1,7 +1,7 @@
 //! What `timed` tells of a command, by both clocks.
 
-use crate::{CHIP_BYTES, ispot};
-use mtd_virtual_device::{BootFrom, Clock, Timed, wanted};
+use crate::ispot;
+use mtd_virtual_device::{BootFrom, Clock, Timed, boards::ISPOT, wanted};
 
 /// Reads a partition in small pieces and in large ones, and fails once.
 const COMMANDS: &str = "timed small dd if=/dev/mtd6 of=/dev/null bs=512 2>/dev/null
@@ -32,7 +32,7 @@ fn instructions_are_the_same_every_time() {
     let [small, large, _] = &times[..] else {
         unreachable!("compared above")
     };
-    let bytes = CHIP_BYTES as u64 / 16 * 6;
+    let bytes = ISPOT.chip_bytes as u64 / 16 * 6;
     let (small, large) = (small.instructions.unwrap(), large.instructions.unwrap());
     assert!(large > bytes / 16, "{large}");
     assert!(small < bytes * 20, "{small}");

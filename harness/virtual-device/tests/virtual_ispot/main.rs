@@ -10,7 +10,7 @@ mod cli;
 mod clock;
 mod power;
 
-use mtd_virtual_device::{CHIP_BYTES, VirtualIspot, blank_image};
+use mtd_virtual_device::{VirtualDevice, boards::ISPOT};
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use std::ops::Range;
@@ -37,19 +37,19 @@ const PARTITIONS: [Range<usize>; 11] = [
 /// A chip with a FIS directory, and arbitrary bytes in every partition but the
 /// directory itself.
 fn image() -> Vec<u8> {
-    let mut image = blank_image();
+    let mut image = ISPOT.blank_image();
     let mut source = Xoshiro256PlusPlus::seed_from_u64(SEED);
     for (index, partition) in PARTITIONS.into_iter().enumerate() {
         if index != 9 {
             source.fill_bytes(&mut image[partition]);
         }
     }
-    assert_eq!(image.len(), CHIP_BYTES);
+    assert_eq!(image.len(), ISPOT.chip_bytes);
     image
 }
 
-fn ispot() -> VirtualIspot {
-    VirtualIspot::new(image()).unwrap_or_else(|error| panic!("{error}"))
+fn ispot() -> VirtualDevice {
+    VirtualDevice::new(&ISPOT, image()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Compares long byte strings without printing megabytes.

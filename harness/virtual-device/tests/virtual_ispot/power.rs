@@ -1,7 +1,7 @@
 //! Runs that do not end well: time limits, restarts, power cuts.
 
 use super::{PARTITIONS, SEED, assert_same, image, ispot};
-use mtd_virtual_device::{BootFrom, Cut, Error, VirtualIspot, wanted};
+use mtd_virtual_device::{BootFrom, Cut, Error, VirtualDevice, boards::ISPOT, wanted};
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use std::time::Duration;
@@ -30,7 +30,7 @@ fn a_dd_that_is_cut_leaves_the_first_part_programmed_and_the_rest_erased() {
         *byte &= 0x7F;
     }
     let half = target.len() / 2;
-    let mut ispot = VirtualIspot::new(before.clone())
+    let mut ispot = VirtualDevice::new(&ISPOT, before.clone())
         .unwrap()
         .boot_from(BootFrom::Ram)
         .put("/root/data", data.clone(), 0o644)

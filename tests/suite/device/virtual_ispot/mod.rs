@@ -15,7 +15,7 @@ mod profile;
 mod trouble;
 
 use mtd_harness::profile::{SimulatedDevice, ispot as simulated_ispot};
-use mtd_virtual_device::{BootFrom, Outcome, VirtualIspot, quote, wanted};
+use mtd_virtual_device::{BootFrom, Outcome, VirtualDevice, boards::ISPOT, quote, wanted};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ fn device() -> SimulatedDevice {
 
 /// A virtual iSpot with `mtdkeep` in its path, if this test is wanted; says
 /// otherwise that it was skipped, and why.
-fn virtual_ispot(test: &str) -> Option<VirtualIspot> {
+fn virtual_ispot(test: &str) -> Option<VirtualDevice> {
     if !wanted(test) {
         return None;
     }
@@ -45,7 +45,8 @@ fn virtual_ispot(test: &str) -> Option<VirtualIspot> {
         return None;
     };
     let program = std::fs::read(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
-    let ispot = VirtualIspot::new(device().chip_bytes(0)).unwrap_or_else(|e| panic!("{e}"));
+    let ispot =
+        VirtualDevice::new(&ISPOT, device().chip_bytes(0)).unwrap_or_else(|e| panic!("{e}"));
     let ispot = ispot
         .boot_from(BootFrom::Ram)
         .put("/bin/mtdkeep", program, 0o755)
@@ -58,7 +59,7 @@ fn virtual_ispot(test: &str) -> Option<VirtualIspot> {
 
 /// Runs a script in which `step NAME COMMAND…` keeps what a command did under a
 /// name of its own.
-fn run(ispot: &mut VirtualIspot, script: &str) -> Steps {
+fn run(ispot: &mut VirtualDevice, script: &str) -> Steps {
     let outcome = ispot
         .run(&with_step(script))
         .unwrap_or_else(|error| panic!("{error}"))
@@ -151,7 +152,7 @@ fn assert_images(steps: &Steps, folder: &str, chip: &[u8], indices: &[u32]) {
 
 /// The chip still holds what it was given, but for these ranges.
 #[track_caller]
-fn assert_chip_untouched(ispot: &VirtualIspot, but: &[Range<usize>]) {
+fn assert_chip_untouched(ispot: &VirtualDevice, but: &[Range<usize>]) {
     let before = device().chip_bytes(0);
     let changed = (0..before.len())
         .filter(|at| before[*at] != ispot.chip()[*at])

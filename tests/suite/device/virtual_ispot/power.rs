@@ -6,7 +6,7 @@
 use super::{
     ROOTFS_2, assert_chip_untouched, assert_images, device, run, virtual_ispot, with_step, words,
 };
-use mtd_virtual_device::{Cut, Error, VirtualIspot};
+use mtd_virtual_device::{Cut, Error, VirtualDevice};
 use rstest::rstest;
 
 const MOUNT: &str = "mount -t jffs2 /dev/mtdblock6 /mnt || exit 9";
@@ -29,7 +29,7 @@ fn backup() -> String {
 /// Cuts the power in the middle of a backup; gives the number of images that were
 /// reported until then. The emulator goes on until this machine finds the time to
 /// stop it: where that was after the end, it is done again.
-fn cut_off(ispot: &mut VirtualIspot, cut: &Cut) -> usize {
+fn cut_off(ispot: &mut VirtualDevice, cut: &Cut) -> usize {
     const ATTEMPTS: usize = 5;
     let script = with_step(&format!("{MOUNT}\n{} || exit 7", backup()));
     for _ in 0..ATTEMPTS {

@@ -1,15 +1,16 @@
-//! The board: one run of QEMU's machine connex.
+//! The emulator: one run of QEMU with a board switched on.
 //!
 //! Everything that goes in or comes out stands in memory files (memfd) that
 //! the emulator opens as `/proc/self/fd/N`: nothing in the file system can be
 //! left behind, however this process ends. The control channel is a socket
 //! pair that speaks QMP, of which three commands are used.
 //!
-//! Invariants: the emulator does not outlive its [`Board`], nor this process;
-//! when [`Board::power_off`] has returned, the chip's bytes are final.
+//! Invariants: the emulator does not outlive its [`Emulator`], nor this process;
+//! when [`Emulator::power_off`] has returned, the chip's bytes are final.
 //! Faults tolerated: the emulator dies at any moment.
 
-use super::boot::{self, INITRAMFS_ADDRESS, KERNEL_ADDRESS, RAM_STUB_ADDRESS, TAGS_ADDRESS};
+use super::boards::Board;
+use super::boot;
 use super::clock::Clock;
 use super::error::Error;
 use super::guest::COMMAND_LINE;
@@ -28,6 +29,7 @@ use std::time::{Duration, Instant};
 
 /// What a board is switched on with.
 pub struct Setup<'a> {
+    pub board: &'a Board,
     pub qemu: &'a Path,
     pub chip: &'a [u8],
     pub initramfs: &'a [u8],
@@ -50,9 +52,9 @@ pub enum Ended {
     Deadline,
 }
 
-/// A board that is switched on.
-pub struct Board {
-    emulator: Child,
+/// A board that is switched on, in its emulator.
+pub struct Emulator {
+    process: Child,
     control: UnixStream,
     received: Vec<u8>,
     chip: File,
@@ -63,12 +65,13 @@ pub struct Board {
     complaints: File,
 }
 
-impl Board {
+impl Emulator {
     /// Switches it on.
     ///
     /// # Errors
     /// If the emulator cannot be started.
     pub fn start(setup: &Setup<'_>) -> Result<Self, Error> {
+        let board = setup.board;
         let initramfs_bytes = u32::try_from(setup.initramfs.len()).expect("checked by its maker");
         let chip = memory_file("chip", setup.chip)?;
         let console = memory_file("console", &[])?;
@@ -77,22 +80,22 @@ impl Board {
         let complaints = memory_file("complaints", &[])?;
         let mut loaded = vec![
             (
-                memory_file("tags", &boot::tags(initramfs_bytes, COMMAND_LINE))?,
-                TAGS_ADDRESS,
+                memory_file("tags", &boot::tags(board, initramfs_bytes, COMMAND_LINE))?,
+                board.tags_address(),
                 "",
             ),
             (
                 memory_file("initramfs", setup.initramfs)?,
-                INITRAMFS_ADDRESS,
+                board.initramfs_address(),
                 "",
             ),
         ];
         if let Some(kernel) = setup.kernel_in_ram {
-            loaded.push((memory_file("kernel", kernel)?, KERNEL_ADDRESS, ""));
+            loaded.push((memory_file("kernel", kernel)?, board.kernel_address(), ""));
             // cpu-num: the processor starts here instead of at 0.
             loaded.push((
-                memory_file("stub", &boot::ram_stub())?,
-                RAM_STUB_ADDRESS,
+                memory_file("stub", &boot::ram_stub(board))?,
+                board.ram_stub_address(),
                 ",cpu-num=0",
             ));
         }
@@ -102,7 +105,7 @@ impl Board {
         command
             .args([
                 "-M",
-                "connex",
+                board.machine,
                 "-nodefaults",
                 "-display",
                 "none",
@@ -151,10 +154,10 @@ impl Board {
         unsafe {
             command.pre_exec(move || prepare_child(&inherited));
         }
-        let emulator = command.spawn().map_err(Error::io("start", setup.qemu))?;
+        let process = command.spawn().map_err(Error::io("start", setup.qemu))?;
         drop(theirs);
-        let mut board = Self {
-            emulator,
+        let mut emulator = Self {
+            process,
             control,
             received: Vec::new(),
             chip,
@@ -163,8 +166,8 @@ impl Board {
             memory,
             complaints,
         };
-        board.send(r#"{"execute":"qmp_capabilities"}"#)?;
-        Ok(board)
+        emulator.send(r#"{"execute":"qmp_capabilities"}"#)?;
+        Ok(emulator)
     }
 
     /// Waits until the guest restarts the board, `condition` holds, or the
@@ -214,8 +217,8 @@ impl Board {
     /// emulator is gone.
     pub fn power_off(&mut self) {
         // Fails only if it is gone already; then wait says so.
-        let _ = self.emulator.kill();
-        let _ = self.emulator.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 
     /// What the chip holds.
@@ -300,9 +303,9 @@ impl Board {
 
     /// The emulator is of no more use: ends it and says why.
     fn gone(&mut self, reason: &str) -> Error {
-        let _ = self.emulator.kill();
+        let _ = self.process.kill();
         let status = self
-            .emulator
+            .process
             .wait()
             .map_or_else(|error| error.to_string(), |status| status.to_string());
         let complaints = contents(&self.complaints).unwrap_or_default();
@@ -314,7 +317,7 @@ impl Board {
     }
 }
 
-impl Drop for Board {
+impl Drop for Emulator {
     fn drop(&mut self) {
         self.power_off();
     }
@@ -350,7 +353,7 @@ fn prepare_child(inherited: &[RawFd]) -> io::Result<()> {
     // Should this process be killed, the emulator goes with it.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     for fd in inherited {
-        // SAFETY: the parent's `Board::start` holds these files open until
+        // SAFETY: the parent's `Emulator::start` holds these files open until
         // after the fork, and the child has copies of them.
         let fd = unsafe { BorrowedFd::borrow_raw(*fd) };
         fcntl_setfd(fd, FdFlags::empty())?;
