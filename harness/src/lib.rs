@@ -50,8 +50,6 @@
 //! # Ok::<(), Errno>(())
 //! ```
 
-pub mod chip;
-pub mod fault;
 pub mod format;
 pub mod layout;
 pub mod mtd;
@@ -63,8 +61,8 @@ pub mod profile;
 pub mod sandbox;
 pub mod tree;
 
-/// The error numbers that Linux answers with.
-pub use rustix::io::Errno;
+/// The chip is a crate of its own.
+pub use mtd_chip::{self as chip, Errno, fault};
 
 // The examples of README.md run as doc tests.
 #[cfg(doctest)]

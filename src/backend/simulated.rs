@@ -97,7 +97,7 @@ impl SimulatedBackend {
             write: for_writing,
         };
         let handle = self.device.system.open(node_id(&node), flags);
-        handle.map_err(|source| match source {
+        handle.map_err(errno).map_err(|source| match source {
             Errno::ACCESS | Errno::PERM => MtdError::NotPermitted {
                 operation: Operation::Open,
                 device: device.id(),
@@ -181,6 +181,11 @@ impl MtdBackend for SimulatedBackend {
 
 struct SimulatedCalls(Handle);
 
+/// The harness's error by the name that this crate knows it by.
+fn errno(error: mtd_harness::Errno) -> Errno {
+    Errno::from_raw_os_error(error.raw_os_error())
+}
+
 /// Offsets are signed to the kernel, and one it cannot have is EINVAL.
 fn signed(offset_bytes: u64) -> Result<i64, Errno> {
     i64::try_from(offset_bytes).map_err(|_| Errno::INVAL)
@@ -188,11 +193,11 @@ fn signed(offset_bytes: u64) -> Result<i64, Errno> {
 
 impl DeviceCalls for SimulatedCalls {
     fn pread(&mut self, offset_bytes: u64, buf: &mut [u8]) -> Result<usize, Errno> {
-        self.0.pread(signed(offset_bytes)?, buf)
+        self.0.pread(signed(offset_bytes)?, buf).map_err(errno)
     }
 
     fn pwrite(&mut self, offset_bytes: u64, data: &[u8]) -> Result<usize, Errno> {
-        self.0.pwrite(signed(offset_bytes)?, data)
+        self.0.pwrite(signed(offset_bytes)?, data).map_err(errno)
     }
 
     fn ioctl(&mut self, request: &mut Request) -> Result<(), Errno> {
@@ -200,11 +205,12 @@ impl DeviceCalls for SimulatedCalls {
         let mut memory = ArgumentMemory(request.bytes_mut());
         self.0
             .ioctl(command, ARGUMENT_ADDRESS, &mut memory)
-            .map(|_| ())
+            .map_err(errno)?;
+        Ok(())
     }
 
     fn end_bytes(&mut self) -> Result<u64, Errno> {
-        self.0.lseek(Seek::End(0))
+        self.0.lseek(Seek::End(0)).map_err(errno)
     }
 }
 
@@ -216,7 +222,12 @@ const ARGUMENT_ADDRESS: u64 = 0x1000;
 struct ArgumentMemory<'a>(&'a mut [u8]);
 
 impl ArgumentMemory<'_> {
-    fn range(&self, address: u64, length: usize) -> Result<std::ops::Range<usize>, Errno> {
+    fn range(
+        &self,
+        address: u64,
+        length: usize,
+    ) -> Result<std::ops::Range<usize>, mtd_harness::Errno> {
+        use mtd_harness::Errno;
         let start = address
             .checked_sub(ARGUMENT_ADDRESS)
             .and_then(|start| usize::try_from(start).ok())
@@ -230,13 +241,13 @@ impl ArgumentMemory<'_> {
 }
 
 impl UserMemory for ArgumentMemory<'_> {
-    fn read(&self, address: u64, buf: &mut [u8]) -> Result<(), Errno> {
+    fn read(&self, address: u64, buf: &mut [u8]) -> Result<(), mtd_harness::Errno> {
         let range = self.range(address, buf.len())?;
         buf.copy_from_slice(&self.0[range]);
         Ok(())
     }
 
-    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Errno> {
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), mtd_harness::Errno> {
         let range = self.range(address, bytes.len())?;
         self.0[range].copy_from_slice(bytes);
         Ok(())

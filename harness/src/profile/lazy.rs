@@ -7,11 +7,11 @@
 
 use crate::Errno;
 use crate::chip::{EraseBlock, Geometry, MemoryStorage, Storage};
-use std::cell::RefCell;
 use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 
 /// Makes the contents of a chip, erase block by erase block.
-pub trait Contents: Send {
+pub trait Contents: Send + Sync {
     /// Writes an erase block, every byte of it, always the same ones.
     fn fill(&self, block: EraseBlock, cells: &mut [u8]);
     /// Whether the erase block is known to be all FF without making it.
@@ -32,7 +32,7 @@ pub struct LazyStorage {
     changed: HashSet<u64>,
     memory: MemoryStorage,
     /// The last erase blocks that were read in parts, the newest last.
-    cache: RefCell<Vec<(u64, Box<[u8]>)>>,
+    cache: Mutex<Vec<(u64, Box<[u8]>)>>,
 }
 
 impl LazyStorage {
@@ -43,7 +43,7 @@ impl LazyStorage {
             contents,
             changed: HashSet::new(),
             memory: MemoryStorage::new(geometry),
-            cache: RefCell::default(),
+            cache: Mutex::default(),
         }
     }
 
@@ -66,7 +66,7 @@ impl LazyStorage {
     }
 
     fn with_cached(&self, block: u64, look: impl FnOnce(&[u8])) {
-        let mut cache = self.cache.borrow_mut();
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = cache.iter().position(|(cached, _)| *cached == block) {
             let newest = cache.len() - 1;
             if at != newest {
@@ -94,7 +94,8 @@ impl LazyStorage {
             if !self.changed.insert(block) {
                 continue;
             }
-            self.cache.get_mut().retain(|(cached, _)| *cached != block);
+            let cache = self.cache.get_mut().unwrap_or_else(PoisonError::into_inner);
+            cache.retain(|(cached, _)| *cached != block);
             let start = block * block_bytes;
             let whole = offset_bytes <= start && start + block_bytes <= end;
             if !(replaces && whole || self.contents.is_erased(EraseBlock(block))) {

@@ -80,7 +80,10 @@ fn offsets_are_the_simulations_and_block_nodes_are_seen() {
 
 #[test]
 fn a_read_error_tells_operation_device_offset_length_and_errno() {
-    let backend = faulty([Fault::at(place(0x2100, 1), FaultKind::ReadError(Errno::IO))]);
+    let backend = faulty([Fault::at(
+        place(0x2100, 1),
+        FaultKind::ReadError(mtd_harness::Errno::IO),
+    )]);
     let mut open = backend.open(&device(&backend, WRITEABLE)).unwrap();
     let mut buf = [0; 0x1000];
     let error = open.read_at(0x2000, &mut buf).unwrap_err();
@@ -102,10 +105,11 @@ fn a_read_error_tells_operation_device_offset_length_and_errno() {
 
 #[test]
 fn an_interrupted_read_is_repeated() {
-    let interrupted = Fault::everywhere(FaultKind::ReadError(Errno::INTR)).when(Trigger {
-        after: 0,
-        times: Some(3),
-    });
+    let interrupted =
+        Fault::everywhere(FaultKind::ReadError(mtd_harness::Errno::INTR)).when(Trigger {
+            after: 0,
+            times: Some(3),
+        });
     let backend = faulty([interrupted]);
     let mut buf = [0; 16];
     let mut open = backend.open(&device(&backend, WRITEABLE)).unwrap();
@@ -160,7 +164,10 @@ fn a_device_that_changed_since_it_was_found_does_not_open() {
 
 #[test]
 fn a_failed_erase_tells_how_far_it_came() {
-    let fault = Fault::at(place(0x4000, 1), FaultKind::EraseError(Errno::IO));
+    let fault = Fault::at(
+        place(0x4000, 1),
+        FaultKind::EraseError(mtd_harness::Errno::IO),
+    );
     let backend = faulty([fault]);
     let permit = WritePermit::granted_because("a test erases");
     let found = device(&backend, WRITEABLE);
@@ -182,7 +189,10 @@ fn a_failed_erase_tells_how_far_it_came() {
 
 #[test]
 fn a_failed_program_tells_that_flash_has_changed() {
-    let fault = Fault::at(place(0x100, 1), FaultKind::ProgramError(Errno::IO));
+    let fault = Fault::at(
+        place(0x100, 1),
+        FaultKind::ProgramError(mtd_harness::Errno::IO),
+    );
     let backend = faulty([fault]);
     let permit = WritePermit::granted_because("a test programs");
     let found = device(&backend, WRITEABLE);

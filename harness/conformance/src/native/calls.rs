@@ -132,7 +132,8 @@ pub fn look_at(call: &str, path: &str) -> Result<Look, Errno> {
     let name = c_path(path)?;
     if call == "statx" {
         use rustix::fs::{AtFlags, CWD, FileType, StatxFlags};
-        let x = rustix::fs::statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS)?;
+        let x = rustix::fs::statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS)
+            .map_err(|error| Errno::from_raw_os_error(error.raw_os_error()))?;
         let kind = match FileType::from_raw_mode(x.stx_mode.into()) {
             FileType::CharacterDevice => "char",
             FileType::BlockDevice => "block",

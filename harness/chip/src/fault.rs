@@ -39,14 +39,14 @@
 //! message replays it:
 //!
 //! ```
-//! use mtd_harness::fault::FaultPlan;
+//! use mtd_chip::fault::FaultPlan;
 //!
 //! let spec = "read-error@0x1a0000:once,bit-flip@0x42000.3,short-read:seed=7";
 //! let mut plan: FaultPlan = spec.parse()?;
 //! assert_eq!(plan.to_string(), spec);
 //!
 //! let mut buf = [0xff; 16];
-//! assert_eq!(plan.on_read(0x1a0000, &mut buf), Err(mtd_harness::Errno::IO));
+//! assert_eq!(plan.on_read(0x1a0000, &mut buf), Err(mtd_chip::Errno::IO));
 //! assert!(plan.on_read(0x1a0000, &mut buf)? < 16); // the error struck once
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

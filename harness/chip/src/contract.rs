@@ -11,7 +11,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 /// at first; it holds something else afterwards.
 ///
 /// ```
-/// use mtd_harness::chip::{Geometry, MemoryStorage, check_storage};
+/// use mtd_chip::{Geometry, MemoryStorage, check_storage};
 /// let geometry = Geometry { size_bytes: 4096, erase_block_bytes: 512 };
 /// check_storage(&mut MemoryStorage::new(geometry), geometry, 100, 1)?;
 /// # Ok::<(), String>(())

@@ -3,7 +3,7 @@
 
 use super::{DestinationFaults, Fault, FaultKind, FaultPlan, Trigger, below};
 use crate::Errno;
-use crate::chip::Geometry;
+use crate::Geometry;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use std::ops::Range;
@@ -24,7 +24,7 @@ impl FaultPlan {
     /// this geometry. The same seed and geometry give the same plan.
     ///
     /// ```
-    /// use mtd_harness::{chip::Geometry, fault::FaultPlan};
+    /// use mtd_chip::{Geometry, fault::FaultPlan};
     ///
     /// let geometry = Geometry { size_bytes: 16 << 20, erase_block_bytes: 128 << 10 };
     /// let case = FaultPlan::random(7, geometry);

@@ -7,13 +7,15 @@
 //! Invariants:
 //! - Cells change through [`Chip::program`], [`Chip::erase`] and the test
 //!   control [`Chip::load`] alone, never past a lock in the first two.
-//! - Faults ([`crate::fault`]) distort what a read returns or refuse an
+//! - Faults ([`fault`]) distort what a read returns or refuse an
 //!   operation; they never change the pristine cells, which [`Chip::peek`]
 //!   shows at any time.
 //! - A range that runs past the end of the chip is EINVAL and does nothing.
 
 mod contract;
 mod counters;
+mod errno;
+pub mod fault;
 mod file;
 mod locks;
 mod memory;
@@ -24,13 +26,14 @@ mod timing;
 
 pub use contract::check_storage;
 pub use counters::Counters;
+pub use errno::Errno;
 pub use file::{FileStorage, ImageError};
 pub use memory::MemoryStorage;
 pub use timing::Timing;
 
-use crate::Errno;
-use crate::fault::{FaultPlan, SizeChange};
+use fault::{FaultPlan, SizeChange};
 use locks::Locks;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
@@ -74,7 +77,7 @@ pub struct EraseBlock(pub u64);
 
 /// Where the cells live. The chip checks ranges before it calls. An
 /// implementation can be put through [`check_storage`].
-pub trait Storage: Send {
+pub trait Storage: Send + Sync {
     /// Copies cells into `buf`.
     fn read(&self, offset_bytes: u64, buf: &mut [u8]) -> Result<(), Errno>;
     /// Clears bits: every cell becomes old AND new.
@@ -104,6 +107,17 @@ pub struct Chip {
     timing: Timing,
     elapsed: Duration,
     faults: Option<FaultPlan>,
+}
+
+impl fmt::Debug for Chip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chip")
+            .field("geometry", &self.geometry)
+            .field("counters", &self.counters)
+            .field("elapsed", &self.elapsed)
+            .field("faults", &self.faults)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Chip {
@@ -330,7 +344,7 @@ impl Chip {
 
     /// The size changes that the fault overlay asks for and that are due; for
     /// whoever owns the MTD devices.
-    pub(crate) fn take_size_changes(&mut self) -> Vec<SizeChange> {
+    pub fn take_size_changes(&mut self) -> Vec<SizeChange> {
         match &mut self.faults {
             Some(faults) => faults.take_size_changes(),
             None => Vec::new(),
@@ -378,3 +392,8 @@ impl Chip {
         }
     }
 }
+
+// The example of README.md runs as a doc test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -15,7 +15,6 @@ use super::{Geometry, Storage};
 use crate::Errno;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// What holds an erase block's cells.
@@ -105,8 +104,7 @@ impl FileStorage {
     }
 
     fn read_image(&self, offset_bytes: u64, buf: &mut [u8]) -> Result<(), Errno> {
-        self.image
-            .read_exact_at(buf, offset_bytes)
+        read_exact_at(&self.image, offset_bytes, buf)
             .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
     }
 
@@ -131,6 +129,26 @@ impl FileStorage {
             _ => Err(Errno::IO),
         }
     }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, offset_bytes: u64, buf: &mut [u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buf, offset_bytes)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut offset_bytes: u64, mut buf: &mut [u8]) -> io::Result<()> {
+    use std::os::windows::fs::FileExt;
+    while !buf.is_empty() {
+        match file.seek_read(buf, offset_bytes)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                buf = &mut buf[read..];
+                offset_bytes += read as u64;
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Storage for FileStorage {

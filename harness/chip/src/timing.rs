@@ -10,7 +10,7 @@ use std::time::Duration;
 /// All fields are public so that other chips can be described:
 ///
 /// ```
-/// use mtd_harness::chip::Timing;
+/// use mtd_chip::Timing;
 /// use std::time::Duration;
 /// let faster = Timing {
 ///     name: "a later chip",

@@ -315,3 +315,13 @@ fn a_geometry_that_does_not_divide_is_refused() {
         erase_block_bytes: 64,
     });
 }
+
+/// A chip can be put behind a lock of any kind, and shown in a test's message.
+#[test]
+fn it_is_sent_shared_and_printed() {
+    fn shared<T: Send + Sync + std::fmt::Debug>(value: &T) -> String {
+        format!("{value:?}")
+    }
+    let chip = Chip::new(Geometry::INTEL_28F128J3);
+    assert!(shared(&chip).contains("size_bytes: 16777216"));
+}

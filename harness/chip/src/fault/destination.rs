@@ -34,8 +34,8 @@ const AT: &str = "write the number of bytes that go well, decimal or 0x…";
 /// that crosses N takes the bytes before it; the next one fails, as on Linux.
 ///
 /// ```
-/// use mtd_harness::fault::DestinationFaults;
-/// use mtd_harness::Errno;
+/// use mtd_chip::fault::DestinationFaults;
+/// use mtd_chip::Errno;
 ///
 /// let mut faults: DestinationFaults = "no-space@1000".parse()?;
 /// assert_eq!(faults.on_write(600), Ok(600));

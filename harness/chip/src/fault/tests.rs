@@ -1,5 +1,5 @@
 use super::*;
-use crate::chip::Geometry;
+use crate::Geometry;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use rstest::rstest;
@@ -203,7 +203,7 @@ fn a_seed_means_the_same_plan_in_every_version() {
 
 /// How a patient reader fares against one seed: retries, keeps what it has.
 /// None: it gave up with an error.
-fn read_all(chip: &mut crate::chip::Chip) -> Option<Vec<u8>> {
+fn read_all(chip: &mut crate::Chip) -> Option<Vec<u8>> {
     let size = chip.geometry().size_bytes as usize;
     let mut bytes = vec![0; size];
     let mut at = 0;
@@ -229,7 +229,7 @@ fn ten_thousand_plans_over_a_chip() {
     let pristine: Vec<u8> = (0..geometry.size_bytes)
         .map(|i| (i ^ (i >> 8)) as u8)
         .collect();
-    let mut chip = crate::chip::Chip::new(geometry);
+    let mut chip = crate::Chip::new(geometry);
     chip.load(0, &pristine).unwrap();
     let [mut given_up, mut changed, mut survived] = [0; 3];
     for seed in 0..10_000 {
