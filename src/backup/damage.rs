@@ -186,6 +186,24 @@ pub(crate) fn page_copy(
     Ok(html::manifest_copy(&String::from_utf8_lossy(&page)))
 }
 
+/// The manifest's copy in the page, where `SHA256SUMS` vouches for it and not for
+/// the manifest: a text that can be read may have changed all the same.
+pub(crate) fn better_copy(
+    folder: &dyn Destination,
+    own: &[Entry],
+) -> Result<Option<Manifest>, BackupError> {
+    let lines = read_sums(folder, own)?;
+    let Some(line) = lines.iter().find(|line| line.file == MANIFEST) else {
+        return Ok(None);
+    };
+    let text = contents::read_text(folder, MANIFEST, MANIFEST_BYTES_MAX)?;
+    if sha256(&text) == line.sha256 {
+        return Ok(None);
+    }
+    let copy = page_copy(folder, own)?.filter(|copy| sha256(copy) == line.sha256);
+    Ok(copy.and_then(|copy| Manifest::parse(&copy).ok()))
+}
+
 fn from_sums(lines: &[SumLine], own: &[Entry]) -> Manifest {
     let mut images = Vec::new();
     for line in lines {

@@ -25,6 +25,8 @@ mod opening;
 pub(crate) mod pipeline;
 mod reader;
 mod rejoin;
+#[cfg(feature = "full")]
+mod repair;
 mod sums;
 mod texts;
 mod time;
@@ -44,6 +46,8 @@ pub use manifest::{
     Manifest, ManifestError, Origin, PART, Rebuilt, SUMS, SecondReading, UNFINISHED, Unreadable,
 };
 pub use pipeline::{Request, Summary, backup};
+#[cfg(feature = "full")]
+pub use repair::{How, RepairLayout, RepairRequest, Repaired, repair};
 pub use sums::{SumLine, parse as parse_sums, render as render_sums};
 pub use units::{count, size};
 pub use verify::{DeviceCheck, Finding, Meaning, Report, verify};

@@ -116,7 +116,15 @@ pub fn verify(
     let mut findings = Vec::new();
     let mut known_by = None;
     let manifest = match state {
-        State::Finished(manifest) => *manifest,
+        State::Finished(manifest) => match damage::better_copy(folder, &own)? {
+            Some(copy) => {
+                let message = format!("is not what {SUMS} says, and the copy in {INDEX} is");
+                findings.push(finding(Meaning::Differs, MANIFEST, message));
+                known_by = Some(INDEX);
+                copy
+            }
+            None => *manifest,
+        },
         State::Damaged(damage) if damage.was_finished() => {
             findings.push(finding(Meaning::Differs, damage.file, damage.why.as_str()));
             let mut known = damage.what_is_known(folder, &own)?;

@@ -9,4 +9,6 @@ pub mod memory_folder;
 #[cfg(feature = "full")]
 pub mod properties;
 #[cfg(feature = "full")]
+pub mod repair;
+#[cfg(feature = "full")]
 pub mod resume;
