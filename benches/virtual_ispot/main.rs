@@ -108,12 +108,12 @@ fn ready() -> Result<(Toolbox, Programs), String> {
     );
     let mtdkeep = std::fs::read(&path).map_err(|error| {
         let path = path.display();
-        format!("because {path} cannot be read ({error}); do this: bash .ci/device-build")
+        format!("because {path} cannot be read ({error}); do this: bash tools/device-build")
     })?;
     let toolbox = Toolbox::ready(&ISPOT, &mut |what| eprintln!("virtual iSpot: {what}"));
     let toolbox = toolbox.map_err(|error| match error {
         Error::Missing(_) => {
-            format!("because {error}\ndo this, as root: bash .ci/virtual-ispot packages")
+            format!("because {error}\ndo this, as root: bash ci/virtual-ispot packages")
         }
         other => panic!("{other}"),
     })?;

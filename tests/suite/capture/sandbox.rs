@@ -153,7 +153,7 @@ fn an_arm_busybox_captures_all_eleven() {
             std::env::var_os("MTDKEEP_NO_SKIP").is_none(),
             "MTDKEEP_ARM_BUSYBOX names no BusyBox for ARM, and skipping is not allowed"
         );
-        println!("skipped: MTDKEEP_ARM_BUSYBOX names no BusyBox for ARM (.ci/sandbox fetches one)");
+        println!("skipped: MTDKEEP_ARM_BUSYBOX names no BusyBox for ARM (ci/sandbox fetches one)");
         return;
     };
     if has("qemu-arm-static") {

@@ -3,7 +3,7 @@
 //! The iSpot's kernel is of that time; whether a path works there is decided by
 //! the calls it makes. QEMU user mode cannot tell, since it makes up for calls
 //! that a kernel lacks. So the same sources, std and musl are built for 32-bit
-//! x86 (`.ci/old-kernel`), whose calls this machine's kernel answers, and a
+//! x86 (`ci/old-kernel`), whose calls this machine's kernel answers, and a
 //! filter answers ENOSYS to every call with a number that came later. What
 //! differs from the device: the processor, and what an old call itself does.
 //!
@@ -31,7 +31,7 @@ const PEAK_KIB_MAX: u64 = 1536;
 fn program() -> Option<PathBuf> {
     let program = std::env::var_os("MTDKEEP_I686_PROGRAM").map(PathBuf::from);
     if program.is_none() {
-        println!("skipped: MTDKEEP_I686_PROGRAM names no program (.ci/old-kernel builds it)");
+        println!("skipped: MTDKEEP_I686_PROGRAM names no program (ci/old-kernel builds it)");
     }
     program
 }

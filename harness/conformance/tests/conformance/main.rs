@@ -111,7 +111,7 @@ fn the_stored_lines_are_those_of_the_cases() {
         .map(|line| format!("{}  {}", line.id, line.words))
         .collect();
     for (wanted, stored) in wanted.iter().zip(&stored) {
-        assert_eq!(wanted, stored, "`.ci/conformance golden` makes them anew");
+        assert_eq!(wanted, stored, "`ci/conformance golden` makes them anew");
     }
     assert_eq!(wanted.len(), stored.len());
 }
@@ -253,7 +253,7 @@ mod in_the_sandbox {
     }
 
     /// `MTDKEEP_CONFORMANCE_ARM` is a command line: an emulator in user mode and
-    /// the conformance program for ARM. `.ci/conformance` sets it.
+    /// the conformance program for ARM. `ci/conformance` sets it.
     #[test]
     fn an_arm_program_gets_linux_s_answers() {
         let Ok(line) = std::env::var("MTDKEEP_CONFORMANCE_ARM") else {

@@ -6,7 +6,7 @@
 //! by what the guest runs.
 //!
 //! All are skipped, and say so, unless `MTDKEEP_VIRTUAL_ISPOT=1` and
-//! `MTDKEEP_DEVICE_BINARY` names the program. `.ci/virtual-ispot` runs them.
+//! `MTDKEEP_DEVICE_BINARY` names the program. `ci/virtual-ispot` runs them.
 
 mod backup;
 mod nodes;

@@ -4,7 +4,7 @@
 //!     digest-cost none|crc32|sha256|both FILE…
 //!
 //! Prints nothing but the digests' end, so that a shell can time it.
-//! `.ci/device-build` makes one for the device, beside the program.
+//! `tools/device-build` makes one for the device, beside the program.
 
 use mtdkeep::backup::{DigestChoice, Digests};
 use std::fs::File;
