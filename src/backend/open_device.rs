@@ -4,8 +4,8 @@
 //! table told; a device whose own word contradicts the table is not handed out;
 //! flash is changed only through [`OpenDevice`]s that were opened for writing.
 //!
-//! Faults tolerated: interrupted calls (repeated), short reads (handed on), a
-//! system without MTD ioctls (ENOTTY, ENOSYS, EINVAL: "not here"), a device that
+//! Faults tolerated: interrupted calls (repeated, but for reads), short and
+//! interrupted reads (handed on), a system without MTD ioctls (ENOTTY, ENOSYS, EINVAL: "not here"), a device that
 //! ends early or goes on past its size (errors, never a silent end).
 
 use super::ioctl::{FLAG_WRITEABLE, InfoUser, Request};
@@ -209,7 +209,8 @@ impl<C: DeviceCalls> MtdRead for OpenDevice<C> {
             .len()
             .min(usize::try_from(left_bytes).unwrap_or(usize::MAX));
         let buf = &mut buf[..length];
-        match uninterrupted(|| self.calls.pread(offset_bytes, buf)) {
+        // An interruption is the caller's affair: he knows whether to stop.
+        match self.calls.pread(offset_bytes, buf) {
             Ok(0) => Err(MtdError::EndedEarly {
                 device: self.info.id(),
                 offset_bytes,
@@ -281,14 +282,16 @@ pub(super) fn means_no_ioctl(errno: Errno) -> bool {
     matches!(errno, Errno::NOTTY | Errno::NOSYS | Errno::INVAL)
 }
 
-/// Repeats a call as long as a signal interrupts it.
+/// Repeats a call that a signal interrupts, but not one that never answers
+/// anything else.
 pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
-    loop {
+    for _ in 0..1000 {
         match call() {
             Err(Errno::INTR) => {}
             answer => return answer,
         }
     }
+    Err(Errno::INTR)
 }
 
 #[cfg(test)]

@@ -12,10 +12,13 @@ use super::digest::{DigestChoice, DigestValues, Digests};
 use super::error::BackupError;
 use super::events::Observer;
 use super::manifest::{Image, SecondReading, image_file};
-use super::reader::Reader;
+use super::opening::Recognised;
+use super::reader::{Reader, Stop};
 use crate::mtd::{MtdInfo, MtdRead};
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How often an image is made that is not what the device was recognised by.
+const TRIES: u64 = 3;
 
 /// What making an image needs beside the device; shared by all workers.
 pub(crate) struct Workshop<'a> {
@@ -25,10 +28,9 @@ pub(crate) struct Workshop<'a> {
     pub(crate) read_again: bool,
     pub(crate) digests: DigestChoice,
     pub(crate) buffer_bytes: usize,
-    /// The user asked to stop.
-    pub(crate) interrupt: &'a AtomicBool,
-    /// Another worker failed.
-    pub(crate) stop: &'a AtomicBool,
+    /// What an earlier reading in this run gave of one of the partitions.
+    pub(crate) recognised: Option<&'a Recognised>,
+    pub(crate) stop: Stop<'a>,
     pub(crate) observer: &'a dyn Observer,
 }
 
@@ -51,7 +53,29 @@ pub(crate) struct Made {
 
 impl Workshop<'_> {
     /// Makes the image of one device, or finds that it is there already.
+    ///
+    /// The partition that tells devices apart was read before: an image that is
+    /// not the same is made again, and where it stays different, it is in doubt.
     pub(crate) fn make(
+        &self,
+        device: &mut dyn MtdRead,
+        buffers: &mut Buffers,
+    ) -> Result<Made, BackupError> {
+        let mut tries = 1;
+        loop {
+            let mut made = self.make_once(device, buffers)?;
+            made.recovered += tries - 1;
+            let doubt = self.recognised.and_then(|known| known.doubt(&made.image));
+            if doubt.is_none() || tries == TRIES {
+                made.image.doubt = made.image.doubt.or(doubt);
+                return Ok(made);
+            }
+            tries += 1;
+            self.observer.begin(&device.info().name);
+        }
+    }
+
+    fn make_once(
         &self,
         device: &mut dyn MtdRead,
         buffers: &mut Buffers,
@@ -60,7 +84,7 @@ impl Workshop<'_> {
         let file = image_file(info.index);
         let existing = self.existing.iter().find(|entry| entry.name == file);
         if existing.is_some_and(|entry| entry.size_bytes == Some(info.size_bytes)) {
-            let mut reader = Reader::new(device);
+            let mut reader = Reader::new(device, self.stop);
             let mut digests = Digests::new(self.digests);
             let seen = |piece: &[u8]| digests.update(piece);
             if self
@@ -106,7 +130,7 @@ impl Workshop<'_> {
             .folder
             .create(temporary)
             .map_err(|source| self.error("cannot create", temporary, None, source))?;
-        let mut reader = Reader::new(device);
+        let mut reader = Reader::new(device, self.stop);
         let digests = self.copy(&mut reader, info, out.as_mut(), temporary, buffers)?;
         out.sync()
             .map_err(|source| self.error("cannot sync", temporary, None, source))?;
@@ -154,8 +178,7 @@ impl Workshop<'_> {
         let mut digests = Digests::new(self.digests);
         let mut offset_bytes = 0;
         loop {
-            self.check_stop()?;
-            let count = reader.next(flash);
+            let count = reader.next(flash)?;
             if count == 0 {
                 return Ok(digests);
             }
@@ -193,8 +216,7 @@ impl Workshop<'_> {
         let mut offset_bytes = 0;
         let mut first_difference_bytes = None;
         loop {
-            self.check_stop()?;
-            let count = reader.next(flash);
+            let count = reader.next(flash)?;
             if count == 0 {
                 return Ok(first_difference_bytes);
             }
@@ -223,7 +245,7 @@ impl Workshop<'_> {
         if !self.read_again {
             return Ok(None);
         }
-        let mut reader = Reader::new(device);
+        let mut reader = Reader::new(device, self.stop);
         let first_difference_bytes = self.compare(&mut reader, info, stored, buffers, |_| ())?;
         Ok(Some(SecondReading {
             same: first_difference_bytes.is_none(),
@@ -238,13 +260,6 @@ impl Workshop<'_> {
             *buffer = vec![0; bytes];
         }
         &mut buffer[..bytes]
-    }
-
-    fn check_stop(&self) -> Result<(), BackupError> {
-        if self.interrupt.load(Ordering::Relaxed) || self.stop.load(Ordering::Relaxed) {
-            return Err(BackupError::Interrupted);
-        }
-        Ok(())
     }
 
     fn error(

@@ -1,11 +1,11 @@
 //! What a backup finds out about its device before anything is written: which
 //! devices open, which stay out and why, and which device of its kind it is.
 
-use super::digest::{DigestChoice, Digests};
+use super::digest::{DigestChoice, DigestValues, Digests};
 use super::error::BackupError;
 use super::known;
-use super::manifest::{Identity, LayoutEntry, LeftOut};
-use super::reader::Reader;
+use super::manifest::{Identity, Image, LayoutEntry, LeftOut};
+use super::reader::{Reader, Stop};
 use crate::mtd::{MtdBackend, MtdError, MtdInfo, MtdRead};
 
 pub(super) type Opened = Vec<Box<dyn MtdRead>>;
@@ -51,40 +51,110 @@ pub(super) fn layout_entry(info: &MtdInfo, wanted: &[MtdInfo], unopened: &Unopen
     entry
 }
 
+/// The partition that tells this device from others of its kind, as it was read
+/// before anything was written.
+pub(super) struct Recognised {
+    mtd: u32,
+    partition: String,
+    /// What two readings in a row gave; none where no two were the same.
+    values: Option<DigestValues>,
+}
+
+impl Recognised {
+    /// For the manifest.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        Some(Identity {
+            partition: self.partition.clone(),
+            sha256: self.values.as_ref()?.sha256.clone()?,
+        })
+    }
+
+    /// Why an image may not be what the flash holds, if it is of that partition.
+    pub(super) fn doubt(&self, image: &Image) -> Option<String> {
+        if image.mtd != self.mtd || !image.unreadable.is_empty() {
+            return None;
+        }
+        let Some(values) = &self.values else {
+            return Some(
+                "the flash gives other bytes each time it is read; the image has one reading's"
+                    .into(),
+            );
+        };
+        // Whichever the image has.
+        let same = |image: &Option<String>, known: &Option<String>| match (image, known) {
+            (Some(image), Some(known)) => image == known,
+            _ => true,
+        };
+        if same(&image.crc32, &values.crc32) && same(&image.sha256, &values.sha256) {
+            return None;
+        }
+        Some("two readings before gave other bytes: the flash does not always read alike".into())
+    }
+}
+
 /// Reads the partition that tells this device from others of its kind, where
-/// there is one and it can be read without a hole.
-pub(super) fn identity(
+/// there is one and it can be read without a hole: until two readings in a row
+/// are the same, because a bit that flipped on the way would make of it another
+/// device.
+pub(super) fn recognise(
     backend: &dyn MtdBackend,
     layout: &[MtdInfo],
     opened: &mut Opened,
     buffer_bytes: usize,
-) -> Option<Identity> {
-    let info = layout.iter().find(|info| {
+    stop: Stop<'_>,
+) -> Result<Option<Recognised>, BackupError> {
+    const READINGS: u32 = 4;
+    let found = layout.iter().find(|info| {
         known::tells_devices_apart(&info.name)
             && (1..=known::IDENTITY_BYTES_MAX).contains(&info.size_bytes)
-    })?;
+    });
+    let Some(info) = found else {
+        return Ok(None);
+    };
     let mut own;
     let device = match opened.iter_mut().find(|d| d.info().index == info.index) {
         Some(device) => device.as_mut(),
-        None => {
-            own = backend.open(info).ok()?;
-            own.as_mut()
-        }
+        None => match backend.open(info) {
+            Ok(device) => {
+                own = device;
+                own.as_mut()
+            }
+            Err(_) => return Ok(None),
+        },
     };
+    let mut recognised = Recognised {
+        mtd: info.index.0,
+        partition: info.name.clone(),
+        values: None,
+    };
+    let mut before = None;
+    for _ in 0..READINGS {
+        let Some(values) = read_whole(device, buffer_bytes, stop)? else {
+            return Ok(None);
+        };
+        if before.as_ref() == Some(&values) {
+            recognised.values = before;
+            break;
+        }
+        before = Some(values);
+    }
+    Ok(Some(recognised))
+}
+
+/// Both digests of all that a device holds; none where it has a hole.
+fn read_whole(
+    device: &mut dyn MtdRead,
+    buffer_bytes: usize,
+    stop: Stop<'_>,
+) -> Result<Option<DigestValues>, BackupError> {
     let mut buffer = vec![0; buffer_bytes.clamp(1, 64 << 10)];
-    let mut reader = Reader::new(device);
-    let mut digests = Digests::new(DigestChoice::Sha256);
+    let mut reader = Reader::new(device, stop);
+    let mut digests = Digests::new(DigestChoice::Both);
     loop {
-        match reader.next(&mut buffer) {
+        match reader.next(&mut buffer)? {
             0 => break,
             count => digests.update(&buffer[..count]),
         }
     }
-    if !reader.unreadable().is_empty() {
-        return None;
-    }
-    Some(Identity {
-        partition: info.name.clone(),
-        sha256: digests.finish().sha256?,
-    })
+    Ok(reader.unreadable().is_empty().then(|| digests.finish()))
 }

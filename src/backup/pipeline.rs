@@ -20,7 +20,8 @@ use super::manifest::{
     Device, FORMAT, FORMAT_VERSION, INDEX, Image, LayoutEntry, MANIFEST, Manifest, Origin, SUMS,
     UNFINISHED, image_file,
 };
-use super::opening::{Opened, identity, layout_entry, open};
+use super::opening::{Opened, Recognised, layout_entry, open, recognise};
+use super::reader::Stop;
 use super::{html, rejoin, sums, texts, time, workers};
 use crate::mtd::{MtdBackend, MtdInfo, select};
 use std::io;
@@ -49,6 +50,15 @@ pub struct Request<'a> {
     pub folder_created: bool,
     /// Set when the user asks to stop.
     pub interrupt: &'a AtomicBool,
+}
+
+impl Request<'_> {
+    fn stop(&self) -> Stop<'_> {
+        Stop {
+            interrupt: self.interrupt,
+            failed: None,
+        }
+    }
 }
 
 /// What a finished backup came to.
@@ -94,6 +104,8 @@ pub(crate) fn backup_of(
     let found = contents::look(folder)?;
     refuse_at_first_sight(folder, &found)?;
     let (mut opened, left_out) = open(backend, &wanted)?;
+    let (bytes, stop) = (request.buffer_bytes, request.stop());
+    let recognised = recognise(backend, &layout, &mut opened, bytes, stop)?;
     let manifest = Manifest {
         format: FORMAT.into(),
         format_version: format!("{}.{}", FORMAT_VERSION.0, FORMAT_VERSION.1),
@@ -101,7 +113,7 @@ pub(crate) fn backup_of(
         created_utc: time::utc(request.now),
         device: Device {
             description: backend.description(),
-            identity: identity(backend, &layout, &mut opened, request.buffer_bytes),
+            identity: recognised.as_ref().and_then(Recognised::identity),
         },
         layout: layout
             .iter()
@@ -117,6 +129,7 @@ pub(crate) fn backup_of(
         request,
         observer,
         manifest,
+        recognised,
         existing: Vec::new(),
         demote: false,
         set_aside: false,
@@ -177,6 +190,7 @@ struct Run<'a> {
     observer: &'a dyn Observer,
     /// Grows its images as they are finished.
     manifest: Manifest,
+    recognised: Option<Recognised>,
     /// Images of an earlier run that was cut off or stayed partial.
     existing: Vec<Entry>,
     /// The earlier run had finished, but its backup is partial.
@@ -234,7 +248,7 @@ impl Run<'_> {
             &found.own,
             opened,
             self.request.buffer_bytes,
-            self.request.interrupt,
+            self.request.stop(),
         )?;
         if let Some(file) = other {
             return Err(self.refuse(
@@ -338,15 +352,18 @@ impl Run<'_> {
     }
 
     fn make_images(&mut self, opened: Opened) -> Result<(), BackupError> {
-        let stop = AtomicBool::new(false);
+        let failed = AtomicBool::new(false);
         let workshop = Workshop {
             folder: self.folder,
             existing: &self.existing,
             read_again: self.request.read_again,
             digests: self.request.digests,
             buffer_bytes: self.request.buffer_bytes,
-            interrupt: self.request.interrupt,
-            stop: &stop,
+            recognised: self.recognised.as_ref(),
+            stop: Stop {
+                failed: Some(&failed),
+                ..self.request.stop()
+            },
             observer: self.observer,
         };
         let observer = self.observer;
@@ -363,7 +380,7 @@ impl Run<'_> {
                 observer.begin(&device.info().name);
                 let made = workshop.make(device.as_mut(), buffers);
                 if made.is_err() {
-                    stop.store(true, Ordering::Relaxed);
+                    failed.store(true, Ordering::Relaxed);
                 }
                 made
             },

@@ -5,19 +5,47 @@
 //! not grow with the device (but for one record per group of neighbouring
 //! unreadable erase blocks).
 //!
-//! Faults tolerated: short reads; read errors that go away when tried again;
-//! read errors that stay (their erase block is given up, nothing else); a device
-//! that ends early.
+//! Faults tolerated: short reads; interrupted reads, unless somebody asked to stop
+//! ([`Stop`]); read errors that go away when tried again; read errors that stay
+//! (their erase block is given up, nothing else); a device that ends early (what
+//! came before its end counts, and what follows is not asked for again).
 
+use super::error::BackupError;
 use super::manifest::Unreadable;
-use crate::mtd::{MtdError, MtdRead};
+use crate::mtd::{Errno, MtdError, MtdRead};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How often a piece is read before it is given up.
 const TRIES: u32 = 3;
 
+/// How many interruptions in a row are taken for what signals do; a device that
+/// answers nothing else is as good as one that cannot be read.
+const INTERRUPTIONS: u32 = 1000;
+
+/// Who may ask for an end before the end.
+#[derive(Clone, Copy)]
+pub(crate) struct Stop<'a> {
+    /// The user.
+    pub(crate) interrupt: &'a AtomicBool,
+    /// Another worker, that failed.
+    pub(crate) failed: Option<&'a AtomicBool>,
+}
+
+impl Stop<'_> {
+    /// An error as soon as somebody asked.
+    pub(crate) fn check(&self) -> Result<(), BackupError> {
+        let asked = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+        match asked(self.interrupt) || self.failed.is_some_and(asked) {
+            true => Err(BackupError::Interrupted),
+            false => Ok(()),
+        }
+    }
+}
+
 /// The stream of one device.
 pub(crate) struct Reader<'a> {
     device: &'a mut dyn MtdRead,
+    stop: Stop<'a>,
     size_bytes: u64,
     position_bytes: u64,
     recovered: u64,
@@ -30,13 +58,16 @@ enum Failure {
     Error(MtdError),
     /// The device ended at this offset.
     End(u64),
+    /// Somebody asked for that.
+    Stopped,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(device: &'a mut dyn MtdRead) -> Self {
+    pub(crate) fn new(device: &'a mut dyn MtdRead, stop: Stop<'a>) -> Self {
         let size_bytes = device.info().size_bytes;
         Self {
             device,
+            stop,
             size_bytes,
             position_bytes: 0,
             recovered: 0,
@@ -45,27 +76,33 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The next bytes of the stream, in `buf`; how many; 0 at the end.
+    /// The next bytes of the stream, in `buf`; how many; 0 at the end. The only
+    /// error is [`BackupError::Interrupted`], where somebody asked to stop.
     ///
     /// A piece ends on an erase block's end where `buf` holds a whole erase
     /// block, so that an erase block that cannot be read is filled as a whole.
     /// Where `buf` is smaller, what is filled is the erase block's rest in reach.
-    pub(crate) fn next(&mut self, buf: &mut [u8]) -> usize {
+    pub(crate) fn next(&mut self, buf: &mut [u8]) -> Result<usize, BackupError> {
+        self.stop.check()?;
         let want = self.piece_bytes(buf.len());
         if want == 0 {
-            return 0;
+            return Ok(0);
         }
         let buf = &mut buf[..want];
         if self.ended_early {
             buf.fill(0xFF);
-        } else if let Err((done, _)) = self.read_piece(self.position_bytes, buf) {
-            self.narrow_down(buf, done);
+        } else {
+            match self.read_piece(self.position_bytes, buf) {
+                Ok(()) => {}
+                Err((_, Failure::Stopped)) => return Err(BackupError::Interrupted),
+                Err((done, _)) => self.narrow_down(buf, done)?,
+            }
         }
         self.position_bytes += want as u64;
-        want
+        Ok(want)
     }
 
-    /// What could not be read, in order, neighbours joined.
+    /// What could not be read, in order, neighbours with a read error joined.
     pub(crate) fn unreadable(&self) -> &[Unreadable] {
         &self.unreadable
     }
@@ -107,11 +144,22 @@ impl<'a> Reader<'a> {
     /// Reads all of `buf`, or tells how much of it was read before the failure.
     fn read_piece(&mut self, offset_bytes: u64, buf: &mut [u8]) -> Result<(), (usize, Failure)> {
         let mut done = 0;
+        let mut interruptions = 0;
         while done < buf.len() {
             let at = offset_bytes + done as u64;
             match self.device.read_at(at, &mut buf[done..]) {
-                Ok(0) => return Err((done, Failure::End(at))),
-                Ok(count) => done += count,
+                // A backend that breaks the contract must not keep us here.
+                Ok(0) | Err(MtdError::EndedEarly { .. }) => return Err((done, Failure::End(at))),
+                Ok(count) => (done, interruptions) = (done + count, 0),
+                Err(error) if error.errno() == Some(Errno::INTR) => {
+                    interruptions += 1;
+                    if self.stop.check().is_err() {
+                        return Err((done, Failure::Stopped));
+                    }
+                    if interruptions == INTERRUPTIONS {
+                        return Err((done, Failure::Error(error)));
+                    }
+                }
                 Err(error) => return Err((done, Failure::Error(error))),
             }
         }
@@ -120,7 +168,7 @@ impl<'a> Reader<'a> {
 
     /// The piece at the current position failed after `done` bytes: goes on from
     /// that erase block, each one by itself.
-    fn narrow_down(&mut self, buf: &mut [u8], done: usize) {
+    fn narrow_down(&mut self, buf: &mut [u8], done: usize) -> Result<(), BackupError> {
         let first = self.position_bytes;
         let mut at = self.block_within(done, buf.len()).0;
         let mut failed_before = true;
@@ -135,12 +183,14 @@ impl<'a> Reader<'a> {
                 Err(Failure::End(end_bytes)) => {
                     buf[(end_bytes - first) as usize..].fill(0xFF);
                     self.end_early(end_bytes);
-                    return;
+                    return Ok(());
                 }
+                Err(Failure::Stopped) => return Err(BackupError::Interrupted),
             }
             failed_before = false;
             at = end;
         }
+        Ok(())
     }
 
     /// Start and end, within the piece, of the erase block at `at`.
@@ -160,6 +210,7 @@ impl<'a> Reader<'a> {
         loop {
             match self.read_piece(offset_bytes, buf) {
                 Ok(()) => return Ok(tries),
+                Err((_, Failure::Stopped)) => return Err(Failure::Stopped),
                 Err((_, failure)) if tries == TRIES => return Err(failure),
                 Err(_) => tries += 1,
             }
@@ -168,14 +219,15 @@ impl<'a> Reader<'a> {
 
     fn end_early(&mut self, end_bytes: u64) {
         self.ended_early = true;
-        self.record(
-            end_bytes,
-            self.size_bytes - end_bytes,
-            format!(
+        // By itself, whatever precedes it: it has another reason.
+        self.unreadable.push(Unreadable {
+            offset_bytes: end_bytes,
+            length_bytes: self.size_bytes - end_bytes,
+            reason: format!(
                 "the device ends at {end_bytes:#x}, before the {:#x} bytes that its size promises",
                 self.size_bytes
             ),
-        );
+        });
     }
 
     fn record(&mut self, offset_bytes: u64, length_bytes: u64, reason: String) {

@@ -11,9 +11,8 @@ use super::error::BackupError;
 use super::image::{first_difference, read_full};
 use super::manifest::image_file;
 use super::opening::Opened;
-use super::reader::Reader;
+use super::reader::{Reader, Stop};
 use super::texts;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The first image in the folder that is not what the opened devices' flash holds.
 /// An empty file holds nothing that could be lost.
@@ -22,7 +21,7 @@ pub(super) fn first_other(
     own: &[Entry],
     opened: &mut Opened,
     buffer_bytes: usize,
-    interrupt: &AtomicBool,
+    stop: Stop<'_>,
 ) -> Result<Option<String>, BackupError> {
     let images = own.iter().filter(|entry| {
         script_image(&entry.name).is_some() && entry.size_bytes.is_some_and(|bytes| bytes > 0)
@@ -35,9 +34,8 @@ pub(super) fn first_other(
             Some(device) if entry.size_bytes == Some(device.info().size_bytes) => is_same(
                 folder,
                 &entry.name,
-                Reader::new(device.as_mut()),
+                Reader::new(device.as_mut(), stop),
                 buffer_bytes,
-                interrupt,
             )?,
             _ => false,
         };
@@ -53,17 +51,13 @@ fn is_same(
     file: &str,
     mut flash: Reader<'_>,
     buffer_bytes: usize,
-    interrupt: &AtomicBool,
 ) -> Result<bool, BackupError> {
     let cannot = |source| texts::error(folder, "cannot read", file, source);
     let mut stored = folder.open(file).map_err(cannot)?;
     let mut buffers = [vec![0; buffer_bytes.max(1)], vec![0; buffer_bytes.max(1)]];
     let [read, kept] = &mut buffers;
     loop {
-        if interrupt.load(Ordering::Relaxed) {
-            return Err(BackupError::Interrupted);
-        }
-        let count = flash.next(read);
+        let count = flash.next(read)?;
         if count == 0 {
             return Ok(true);
         }

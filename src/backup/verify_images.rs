@@ -11,12 +11,11 @@ use super::error::BackupError;
 use super::events::Observer;
 use super::image::{first_difference, read_full};
 use super::manifest::{Image, Manifest, Unreadable};
-use super::reader::Reader;
+use super::reader::{Reader, Stop};
 use super::sums::SumLine;
 use super::verify::{DeviceCheck, Devices, Finding, Meaning, finding};
 use super::workers;
 use crate::mtd::{MtdInfo, MtdRead};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One image to check, with what it is to be compared with.
 struct Job<'a> {
@@ -65,7 +64,10 @@ pub(super) fn check_images(
     let checker = Checker {
         folder,
         buffer_bytes: check.buffer_bytes.max(1),
-        interrupt: check.interrupt,
+        stop: Stop {
+            interrupt: check.interrupt,
+            failed: None,
+        },
         observer,
     };
     let mut results = Vec::with_capacity(jobs.len());
@@ -89,7 +91,7 @@ pub(super) fn check_images(
 struct Checker<'a> {
     folder: &'a dyn Destination,
     buffer_bytes: usize,
-    interrupt: &'a AtomicBool,
+    stop: Stop<'a>,
     observer: &'a dyn Observer,
 }
 
@@ -142,18 +144,19 @@ impl Checker<'_> {
         let mut reader = job
             .device
             .as_mut()
-            .map(|device| Reader::new(device.as_mut()));
+            .map(|device| Reader::new(device.as_mut(), self.stop));
         let bytes = self.buffer_bytes;
         stored.resize(bytes, 0);
         flash.resize(if reader.is_some() { bytes } else { 0 }, 0);
         let mut offset_bytes = 0u64;
         let mut differs_at = None;
         loop {
-            if self.interrupt.load(Ordering::Relaxed) {
-                return Err(BackupError::Interrupted);
-            }
+            self.stop.check()?;
             // As much as the flash gives at once, so that both stay in step.
-            let flash_count = reader.as_mut().map_or(0, |reader| reader.next(flash));
+            let flash_count = match &mut reader {
+                Some(reader) => reader.next(flash)?,
+                None => 0,
+            };
             let want = if flash_count > 0 { flash_count } else { bytes };
             let count = match read_full(stream.as_mut(), &mut stored[..want]) {
                 Ok(count) => count,

@@ -88,21 +88,14 @@ impl MtdRead for CapturedFile {
         let left_bytes = usize::try_from(size_bytes - offset_bytes).unwrap_or(usize::MAX);
         // At the end, one byte more is asked for, to see that there is none.
         let length = buf.len().min(left_bytes.max(1));
-        let count = loop {
-            match self.file.read_at(&mut buf[..length], offset_bytes) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(count) => break count,
-                Err(error) => {
-                    return Err(MtdError::Device {
-                        operation: Operation::Read,
-                        device: device(),
-                        offset_bytes: Some(offset_bytes),
-                        length_bytes: Some(length as u64),
-                        source: Errno::from_io_error(&error).unwrap_or(Errno::IO),
-                    });
-                }
-            }
-        };
+        let read = self.file.read_at(&mut buf[..length], offset_bytes);
+        let count = read.map_err(|error| MtdError::Device {
+            operation: Operation::Read,
+            device: device(),
+            offset_bytes: Some(offset_bytes),
+            length_bytes: Some(length as u64),
+            source: Errno::from_io_error(&error).unwrap_or(Errno::IO),
+        })?;
         match (count, offset_bytes == size_bytes) {
             (0, true) => Ok(0),
             (_, true) => Err(MtdError::GoesOn {

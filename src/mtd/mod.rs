@@ -60,10 +60,13 @@ pub trait MtdBackend {
 pub trait MtdRead: Send {
     /// What it is.
     fn info(&self) -> &MtdInfo;
-    /// Reads at an offset (bytes from the device's start); 0 at or past the end;
-    /// may be short, as read(2) may. Interrupted calls are repeated. A device that
-    /// ends before its size is [`MtdError::EndedEarly`]; one that still has bytes
-    /// at its size is [`MtdError::GoesOn`] to a read there.
+    /// Reads at an offset (bytes from the device's start); 0 at or past the end,
+    /// and nowhere else; may be short, as read(2) may, also where the device ends.
+    /// An interrupted call is an error (EINTR) like any other: the caller knows
+    /// whether to stop or to repeat it. A read at or past the place where a device
+    /// ends before its size is [`MtdError::EndedEarly`] with the offset that was
+    /// asked for, so that what came before is the device's; one that still has
+    /// bytes at its size is [`MtdError::GoesOn`] to a read there.
     fn read_at(&mut self, offset_bytes: u64, buf: &mut [u8]) -> Result<usize, MtdError>;
 }
 

@@ -9,6 +9,8 @@ pub mod memory_folder;
 #[cfg(feature = "full")]
 pub mod properties;
 #[cfg(feature = "full")]
+pub mod readings;
+#[cfg(feature = "full")]
 pub mod repair;
 #[cfg(feature = "full")]
 pub mod resume;

@@ -19,6 +19,7 @@ enum Breakage {
     ReadsStaleBytes,
     ReadsPastTheEnd,
     ErrorAtTheEnd,
+    EndsSilently,
     ReadingErases,
     MissingNodeIsEmptyDevice,
     TrustsTheCallersSize,
@@ -70,6 +71,10 @@ impl Subject for Broken {
 
     fn cells(&self, position: usize) -> Vec<u8> {
         self.inner.cells(position)
+    }
+
+    fn shorten(&self, position: usize, size_bytes: u64) {
+        self.inner.shorten(position, size_bytes);
     }
 }
 
@@ -168,6 +173,10 @@ impl MtdRead for BrokenDevice {
                 offset_bytes,
                 size_bytes: self.info.size_bytes,
             }),
+            Breakage::EndsSilently => match self.inner.read_at(offset_bytes, buf) {
+                Err(MtdError::EndedEarly { .. }) => Ok(0),
+                answer => answer,
+            },
             Breakage::ReadingErases => {
                 let count = self.inner.read_at(offset_bytes, buf)?;
                 if at_end && self.info.index.0 == 0 {
@@ -243,6 +252,7 @@ fn the_canary_itself_keeps_the_contract() {
 #[case(Breakage::ReadsPastTheEnd, "a read at or past the end gives 0")]
 #[case(Breakage::ReadsPastTheEnd, "a read that crosses the end is cut there")]
 #[case(Breakage::ErrorAtTheEnd, "a read at or past the end gives 0")]
+#[case(Breakage::EndsSilently, "a device that ends early says where")]
 #[case(Breakage::ReadingErases, "reading changes nothing")]
 #[case(
     Breakage::MissingNodeIsEmptyDevice,

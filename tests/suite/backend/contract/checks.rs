@@ -29,6 +29,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("every byte is read, in pieces of any size", whole_reads),
     ("a read at or past the end gives 0", end_of_device),
     ("a read that crosses the end is cut there", cut_at_the_end),
+    ("a device that ends early says where", ended_early),
     ("reading changes nothing", reading_is_harmless),
     ("a missing node is named, with what to do", missing_node),
     ("a device that is not there does not open", no_such_device),
@@ -180,6 +181,41 @@ fn cut_at_the_end(subject: &dyn Subject) -> Verdict {
             "{count:?} of {inside} bytes"
         );
     }
+    Ok(())
+}
+
+fn ended_early(subject: &dyn Subject) -> Verdict {
+    let mut device = open(subject, WRITEABLE)?;
+    subject.shorten(WRITEABLE, 0x2410);
+    let expected = &part_contents(WRITEABLE)[..0x2410];
+    let mut buf = [0; 0x1000];
+    let mut bytes = Vec::new();
+    // Up to the end, then past it, and once more before it.
+    let error = loop {
+        match device.read_at(bytes.len() as u64, &mut buf) {
+            Ok(0) => return Err(format!("a silent end at {:#x}", bytes.len())),
+            Ok(count) => bytes.extend_from_slice(&buf[..count]),
+            Err(error) => break error,
+        }
+        ensure!(
+            expected.starts_with(&bytes),
+            "other bytes than the device's"
+        );
+    };
+    ensure!(bytes == expected, "{:#x} bytes and {error}", bytes.len());
+    for (offset, error) in [
+        (0x2410, Err(error)),
+        (0x2411, device.read_at(0x2411, &mut buf)),
+        (0x7fff, device.read_at(0x7fff, &mut buf)),
+    ] {
+        let told = match &error {
+            Err(MtdError::EndedEarly { offset_bytes, .. }) => *offset_bytes == offset,
+            _ => false,
+        };
+        ensure!(told, "at {offset:#x}: {error:?}");
+    }
+    let again = device.read_at(0x2400, &mut buf);
+    ensure!(matches!(again, Ok(0x10)), "before the end: {again:?}");
     Ok(())
 }
 

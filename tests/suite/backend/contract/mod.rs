@@ -63,6 +63,8 @@ pub trait Subject {
     fn backend(&self) -> &dyn MtdBackend;
     /// The bytes of a partition, read without the backend.
     fn cells(&self, position: usize) -> Vec<u8>;
+    /// Makes the device shorter, behind the backend's back.
+    fn shorten(&self, position: usize, size_bytes: u64);
 }
 
 /// What the cells hold at the start: bytes of a fixed xorshift sequence, so that

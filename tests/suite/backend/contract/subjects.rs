@@ -47,6 +47,12 @@ impl Subject for PlainTree {
         };
         self.tree.read(&format!("{place}/mtd{position}"))
     }
+
+    fn shorten(&self, position: usize, size_bytes: u64) {
+        let path = self.tree.path(&format!("dev/mtd{position}"));
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        file.set_len(size_bytes).unwrap();
+    }
 }
 
 #[cfg(feature = "full")]
@@ -120,6 +126,12 @@ mod simulated {
                 .with_chip(0, |chip| chip.peek(part.offset_bytes, &mut bytes))
                 .unwrap();
             bytes
+        }
+
+        fn shorten(&self, position: usize, size_bytes: u64) {
+            let index = u32::try_from(position).unwrap();
+            let system = &self.backend.device().system;
+            assert!(system.set_size(index, Some(size_bytes)));
         }
     }
 }

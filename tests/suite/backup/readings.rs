@@ -1,0 +1,289 @@
+//! What several readings of one flash come to: a device that ends early, bits that
+//! flip in the partition that tells devices apart, reads that a signal interrupts.
+
+use crate::backup::memory_folder::MemoryFolder;
+use mtd_harness::fault::FaultPlan;
+use mtd_harness::layout::Layout;
+use mtd_harness::profile::{self, SimulatedDevice};
+use mtdkeep::backend::SimulatedBackend;
+use mtdkeep::backup::{
+    self, DigestChoice, ErrorKind, Failure, Manifest, Request, Silent, Summary, Unreadable,
+};
+use mtdkeep::mtd::{
+    Errno, MtdBackend, MtdError, MtdInfo, MtdRead, MtdWrite, Operation, WritePermit,
+};
+use rstest::rstest;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::UNIX_EPOCH;
+
+const TABLE: &str = "dev:    size   erasesize  name
+mtd0: 00000800 00000400 \"boot\"
+mtd1: 00000400 00000400 \"param\"
+mtd2: 00002000 00000400 \"data\"
+";
+const PARAM: usize = 0x800;
+
+fn device(faults: &str) -> SimulatedDevice {
+    let device = profile::from_layout(&Layout::from_proc_mtd(TABLE).unwrap(), 7);
+    if !faults.is_empty() {
+        device.set_faults(0, Some(faults.parse::<FaultPlan>().unwrap()));
+    }
+    device
+}
+
+/// Counts reads, and answers them itself where it has an answer.
+struct Counting {
+    inner: SimulatedBackend,
+    reads: std::sync::Arc<AtomicU64>,
+    /// Every read is interrupted, and who is asked so often wants to stop.
+    interrupted: Option<(u64, &'static AtomicBool)>,
+}
+
+impl Counting {
+    fn new(device: SimulatedDevice) -> Self {
+        Self {
+            inner: SimulatedBackend::new(device),
+            reads: std::sync::Arc::default(),
+            interrupted: None,
+        }
+    }
+}
+
+struct CountingDevice {
+    inner: Box<dyn MtdRead>,
+    reads: std::sync::Arc<AtomicU64>,
+    interrupted: Option<(u64, &'static AtomicBool)>,
+}
+
+impl MtdBackend for Counting {
+    fn description(&self) -> String {
+        self.inner.description()
+    }
+    fn devices(&self) -> Result<Vec<MtdInfo>, MtdError> {
+        self.inner.devices()
+    }
+    fn open(&self, device: &MtdInfo) -> Result<Box<dyn MtdRead>, MtdError> {
+        Ok(Box::new(CountingDevice {
+            inner: self.inner.open(device)?,
+            reads: self.reads.clone(),
+            interrupted: self.interrupted,
+        }))
+    }
+    fn open_for_writing(
+        &self,
+        _: &MtdInfo,
+        _: &WritePermit,
+    ) -> Result<Box<dyn MtdWrite>, MtdError> {
+        unreachable!("a backup only reads")
+    }
+}
+
+impl MtdRead for CountingDevice {
+    fn info(&self) -> &MtdInfo {
+        self.inner.info()
+    }
+    fn read_at(&mut self, offset_bytes: u64, buf: &mut [u8]) -> Result<usize, MtdError> {
+        let reads = self.reads.fetch_add(1, Ordering::Relaxed) + 1;
+        let Some((until, stop)) = self.interrupted else {
+            return self.inner.read_at(offset_bytes, buf);
+        };
+        if reads == until {
+            stop.store(true, Ordering::Relaxed);
+        }
+        Err(MtdError::Device {
+            operation: Operation::Read,
+            device: self.info().id(),
+            offset_bytes: Some(offset_bytes),
+            length_bytes: Some(buf.len() as u64),
+            source: Errno::INTR,
+        })
+    }
+}
+
+fn run(
+    backend: &dyn MtdBackend,
+    folder: &MemoryFolder,
+    partitions: &[&str],
+    digests: DigestChoice,
+    interrupt: &AtomicBool,
+) -> Result<Summary, Failure> {
+    let partitions: Vec<String> = partitions.iter().map(ToString::to_string).collect();
+    let request = Request {
+        partitions: &partitions,
+        read_again: false,
+        digests,
+        now: UNIX_EPOCH,
+        buffer_bytes: 4096,
+        workers: 1,
+        folder_created: false,
+        interrupt,
+    };
+    backup::backup(backend, folder, &request, &Silent)
+}
+
+fn back_up(faults: &str, folder: &MemoryFolder) -> Result<Summary, Failure> {
+    let backend = SimulatedBackend::new(device(faults));
+    let never = AtomicBool::new(false);
+    run(&backend, folder, &[], DigestChoice::Both, &never)
+}
+
+/// What came before the end is in the image, and what follows is not asked for
+/// again and again.
+#[rstest]
+#[case::in_an_erase_block(0x1410)]
+#[case::between_two(0x1400)]
+#[case::in_the_first(0x10)]
+#[case::in_the_last(0x1ffc)]
+#[case::at_once(0)]
+fn a_device_that_ends_early_keeps_what_it_delivered(#[case] end: usize) {
+    let device = device("");
+    let flash = device.partition_bytes(2);
+    device.set_faults(0, Some(format!("size@mtd2={end}:after=1").parse().unwrap()));
+    let backend = Counting::new(device);
+    let folder = MemoryFolder::default();
+    let never = AtomicBool::new(false);
+    let summary = run(&backend, &folder, &["data"], DigestChoice::Both, &never).unwrap();
+    assert!(summary.manifest.is_partial());
+    let image = &folder.files()["mtd2.bin"];
+    assert_eq!(image[..end], flash[..end]);
+    assert!(image[end..].iter().all(|byte| *byte == 0xFF));
+    let [
+        Unreadable {
+            offset_bytes,
+            length_bytes,
+            reason,
+        },
+    ] = &summary.manifest.images[0].unreadable[..]
+    else {
+        panic!("{:?}", summary.manifest.images[0].unreadable);
+    };
+    assert_eq!(
+        (*offset_bytes, *length_bytes),
+        (end as u64, 0x2000 - end as u64)
+    );
+    assert!(
+        reason.contains(&format!("the device ends at {end:#x}")),
+        "{reason}"
+    );
+    // For recognising, twice "param"; then three pieces at most, the erase block
+    // with the end three times in two reads, and the look past the end.
+    let reads = backend.reads.load(Ordering::Relaxed);
+    assert!(reads <= 2 + 4 + 3 * 2 + 1, "{reads} reads");
+}
+
+fn flash_of_param() -> Vec<u8> {
+    device("").partition_bytes(1)
+}
+
+#[track_caller]
+fn assert_whole(summary: &Summary, folder: &MemoryFolder) {
+    assert!(!summary.manifest.is_partial(), "{:?}", summary.manifest);
+    assert!(folder.files()["mtd1.bin"] == flash_of_param(), "param");
+    let identity = summary.manifest.device.identity.as_ref().unwrap();
+    let image = &summary.manifest.images[1];
+    assert_eq!(Some(&identity.sha256), image.sha256.as_ref());
+    assert_eq!(summary.manifest.identity_contradiction(), None);
+}
+
+/// One bit of one reading of "param", whichever reading: seen, and read again.
+#[rstest]
+fn a_flipped_bit_in_what_tells_devices_apart_is_found(#[values(0, 1, 2, 3)] after: u32) {
+    let folder = MemoryFolder::default();
+    let summary = back_up(
+        &format!("bit-flip@{}.1:once:after={after}", PARAM + 5),
+        &folder,
+    );
+    assert_whole(&summary.unwrap(), &folder);
+}
+
+#[rstest]
+fn it_is_found_by_whichever_digest_there_is(
+    #[values(DigestChoice::Crc32, DigestChoice::Sha256)] digests: DigestChoice,
+) {
+    let faults = format!("bit-flip@{}.1:once:after=2", PARAM + 5);
+    let backend = SimulatedBackend::new(device(&faults));
+    let folder = MemoryFolder::default();
+    let never = AtomicBool::new(false);
+    run(&backend, &folder, &[], digests, &never).unwrap();
+    assert!(folder.files()["mtd1.bin"] == flash_of_param());
+}
+
+/// A flip in the first reading must not make another device of this one.
+#[rstest]
+fn a_partial_backup_with_a_flip_can_be_completed(#[values(0, 1, 2, 3, 4)] after: u32) {
+    let faults = format!(
+        "bit-flip@{}.1:once:after={after},read-error@0x1000",
+        PARAM + 5
+    );
+    let folder = MemoryFolder::default();
+    let summary = back_up(&faults, &folder).unwrap();
+    assert!(summary.manifest.is_partial());
+    let summary = back_up("", &folder).unwrap();
+    assert_whole(&summary, &folder);
+}
+
+/// The image stays another than what was recognised: it is in doubt, and the
+/// same command makes it whole later.
+#[test]
+fn a_flip_that_stays_is_a_doubt() {
+    let folder = MemoryFolder::default();
+    let faults = format!("bit-flip@{}.1:after=2", PARAM + 5);
+    let summary = back_up(&faults, &folder).unwrap();
+    assert!(summary.manifest.is_partial());
+    let doubt = summary.manifest.images[1].doubt.as_deref().unwrap();
+    assert!(doubt.contains("does not always read alike"), "{doubt}");
+    assert_whole(&back_up("", &folder).unwrap(), &folder);
+}
+
+#[test]
+fn a_partition_that_never_reads_alike_is_a_doubt_and_no_identity() {
+    let folder = MemoryFolder::default();
+    let faults = format!("bit-flip@{PARAM}+0x400:seed=3");
+    let summary = back_up(&faults, &folder).unwrap();
+    assert_eq!(summary.manifest.device.identity, None);
+    let doubt = summary.manifest.images[1].doubt.as_deref().unwrap();
+    assert!(doubt.contains("each time it is read"), "{doubt}");
+    assert_whole(&back_up("", &folder).unwrap(), &folder);
+}
+
+#[test]
+fn a_manifest_whose_identity_is_not_its_image_s_contradicts_itself() {
+    let folder = MemoryFolder::default();
+    let mut manifest: Manifest = back_up("", &folder).unwrap().manifest;
+    assert_eq!(manifest.identity_contradiction(), None);
+    manifest.device.identity.as_mut().unwrap().sha256 = "0".repeat(64);
+    let what = manifest.identity_contradiction().unwrap();
+    assert!(what.contains("\"param\""), "{what}");
+    manifest.images[1].doubt = Some("known".into());
+    assert_eq!(manifest.identity_contradiction(), None);
+}
+
+/// EINTR for ever: who asks to stop is heard within the same read.
+#[test]
+fn a_stop_is_heard_while_reads_are_interrupted() {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    let backend = Counting {
+        interrupted: Some((10, &STOP)),
+        ..Counting::new(device(""))
+    };
+    let folder = MemoryFolder::default();
+    let failure = run(&backend, &folder, &["data"], DigestChoice::Both, &STOP).unwrap_err();
+    assert_eq!(failure.error.kind(), ErrorKind::Interrupted);
+    assert_eq!(backend.reads.load(Ordering::Relaxed), 10);
+}
+
+/// A few interruptions are what signals do; nothing but interruptions is a device
+/// that cannot be read, and the backup comes to an end by itself.
+#[test]
+fn interruptions_are_repeated_but_not_for_ever() {
+    let folder = MemoryFolder::default();
+    let summary = back_up("read-error:times=500:errno=EINTR", &folder).unwrap();
+    assert_whole(&summary, &folder);
+    let folder = MemoryFolder::default();
+    let summary = back_up("read-error@0x1000+0x400:errno=EINTR", &folder).unwrap();
+    let unreadable = &summary.manifest.images[2].unreadable;
+    assert_eq!(
+        (unreadable[0].offset_bytes, unreadable[0].length_bytes),
+        (0x400, 0x400)
+    );
+}
