@@ -187,7 +187,10 @@ fn put_node(
 ) -> std::io::Result<()> {
     const DEVTMPFS_MODE: u32 = 0o600;
     ensure_above(namespace, shadow, path)?;
-    namespace.add_node(path.as_bytes(), id, DEVTMPFS_MODE);
+    // As old as the host's own nodes: from when the machine started.
+    let start = sys::stat(c"/dev/null", true);
+    let start = start.map_or((0, 0), |about| (about.st_mtime, about.st_mtime_nsec));
+    namespace.add_node(path.as_bytes(), id, DEVTMPFS_MODE, start);
     Ok(())
 }
 

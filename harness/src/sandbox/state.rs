@@ -1,7 +1,6 @@
 //! What one sandbox knows, and what a path or a descriptor means in it.
 
 use crate::Errno;
-use crate::mtd::NodeId;
 use crate::sandbox::call::{Job, Level, PathArgument, Trapped};
 use crate::sandbox::flash::handles::{Handles, Which, identity};
 use crate::sandbox::kernel::kernels::Version;
@@ -53,8 +52,8 @@ pub(super) struct State {
     pub tracers: Vec<std::thread::JoinHandle<()>>,
     /// How many of our names a folder's listing has shown.
     pub listed: HashMap<(u32, i32), usize>,
-    /// Stand-ins for nodes opened with O_PATH, by inode.
-    pub placeholders: HashMap<(u64, u64), NodeId>,
+    /// Stand-ins for nodes opened with O_PATH, by inode; with the node's own.
+    pub placeholders: HashMap<(u64, u64), u64>,
     /// What the call that is being answered is about; for the trace.
     pub about: String,
     pub log: crate::sandbox::trace::Log,
@@ -129,16 +128,19 @@ impl State {
         let which = self.handles.which(duplicate.as_fd())?;
         if self.log.is_tracing() {
             let node = self.handles.get(which).map(|open| open.node);
-            self.about = match node.ok().and_then(|node| self.namespace.node_of(node)) {
-                Some((path, _)) => format!("{fd}<{}>", String::from_utf8_lossy(path)),
+            let node = node.ok().and_then(|node| self.namespace.node_of(node));
+            let path = node.and_then(|node| self.namespace.path_of(node.inode));
+            self.about = match path {
+                Some(path) => format!("{fd}<{}>", String::from_utf8_lossy(path)),
                 None => format!("{fd}<mtd{}>", which.index),
             };
         }
         Some((duplicate, which))
     }
 
-    /// The node behind a descriptor, also one opened with O_PATH.
-    pub fn node_behind(&mut self, process: Process, fd: i32) -> Option<NodeId> {
+    /// The node behind a descriptor, also one opened with O_PATH. It may have
+    /// lost its names.
+    pub fn node_behind(&mut self, process: Process, fd: i32) -> Option<Node> {
         if self.placeholders.is_empty() && !self.handles.is_any_open() {
             return None;
         }
@@ -146,12 +148,20 @@ impl State {
         if self.log.is_tracing() {
             self.about = fd.to_string();
         }
-        if let Some(node) = self.placeholders.get(&identity(&stat)) {
-            return Some(*node);
+        if let Some(inode) = self.placeholders.get(&identity(&stat)) {
+            return self.namespace.node(*inode).cloned();
         }
         self.handles.device_of(&stat)?;
         let (_, which) = self.flash(process, fd)?;
-        self.handles.get(which).ok().map(|open| open.node)
+        let open = self.handles.get(which).ok()?;
+        let known = self.namespace.node(open.inode);
+        known.or_else(|| self.namespace.node_of(open.node)).cloned()
+    }
+
+    /// Whether a descriptor of a node was opened with O_PATH.
+    pub fn is_path_only(&self, process: Process, fd: i32) -> bool {
+        let stat = (!self.placeholders.is_empty()).then(|| process.fd_stat(fd));
+        matches!(stat, Some(Ok(stat)) if self.placeholders.contains_key(&identity(&stat)))
     }
 
     /// What a path argument is; an error is one that the kernel would not see.
@@ -162,8 +172,10 @@ impl State {
         follow: bool,
     ) -> Result<Target, Errno> {
         let process = trapped.process();
-        let Ok(written) = process.path(path.address) else {
-            return Ok(Target::Unknown);
+        let written = match process.path(path.address) {
+            Ok(written) => written,
+            Err(Errno::PERM) => return self.unreadable(process),
+            Err(_) => return Ok(Target::Unknown),
         };
         if written.is_empty() {
             return Ok(Target::Descriptor(path.folder));
@@ -176,22 +188,24 @@ impl State {
                 .resolve(&self.namespace, process, path.folder, &written, follow);
         let resolved = match resolved {
             Ok(resolved) => resolved,
-            Err(Errno::NOTDIR) => return Err(Errno::NOTDIR),
+            Err(errno @ (Errno::NOTDIR | Errno::LOOP | Errno::NOENT)) => return Err(errno),
             Err(_) => return Ok(Target::Unknown),
         };
         if self.log.is_tracing() {
             self.about = format!("{:?}", String::from_utf8_lossy(&written));
         }
         if let Some((pid, fd)) = resolved.descriptor {
-            let Some(id) = self.node_behind(Process { tid: pid }, fd) else {
+            let Some(node) = self.node_behind(Process { tid: pid }, fd) else {
                 return Ok(Target::Host(resolved.path));
             };
-            return Ok(match self.namespace.node_of(id) {
-                Some((path, node)) => Target::Node(path.clone(), node.clone()),
-                None => Target::Unknown,
-            });
+            if resolved.is_folder {
+                return Err(Errno::NOTDIR);
+            }
+            let path = self.namespace.path_of(node.inode).cloned();
+            return Ok(Target::Node(path.unwrap_or(resolved.path), node));
         }
         Ok(match self.namespace.place(&resolved.path) {
+            Place::Node(_) if resolved.is_folder => return Err(Errno::NOTDIR),
             Place::Node(node) => Target::Node(resolved.path.clone(), node.clone()),
             Place::Elsewhere(mut real, kind) => {
                 if resolved.is_folder {
@@ -215,7 +229,7 @@ impl State {
                 Target::Elsewhere {
                     seen: resolved.path,
                     real,
-                    kind: Kind::Mapped,
+                    kind: Kind::Host,
                 }
             }
             Place::Host => {
@@ -225,6 +239,22 @@ impl State {
                 Target::Host(resolved.path)
             }
         })
+    }
+
+    /// A program whose memory may not be read: an undumpable one of an ordinary
+    /// user's. What it means cannot be found out.
+    fn unreadable(&mut self, process: Process) -> Result<Target, Errno> {
+        let name = std::fs::read_to_string(format!("/proc/{}/comm", process.tid));
+        let name = name.unwrap_or_default();
+        self.warn(&format!(
+            "{} may not be looked into (it cannot be read, or made itself undumpable): \
+             it sees the host's files, and no node",
+            name.trim_end()
+        ));
+        if self.host_has_flash {
+            return Err(Errno::ACCESS);
+        }
+        Ok(Target::Unknown)
     }
 
     /// Forgets what was known of links where this may change some.
@@ -245,17 +275,13 @@ impl State {
     }
 
     /// The file that stands in for a node opened with O_PATH.
-    pub fn placeholder(&mut self, id: NodeId) -> Result<Bytes, Errno> {
-        let (kind, minor) = match id {
-            NodeId::Character { minor, .. } => ("c", minor),
-            NodeId::Block { minor, .. } => ("b", minor),
-        };
+    pub fn placeholder(&mut self, node: &Node) -> Result<Bytes, Errno> {
         let folder = self.shadow.folder("/nodes").map_err(|_| Errno::IO)?;
-        let path = folder.join(format!("{kind}{minor}"));
+        let path = folder.join(node.inode.to_string());
         let bytes = std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()).to_vec();
         let fd = sys::open(&c_string(&bytes), libc::O_CREAT | libc::O_WRONLY, 0o600)?;
-        self.placeholders
-            .insert(identity(&sys::fstat(fd.as_fd())?), id);
+        let identity = identity(&sys::fstat(fd.as_fd())?);
+        self.placeholders.insert(identity, node.inode);
         Ok(bytes)
     }
 

@@ -7,8 +7,8 @@
 use crate::Errno;
 use crate::sandbox::call::{Answer, Done, Job, Trapped};
 use crate::sandbox::calls::table::{self, Entry};
-use crate::sandbox::kernel::keeper;
 use crate::sandbox::kernel::sys::{self, Listener, Notification};
+use crate::sandbox::kernel::{caller, keeper};
 use crate::sandbox::state::State;
 use crate::sandbox::tracing::tracer;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -125,7 +125,7 @@ fn handle(shared: &Arc<Shared>, listener: &Listener, notification: &Notification
         }
         Ok(Answer::Perform(deed)) => {
             drop(state);
-            let result = deed();
+            let result = caller::act(trapped.process(), deed);
             state = shared.lock();
             result
         }

@@ -5,9 +5,11 @@
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 
+mod device_folder;
 mod files;
 mod life;
 mod looks;
+mod names;
 mod nodes;
 mod programs;
 mod reads;

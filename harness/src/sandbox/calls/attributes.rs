@@ -5,8 +5,9 @@ use crate::Errno;
 use crate::sandbox::call::{Answer, Decision, PathArgument, Trapped};
 use crate::sandbox::calls::changes::{HERE, run};
 use crate::sandbox::kernel::process::c_string;
+use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
-use crate::sandbox::view::namespace::{Bytes, Kind};
+use crate::sandbox::view::namespace::{Bytes, Kind, Moment, is_private_place, now};
 
 /// What is changed.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +67,7 @@ pub(in crate::sandbox) fn utimes(
         (_, Times::Nanoseconds) => Some([word(0)?, word(1)?, word(2)?, word(3)?]),
     };
     let change_times = Change::Times(times);
-    if path.address == 0 {
+    if path.address == 0 && flags & !libc::AT_EMPTY_PATH == 0 {
         return of_descriptor(state, trapped, path.folder, change_times);
     }
     change(state, trapped, path, flags, change_times)
@@ -79,14 +80,20 @@ pub(in crate::sandbox) fn of_descriptor(
     fd: i32,
     change: Change,
 ) -> Decision {
-    let Some(id) = state.node_behind(trapped.process(), fd) else {
-        return Ok(Answer::Through);
-    };
-    let path = state.namespace.node_of(id).map(|(path, _)| path.clone());
-    if let Some(path) = path {
-        change_node(state, trapped, &path, change);
+    if state.is_path_only(trapped.process(), fd) {
+        return Err(Errno::BADF);
     }
-    Answer::value(0)
+    behind_descriptor(state, trapped, fd, change)
+}
+
+fn behind_descriptor(state: &mut State, trapped: &Trapped, fd: i32, change: Change) -> Decision {
+    match state.node_behind(trapped.process(), fd) {
+        Some(node) => change_node(state, trapped, node.inode, change),
+        None => match trapped.process().fd_path(fd) {
+            Ok(path) if is_private_place(&path) => change_hosts(state, &path),
+            _ => Ok(Answer::Through),
+        },
+    }
 }
 
 /// Answers chmod, chown and their relatives.
@@ -97,25 +104,51 @@ pub(in crate::sandbox) fn change(
     flags: i32,
     change: Change,
 ) -> Decision {
+    let known = match change {
+        Change::Owner(..) => KNOWN_FLAGS | libc::AT_NO_AUTOMOUNT,
+        _ => KNOWN_FLAGS,
+    };
     let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
     match state.target(trapped, path, follow)? {
-        Target::Node(path, _) => {
-            change_node(state, trapped, &path, change);
-            Answer::value(0)
-        }
+        Target::Host(path) if is_private_place(&path) => change_hosts(state, &path),
+        Target::Host(_) | Target::Unknown => Ok(Answer::Through),
+        _ if flags & !known != 0 => Err(Errno::INVAL),
+        Target::Node(_, node) => change_node(state, trapped, node.inode, change),
         Target::Elsewhere {
             kind: Kind::Pseudo, ..
         } => Err(Errno::PERM),
-        Target::Elsewhere { real, .. } => change_elsewhere(real, follow, change),
+        Target::Elsewhere {
+            seen,
+            kind: Kind::Host,
+            ..
+        } if is_private_place(&seen) => change_hosts(state, &seen),
+        Target::Elsewhere { seen, real, kind } => {
+            change_elsewhere(state, &seen, (real, kind), follow, change)
+        }
         Target::Hidden(_) => Err(Errno::NOENT),
+        Target::Descriptor(fd) if flags & libc::AT_EMPTY_PATH != 0 => {
+            behind_descriptor(state, trapped, fd, change)
+        }
+        Target::Descriptor(_) => Ok(Answer::Through),
+    }
+}
+
+const KNOWN_FLAGS: i32 = libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH;
+
+/// A change to an entry of the host's /dev: an ordinary user is refused by the
+/// kernel, and root by us.
+fn change_hosts(state: &mut State, path: &[u8]) -> Decision {
+    // SAFETY: no arguments.
+    match unsafe { libc::geteuid() } {
+        0 => Err(state.refuse_on_hosts_device(path)),
         _ => Ok(Answer::Through),
     }
 }
 
-fn change_node(state: &mut State, trapped: &Trapped, path: &[u8], change: Change) {
+fn change_node(state: &mut State, trapped: &Trapped, inode: u64, change: Change) -> Decision {
     let default_owner = trapped.process().owner();
-    let Some(node) = state.namespace.node_mut(path) else {
-        return;
+    let Some(node) = state.namespace.node_mut(inode) else {
+        return Answer::value(0);
     };
     match change {
         Change::Mode(mode) => node.mode = mode & 0o7777,
@@ -123,20 +156,56 @@ fn change_node(state: &mut State, trapped: &Trapped, path: &[u8], change: Change
             let old = node.owner.unwrap_or(default_owner);
             let pick = |new: u32, old: u32| if new == u32::MAX { old } else { new };
             node.owner = Some((pick(user, old.0), pick(group, old.1)));
+            // Whoever the new owner is, nobody runs it as him (fs/open.c,
+            // chown_common); without the group's x, S_ISGID means nothing of it.
+            node.mode &= !libc::S_ISUID;
+            if node.mode & libc::S_IXGRP != 0 {
+                node.mode &= !libc::S_ISGID;
+            }
         }
-        Change::Times(_) => {}
+        Change::Times(times) => {
+            let [seconds, part, later, later_part] = times.unwrap_or([0, NOW, 0, NOW]);
+            let accessed = moment(seconds, part, node.accessed)?;
+            let modified = moment(later, later_part, node.modified)?;
+            if (part, later_part) == (libc::UTIME_OMIT, libc::UTIME_OMIT) {
+                return Answer::value(0);
+            }
+            (node.accessed, node.modified) = (accessed, modified);
+        }
+    }
+    node.changed = now();
+    Answer::value(0)
+}
+
+const NOW: i64 = libc::UTIME_NOW;
+
+/// What a time becomes.
+fn moment(seconds: i64, nanoseconds: i64, before: Moment) -> Result<Moment, Errno> {
+    match nanoseconds {
+        libc::UTIME_NOW => Ok(now()),
+        libc::UTIME_OMIT => Ok(before),
+        0..1_000_000_000 => Ok((seconds, nanoseconds)),
+        _ => Err(Errno::INVAL),
     }
 }
 
-fn change_elsewhere(real: Bytes, follow: bool, change: Change) -> Decision {
+fn change_elsewhere(
+    state: &mut State,
+    seen: &[u8],
+    (real, kind): (Bytes, Kind),
+    follow: bool,
+    change: Change,
+) -> Decision {
     let flags = match follow {
         true => 0,
         false => libc::AT_SYMLINK_NOFOLLOW as u64,
     };
-    Answer::perform(move || {
+    state.perform(seen, kind, move || {
         let path = c_string(&real);
         let path = path.as_ptr() as u64;
         match change {
+            // A link has no mode that could be changed.
+            Change::Mode(_) if flags != 0 && is_link(&real) => Err(Errno::OPNOTSUPP),
             Change::Mode(mode) => run(libc::SYS_fchmodat, [HERE, path, u64::from(mode), 0, 0, 0]),
             Change::Owner(user, group) => {
                 let args = [HERE, path, u64::from(user), u64::from(group), flags, 0];
@@ -148,4 +217,9 @@ fn change_elsewhere(real: Bytes, follow: bool, change: Change) -> Decision {
             }
         }
     })
+}
+
+fn is_link(path: &[u8]) -> bool {
+    let about = sys::stat(&c_string(path), false);
+    about.is_ok_and(|about| about.st_mode & libc::S_IFMT == libc::S_IFLNK)
 }

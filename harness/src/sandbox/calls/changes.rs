@@ -1,26 +1,21 @@
-//! Calls that change what stands at a path: mknod, mkdir, unlink, rename and
-//! the rest, on simulated nodes and in mapped folders.
+//! Calls that change what stands at a path: mknod, mkdir, unlink, unlink and
+//! truncate, on simulated nodes and in mapped folders.
 
 use crate::Errno;
 use crate::mtd::NodeId;
 use crate::sandbox::call::{Answer, Decision, Done, PathArgument, Trapped};
+use crate::sandbox::kernel::caller;
 use crate::sandbox::kernel::process::c_string;
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
-use crate::sandbox::view::namespace::{Bytes, Kind, split};
+use crate::sandbox::view::namespace::{Bytes, Kind, now, split};
+use crate::sandbox::view::private::File;
 
 /// Runs a system call here, on behalf of the program.
 pub(in crate::sandbox) fn run(number: i64, args: [u64; 6]) -> Result<Done, Errno> {
     // SAFETY: every caller passes numbers and pointers to locals that outlive
     // the call.
     unsafe { sys::raw(number, args) }.map(Done::Value)
-}
-
-/// Runs a call that takes an old and a new path.
-fn run_on_two(number: i64, old: &[u8], new: &[u8], flags: u64) -> Result<Done, Errno> {
-    let (old, new) = (c_string(old), c_string(new));
-    let (old, new) = (old.as_ptr() as u64, new.as_ptr() as u64);
-    run(number, [HERE, old, HERE, new, flags, 0])
 }
 
 /// The folder that a path without a descriptor is relative to.
@@ -56,10 +51,13 @@ pub(in crate::sandbox) fn mknod(
         Target::Hidden(path) => (path, Bytes::new()),
         _ => return Ok(Answer::Through),
     };
-    may_create(&seen, &real)?;
+    caller::act(trapped.process(), || may_create(&seen, &real))?;
+    if state.ends_in_slash(trapped, path) {
+        return Err(Errno::NOENT);
+    }
     let mode = mode & 0o7777 & !trapped.process().umask();
     state.resolver.forget_near(&seen);
-    state.namespace.add_node(&seen, id, mode);
+    state.namespace.add_node(&seen, id, mode, now());
     Answer::value(0)
 }
 
@@ -81,7 +79,7 @@ fn host_has_driver(kind: &str, major: u32) -> bool {
 
 /// Whether something may be made at a path. In /dev everybody may: on the
 /// device everybody is root.
-fn may_create(seen: &[u8], real: &[u8]) -> Result<(), Errno> {
+pub(in crate::sandbox) fn may_create(seen: &[u8], real: &[u8]) -> Result<(), Errno> {
     if real.is_empty() {
         return Ok(());
     }
@@ -112,27 +110,10 @@ fn mknod_other(
     mode: u32,
     device: u64,
 ) -> Decision {
-    match state.target(trapped, path, false)? {
-        Target::Node(..) => Err(Errno::EXIST),
-        Target::Elsewhere {
-            real,
-            kind: Kind::Mapped,
-            ..
-        } => {
-            let umask = trapped.process().umask();
-            Answer::perform(move || {
-                sys::umask(umask);
-                let path = c_string(&real);
-                let path = path.as_ptr() as u64;
-                run(
-                    libc::SYS_mknodat,
-                    [HERE, path, u64::from(mode), device, 0, 0],
-                )
-            })
-        }
-        Target::Elsewhere { .. } => Err(Errno::PERM),
-        _ => Ok(Answer::Through),
-    }
+    make(state, trapped, path, move |path| {
+        let args = [HERE, path, u64::from(mode), device, 0, 0];
+        run(libc::SYS_mknodat, args)
+    })
 }
 
 /// Answers mkdir and mkdirat.
@@ -142,20 +123,49 @@ pub(in crate::sandbox) fn mkdir(
     path: PathArgument,
     mode: u32,
 ) -> Decision {
-    let target = state.target(trapped, path, false)?;
+    make(state, trapped, path, move |path| {
+        run(libc::SYS_mkdirat, [HERE, path, u64::from(mode), 0, 0, 0])
+    })
+}
+
+/// Answers symlink and symlinkat.
+pub(in crate::sandbox) fn symlink(
+    state: &mut State,
+    trapped: &Trapped,
+    text: u64,
+    path: PathArgument,
+) -> Decision {
+    let Ok(text) = trapped.process().path(text) else {
+        return Ok(Answer::Through);
+    };
+    make(state, trapped, path, move |path| {
+        let text = c_string(&text);
+        let args = [text.as_ptr() as u64, HERE, path, 0, 0, 0];
+        run(libc::SYS_symlinkat, args)
+    })
+}
+
+/// Makes something at a path that is ours, by a call that takes the address of
+/// the real one.
+fn make(
+    state: &mut State,
+    trapped: &Trapped,
+    path: PathArgument,
+    call: impl FnOnce(u64) -> Result<Done, Errno> + Send + 'static,
+) -> Decision {
+    let target = state.target_to_make(trapped, path, false)?;
     state.links_change(&target);
     match target {
         Target::Node(..) => Err(Errno::EXIST),
         Target::Elsewhere {
             kind: Kind::Pseudo, ..
         } => Err(Errno::PERM),
-        Target::Elsewhere { real, .. } => {
+        Target::Elsewhere { seen, real, kind } => {
             let umask = trapped.process().umask();
-            Answer::perform(move || {
+            state.perform(&seen, kind, move || {
                 sys::umask(umask);
                 let path = c_string(&real);
-                let path = path.as_ptr() as u64;
-                run(libc::SYS_mkdirat, [HERE, path, u64::from(mode), 0, 0, 0])
+                call(path.as_ptr() as u64)
             })
         }
         Target::Hidden(_) => Err(Errno::NOENT),
@@ -170,30 +180,53 @@ pub(in crate::sandbox) fn unlink(
     path: PathArgument,
     flags: i32,
 ) -> Decision {
+    if flags & !libc::AT_REMOVEDIR != 0 {
+        return Err(Errno::INVAL);
+    }
     let removes_folder = flags & libc::AT_REMOVEDIR != 0;
     let target = state.target(trapped, path, false)?;
     state.links_change(&target);
-    match target {
-        Target::Node(..) if removes_folder => Err(Errno::NOTDIR),
-        Target::Node(path, _) => {
+    let file = match state.file(target) {
+        Err(Target::Node(..)) if removes_folder => return Err(Errno::NOTDIR),
+        Err(Target::Node(path, _)) => {
             state.namespace.remove_node(&path);
+            return Answer::value(0);
+        }
+        Err(Target::Hidden(_)) => return Err(Errno::NOENT),
+        Err(_) => return Ok(Answer::Through),
+        Ok(file) => file,
+    };
+    state.may_move(&file)?;
+    if removes_folder && state.namespace.has_entries_in(&file.seen) {
+        return Err(Errno::NOTEMPTY);
+    }
+    if file.is_hosts_device() && file.exists() {
+        return hide(state, &file, removes_folder);
+    }
+    if file.is_plain {
+        return Ok(Answer::Through);
+    }
+    let real = file.real;
+    state.perform(&file.seen, file.kind, move || {
+        let path = c_string(&real);
+        let path = path.as_ptr() as u64;
+        run(libc::SYS_unlinkat, [HERE, path, flags as u64, 0, 0, 0])
+    })
+}
+
+/// Takes an entry of the host's /dev away from the program alone.
+fn hide(state: &mut State, file: &File, removes_folder: bool) -> Decision {
+    let about = sys::stat(&c_string(&file.real), false)?;
+    let is_folder = about.st_mode & libc::S_IFMT == libc::S_IFDIR;
+    match (is_folder, removes_folder) {
+        (true, false) => Err(Errno::ISDIR),
+        (false, true) => Err(Errno::NOTDIR),
+        // Whatever is in it is the host's.
+        (true, true) => Err(Errno::NOTEMPTY),
+        (false, false) => {
+            state.namespace.hide(&file.seen);
             Answer::value(0)
         }
-        Target::Elsewhere {
-            kind: Kind::Pseudo, ..
-        } => Err(Errno::PERM),
-        Target::Elsewhere { seen: path, .. } | Target::Host(path)
-            if removes_folder && state.namespace.has_nodes_in(&path) =>
-        {
-            Err(Errno::NOTEMPTY)
-        }
-        Target::Elsewhere { real, .. } => Answer::perform(move || {
-            let path = c_string(&real);
-            let path = path.as_ptr() as u64;
-            run(libc::SYS_unlinkat, [HERE, path, flags as u64, 0, 0, 0])
-        }),
-        Target::Hidden(_) => Err(Errno::NOENT),
-        _ => Ok(Answer::Through),
     }
 }
 
@@ -211,112 +244,22 @@ pub(in crate::sandbox) fn truncate(
         } => Err(Errno::PERM),
         Target::Elsewhere { real, .. } => Answer::perform(move || {
             let path = c_string(&real);
-            run(
-                libc::SYS_truncate,
-                [path.as_ptr() as u64, length, 0, 0, 0, 0],
-            )
+            let args = [path.as_ptr() as u64, length, 0, 0, 0, 0];
+            run(libc::SYS_truncate, args)
         }),
         Target::Hidden(_) => Err(Errno::NOENT),
         _ => Ok(Answer::Through),
     }
 }
 
-/// Answers rename and its relatives.
-pub(in crate::sandbox) fn rename(
-    state: &mut State,
-    trapped: &Trapped,
-    from: PathArgument,
-    to: PathArgument,
-    flags: u32,
-) -> Decision {
-    let from = state.target(trapped, from, false)?;
-    let to = state.target(trapped, to, false)?;
-    state.links_change(&from);
-    state.links_change(&to);
-    match (from, to) {
-        (Target::Unknown, _) | (_, Target::Unknown) => Ok(Answer::Through),
-        (Target::Hidden(_), _) => Err(Errno::NOENT),
-        (Target::Node(old, node), to) => {
-            let new = match to {
-                Target::Node(path, _) => path,
-                Target::Host(path) | Target::Elsewhere { seen: path, .. } => {
-                    if sys::stat(&c_string(&state.namespace.real(&path)), false).is_ok() {
-                        return Err(Errno::XDEV);
-                    }
-                    path
-                }
-                _ => return Err(Errno::XDEV),
-            };
-            state.namespace.remove_node(&old);
-            state.resolver.forget();
-            state.namespace.put_node(&new, node);
-            Answer::value(0)
+impl State {
+    /// Whether a file may be removed or renamed: what a folder is mapped to is
+    /// a mount point, and the kernel's texts stay.
+    pub fn may_move(&self, file: &File) -> Result<(), Errno> {
+        match self.namespace.redirect_at(&file.seen) {
+            Some(Kind::Mapped | Kind::Pseudo) => Err(Errno::BUSY),
+            _ if file.kind == Kind::Pseudo => Err(Errno::PERM),
+            _ => Ok(()),
         }
-        (Target::Host(_), Target::Host(_)) => Ok(Answer::Through),
-        (
-            Target::Host(old) | Target::Elsewhere { real: old, .. },
-            Target::Host(new) | Target::Elsewhere { real: new, .. },
-        ) => Answer::perform(move || run_on_two(libc::SYS_renameat2, &old, &new, u64::from(flags))),
-        // A file cannot take a node's place without being one.
-        (_, Target::Node(..) | Target::Hidden(_)) => Err(Errno::XDEV),
-        _ => Ok(Answer::Through),
-    }
-}
-
-/// Answers link and linkat.
-pub(in crate::sandbox) fn link(
-    state: &mut State,
-    trapped: &Trapped,
-    from: PathArgument,
-    to: PathArgument,
-    flags: i32,
-) -> Decision {
-    let follow = flags & libc::AT_SYMLINK_FOLLOW != 0;
-    let from = state.target(trapped, from, follow)?;
-    match (from, state.target(trapped, to, false)?) {
-        (Target::Unknown, _) | (_, Target::Unknown) => Ok(Answer::Through),
-        (_, Target::Node(..)) => Err(Errno::EXIST),
-        (Target::Node(_, node), Target::Host(path) | Target::Elsewhere { seen: path, .. }) => {
-            let real = state.namespace.real(&path);
-            may_create(&path, &real)?;
-            state.resolver.forget();
-            state.namespace.put_node(&path, node);
-            Answer::value(0)
-        }
-        (Target::Host(_), Target::Host(_)) => Ok(Answer::Through),
-        (
-            Target::Host(old) | Target::Elsewhere { real: old, .. },
-            Target::Host(new) | Target::Elsewhere { real: new, .. },
-        ) => {
-            let flags = (flags & libc::AT_SYMLINK_FOLLOW) as u64;
-            Answer::perform(move || run_on_two(libc::SYS_linkat, &old, &new, flags))
-        }
-        _ => Ok(Answer::Through),
-    }
-}
-
-/// Answers symlink and symlinkat.
-pub(in crate::sandbox) fn symlink(
-    state: &mut State,
-    trapped: &Trapped,
-    text: u64,
-    path: PathArgument,
-) -> Decision {
-    let target = state.target(trapped, path, false)?;
-    state.links_change(&target);
-    match target {
-        Target::Node(..) => Err(Errno::EXIST),
-        Target::Elsewhere {
-            kind: Kind::Pseudo, ..
-        } => Err(Errno::PERM),
-        Target::Elsewhere { real, .. } => {
-            let text = trapped.process().path(text).map_err(|_| Errno::FAULT)?;
-            Answer::perform(move || {
-                let (text, path) = (c_string(&text), c_string(&real));
-                let args = [text.as_ptr() as u64, HERE, path.as_ptr() as u64, 0, 0, 0];
-                run(libc::SYS_symlinkat, args)
-            })
-        }
-        _ => Ok(Answer::Through),
     }
 }

@@ -3,12 +3,15 @@
 
 use crate::Errno;
 use crate::mtd::NodeId;
-use crate::sandbox::call::{Answer, Decision, Done, PathArgument, Trapped};
+use crate::sandbox::call::{Answer, Decision, PathArgument, Trapped};
+use crate::sandbox::calls::changes::{HERE, run};
+use crate::sandbox::kernel::caller;
 use crate::sandbox::kernel::process::{Process, c_string};
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
-use crate::sandbox::view::namespace::{Bytes, Kind, Node};
+use crate::sandbox::view::namespace::{Bytes, Kind, Moment, Node};
 use crate::sandbox::view::shadow::Pretended;
+use std::ffi::CStr;
 use std::mem::{size_of, zeroed};
 use std::sync::OnceLock;
 
@@ -24,6 +27,24 @@ fn bytes_of<T: Copy>(value: &T) -> &[u8] {
 pub(in crate::sandbox) enum Form {
     Stat,
     Statx { mask: u32 },
+}
+
+impl Form {
+    /// Refuses what the kernel refuses (fs/stat.c, vfs_statx and do_statx).
+    fn check(self, flags: i32) -> Result<(), Errno> {
+        const SYNC_TYPE: i32 = libc::AT_STATX_FORCE_SYNC | libc::AT_STATX_DONT_SYNC;
+        const RESERVED: u32 = 0x8000_0000;
+        let known = libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT | libc::AT_EMPTY_PATH;
+        let is_valid = match self {
+            Form::Stat => flags & !known == 0,
+            Form::Statx { mask } => {
+                flags & !(known | SYNC_TYPE) == 0
+                    && flags & SYNC_TYPE != SYNC_TYPE
+                    && mask & RESERVED == 0
+            }
+        };
+        if is_valid { Ok(()) } else { Err(Errno::INVAL) }
+    }
 }
 
 /// Answers stat, lstat, newfstatat and statx.
@@ -42,10 +63,17 @@ pub(in crate::sandbox) fn stat(
     } else {
         state.target(trapped, path, follow)?
     };
+    if !matches!(target, Target::Host(_) | Target::Unknown) {
+        form.check(flags)?;
+    }
     match target {
         Target::Node(_, node) => node_stat(trapped.process(), &node, buffer, form),
         Target::Elsewhere { real, .. } => {
-            elsewhere_stat(state, trapped.process(), &real, buffer, form, flags)
+            let (process, path) = (trapped.process(), c_string(&real));
+            let pretended = state.shadow.pretended(&real);
+            caller::act(process, || {
+                elsewhere_stat(process, &path, pretended, buffer, (form, flags))
+            })
         }
         Target::Hidden(_) => Err(Errno::NOENT),
         Target::Descriptor(fd) if by_descriptor => fstat(state, trapped, fd, buffer, form),
@@ -62,18 +90,7 @@ pub(in crate::sandbox) fn fstat(
     form: Form,
 ) -> Decision {
     let process = trapped.process();
-    if let Some(id) = state.node_behind(process, fd) {
-        let node = match state.namespace.node_of(id) {
-            Some((_, node)) => node.clone(),
-            // Its node was removed; the open description lives on.
-            None => Node {
-                id,
-                inode: 1,
-                mode: 0o600,
-                owner: None,
-                changed_s: 0,
-            },
-        };
+    if let Some(node) = state.node_behind(process, fd) {
         return node_stat(process, &node, buffer, form);
     }
     if !state.shadow.is_filled() {
@@ -82,10 +99,12 @@ pub(in crate::sandbox) fn fstat(
     let Ok(real) = process.fd_path(fd) else {
         return Ok(Answer::Through);
     };
-    if state.shadow.pretended(&real).is_none() {
+    let Some(pretended) = state.shadow.pretended(&real) else {
         return Ok(Answer::Through);
-    }
-    elsewhere_stat(state, process, &real, buffer, form, 0)
+    };
+    // What the descriptor is, be it a link itself.
+    let path = process.proc(&format!("fd/{fd}"));
+    elsewhere_stat(process, &path, Some(pretended), buffer, (form, 0))
 }
 
 fn put<T: Copy>(process: Process, buffer: u64, value: &T) -> Decision {
@@ -107,15 +126,15 @@ fn describe(process: Process, node: &Node) -> libc::stat {
     let (user, group) = node.owner.unwrap_or_else(|| process.owner());
     about.st_dev = *DEV.get_or_init(|| sys::stat(c"/dev", true).map_or(5, |dev| dev.st_dev));
     about.st_ino = node.inode;
-    about.st_nlink = 1;
+    about.st_nlink = libc::nlink_t::from(node.links);
     about.st_mode = kind | node.mode;
     about.st_uid = user;
     about.st_gid = group;
     about.st_rdev = libc::makedev(major, minor);
     about.st_blksize = 4096;
-    about.st_atime = node.changed_s;
-    about.st_mtime = node.changed_s;
-    about.st_ctime = node.changed_s;
+    (about.st_atime, about.st_atime_nsec) = node.accessed;
+    (about.st_mtime, about.st_mtime_nsec) = node.modified;
+    (about.st_ctime, about.st_ctime_nsec) = node.changed;
     about
 }
 
@@ -126,19 +145,15 @@ fn node_stat(process: Process, node: &Node, buffer: u64, form: Form) -> Decision
     }
     // SAFETY: all-zero is a valid value of this plain structure.
     let mut wide: libc::statx = unsafe { zeroed() };
-    let time = |seconds| {
+    let time = |(seconds, nanoseconds): Moment| {
         let mut time = wide.stx_ctime;
-        time.tv_sec = seconds;
+        (time.tv_sec, time.tv_nsec) = (seconds, nanoseconds as u32);
         time
     };
-    let (atime, mtime, ctime) = (
-        time(about.st_atime),
-        time(about.st_mtime),
-        time(about.st_ctime),
-    );
+    let (atime, mtime, ctime) = (time(node.accessed), time(node.modified), time(node.changed));
     wide.stx_mask = libc::STATX_BASIC_STATS;
     wide.stx_blksize = 4096;
-    wide.stx_nlink = 1;
+    wide.stx_nlink = node.links;
     wide.stx_uid = about.st_uid;
     wide.stx_gid = about.st_gid;
     wide.stx_mode = about.st_mode as u16;
@@ -154,17 +169,14 @@ fn node_stat(process: Process, node: &Node, buffer: u64, form: Form) -> Decision
 }
 
 fn elsewhere_stat(
-    state: &State,
     process: Process,
-    real: &Bytes,
+    path: &CStr,
+    pretended: Option<Pretended>,
     buffer: u64,
-    form: Form,
-    flags: i32,
+    (form, flags): (Form, i32),
 ) -> Decision {
-    let pretended = state.shadow.pretended(real);
-    let path = c_string(real);
     let Form::Statx { mask } = form else {
-        let mut about = sys::stat(&path, flags & libc::AT_SYMLINK_NOFOLLOW == 0)?;
+        let mut about = sys::stat(path, flags & libc::AT_SYMLINK_NOFOLLOW == 0)?;
         pretend(&mut about, pretended);
         return put(process, buffer, &about);
     };
@@ -204,6 +216,8 @@ fn pretend(about: &mut libc::stat, pretended: Option<Pretended>) {
     }
 }
 
+const ACCESS_FLAGS: i32 = libc::AT_EACCESS | libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH;
+
 /// Answers access, faccessat and faccessat2.
 pub(in crate::sandbox) fn access(
     state: &mut State,
@@ -214,17 +228,25 @@ pub(in crate::sandbox) fn access(
 ) -> Decision {
     let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
     match state.target(trapped, path, follow)? {
+        // R_OK, W_OK, X_OK and the flags that faccessat2 knows.
+        Target::Node(..) if mode & !7 != 0 || flags & !ACCESS_FLAGS != 0 => Err(Errno::INVAL),
         // On the device everybody is root, who may do all but execute.
         Target::Node(..) if mode & libc::X_OK != 0 => Err(Errno::ACCESS),
         Target::Node(..) => Answer::value(0),
-        Target::Elsewhere { real, .. } => Answer::perform(move || {
+        Target::Elsewhere { real, .. } => {
             let path = c_string(&real);
-            // SAFETY: the path is a C string.
-            match unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), mode, flags) } {
-                0 => Ok(Done::Value(0)),
-                _ => Err(sys::last_errno()),
+            let (path, mode) = (path.as_ptr() as u64, mode as u64);
+            let ask = |flags: i32| {
+                let args = [HERE, path, mode, flags as u64, 0, 0];
+                run(libc::SYS_faccessat2, args).map(Answer::Done)
+            };
+            // It is about the real user, which `act_as_real` makes the one that
+            // counts.
+            match flags & libc::AT_EACCESS {
+                0 => caller::act_as_real(trapped.process(), || ask(flags | libc::AT_EACCESS)),
+                _ => caller::act(trapped.process(), || ask(flags)),
             }
-        }),
+        }
         Target::Hidden(_) => Err(Errno::NOENT),
         _ => Ok(Answer::Through),
     }
@@ -240,7 +262,9 @@ pub(in crate::sandbox) fn readlink(
 ) -> Decision {
     let text = match state.target(trapped, path, false)? {
         Target::Node(..) => return Err(Errno::INVAL),
-        Target::Elsewhere { real, .. } => sys::readlink(&c_string(&real))?,
+        Target::Elsewhere { real, .. } => {
+            caller::act(trapped.process(), || sys::readlink(&c_string(&real)))?
+        }
         Target::Hidden(_) => return Err(Errno::NOENT),
         Target::Host(path) if path.starts_with(b"/proc/") => match seen_behind(state, &path) {
             Some(text) => text,
@@ -264,9 +288,8 @@ fn seen_behind(state: &mut State, path: &Bytes) -> Option<Bytes> {
         return Some(seen);
     }
     let (pid, fd) = crate::sandbox::view::resolve::descriptor(path)?;
-    let id = state.node_behind(Process { tid: pid }, fd)?;
-    let (path, _) = state.namespace.node_of(id)?;
-    Some(path.clone())
+    let node = state.node_behind(Process { tid: pid }, fd)?;
+    state.namespace.path_of(node.inode).cloned()
 }
 
 /// Answers statfs.
@@ -279,19 +302,45 @@ pub(in crate::sandbox) fn statfs(
     let real = match state.target(trapped, path, true)? {
         Target::Node(..) => b"/dev".to_vec(),
         Target::Elsewhere {
-            real,
-            kind: Kind::Mapped,
+            seen,
+            kind: Kind::Pseudo,
             ..
-        } => real,
-        Target::Elsewhere { seen, .. } if seen.starts_with(b"/proc") => b"/proc".to_vec(),
-        Target::Elsewhere { .. } => b"/sys".to_vec(),
+        } => file_system_of(&seen),
+        Target::Elsewhere { real, .. } => real,
         Target::Hidden(_) => return Err(Errno::NOENT),
         _ => return Ok(Answer::Through),
     };
+    put_statfs(trapped, &real, buffer)
+}
+
+/// Answers fstatfs.
+pub(in crate::sandbox) fn fstatfs(state: &mut State, trapped: &Trapped) -> Decision {
+    let (process, fd, buffer) = (trapped.process(), trapped.int(0), trapped.args[1]);
+    if state.node_behind(process, fd).is_some() {
+        return put_statfs(trapped, b"/dev", buffer);
+    }
+    let Ok(real) = process.fd_path(fd) else {
+        return Ok(Answer::Through);
+    };
+    match (state.shadow.pretended(&real), state.namespace.seen(&real)) {
+        (Some(_), Some(seen)) => put_statfs(trapped, &file_system_of(&seen), buffer),
+        _ => Ok(Answer::Through),
+    }
+}
+
+/// Where the file system is that a text of the kernel's belongs to.
+fn file_system_of(seen: &[u8]) -> Bytes {
+    match seen.starts_with(b"/proc") {
+        true => b"/proc".to_vec(),
+        false => b"/sys".to_vec(),
+    }
+}
+
+fn put_statfs(trapped: &Trapped, real: &[u8], buffer: u64) -> Decision {
     // SAFETY: all-zero is a valid value of this plain structure.
     let mut about: libc::statfs = unsafe { zeroed() };
     // SAFETY: the path is a C string, the structure is ours.
-    if unsafe { libc::statfs(c_string(&real).as_ptr(), &mut about) } != 0 {
+    if unsafe { libc::statfs(c_string(real).as_ptr(), &mut about) } != 0 {
         return Err(sys::last_errno());
     }
     put(trapped.process(), buffer, &about)

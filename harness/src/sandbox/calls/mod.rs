@@ -6,6 +6,7 @@ pub(in crate::sandbox) mod changes;
 pub(in crate::sandbox) mod descriptors;
 pub(in crate::sandbox) mod folders;
 pub(in crate::sandbox) mod looks;
+pub(in crate::sandbox) mod names;
 pub(in crate::sandbox) mod opening;
 pub(in crate::sandbox) mod refused;
 pub(in crate::sandbox) mod table;

@@ -3,7 +3,9 @@
 use crate::Errno;
 use crate::mtd::NodeId;
 use crate::sandbox::call::{Answer, Decision, Done, Job, Level, PathArgument, Trapped};
+use crate::sandbox::calls::changes::{HERE, run};
 use crate::sandbox::flash::handles::access;
+use crate::sandbox::kernel::caller;
 use crate::sandbox::kernel::process::c_string;
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
@@ -15,13 +17,60 @@ pub(in crate::sandbox) fn openat2(
     trapped: &Trapped,
     path: PathArgument,
     how: u64,
-    _size: u64,
+    size: u64,
 ) -> Decision {
-    let Ok(flags) = trapped.process().read_u64(how) else {
+    const SIZE_MAX: u64 = 4096;
+    let mut bytes = vec![0u8; size.min(SIZE_MAX) as usize];
+    if !(24..=SIZE_MAX).contains(&size) || trapped.process().read(how, &mut bytes).is_err() {
         return Ok(Answer::Through);
+    }
+    // The kernel judges the structure before the path, which here is none.
+    let args = [HERE, c"".as_ptr() as u64, bytes.as_ptr() as u64, size, 0, 0];
+    if !matches!(run(libc::SYS_openat2, args), Err(Errno::NOENT)) {
+        return Ok(Answer::Through);
+    }
+    let word = |index: usize| {
+        let bytes = bytes[8 * index..][..8].try_into();
+        u64::from_ne_bytes(bytes.expect("eight bytes"))
     };
-    let mode = trapped.process().read_u64(how + 8).unwrap_or(0);
-    open(state, trapped, path, flags as i32, mode as u32)
+    let (flags, mode, resolve) = (word(0) as i32, word(1) as u32, word(2));
+    if resolve == 0 {
+        return open(state, trapped, path, flags, mode);
+    }
+    match state.target(trapped, path, flags & libc::O_NOFOLLOW == 0)? {
+        Target::Node(..) | Target::Elsewhere { .. } | Target::Hidden(_) => {
+            resolved_in_bounds(state, trapped, path, resolve, (flags, mode))
+        }
+        _ => Ok(Answer::Through),
+    }
+}
+
+/// openat2 with bounds on how something of ours is found.
+fn resolved_in_bounds(
+    state: &mut State,
+    trapped: &Trapped,
+    path: PathArgument,
+    resolve: u64,
+    (flags, mode): (i32, u32),
+) -> Decision {
+    if resolve & libc::RESOLVE_CACHED != 0 {
+        // What is not at hand may always be told to need a second try.
+        return Err(Errno::AGAIN);
+    }
+    let written = trapped.process().path(path.address).unwrap_or_default();
+    let is_name = !written.contains(&b'/') && written != b"..";
+    if is_name {
+        let links = resolve & (libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_BENEATH);
+        let nofollow = if links != 0 { libc::O_NOFOLLOW } else { 0 };
+        return open(state, trapped, path, flags | nofollow, mode);
+    }
+    let below = resolve & (libc::RESOLVE_BENEATH | libc::RESOLVE_IN_ROOT) != 0;
+    if below && written[0] != b'/' && state.is_in_mapped_folder(trapped, path.folder) {
+        // The kernel stands in the real folder, and does not leave it.
+        return Ok(Answer::Through);
+    }
+    state.warn("openat2 with resolve flags is not emulated on this path: EXDEV");
+    Err(Errno::XDEV)
 }
 
 /// Answers a call that opens a path.
@@ -32,16 +81,20 @@ pub(in crate::sandbox) fn open(
     flags: i32,
     mode: u32,
 ) -> Decision {
-    let exclusive = flags & (libc::O_CREAT | libc::O_EXCL) == libc::O_CREAT | libc::O_EXCL;
+    let creates = flags & libc::O_CREAT != 0 && flags & libc::O_PATH == 0;
+    let exclusive = creates && flags & libc::O_EXCL != 0;
     let follow = flags & libc::O_NOFOLLOW == 0 && !exclusive;
-    match state.target(trapped, path, follow)? {
+    let target = if creates {
+        state.target_to_make(trapped, path, follow)?
+    } else {
+        state.target(trapped, path, follow)?
+    };
+    match target {
         Target::Node(path, node) => open_node(state, trapped, &path, &node, flags),
-        Target::Elsewhere { real, kind, .. } => {
-            let umask =
-                (flags & (libc::O_CREAT | libc::O_TMPFILE) != 0).then(|| trapped.process().umask());
-            open_elsewhere(real, kind, flags, mode, umask)
+        Target::Elsewhere { seen, real, kind } => {
+            let file = (seen, real, kind);
+            open_elsewhere(state, trapped, file, flags, mode)
         }
-        Target::Hidden(_) if flags & libc::O_CREAT != 0 => Err(Errno::ACCESS),
         Target::Hidden(_) => Err(Errno::NOENT),
         Target::Host(path) if state.hides_real_flash(&path) => {
             state.warn("a node of a real flash was hidden from the program");
@@ -58,22 +111,37 @@ fn descriptor(fd: std::os::fd::OwnedFd, flags: i32) -> Done {
     }
 }
 
-fn open_elsewhere(real: Bytes, kind: Kind, flags: i32, mode: u32, umask: Option<u32>) -> Decision {
-    let writes = flags & libc::O_ACCMODE != libc::O_RDONLY || flags & libc::O_CREAT != 0;
-    if kind == Kind::Pseudo && writes && flags & libc::O_PATH == 0 {
-        return Err(Errno::ACCESS);
-    }
+fn open_elsewhere(
+    state: &mut State,
+    trapped: &Trapped,
+    (seen, real, kind): (Bytes, Bytes, Kind),
+    flags: i32,
+    mode: u32,
+) -> Decision {
     if flags & libc::O_PATH != 0 {
-        sys::stat(&c_string(&real), flags & libc::O_NOFOLLOW == 0)?;
+        let follow = flags & libc::O_NOFOLLOW == 0;
+        caller::act(trapped.process(), || sys::stat(&c_string(&real), follow))?;
         return Ok(Answer::Stop(Job::OpenPath { path: real, flags }));
     }
-    Answer::perform(move || {
+    let writes = flags & libc::O_ACCMODE != libc::O_RDONLY || flags & libc::O_CREAT != 0;
+    if kind == Kind::Pseudo && writes {
+        return Err(state.refuse_text(&seen));
+    }
+    let makes = flags & (libc::O_CREAT | libc::O_TMPFILE) != 0;
+    // Not that it is there: opening a FIFO waits, and not under the lock.
+    let is_new = kind == Kind::Private && sys::stat(&c_string(&real), false).is_err();
+    let umask = makes.then(|| trapped.process().umask());
+    let deed = move || {
         if let Some(umask) = umask {
             sys::umask(umask);
         }
         let fd = sys::open(&c_string(&real), flags, mode)?;
         Ok(descriptor(fd, flags))
-    })
+    };
+    if is_new {
+        return state.perform(&seen, kind, deed);
+    }
+    Answer::perform(deed)
 }
 
 fn open_node(
@@ -88,7 +156,7 @@ fn open_node(
         if flags & libc::O_DIRECTORY != 0 {
             return Err(Errno::NOTDIR);
         }
-        let path = state.placeholder(node.id)?;
+        let path = state.placeholder(node)?;
         return Ok(Answer::Stop(Job::OpenPath { path, flags }));
     }
     if flags & (libc::O_CREAT | libc::O_EXCL) == libc::O_CREAT | libc::O_EXCL {
@@ -96,6 +164,9 @@ fn open_node(
     }
     if flags & libc::O_DIRECTORY != 0 {
         return Err(Errno::NOTDIR);
+    }
+    if !is_character && flags & libc::O_EXCL != 0 && state.handles.is_claimed(node.id) {
+        return Err(Errno::BUSY);
     }
     let writes = access(flags).write;
     if writes && state.read_only {
@@ -116,11 +187,31 @@ fn open_node(
             return Ok(Answer::Stop(Job::Filter(level)));
         }
     }
-    let fd = state.handles.open(node.id, flags)?;
+    let fd = state.handles.open(node.id, node.inode, flags)?;
     Ok(Answer::Done(descriptor(fd, flags)))
 }
 
 impl State {
+    /// A write to a text that only the kernel writes. A file that root may
+    /// write to on Linux is named.
+    fn refuse_text(&mut self, seen: &[u8]) -> Errno {
+        if crate::sandbox::view::shadow::is_setting(seen) {
+            let path = String::from_utf8_lossy(seen).into_owned();
+            self.warn(&format!("{path} cannot be changed in a sandbox"));
+        }
+        Errno::ACCESS
+    }
+
+    /// Whether a folder's descriptor (or AT_FDCWD) is really elsewhere.
+    fn is_in_mapped_folder(&self, trapped: &Trapped, folder: i32) -> bool {
+        let process = trapped.process();
+        let real = match folder {
+            libc::AT_FDCWD => process.cwd(),
+            fd => process.fd_path(fd),
+        };
+        real.is_ok_and(|real| self.namespace.seen(&real).is_some())
+    }
+
     /// Whether reads (or only writes) of this process stop for its tracer.
     fn is_traced(&self, process: crate::sandbox::kernel::process::Process, level: Level) -> bool {
         if self.traced.is_empty() {

@@ -11,7 +11,7 @@
 use crate::sandbox::call::{Decision, Rule, Trapped};
 use crate::sandbox::calls::attributes::{self as attributes, Change, Times};
 use crate::sandbox::calls::descriptors as fds;
-use crate::sandbox::calls::{changes, folders, looks, opening, refused, xattrs};
+use crate::sandbox::calls::{changes, folders, looks, names, opening, refused, xattrs};
 use crate::sandbox::state::State;
 use Rule::{Always, Flags, Ioctl, Lseek, Mmap, Uname};
 use looks::Form;
@@ -72,6 +72,7 @@ pub(in crate::sandbox) static CALLS: &[Entry] = &[
     call("readlink", libc::SYS_readlink, Always, |s, c| looks::readlink(s, c, c.here(0), c.args[1], c.args[2])),
     call("readlinkat", libc::SYS_readlinkat, Always, |s, c| looks::readlink(s, c, c.at(0), c.args[2], c.args[3])),
     call("statfs", libc::SYS_statfs, Always, |s, c| looks::statfs(s, c, c.here(0), c.args[1])),
+    call("fstatfs", libc::SYS_fstatfs, Always, looks::fstatfs),
 
     // Making, moving and removing.
     #[cfg(target_arch = "x86_64")]
@@ -86,12 +87,12 @@ pub(in crate::sandbox) static CALLS: &[Entry] = &[
     call("rmdir", libc::SYS_rmdir, Always, |s, c| changes::unlink(s, c, c.here(0), libc::AT_REMOVEDIR)),
     call("unlinkat", libc::SYS_unlinkat, Always, |s, c| changes::unlink(s, c, c.at(0), c.int(2))),
     #[cfg(target_arch = "x86_64")]
-    call("rename", libc::SYS_rename, Always, |s, c| changes::rename(s, c, c.here(0), c.here(1), 0)),
-    call("renameat", libc::SYS_renameat, Always, |s, c| changes::rename(s, c, c.at(0), c.at(2), 0)),
-    call("renameat2", libc::SYS_renameat2, Always, |s, c| changes::rename(s, c, c.at(0), c.at(2), c.word(4))),
+    call("rename", libc::SYS_rename, Always, |s, c| names::rename(s, c, c.here(0), c.here(1), 0)),
+    call("renameat", libc::SYS_renameat, Always, |s, c| names::rename(s, c, c.at(0), c.at(2), 0)),
+    call("renameat2", libc::SYS_renameat2, Always, |s, c| names::rename(s, c, c.at(0), c.at(2), c.word(4))),
     #[cfg(target_arch = "x86_64")]
-    call("link", libc::SYS_link, Always, |s, c| changes::link(s, c, c.here(0), c.here(1), 0)),
-    call("linkat", libc::SYS_linkat, Always, |s, c| changes::link(s, c, c.at(0), c.at(2), c.int(4))),
+    call("link", libc::SYS_link, Always, |s, c| names::link(s, c, c.here(0), c.here(1), 0)),
+    call("linkat", libc::SYS_linkat, Always, |s, c| names::link(s, c, c.at(0), c.at(2), c.int(4))),
     #[cfg(target_arch = "x86_64")]
     call("symlink", libc::SYS_symlink, Always, |s, c| changes::symlink(s, c, c.args[0], c.here(1))),
     call("symlinkat", libc::SYS_symlinkat, Always, |s, c| changes::symlink(s, c, c.args[0], c.at(1))),

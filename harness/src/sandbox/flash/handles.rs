@@ -44,6 +44,10 @@ pub(in crate::sandbox) struct Open {
     /// Its stand-in is the block node's.
     on_block: bool,
     pub node: NodeId,
+    /// The inode number of the node that was opened; 0 if that is not known.
+    pub inode: u64,
+    /// Opened with O_EXCL, which claims a block device.
+    exclusive: bool,
     /// Its reads are answered from the handle, not by the kernel.
     pub reads_through: bool,
 }
@@ -90,6 +94,12 @@ pub(in crate::sandbox) fn access(flags: i32) -> OpenFlags {
 }
 
 impl Device {
+    /// Whether somebody holds the block device for himself (block/bdev.c,
+    /// bd_prepare_to_claim).
+    fn is_claimed(&self) -> bool {
+        let mut open = self.slots.iter().flatten();
+        open.any(|open| open.exclusive)
+    }
     fn stand_in(&self, on_block: bool) -> &Piece {
         match &self.block {
             Some(block) if on_block => block,
@@ -143,6 +153,16 @@ impl Handles {
         })
     }
 
+    /// Whether somebody holds a block device for himself.
+    pub fn is_claimed(&mut self, node: NodeId) -> bool {
+        self.sweep();
+        let NodeId::Block { minor, .. } = node else {
+            return false;
+        };
+        let device = self.devices.get(minor as usize);
+        device.is_some_and(Device::is_claimed)
+    }
+
     fn reads_through(&self, node: NodeId, writes: bool) -> bool {
         let NodeId::Block { minor, .. } = node else {
             return self.exact;
@@ -151,8 +171,8 @@ impl Handles {
         self.exact || writes || device.is_some_and(|device| device.ever_writeable)
     }
 
-    /// Opens a node with open(2)'s flags.
-    pub fn open(&mut self, node: NodeId, flags: i32) -> Result<OwnedFd, Errno> {
+    /// Opens a node, whose inode number that is, with open(2)'s flags.
+    pub fn open(&mut self, node: NodeId, inode: u64, flags: i32) -> Result<OwnedFd, Errno> {
         let want = access(flags);
         let mut handle = self.system.open(node, want)?;
         // O_SYNC contains O_DSYNC.
@@ -163,6 +183,7 @@ impl Handles {
             NodeId::Block { minor, .. } => (minor as usize, true),
         };
         let device = self.devices.get_mut(index).ok_or(Errno::NODEV)?;
+        let exclusive = is_block && flags & libc::O_EXCL != 0;
         device.ever_writeable |= want.write;
         let on_block = is_block && reads_through;
         if on_block && device.block.is_none() {
@@ -176,6 +197,8 @@ impl Handles {
             handle,
             on_block,
             node,
+            inode,
+            exclusive,
             reads_through,
         };
         let slot = device.slots.iter().position(Option::is_none);
@@ -231,6 +254,8 @@ impl Handles {
                 handle: self.system.open(node, access(which.access))?,
                 on_block: block,
                 node,
+                inode: 0,
+                exclusive: false,
                 reads_through: self.exact || block,
             };
             e.insert(open);

@@ -1,6 +1,7 @@
 //! What the host's kernel gives: system calls, filters, processes, architectures.
 
 pub(in crate::sandbox) mod arch;
+pub(in crate::sandbox) mod caller;
 pub(in crate::sandbox) mod filter;
 pub(in crate::sandbox) mod keeper;
 pub(in crate::sandbox) mod kernels;

@@ -385,3 +385,20 @@ pub(in crate::sandbox) unsafe fn raw(number: i64, args: [u64; 6]) -> Result<i64,
         )
     } as i64)
 }
+
+/// Sets the user and group by which the calling thread's access to files is
+/// judged; a user that is not root has none of root's rights on files then.
+pub(in crate::sandbox) fn set_file_ids(user: u32, group: u32) {
+    // SAFETY: plain numbers; only this thread is affected.
+    unsafe {
+        libc::setfsgid(group);
+        libc::setfsuid(user);
+    }
+}
+
+/// Sets the calling thread's further groups. The C library's function would
+/// set them for every thread.
+pub(in crate::sandbox) fn set_groups(groups: &[u32]) {
+    // SAFETY: the kernel reads that many numbers of four bytes.
+    unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) };
+}

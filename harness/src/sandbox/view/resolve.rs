@@ -12,7 +12,7 @@
 use crate::Errno;
 use crate::sandbox::kernel::process::{Process, c_string};
 use crate::sandbox::kernel::sys;
-use crate::sandbox::view::namespace::{Bytes, Namespace, split};
+use crate::sandbox::view::namespace::{Bytes, Namespace, Place, split};
 use std::collections::{HashMap, HashSet, VecDeque};
 
 /// As many symbolic links as Linux follows (fs/namei.c, MAXSYMLINKS).
@@ -25,7 +25,7 @@ pub(in crate::sandbox) struct Resolved {
     pub path: Bytes,
     /// The kernel would find something else under what was written.
     pub diverged: bool,
-    /// It ended in a slash.
+    /// It ended in a slash: only a folder may stand there.
     pub is_folder: bool,
     /// It is a descriptor in /proc/PID/fd: (process, descriptor).
     pub descriptor: Option<(u32, i32)>,
@@ -183,14 +183,28 @@ impl<'a> Walk<'a> {
         while let Some(part) = self.todo.pop_front() {
             match part.as_slice() {
                 b"" | b"." => {}
-                b".." => {
-                    let above = split(&self.at).0.len();
-                    self.at.truncate(above);
-                    self.missing = false;
-                }
+                b".." => self.climb()?,
                 _ => self.step(&part, follow)?,
             }
         }
+        Ok(())
+    }
+
+    /// Goes to the folder above, which exists only if this one does.
+    fn climb(&mut self) -> Result<(), Errno> {
+        if self.missing {
+            return Err(Errno::NOENT);
+        }
+        if !matches!(self.namespace.place(&self.at), Place::Host) {
+            self.diverged = true;
+            let real = self.namespace.real(&self.at);
+            let about = sys::stat(&c_string(&real), true)?;
+            if about.st_mode & libc::S_IFMT != libc::S_IFDIR {
+                return Err(Errno::NOTDIR);
+            }
+        }
+        let above = split(&self.at).0.len();
+        self.at.truncate(above);
         Ok(())
     }
 
@@ -216,16 +230,18 @@ impl<'a> Walk<'a> {
         if self.missing && !self.at.starts_with(b"/proc") {
             return Ok(());
         }
-        if !last && self.namespace.is_node(&self.at) {
-            return Err(Errno::NOTDIR);
+        if self.namespace.node_at(&self.at).is_some() {
+            return if last && !self.is_folder {
+                Ok(())
+            } else {
+                Err(Errno::NOTDIR)
+            };
         }
         let real = self.namespace.real(&self.at);
         match sys::readlink(&c_string(&real)) {
             Ok(target) => self.follow(&real, &target)?,
-            Err(Errno::NOENT) if real == self.at => {
-                // Ours may still stand below: `place` asks for the path alone.
-                self.missing = true;
-            }
+            // Ours may still stand below: `place` asks for the path alone.
+            Err(Errno::NOENT) => self.missing = true,
             Err(_) => {}
         }
         Ok(())

@@ -6,10 +6,11 @@
 
 use crate::mtd::{MtdSystem, NodeId};
 use crate::sandbox::view::namespace::{Bytes, Kind, Namespace};
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// The temporary folder of one sandbox.
@@ -34,6 +35,11 @@ impl Shadow {
         let root = tempfile::Builder::new()
             .prefix("mtdkeep-sandbox-")
             .tempdir()?;
+        // A program of root's that became somebody else goes through here.
+        // SAFETY: no arguments.
+        if unsafe { libc::geteuid() } == 0 {
+            fs::set_permissions(root.path(), fs::Permissions::from_mode(0o711))?;
+        }
         let shadow = Self {
             root,
             system: system.clone(),
@@ -76,6 +82,18 @@ impl Shadow {
         let folder = self.file(path);
         fs::create_dir_all(&folder)?;
         Ok(folder)
+    }
+
+    /// Where something that the program makes at `seen` comes to lie.
+    pub fn made(&self, seen: &[u8]) -> io::Result<Bytes> {
+        let seen = Path::new(OsStr::from_bytes(seen));
+        let path = self
+            .root
+            .path()
+            .join("made")
+            .join(seen.strip_prefix("/").unwrap_or(seen));
+        fs::create_dir_all(path.parent().unwrap_or(&path))?;
+        Ok(path.into_os_string().into_vec())
     }
 
     /// Whether a real path is one of the device's files, which differ from
@@ -191,10 +209,18 @@ fn with_drivers(host: &str) -> String {
     text
 }
 
+/// Whether root may write to this text on Linux.
+pub(in crate::sandbox) fn is_setting(path: &[u8]) -> bool {
+    path.ends_with(b"/bitflip_threshold")
+}
+
 fn write_read_only(path: &Path, text: &str) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
     fs::write(path, text)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o444))
+    let mode = match is_setting(path.as_os_str().as_bytes()) {
+        true => 0o644,
+        false => 0o444,
+    };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
 /// The node that a host's real device file is, if it is one of MTD's.
