@@ -128,6 +128,11 @@ impl Digests {
     }
 }
 
+/// SHA-256 of a whole text, 64 lower-case hex digits.
+pub fn sha256(text: &[u8]) -> String {
+    hex(&sha2::Sha256::digest(text))
+}
+
 /// Lower-case hex digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";

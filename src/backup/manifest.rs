@@ -293,31 +293,6 @@ impl Manifest {
                 .any(|image| !image.unreadable.is_empty() || image.doubt.is_some())
     }
 
-    /// What is wrong between what tells the device from others and the image of
-    /// that partition, in words: both were read from one flash, so they are the
-    /// same, unless the image is known not to be whole.
-    pub fn identity_contradiction(&self) -> Option<String> {
-        let identity = self.device.identity.as_ref()?;
-        let mut images = self
-            .images
-            .iter()
-            .filter(|image| image.name == identity.partition);
-        let whole = |image: &Image| image.unreadable.is_empty() && image.doubt.is_none();
-        let other = |image: &Image| {
-            let sha256 = image.sha256.as_ref();
-            whole(image) && sha256.is_some_and(|sha256| *sha256 != identity.sha256)
-        };
-        // Of several partitions with that name only one was meant.
-        let first = images.next()?;
-        if !other(first) || !images.all(other) {
-            return None;
-        }
-        Some(format!(
-            "the image of {:?} is not what the device was recognised by: the flash gave other bytes then",
-            identity.partition
-        ))
-    }
-
     /// Whether there is a SHA-256 of any image, and so a `SHA256SUMS`.
     pub fn has_sha256(&self) -> bool {
         self.images.iter().any(|image| image.sha256.is_some())

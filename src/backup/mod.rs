@@ -10,6 +10,7 @@
 //! image is what the device gave; memory does not grow with the flash.
 
 mod clean;
+mod consistency;
 pub(crate) mod contents;
 mod damage;
 mod destination;
@@ -27,11 +28,13 @@ mod reader;
 mod rejoin;
 #[cfg(feature = "full")]
 mod repair;
+mod report;
 mod sums;
 mod texts;
 mod time;
 mod units;
 mod verify;
+mod verify_device;
 mod verify_images;
 mod workers;
 
@@ -48,6 +51,7 @@ pub use manifest::{
 pub use pipeline::{Request, Summary, backup};
 #[cfg(feature = "full")]
 pub use repair::{How, RepairLayout, RepairRequest, Repaired, repair};
+pub use report::{Finding, Kind, Meaning, Report, Value};
 pub use sums::{SumLine, parse as parse_sums, render as render_sums};
 pub use units::{count, size};
-pub use verify::{DeviceCheck, Finding, Meaning, Report, verify};
+pub use verify::{DeviceCheck, verify};

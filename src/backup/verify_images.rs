@@ -5,126 +5,188 @@
 //! flash is unknown (by the manifest, or because it cannot be read now) nothing
 //! counts as different.
 
+use super::consistency::{Images, identity_image, other_identity};
 use super::destination::{Destination, Entry};
 use super::digest::{DigestChoice, DigestValues, Digests};
 use super::error::BackupError;
 use super::events::Observer;
 use super::image::{first_difference, read_full};
-use super::manifest::{Image, Manifest, Unreadable};
+use super::manifest::{Image, Manifest, SUMS, Unreadable};
 use super::reader::{Reader, Stop};
+use super::report::{Finding, Kind, Meaning, Value};
 use super::sums::SumLine;
-use super::verify::{DeviceCheck, Devices, Finding, Meaning, finding};
+use super::verify_device::Devices;
 use super::workers;
 use crate::mtd::{MtdInfo, MtdRead};
+
+/// How images are read, and from where.
+pub(super) struct ImageReading<'a> {
+    pub(super) folder: &'a dyn Destination,
+    pub(super) buffer_bytes: usize,
+    pub(super) workers: usize,
+    pub(super) stop: Stop<'a>,
+    pub(super) observer: &'a dyn Observer,
+}
+
+/// What images are compared with.
+pub(super) struct Against<'a> {
+    pub(super) manifest: &'a Manifest,
+    pub(super) images: &'a Images<'a>,
+    /// The backup's own files, sorted by name.
+    pub(super) own: &'a [Entry],
+    /// Sorted by name.
+    pub(super) sums: &'a [SumLine],
+    /// The partition that tells devices apart, if the device has another one.
+    pub(super) other_identity: Option<&'a str>,
+}
 
 /// One image to check, with what it is to be compared with.
 struct Job<'a> {
     image: &'a Image,
     entry: Option<&'a Entry>,
     sum: Option<&'a SumLine>,
+    /// The digest that its contents have by the manifest's identity.
+    identity: Option<&'a str>,
     device: Option<Box<dyn MtdRead>>,
 }
 
 impl Job<'_> {
     /// What the file's digests are compared with decides which are made.
     fn digests(&self) -> DigestChoice {
-        let wants_sha256 = self.image.sha256.is_some() || self.sum.is_some();
+        let wants_sha256 =
+            self.image.sha256.is_some() || self.sum.is_some() || self.identity.is_some();
         // A manifest's image always has one; `Manifest::parse` sees to it.
         DigestChoice::of(self.image.crc32.is_some(), wants_sha256).unwrap_or_default()
     }
+
+    fn finding(&self, kind: Kind) -> Finding {
+        Finding::new(kind, &self.image.file).of(&self.image.name)
+    }
 }
 
-#[expect(clippy::too_many_arguments)] // One caller; a struct would only rename them.
+/// What became of a file: its digests, or nothing where it is missing or cannot be
+/// read, and what was found on the way.
+#[derive(Default)]
+struct Seen {
+    values: Option<DigestValues>,
+    found: Vec<Finding>,
+}
+
+/// How many images are right, and how many bytes they hold.
+#[derive(Default)]
+pub(super) struct Right {
+    pub(super) images: usize,
+    pub(super) bytes: u64,
+}
+
+/// Reads all images and compares them.
 pub(super) fn check_images(
-    folder: &dyn Destination,
-    check: &DeviceCheck<'_>,
-    observer: &dyn Observer,
-    manifest: &Manifest,
-    own: &[Entry],
-    sums: &[SumLine],
-    devices: Option<Devices>,
+    reading: &ImageReading<'_>,
+    against: &Against<'_>,
+    mut devices: Devices,
     findings: &mut Vec<Finding>,
-) -> Result<usize, BackupError> {
-    let mut devices = devices.unwrap_or_default();
-    devices.resize_with(manifest.images.len(), || None);
-    let jobs: Vec<Job<'_>> = manifest
-        .images
+) -> Result<Right, BackupError> {
+    let images = &against.manifest.images;
+    devices.resize_with(images.len(), || None);
+    let identity = identity_image(against.manifest, against.images);
+    let jobs: Vec<Job<'_>> = images
         .iter()
         .zip(devices)
-        .map(|(image, device)| Job {
-            image,
-            entry: own.iter().find(|entry| entry.name == image.file),
-            sum: sums.iter().find(|line| line.file == image.file),
-            device,
-        })
+        .map(|(image, device)| job(image, device, against, identity))
         .collect();
-    let bytes = manifest.images.iter().map(|image| image.size_bytes).sum();
-    let names: Vec<&str> = jobs.iter().map(|job| job.image.name.as_str()).collect();
-    observer.planned(&names, bytes);
-    let checker = Checker {
-        folder,
-        buffer_bytes: check.buffer_bytes.max(1),
-        stop: Stop {
-            interrupt: check.interrupt,
-            failed: None,
-        },
-        observer,
-    };
+    let bytes = images
+        .iter()
+        .fold(0, |sum: u64, image| sum.saturating_add(image.size_bytes));
+    let names: Vec<&str> = images.iter().map(|image| image.name.as_str()).collect();
+    reading.observer.planned(&names, bytes);
     let mut results = Vec::with_capacity(jobs.len());
     workers::run(
-        check.workers,
+        reading.workers,
         jobs,
         |job| job.image.size_bytes,
-        |job, buffers: &mut [Vec<u8>; 2]| checker.image(job, buffers),
+        |job, buffers: &mut [Vec<u8>; 2]| reading.image(job, buffers),
         |result| results.push(result),
     );
-    let mut right = 0;
-    for result in results {
-        let found = result?;
-        let wrong = |f: &Finding| matches!(f.meaning, Meaning::Differs | Meaning::Unchecked);
-        right += usize::from(!found.iter().any(wrong));
+    let mut all_seen = results.into_iter().collect::<Result<Vec<Seen>, _>>()?;
+    if let Some(name) = against.other_identity {
+        tell_another_device_once(name, &mut all_seen);
+    }
+    let digests = ByDigest::of(images);
+    let mut right = Right::default();
+    for (image, seen) in images.iter().zip(all_seen) {
+        let mut found = Vec::new();
+        if let Some(values) = &seen.values {
+            judge(
+                &job(image, None, against, identity),
+                values,
+                &digests,
+                &mut found,
+            );
+        }
+        found.extend(seen.found);
+        // What texts say of each other is no fault of the image.
+        let of_image = |f: &Finding| f.subject != SUMS && f.kind != Kind::OtherIdentity;
+        let decides =
+            |f: &Finding| matches!(f.kind.meaning(), Meaning::Differs | Meaning::Unchecked);
+        let wrong = |f: &Finding| decides(f) && of_image(f);
+        if !found.iter().any(wrong) {
+            right.images += 1;
+            right.bytes += image.size_bytes;
+        }
         findings.extend(found);
     }
     Ok(right)
 }
 
-struct Checker<'a> {
-    folder: &'a dyn Destination,
-    buffer_bytes: usize,
-    stop: Stop<'a>,
-    observer: &'a dyn Observer,
+/// Where more than what tells devices apart differs from the flash, it is another
+/// device's, which was said: its differences say nothing of the images.
+fn tell_another_device_once(name: &str, all_seen: &mut [Seen]) {
+    let differs = |found: &Finding| found.kind == Kind::FlashDiffers;
+    let elsewhere = |found: &Finding| differs(found) && found.partition.as_deref() != Some(name);
+    if all_seen.iter().any(|seen| seen.found.iter().any(elsewhere)) {
+        for seen in all_seen {
+            seen.found.retain(|found| !differs(found));
+        }
+    }
 }
 
-impl Checker<'_> {
-    fn image(
-        &self,
-        job: &mut Job<'_>,
-        buffers: &mut [Vec<u8>; 2],
-    ) -> Result<Vec<Finding>, BackupError> {
-        let image = job.image;
-        self.observer.begin(&image.name);
-        let Some(entry) = job.entry else {
-            return Ok(vec![finding(Meaning::Differs, &image.file, "is missing")]);
-        };
-        let mut found = Vec::new();
-        let length_bytes = entry.size_bytes.unwrap_or(0);
-        if length_bytes != image.size_bytes {
-            let message = format!(
-                "has {length_bytes:#x} bytes; the manifest says {:#x}",
-                image.size_bytes
-            );
-            found.push(finding(Meaning::Differs, &image.file, message));
+fn job<'a>(
+    image: &'a Image,
+    device: Option<Box<dyn MtdRead>>,
+    against: &Against<'a>,
+    identity: Option<(&'a Image, &'a str)>,
+) -> Job<'a> {
+    let (own, sums) = (against.own, against.sums);
+    let file = image.file.as_str();
+    let entry = own.binary_search_by(|entry| entry.name.as_str().cmp(file));
+    let sum = sums.binary_search_by(|line| line.file.as_str().cmp(file));
+    Job {
+        image,
+        entry: entry.ok().map(|at| &own[at]),
+        sum: sum.ok().map(|at| &sums[at]),
+        identity: identity
+            .filter(|(its, _)| its.mtd == image.mtd)
+            .map(|(_, sha256)| sha256),
+        device,
+    }
+}
+
+impl ImageReading<'_> {
+    fn image(&self, job: &mut Job<'_>, buffers: &mut [Vec<u8>; 2]) -> Result<Seen, BackupError> {
+        self.observer.begin(&job.image.name);
+        let mut seen = Seen::default();
+        if job.entry.is_none() {
+            seen.found.push(job.finding(Kind::Missing));
+            return Ok(seen);
         }
-        let values = match self.read(job, buffers, &mut found)? {
-            Ok(values) => values,
+        match self.read(job, buffers, &mut seen.found)? {
+            Ok(values) => seen.values = Some(values),
             Err(error) => {
-                let message = format!("could not be read: {error}");
-                found.push(finding(Meaning::Unchecked, &image.file, message));
-                return Ok(found);
+                let unreadable = job.finding(Kind::Unreadable);
+                seen.found.push(unreadable.because(error.to_string()));
             }
-        };
-        compare_digests(image, job.sum, &values, &mut found);
-        Ok(found)
+        }
+        Ok(seen)
     }
 
     /// Reads the file to its end, and the flash beside it where there is one.
@@ -145,7 +207,7 @@ impl Checker<'_> {
             .device
             .as_mut()
             .map(|device| Reader::new(device.as_mut(), self.stop));
-        let bytes = self.buffer_bytes;
+        let bytes = self.buffer_bytes.max(1);
         stored.resize(bytes, 0);
         flash.resize(if reader.is_some() { bytes } else { 0 }, 0);
         let mut offset_bytes = 0u64;
@@ -204,60 +266,114 @@ fn tell_of_flash(
     unreadable: &[Unreadable],
     found: &mut Vec<Finding>,
 ) {
+    let about = |kind| Finding::new(kind, &image.file).of(&image.name);
     if let Some(at) = differs_at {
         let (block_bytes, _) = info.erase_block_around(at);
-        let erase_block = block_bytes
-            .checked_div(info.erase_block_bytes)
-            .unwrap_or_default();
-        let message = format!(
-            "differs from the flash: first at {at:#x} of {}, in erase block {erase_block} (from {block_bytes:#x})",
-            info.id()
-        );
+        let erase_block = block_bytes.checked_div(info.erase_block_bytes);
         found.push(Finding {
-            offset_bytes: Some(at),
-            erase_block: Some(erase_block),
-            ..finding(Meaning::Differs, &image.file, message)
+            erase_block: Some(erase_block.unwrap_or_default()),
+            ..about(Kind::FlashDiffers).at(at, None)
         });
     }
     for range in unreadable {
-        let message = format!(
-            "{:#x} bytes at {:#x} not compared with the flash: {}",
-            range.length_bytes, range.offset_bytes, range.reason
-        );
-        found.push(Finding {
-            offset_bytes: Some(range.offset_bytes),
-            ..finding(Meaning::Unchecked, &image.file, message)
-        });
+        let place = about(Kind::FlashUnreadable).at(range.offset_bytes, Some(range.length_bytes));
+        found.push(place.because(range.reason.as_str()));
     }
 }
 
-fn compare_digests(
-    image: &Image,
-    sum: Option<&SumLine>,
-    values: &DigestValues,
-    found: &mut Vec<Finding>,
-) {
-    let mut differs = |what: &str, is: &str, should: &str| {
-        let message = format!("{what} is {is}; it should be {should}");
-        found.push(finding(Meaning::Differs, &image.file, message));
-    };
+/// All images by their digests, for telling files that changed places.
+struct ByDigest<'a> {
+    sha256: Vec<(&'a str, &'a Image)>,
+    crc32: Vec<(&'a str, &'a Image)>,
+}
+
+impl<'a> ByDigest<'a> {
+    fn of(images: &'a [Image]) -> Self {
+        let sorted = |digest: fn(&Image) -> Option<&str>| {
+            let mut all: Vec<(&str, &Image)> = images
+                .iter()
+                .filter_map(|image| Some((digest(image)?, image)))
+                .collect();
+            all.sort_unstable_by(|a, b| a.0.cmp(b.0));
+            all
+        };
+        Self {
+            sha256: sorted(|image| image.sha256.as_deref()),
+            crc32: sorted(|image| image.crc32.as_deref()),
+        }
+    }
+
+    /// The image that these are the contents of; by CRC-32 only where there is no
+    /// SHA-256, and the length is right as well.
+    fn owner(&self, values: &DigestValues) -> Option<&'a Image> {
+        let find = |all: &[(&str, &'a Image)], digest: &Option<String>| {
+            let digest = digest.as_deref()?;
+            let at = all.binary_search_by(|(other, _)| (*other).cmp(digest));
+            at.ok().map(|at| all[at].1)
+        };
+        if values.sha256.is_some() && !self.sha256.is_empty() {
+            return find(&self.sha256, &values.sha256);
+        }
+        find(&self.crc32, &values.crc32).filter(|image| image.size_bytes == values.length_bytes)
+    }
+}
+
+/// Compares what was read of one file with what manifest and `SHA256SUMS` say.
+fn judge(job: &Job<'_>, values: &DigestValues, all: &ByDigest<'_>, found: &mut Vec<Finding>) {
+    let image = job.image;
+    let sum = job.sum.map(|line| line.sha256.as_str());
+    let sha256 = values.sha256.as_deref();
+    let mut wrong = job.finding(Kind::Damaged);
+    if values.length_bytes != image.size_bytes {
+        wrong = job
+            .finding(Kind::WrongSize)
+            .should_be(Value::SizeBytes(image.size_bytes))
+            .is(Value::SizeBytes(values.length_bytes));
+    }
     // What is to be compared was digested, see `Job::digests`.
-    let sha256 = values.sha256.as_deref().unwrap_or_default();
-    let crc32 = values.crc32.as_deref().unwrap_or_default();
-    let by_manifest = image.sha256.as_deref().unwrap_or(sha256);
-    if sha256 != by_manifest {
-        differs("its SHA-256", sha256, by_manifest);
-    }
-    if let Some(by_manifest) = image.crc32.as_deref().filter(|digest| *digest != crc32) {
-        differs("its CRC-32", crc32, by_manifest);
-    }
-    match sum.map(|line| line.sha256.as_str()) {
-        Some(line) if line != sha256 && line != by_manifest => {
-            differs("by SHA256SUMS its SHA-256", sha256, line);
+    if let (Some(should), Some(is)) = (&image.sha256, sha256) {
+        if should != is {
+            wrong = wrong
+                .should_be(Value::Sha256(should.clone()))
+                .is(Value::Sha256(is.into()));
         }
-        Some(line) if line != by_manifest => {
-            differs("by the manifest its SHA-256", by_manifest, line);
+    }
+    if let (Some(should), Some(is)) = (&image.crc32, &values.crc32) {
+        if should != is {
+            wrong = wrong
+                .should_be(Value::Crc32(should.clone()))
+                .is(Value::Crc32(is.clone()));
         }
-        _ => {}
+    }
+    if !wrong.actual.is_empty() {
+        if let Some(owner) = all.owner(values) {
+            wrong.kind = Kind::Swapped;
+            // First, because the sentence is about them.
+            let belongs = [
+                Value::File(owner.file.clone()),
+                Value::Name(owner.name.clone()),
+            ];
+            wrong.actual.splice(0..0, belongs);
+        } else if sum.is_some() && sum == sha256 {
+            wrong.kind = Kind::ManifestDisagrees;
+        }
+        found.push(wrong);
+    }
+    // Where the file is as one of both says, it is the other that is wrong.
+    let by_manifest = image.sha256.as_deref().or(sha256);
+    if let (Some(should), Some(is)) = (by_manifest, sum.filter(|_| sum != sha256)) {
+        if should != is {
+            let about = Finding::new(Kind::SumsDisagree, SUMS)
+                .should_be(Value::Sha256(should.into()))
+                .is(Value::File(image.file.clone()))
+                .is(Value::Name(image.name.clone()));
+            found.push(about.is(Value::Sha256(is.into())));
+        }
+    }
+    // The manifest's own digests of both were compared already.
+    if let (None, Some(should), Some(is)) = (&image.sha256, job.identity, sha256) {
+        if should != is {
+            found.push(other_identity(image, should, is));
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::cli::given::Given;
 use crate::cli::output::Output;
 use crate::cli::progress::Progress;
 use crate::cli::spec::{CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, option};
-use mtdkeep::backup::{self, DeviceCheck, Finding, Meaning, Report, size};
+use mtdkeep::backup::{self, DeviceCheck, Finding, MANIFEST, Meaning, Report, SUMS, size};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -59,10 +59,17 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
 #[derive(Serialize)]
 struct Body<'a> {
     outcome: &'a str,
+    compared_with: Vec<&'a str>,
     compared_with_device: bool,
     images: usize,
     images_right: usize,
+    bytes: u64,
+    bytes_right: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest_sha256: Option<&'a str>,
     findings: &'a [Finding],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<&'a str>,
 }
 
 fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
@@ -78,48 +85,62 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let progress = Progress::new(output, false);
     let result = backup::verify(&folder, &check, &progress);
     progress.end();
-    Ok(tell(&result?, backend.is_some(), &args.folder, output))
+    Ok(tell(&result?, &args.folder, output))
 }
 
-fn tell(report: &Report, with_device: bool, path: &Path, output: &Output) -> Exit {
-    // A difference is certain, whatever could not be checked beside it.
-    let (exit, outcome) = if report.has(Meaning::Differs) {
-        (Exit::Differs, "differs")
-    } else if report.has(Meaning::Unchecked) {
-        (Exit::Io, "could not be checked")
-    } else if report.has(Meaning::Partial) {
-        (Exit::Partial, "partial")
-    } else {
-        (Exit::Done, "good")
+fn tell(report: &Report, path: &Path, output: &Output) -> Exit {
+    let (exit, outcome) = match report.outcome() {
+        Some(Meaning::Differs) => (Exit::Differs, "differs"),
+        Some(Meaning::Unchecked) => (Exit::Io, "could not be checked"),
+        Some(Meaning::Partial) => (Exit::Partial, "partial"),
+        Some(Meaning::Note) | None => (Exit::Done, "good"),
     };
-    for finding in &report.findings {
-        let text = format!("{} {}", finding.subject, finding.message);
-        output.line(&match finding.meaning {
-            Meaning::Differs | Meaning::Unchecked => text,
-            Meaning::Partial => format!("partial: {text}"),
-            Meaning::Note => format!("note: {text}"),
-        });
+    for line in report.findings.iter().flat_map(|f| f.lines(false)) {
+        output.line(&line);
     }
-    let images = report.manifest.images.len();
-    let total = report.manifest.images.iter().map(|i| i.size_bytes).sum();
+    let images = &report.manifest.images;
+    let sizes = images.iter().map(|image| image.size_bytes);
+    let bytes = sizes.fold(0, u64::saturating_add);
+    let right = match size(report.bytes_right) {
+        right if report.bytes_right == bytes => right,
+        right => format!("{right} of {}", size(bytes)),
+    };
     output.line(&format!(
-        "{}: {outcome}: {} of {images} images are right, {}, compared with manifest.json{}{}",
+        "{}: {outcome}: {} of {} images are right, {right}",
         path.display(),
         report.images_right,
-        size(total),
-        if report.has_sums {
-            " and SHA256SUMS"
-        } else {
-            " (CRC-32 only)"
-        },
-        if with_device { " and the flash" } else { "" }
+        images.len(),
     ));
+    let known_by = report.known_by.unwrap_or(MANIFEST);
+    let with_sums = report.with_sums && known_by != SUMS;
+    let mut compared_with = vec![known_by];
+    for (there, name) in [(with_sums, SUMS), (report.with_flash, "the flash")] {
+        compared_with.extend(there.then_some(name));
+    }
+    let with = compared_with.join(", ");
+    let with = match with.rsplit_once(", ") {
+        Some((first, last)) => format!("{first} and {last}"),
+        None => with,
+    };
+    output.line(&format!("compared with {with}"));
+    if let (Some(digest), None) = (&report.manifest_sha256, report.known_by) {
+        output.line(&format!("backup digest: {digest}"));
+    }
+    let next = report.next_step();
+    if let Some(next) = &next {
+        output.line(&format!("next: {next}"));
+    }
     let body = Body {
         outcome,
-        compared_with_device: with_device,
-        images,
+        compared_with,
+        compared_with_device: report.with_flash,
+        images: images.len(),
         images_right: report.images_right,
+        bytes,
+        bytes_right: report.bytes_right,
+        manifest_sha256: report.manifest_sha256.as_deref(),
         findings: &report.findings,
+        next: next.as_deref(),
     };
     output.document("verify", exit, &body);
     exit

@@ -75,8 +75,8 @@ fn is_told(files: &Files, at: usize) {
     assert!(report.has(Meaning::Differs), "{at}: {:?}", report.findings);
     assert_eq!(report.images_right, 3, "{at}: {:?}", report.findings);
     for finding in &report.findings {
-        let advice = finding.message.contains("remove") || finding.message.contains("delete");
-        assert!(!advice, "{at}: {}", finding.message);
+        let advice = finding.message().contains("remove") || finding.message().contains("delete");
+        assert!(!advice, "{at}: {}", finding.message());
     }
 }
 

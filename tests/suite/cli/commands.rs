@@ -126,7 +126,7 @@ fn each_command_ends_with_one_json_document() {
         1,
     );
     assert_eq!(bad["findings"][0]["meaning"], "differs");
-    assert_eq!(bad["findings"][0]["erase_block"], 0);
+    assert_eq!(bad["findings"][0]["kind"], "another_device");
     let cleaned = json(&["clean", folder], 0);
     assert_eq!(cleaned["removed"].as_array().unwrap().len(), 4);
     assert_eq!(cleaned["folder_removed"], true);

@@ -24,3 +24,5 @@ pub mod support;
 #[cfg(feature = "full")]
 pub mod terminal;
 pub mod tree;
+#[cfg(feature = "full")]
+pub mod verify;

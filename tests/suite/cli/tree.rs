@@ -89,7 +89,7 @@ fn a_tree_is_listed_backed_up_verified_and_cleaned() {
     let (code, said) = run(root.path(), &["verify", "--root", ".", "b", "--device"]);
     assert_eq!(code, 1);
     assert!(
-        said.contains("mtd1.bin differs from the flash: first at 0x0"),
+        said.contains("mtd1.bin (param) differs from the flash, first at 0x0 (erase block 0)"),
         "{said}"
     );
     let (code, said) = run(root.path(), &["clean", "b"]);

@@ -87,9 +87,9 @@ step files mtdkeep verify /mnt/b"
     );
     let _ = steps.expect("same", 0);
     steps.expect("changed", 1).says(&[
-        "mtd4.bin differs from the flash: first at 0x493e0 of mtd4 (system), in erase block 2 (from 0x40000)",
-        "mtd8.bin differs from the flash: first at 0x",
-        "of mtd8 (ver_2), in erase block 0 (from 0x0)",
+        "mtd4.bin (system) differs from the flash, first at 0x493e0 (erase block 2)",
+        "mtd8.bin (ver_2) differs from the flash, first at 0x",
+        "(erase block 0)",
         "1 of 3 images are right",
     ]);
     let _ = steps.expect("files", 0);
