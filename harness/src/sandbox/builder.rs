@@ -123,18 +123,21 @@ impl Builder {
     }
 
     fn put_maps(&self, namespace: &mut Namespace, shadow: &Shadow) -> Result<(), SandboxError> {
-        let mut maps = self.maps.clone();
-        if !maps.contains_key(Path::new(WEB_ROOT)) {
-            let folder = shadow
-                .folder("/mapped/wwwroot")
-                .map_err(SandboxError::io("its temporary folder"))?;
-            maps.insert(PathBuf::from(WEB_ROOT), folder);
-        }
-        for (inside, outside) in maps {
-            let real = real_folder(&outside).map_err(|source| SandboxError::Map {
+        let mut maps = BTreeMap::new();
+        for (inside, outside) in &self.maps {
+            let real = real_folder(outside).map_err(|source| SandboxError::Map {
                 path: outside.clone(),
                 source,
             })?;
+            maps.insert(inside.clone(), real);
+        }
+        if !maps.contains_key(Path::new(WEB_ROOT)) {
+            let folder = shadow
+                .folder_later("/mapped/wwwroot")
+                .map_err(SandboxError::io("its temporary folder"))?;
+            maps.insert(PathBuf::from(WEB_ROOT), folder);
+        }
+        for (inside, real) in maps {
             let seen = clean(&inside);
             ensure_above(namespace, shadow, &seen)
                 .map_err(SandboxError::io("a folder above a mapped one"))?;
@@ -173,7 +176,7 @@ fn ensure_above(namespace: &mut Namespace, shadow: &Shadow, path: &str) -> std::
     };
     let missing = String::from_utf8_lossy(&missing).into_owned();
     let above = &path[..path.rfind('/').unwrap_or(0)];
-    shadow.folder(&format!("/folders{above}"))?;
+    shadow.folder_later(&format!("/folders{above}"))?;
     let real = shadow.at(&format!("/folders{missing}"));
     namespace.redirect(missing.as_bytes(), &real, Kind::Mapped, Some(libc::DT_DIR));
     Ok(())

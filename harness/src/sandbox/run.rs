@@ -5,6 +5,7 @@ use crate::profile::SimulatedDevice;
 use crate::sandbox::builder::Builder;
 use crate::sandbox::error::SandboxError;
 use crate::sandbox::kernel::filter::{self, FilterPlan};
+use crate::sandbox::kernel::handover;
 use crate::sandbox::kernel::keeper::{self, Prepared};
 use crate::sandbox::supervisor::{self, Entered, Shared};
 use std::io;
@@ -43,8 +44,8 @@ pub struct Outcome {
 pub struct Running {
     child: Option<Child>,
     shared: Arc<Shared>,
-    /// While it is open the keeper knows that we live.
-    alive: Killer,
+    /// What the keeper is told through.
+    orders: Killer,
     /// While it is open the supervisor thread goes on.
     stop: Option<OwnedFd>,
     thread: Option<JoinHandle<()>>,
@@ -57,9 +58,20 @@ pub struct Killer(Arc<OwnedFd>);
 impl Killer {
     /// Kills, at once; a second time does nothing.
     pub fn kill(&self) {
-        // The keeper waits for a byte here, or for the end of this process.
+        // The keeper waits for a byte here.
         // SAFETY: one byte of a constant.
         unsafe { libc::write(self.0.as_raw_fd(), b"k".as_ptr().cast(), 1) };
+    }
+}
+
+/// Without its supervisor the program would go on with ENOSYS for every path.
+struct KillOnPanic(Killer);
+
+impl Drop for KillOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.kill();
+        }
     }
 }
 
@@ -121,24 +133,28 @@ impl Sandbox {
     /// folder, user, standard streams) hold.
     pub fn spawn(&self, command: &mut Command) -> Result<Running, SandboxError> {
         let setting_up = |what| SandboxError::io(what);
-        let (alive_read, alive) = pipe().map_err(setting_up("a pipe"))?;
+        let (orders_read, orders) = pipe().map_err(setting_up("a pipe"))?;
         let (stop_read, stop) = pipe().map_err(setting_up("a pipe"))?;
         let (ours, theirs) = socket_pair().map_err(setting_up("a socket pair"))?;
         let folder = self.shared.lock().shadow.root().as_os_str().to_owned();
         let prepared = Arc::new(Prepared {
             program: self.program.clone(),
-            alive: alive_read,
+            supervisor: std::process::id() as libc::pid_t,
+            orders: orders_read,
             socket: theirs,
             folder: crate::sandbox::kernel::process::c_string(
                 std::os::unix::ffi::OsStrExt::as_bytes(folder.as_os_str()),
             ),
         });
         enter_before_exec(command, Arc::downgrade(&prepared));
+        let killer = Killer(Arc::new(orders));
         let (tell, told) = mpsc::channel();
         let shared = Arc::clone(&self.shared);
+        let on_panic = KillOnPanic(killer.clone());
         let thread = std::thread::Builder::new()
             .name("sandbox".into())
             .spawn(move || {
+                let _on_panic = on_panic;
                 supervisor::serve(&shared, ours, &stop_read, |entered| {
                     let _ = tell.send(entered);
                 });
@@ -153,7 +169,7 @@ impl Sandbox {
             (Ok(child), _) => child,
             (Err(source), entered) => {
                 self.shared.lock().running -= 1;
-                drop((alive, stop));
+                drop((killer, stop));
                 let _ = thread.join();
                 return Err(start_error(command, source, entered));
             }
@@ -161,7 +177,7 @@ impl Sandbox {
         Ok(Running {
             child: Some(child),
             shared: Arc::clone(&self.shared),
-            alive: Killer(Arc::new(alive)),
+            orders: killer,
             stop: Some(stop),
             thread: Some(thread),
         })
@@ -191,17 +207,21 @@ fn start_error(command: &Command, source: io::Error, entered: Entered) -> Sandbo
     };
     match entered {
         Entered::No {
-            stage: keeper::STAGE_FILTER,
+            stage: handover::STAGE_FILTER,
             errno: libc::EBUSY,
         } => SandboxError::Nested,
         Entered::No {
-            stage: keeper::STAGE_FILTER,
+            stage: handover::STAGE_FILTER,
             errno,
         } => denied("seccomp", errno),
         Entered::No {
-            stage: keeper::STAGE_PRIVILEGES,
+            stage: handover::STAGE_PRIVILEGES,
             errno,
         } => denied("prctl(PR_SET_NO_NEW_PRIVS)", errno),
+        Entered::No {
+            stage: handover::STAGE_WATCH,
+            errno,
+        } => denied("pidfd_open", errno),
         Entered::No { errno, .. } => denied("fork", errno),
         Entered::Yes | Entered::Silent => SandboxError::Start {
             program: command.get_program().to_string_lossy().into_owned(),
@@ -220,7 +240,7 @@ impl Running {
     /// Something that kills the program and everything that it started, also
     /// from another thread while this one waits.
     pub fn killer(&self) -> Killer {
-        self.alive.clone()
+        self.orders.clone()
     }
 
     /// Waits for the program's end. What it left running is killed; block
@@ -246,7 +266,7 @@ impl Running {
             return;
         }
         if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+            join(thread);
         }
         let mut state = self.shared.lock();
         state.running -= 1;
@@ -255,9 +275,7 @@ impl Running {
             _ => Vec::new(),
         };
         drop(state);
-        for tracer in tracers {
-            let _ = tracer.join();
-        }
+        tracers.into_iter().for_each(join);
         let mut state = self.shared.lock();
         match state.running {
             0 => state.handles.close_all(),
@@ -266,10 +284,23 @@ impl Running {
     }
 }
 
+/// Waits for a thread whose program is gone. One that the kernel keeps, in a file
+/// system that does not answer, is left to itself.
+fn join(thread: JoinHandle<()>) {
+    const ROUNDS: u32 = 2000;
+    for _ in 0..ROUNDS {
+        if thread.is_finished() {
+            let _ = thread.join();
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_micros(500));
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            self.alive.kill();
+            self.orders.kill();
             let _ = child.wait();
         }
         self.finish();

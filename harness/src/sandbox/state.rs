@@ -211,8 +211,14 @@ impl State {
                 if resolved.is_folder {
                     real.push(b'/');
                 }
-                if kind == Kind::Pseudo && self.shadow.fill().is_err() {
-                    return Ok(Target::Unknown);
+                let made = match kind {
+                    Kind::Pseudo => self.shadow.fill(),
+                    Kind::Mapped => self.shadow.make_for(&real),
+                };
+                if let Err(error) = made {
+                    let text = format!("the sandbox's temporary folder cannot be made: {error}");
+                    self.log.warn(&text);
+                    return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO));
                 }
                 Target::Elsewhere {
                     seen: resolved.path,

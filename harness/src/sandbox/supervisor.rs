@@ -8,7 +8,7 @@ use crate::Errno;
 use crate::sandbox::call::{Answer, Done, Job, Trapped};
 use crate::sandbox::calls::table::{self, Entry};
 use crate::sandbox::kernel::sys::{self, Listener, Notification};
-use crate::sandbox::kernel::{caller, keeper};
+use crate::sandbox::kernel::{caller, handover};
 use crate::sandbox::state::State;
 use crate::sandbox::tracing::tracer;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -64,8 +64,8 @@ pub(super) fn serve(
     stop: &OwnedFd,
     entered: impl FnOnce(Entered),
 ) {
-    let listener = match keeper::receive(&socket) {
-        Ok(Some((keeper::STAGE_LISTENING, _, Some(fd)))) => Listener(fd),
+    let listener = match handover::receive(&socket) {
+        Ok(Some((handover::STAGE_LISTENING, _, Some(fd)))) => Listener(fd),
         Ok(Some((stage, errno, _))) => return entered(Entered::No { stage, errno }),
         Ok(None) | Err(_) => return entered(Entered::Silent),
     };

@@ -1,20 +1,29 @@
-//! The process between supervisor and program, and what happens in a new
+//! The two processes between supervisor and program, and what happens in a new
 //! process before the program starts.
 //!
-//! `Command::spawn` makes a process; in it, before exec, [`enter`] forks once
-//! more. The first process stays as the **keeper**: it collects the program and
-//! every orphan it leaves (it is their subreaper), ends as the program ended, so
-//! that the caller's `Child` tells the program's status, and kills all that is
-//! left then. It does the same when the supervisor is gone: the pipe that only
-//! the supervisor holds tells it. The second process installs the filter, sends
-//! its listener over, and becomes the program.
+//! `Command::spawn` makes a process; in it, before exec, [`enter`] forks twice:
+//!
+//! ```text
+//! supervisor ── keeper ── guard ── program ── …
+//! ```
+//!
+//! The **keeper** is the caller's `Child`: it ends as the program ended. The
+//! **guard** collects the program and every orphan it leaves (it is their
+//! subreaper), and kills all that is left when the program ended, when the
+//! keeper says so, or when keeper or supervisor are gone: it watches both
+//! through pidfds, which nobody can keep open. Should the guard itself be
+//! killed, the keeper is the next subreaper and does the same. So any of the
+//! three, and supervisor and keeper together, can be killed at any moment, and
+//! nothing is left: neither processes nor the temporary folder. The program
+//! itself installs the filter, sends its listener over, and goes on to exec.
 //!
 //! Invariant: between fork and exec only system calls on memory that was
 //! prepared before: no allocation, no lock (other threads may have held one).
-//! Tolerates: a supervisor or a program that is killed at any moment.
 
-use crate::Errno;
-use crate::sandbox::kernel::sys;
+use crate::sandbox::kernel::handover::{
+    STAGE_FILTER, STAGE_FORK, STAGE_LISTENING, STAGE_PRIVILEGES, STAGE_WATCH, send,
+};
+use crate::sandbox::kernel::killing::kill_rest;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -23,38 +32,52 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 pub(in crate::sandbox) struct Prepared {
     /// The filter.
     pub program: Vec<libc::sock_filter>,
-    /// Read end of the pipe whose write end only the supervisor has.
-    pub alive: OwnedFd,
+    /// The process of the supervisor.
+    pub supervisor: libc::pid_t,
+    /// Read end of a pipe: a byte asks to kill the program.
+    pub orders: OwnedFd,
     /// Our end of the socket pair that takes the listener.
     pub socket: OwnedFd,
-    /// Removed by the keeper where the supervisor no longer can.
+    /// Removed where the supervisor no longer can; it need not exist.
     pub folder: CString,
 }
 
-/// What the new process reports over its socket, together with the listener.
-pub(in crate::sandbox) const STAGE_LISTENING: u8 = 0;
-/// PR_SET_NO_NEW_PRIVS failed.
-pub(in crate::sandbox) const STAGE_PRIVILEGES: u8 = 1;
-/// seccomp(2) failed.
-pub(in crate::sandbox) const STAGE_FILTER: u8 = 2;
-/// fork(2) failed.
-pub(in crate::sandbox) const STAGE_FORK: u8 = 3;
-
-/// Turns this process into keeper and program-to-be; returns in the latter.
+/// Turns this process into keeper, guard and program-to-be; returns in the last.
 pub(in crate::sandbox) fn enter(prepared: &Prepared) -> io::Result<()> {
-    // SAFETY: plain numbers, and fork in a process that has one thread.
+    // SAFETY: plain numbers and locals, and fork in a process that has one thread.
     unsafe {
+        let supervisor = watch_parent(prepared, prepared.supervisor)?;
         let keeper = libc::getpid();
+        libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::sigprocmask(libc::SIG_SETMASK, &all, &mut before);
+        match libc::fork() {
+            -1 => return Err(fail(prepared, STAGE_FORK)),
+            0 => {}
+            guard => keep(prepared, supervisor, guard),
+        }
+        let parent = watch_parent(prepared, keeper)?;
+        let guard = libc::getpid();
         libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
         match libc::fork() {
             -1 => return Err(fail(prepared, STAGE_FORK)),
             0 => {}
-            child => keep(prepared, child),
+            program => keep_guard(prepared, supervisor, parent, program),
         }
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
-        if libc::getppid() != keeper {
+        if libc::getppid() != guard {
             libc::_exit(127);
         }
+        libc::sigprocmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+    }
+    become_program(prepared)
+}
+
+fn become_program(prepared: &Prepared) -> io::Result<()> {
+    // SAFETY: plain numbers, and a filter that outlives the call.
+    unsafe {
         if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 {
             return Err(fail(prepared, STAGE_PRIVILEGES));
         }
@@ -70,6 +93,23 @@ pub(in crate::sandbox) fn enter(prepared: &Prepared) -> io::Result<()> {
                 Ok(())
             }
         }
+    }
+}
+
+/// A descriptor that becomes readable when the parent ends. Where it has ended
+/// already, this process ends too.
+fn watch_parent(prepared: &Prepared, parent: libc::pid_t) -> io::Result<RawFd> {
+    // SAFETY: plain numbers.
+    unsafe {
+        let fd = libc::syscall(libc::SYS_pidfd_open, parent, 0) as RawFd;
+        if fd < 0 && libc::getppid() == parent {
+            return Err(fail(prepared, STAGE_WATCH));
+        }
+        // Only now is it sure that the descriptor is the parent's.
+        if libc::getppid() != parent {
+            libc::_exit(127);
+        }
+        Ok(fd)
     }
 }
 
@@ -109,150 +149,133 @@ fn fail(prepared: &Prepared, stage: u8) -> io::Error {
     error
 }
 
-const CONTROL_BYTES: usize = 32;
+/// How long the keeper waits for the guard to kill what there is.
+const GUARD_PATIENCE_MS: i32 = 700;
 
-/// A message buffer for one descriptor, aligned for its header.
-#[repr(C, align(8))]
-struct Control([u8; CONTROL_BYTES]);
-
-/// Sends stage, error number and, if not negative, a descriptor.
-fn send(socket: RawFd, stage: u8, errno: i32, fd: RawFd) -> io::Result<()> {
-    let mut bytes = [0u8; 5];
-    bytes[0] = stage;
-    bytes[1..].copy_from_slice(&errno.to_ne_bytes());
-    let mut control = Control([0; CONTROL_BYTES]);
-    let mut data = libc::iovec {
-        iov_base: bytes.as_mut_ptr().cast(),
-        iov_len: bytes.len(),
-    };
-    // SAFETY: all-zero is a valid value; every pointer set below is to a local
-    // that outlives the call; `control` has room for one descriptor.
-    unsafe {
-        let mut message: libc::msghdr = std::mem::zeroed();
-        message.msg_iov = &mut data;
-        message.msg_iovlen = 1;
-        if fd >= 0 {
-            message.msg_control = control.0.as_mut_ptr().cast();
-            message.msg_controllen = libc::CMSG_SPACE(4) as _;
-            let header = libc::CMSG_FIRSTHDR(&message);
-            (*header).cmsg_level = libc::SOL_SOCKET;
-            (*header).cmsg_type = libc::SCM_RIGHTS;
-            (*header).cmsg_len = libc::CMSG_LEN(4) as _;
-            libc::CMSG_DATA(header).cast::<RawFd>().write_unaligned(fd);
-        }
-        if libc::sendmsg(socket, &message, libc::MSG_NOSIGNAL) < 0 {
-            return Err(io::Error::last_os_error());
-        }
-    }
-    Ok(())
-}
-
-/// Waits for what the new process sends. None: it ended without a word.
-pub(in crate::sandbox) fn receive(
-    socket: &OwnedFd,
-) -> Result<Option<(u8, i32, Option<OwnedFd>)>, Errno> {
-    use std::os::fd::FromRawFd;
-    let mut bytes = [0u8; 5];
-    let mut control = Control([0; CONTROL_BYTES]);
-    let mut data = libc::iovec {
-        iov_base: bytes.as_mut_ptr().cast(),
-        iov_len: bytes.len(),
-    };
-    // SAFETY: as in `send`; a received descriptor is ours alone.
-    unsafe {
-        let mut message: libc::msghdr = std::mem::zeroed();
-        message.msg_iov = &mut data;
-        message.msg_iovlen = 1;
-        message.msg_control = control.0.as_mut_ptr().cast();
-        message.msg_controllen = CONTROL_BYTES as _;
-        let count = libc::recvmsg(socket.as_raw_fd(), &mut message, libc::MSG_CMSG_CLOEXEC);
-        if count < 0 {
-            return Err(sys::last_errno());
-        }
-        if count < 5 {
-            return Ok(None);
-        }
-        let header = libc::CMSG_FIRSTHDR(&message);
-        let fd = (!header.is_null() && (*header).cmsg_type == libc::SCM_RIGHTS).then(|| {
-            OwnedFd::from_raw_fd(libc::CMSG_DATA(header).cast::<RawFd>().read_unaligned())
-        });
-        let errno = i32::from_ne_bytes([bytes[1], bytes[2], bytes[3], bytes[4]]);
-        Ok(Some((bytes[0], errno, fd)))
-    }
-}
-
-/// The keeper's life.
+/// The keeper's life: it passes on to the guard what it is asked for, and does
+/// the guard's work should that be gone.
 ///
 /// # Safety
-/// Only in a process with one thread, which this one ends.
-unsafe fn keep(prepared: &Prepared, program: libc::pid_t) -> ! {
+/// Only in a process with one thread, which this one ends; all signals blocked.
+unsafe fn keep(prepared: &Prepared, supervisor: RawFd, guard: libc::pid_t) -> ! {
+    let orders = prepared.orders.as_raw_fd();
     // SAFETY: system calls on locals and numbers.
     unsafe {
-        let mut all: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&mut all);
-        libc::sigprocmask(libc::SIG_SETMASK, &all, std::ptr::null_mut());
         libc::prctl(libc::PR_SET_NAME, c"mtdkeep-keeper".as_ptr(), 0, 0, 0);
         // Without our copies the program's pipes end when the program does.
-        let alive = 3;
-        libc::dup2(prepared.alive.as_raw_fd(), alive);
-        close_from(alive + 1);
-        for fd in 0..3 {
-            libc::close(fd);
-        }
-        let mut child: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&mut child);
-        libc::sigaddset(&mut child, libc::SIGCHLD);
-        let signals = libc::signalfd(-1, &child, libc::SFD_NONBLOCK);
-        let mut fds = [watch(alive), watch(signals)];
-        let mut ended = None;
-        // Looked at once before the first wait: the program may have ended
-        // before its signal was blocked.
-        loop {
-            ended = collect(program).or(ended);
-            if ended.is_some() {
-                break;
+        close_all_but(&mut [supervisor, orders]);
+        let signals = await_signals();
+        let mut fds = [watch(signals), watch(supervisor), watch(orders)];
+        let ended = loop {
+            // Looked at before the first wait: the guard may have ended before.
+            if let Some(status) = collect(guard) {
+                break Some(status);
             }
-            libc::poll(fds.as_mut_ptr(), 2, -1);
-            if fds[0].revents != 0 {
-                break;
+            libc::poll(fds.as_mut_ptr(), 3, -1);
+            if fds[1].revents | fds[2].revents != 0 {
+                break end_of_guard(guard, signals);
             }
-            let mut drained = [0u8; 1024];
-            while libc::read(signals, drained.as_mut_ptr().cast(), drained.len()) > 0 {}
-        }
-        let status = kill_rest(program, ended);
+            drain(signals);
+        };
+        let status = kill_rest(guard, ended);
         // A traced program dies with its supervisor, a little before that is
         // really gone.
         let killed = libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL;
-        if is_supervisor_gone(alive, if killed { 300 } else { 0 }) {
-            let rm = c"/bin/rm".as_ptr();
-            let args = [
-                rm,
-                c"-rf".as_ptr(),
-                c"--".as_ptr(),
-                prepared.folder.as_ptr(),
-                std::ptr::null(),
-            ];
-            libc::execv(rm, args.as_ptr());
-        }
+        clean_up_after(prepared, supervisor, if killed { 300 } else { 0 });
         end_like(status)
     }
 }
 
-/// Whether the pipe ended; a byte in it is only the wish to kill.
-fn is_supervisor_gone(alive: RawFd, patience_ms: i32) -> bool {
-    let mut fds = [watch(alive)];
-    let mut byte = 0u8;
-    // SAFETY: the array and the byte are locals.
+/// Asks the guard to kill everything, and waits for its end.
+///
+/// # Safety
+/// As for [`keep`].
+unsafe fn end_of_guard(guard: libc::pid_t, signals: RawFd) -> Option<i32> {
+    // SAFETY: system calls on locals and numbers.
     unsafe {
-        libc::poll(fds.as_mut_ptr(), 1, patience_ms);
-        while fds[0].revents != 0 {
-            if libc::read(alive, (&raw mut byte).cast(), 1) <= 0 {
-                return true;
+        libc::kill(guard, libc::SIGTERM);
+        // The program may have stopped its parent.
+        libc::kill(guard, libc::SIGCONT);
+        for _ in 0..GUARD_PATIENCE_MS / 10 {
+            if let Some(status) = collect(guard) {
+                return Some(status);
             }
-            libc::poll(fds.as_mut_ptr(), 1, 0);
+            libc::poll(&mut watch(signals), 1, 10);
+            drain(signals);
         }
     }
-    false
+    None
+}
+
+/// The guard's life.
+///
+/// # Safety
+/// As for [`keep`].
+unsafe fn keep_guard(
+    prepared: &Prepared,
+    supervisor: RawFd,
+    keeper: RawFd,
+    program: libc::pid_t,
+) -> ! {
+    // SAFETY: system calls on locals and numbers.
+    unsafe {
+        // Not a name that `pkill mtdkeep` would find.
+        libc::prctl(libc::PR_SET_NAME, c"sandbox-guard".as_ptr(), 0, 0, 0);
+        close_all_but(&mut [supervisor, keeper]);
+        let signals = await_signals();
+        let mut fds = [watch(signals), watch(supervisor), watch(keeper)];
+        let ended = loop {
+            if let Some(status) = collect(program) {
+                break Some(status);
+            }
+            libc::poll(fds.as_mut_ptr(), 3, -1);
+            // SIGTERM is the keeper's wish to kill.
+            if fds[1].revents | fds[2].revents != 0 || drain(signals) {
+                break None;
+            }
+        };
+        let status = kill_rest(program, ended);
+        // Without a keeper somebody has to see whether the supervisor comes to
+        // remove its folder, or ends before it can.
+        let patience_ms = if has_ended(keeper, 0) { 5000 } else { 0 };
+        clean_up_after(prepared, supervisor, patience_ms);
+        end_like(status)
+    }
+}
+
+/// Removes the temporary folder if the supervisor left it behind, or ends within
+/// some time without having removed it.
+fn clean_up_after(prepared: &Prepared, supervisor: RawFd, patience_ms: i32) {
+    const ROUND_MS: i32 = 10;
+    for round in 0..=patience_ms / ROUND_MS {
+        // SAFETY: the path is a C string.
+        if unsafe { libc::access(prepared.folder.as_ptr(), libc::F_OK) } != 0 {
+            return;
+        }
+        if has_ended(supervisor, if round == 0 { 0 } else { ROUND_MS }) {
+            return remove(prepared);
+        }
+    }
+}
+
+/// Becomes the program that removes the temporary folder.
+fn remove(prepared: &Prepared) {
+    let rm = c"/bin/rm".as_ptr();
+    let args = [
+        rm,
+        c"-rf".as_ptr(),
+        c"--".as_ptr(),
+        prepared.folder.as_ptr(),
+        std::ptr::null(),
+    ];
+    // SAFETY: every argument is a C string, and the list ends in a null.
+    unsafe { libc::execv(rm, args.as_ptr()) };
+}
+
+/// Whether the process of this pidfd ends within some time.
+fn has_ended(process: RawFd, patience_ms: i32) -> bool {
+    // SAFETY: the structure is a local.
+    unsafe { libc::poll(&mut watch(process), 1, patience_ms) > 0 }
 }
 
 fn watch(fd: RawFd) -> libc::pollfd {
@@ -263,20 +286,59 @@ fn watch(fd: RawFd) -> libc::pollfd {
     }
 }
 
-/// Closes every descriptor from `first` on.
-fn close_from(first: RawFd) {
+/// A descriptor that tells of ended children and of SIGTERM, both of which are
+/// blocked.
+fn await_signals() -> RawFd {
+    // SAFETY: system calls on locals and numbers.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, libc::SIGCHLD);
+        libc::sigaddset(&mut set, libc::SIGTERM);
+        libc::signalfd(-1, &set, libc::SFD_NONBLOCK)
+    }
+}
+
+/// Takes what is in there; answers whether the parent's SIGTERM was among it.
+fn drain(signals: RawFd) -> bool {
+    let mut asked = false;
+    // SAFETY: the kernel fills this plain structure.
+    unsafe {
+        let mut about: libc::signalfd_siginfo = std::mem::zeroed();
+        let size = std::mem::size_of_val(&about);
+        while libc::read(signals, (&raw mut about).cast(), size) > 0 {
+            // The program's own signals to its parent are nothing to us.
+            let by_keeper = about.ssi_pid == libc::getppid() as u32;
+            asked |= by_keeper && about.ssi_signo == libc::SIGTERM as u32;
+        }
+    }
+    asked
+}
+
+/// Closes every descriptor but these.
+fn close_all_but(kept: &mut [RawFd]) {
+    kept.sort_unstable();
+    let mut first = 0;
+    for &fd in kept.iter() {
+        close_range(first, fd - 1);
+        first = fd + 1;
+    }
+    close_range(first, RawFd::MAX);
+}
+
+fn close_range(first: RawFd, last: RawFd) {
     // SAFETY: nothing in this process uses those descriptors any more.
     unsafe {
-        if libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) != 0 {
-            for fd in first..65536 {
+        if first <= last && libc::syscall(libc::SYS_close_range, first, last, 0) != 0 {
+            for fd in first..=last.min(65536) {
                 libc::close(fd);
             }
         }
     }
 }
 
-/// Collects whoever ended; answers the program's status if it was among them.
-fn collect(program: libc::pid_t) -> Option<i32> {
+/// Collects whoever ended; answers the status of `child` if it was among them.
+fn collect(child: libc::pid_t) -> Option<i32> {
     let mut ended = None;
     let mut status = 0;
     // SAFETY: the status is a local.
@@ -286,92 +348,11 @@ fn collect(program: libc::pid_t) -> Option<i32> {
             if pid <= 0 {
                 return ended;
             }
-            if pid == program {
+            if pid == child {
                 ended = Some(status);
             }
         }
     }
-}
-
-/// Kills every descendant, generation by generation: each orphan becomes a
-/// child of this subreaper. Answers the program's status.
-fn kill_rest(program: libc::pid_t, ended: Option<i32>) -> i32 {
-    let mut answer = ended.unwrap_or(libc::SIGKILL);
-    // SAFETY: system calls on locals and numbers.
-    unsafe {
-        loop {
-            let mut status = 0;
-            let pid = libc::waitpid(-1, &mut status, libc::WNOHANG | libc::__WALL);
-            if pid < 0 {
-                return answer;
-            }
-            if pid == program {
-                answer = status;
-            }
-            if pid == 0 {
-                kill_children();
-                libc::poll(std::ptr::null_mut(), 0, 1);
-            }
-        }
-    }
-}
-
-/// Sends SIGKILL to every process whose parent this is.
-fn kill_children() {
-    let mut buf = [0u8; 8192];
-    // SAFETY: system calls on locals and numbers.
-    unsafe {
-        let me = libc::getpid();
-        let proc = libc::open(c"/proc".as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY);
-        if proc < 0 {
-            return;
-        }
-        loop {
-            let count = libc::syscall(libc::SYS_getdents64, proc, buf.as_mut_ptr(), buf.len());
-            if count <= 0 {
-                break;
-            }
-            let mut at = 0;
-            while at + 19 < count as usize {
-                let length = u16::from_ne_bytes([buf[at + 16], buf[at + 17]]) as usize;
-                if let Some(pid) = number(&buf[at + 19..at + length]) {
-                    if parent_of(proc, &buf[at + 19..at + length]) == Some(me) {
-                        libc::kill(pid, libc::SIGKILL);
-                    }
-                }
-                at += length;
-            }
-        }
-        libc::close(proc);
-    }
-}
-
-/// Reads the decimal number that starts these bytes, if anything does.
-fn number(bytes: &[u8]) -> Option<i32> {
-    let mut value = None;
-    for byte in bytes.iter().take_while(|byte| byte.is_ascii_digit()) {
-        value = Some(value.unwrap_or(0) * 10 + i32::from(byte - b'0'));
-    }
-    value
-}
-
-/// The parent in /proc/PID/stat: the second field behind the name in brackets.
-fn parent_of(proc: RawFd, name: &[u8]) -> Option<i32> {
-    let digits = name.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let mut path = [0u8; 32];
-    path[..digits].copy_from_slice(&name[..digits]);
-    path[digits..digits + 5].copy_from_slice(b"/stat");
-    let mut text = [0u8; 512];
-    // SAFETY: the path ends in a zero byte; the buffer is a local.
-    let count = unsafe {
-        let fd = libc::openat(proc, path.as_ptr().cast(), libc::O_RDONLY);
-        let count = libc::read(fd, text.as_mut_ptr().cast(), text.len());
-        libc::close(fd);
-        usize::try_from(count).ok()?
-    };
-    let text = &text[..count];
-    let name_end = text.iter().rposition(|&byte| byte == b')')?;
-    number(text.get(name_end + 4..)?)
 }
 
 /// Ends this process as the program ended.

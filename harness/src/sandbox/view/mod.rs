@@ -3,4 +3,5 @@
 pub(in crate::sandbox) mod namespace;
 pub(in crate::sandbox) mod private;
 pub(in crate::sandbox) mod resolve;
+pub(in crate::sandbox) mod scratch;
 pub(in crate::sandbox) mod shadow;

@@ -6,6 +6,7 @@
 
 use crate::mtd::{MtdSystem, NodeId};
 use crate::sandbox::view::namespace::{Bytes, Kind, Namespace};
+use crate::sandbox::view::scratch::Scratch;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// The temporary folder of one sandbox.
 pub(in crate::sandbox) struct Shadow {
-    root: tempfile::TempDir,
+    scratch: Scratch,
     system: MtdSystem,
     filled: bool,
 }
@@ -30,18 +31,10 @@ pub(in crate::sandbox) enum Pretended {
 }
 
 impl Shadow {
-    /// An empty folder, with the redirects into it.
+    /// A folder that is not there yet, with the redirects into it.
     pub fn new(system: &MtdSystem, namespace: &mut Namespace) -> io::Result<Self> {
-        let root = tempfile::Builder::new()
-            .prefix("mtdkeep-sandbox-")
-            .tempdir()?;
-        // A program of root's that became somebody else goes through here.
-        // SAFETY: no arguments.
-        if unsafe { libc::geteuid() } == 0 {
-            fs::set_permissions(root.path(), fs::Permissions::from_mode(0o711))?;
-        }
         let shadow = Self {
-            root,
+            scratch: Scratch::new()?,
             system: system.clone(),
             filled: false,
         };
@@ -63,9 +56,17 @@ impl Shadow {
         Ok(shadow)
     }
 
-    /// The folder itself.
+    /// The folder itself, which may not be there yet.
     pub fn root(&self) -> &Path {
-        self.root.path()
+        self.scratch.root()
+    }
+
+    /// Makes the folder if this real path is in it.
+    pub fn make_for(&self, real: &[u8]) -> io::Result<()> {
+        if real.starts_with(self.root().as_os_str().as_bytes()) {
+            self.scratch.make()?;
+        }
+        Ok(())
     }
 
     /// Where something that the program sees at `path` really is.
@@ -74,11 +75,12 @@ impl Shadow {
     }
 
     fn file(&self, path: &str) -> PathBuf {
-        self.root.path().join(path.trim_start_matches('/'))
+        self.root().join(path.trim_start_matches('/'))
     }
 
     /// Makes a folder for the caller's use, and answers where.
     pub fn folder(&self, path: &str) -> io::Result<PathBuf> {
+        self.scratch.make()?;
         let folder = self.file(path);
         fs::create_dir_all(&folder)?;
         Ok(folder)
@@ -86,20 +88,28 @@ impl Shadow {
 
     /// Where something that the program makes at `seen` comes to lie.
     pub fn made(&self, seen: &[u8]) -> io::Result<Bytes> {
+        self.scratch.make()?;
         let seen = Path::new(OsStr::from_bytes(seen));
         let path = self
-            .root
-            .path()
+            .root()
             .join("made")
             .join(seen.strip_prefix("/").unwrap_or(seen));
         fs::create_dir_all(path.parent().unwrap_or(&path))?;
         Ok(path.into_os_string().into_vec())
     }
 
+    /// A folder for the caller's use that is there once the whole is; answers
+    /// where.
+    pub fn folder_later(&self, path: &str) -> io::Result<PathBuf> {
+        let folder = self.file(path);
+        self.scratch.promise(folder.clone())?;
+        Ok(folder)
+    }
+
     /// Whether a real path is one of the device's files, which differ from
     /// plain files in their looks.
     pub fn pretended(&self, real: &[u8]) -> Option<Pretended> {
-        let rest = real.strip_prefix(self.root.path().as_os_str().as_bytes())?;
+        let rest = real.strip_prefix(self.root().as_os_str().as_bytes())?;
         if rest.starts_with(b"/proc/") {
             Some(Pretended::Empty)
         } else if rest.starts_with(b"/sys/") {
