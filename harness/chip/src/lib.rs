@@ -23,6 +23,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod timing;
+mod watch;
 
 pub use contract::check_storage;
 pub use counters::Counters;
@@ -30,6 +31,7 @@ pub use errno::Errno;
 pub use file::{FileStorage, ImageError};
 pub use memory::MemoryStorage;
 pub use timing::Timing;
+pub use watch::Watcher;
 
 use fault::{FaultPlan, SizeChange};
 use locks::Locks;
@@ -37,7 +39,9 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Weak;
 use std::time::Duration;
+use watch::Watchers;
 
 /// Size and erase-block size of a chip, both in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +111,7 @@ pub struct Chip {
     timing: Timing,
     elapsed: Duration,
     faults: Option<FaultPlan>,
+    watchers: Watchers,
 }
 
 impl fmt::Debug for Chip {
@@ -155,14 +160,28 @@ impl Chip {
             timing: Timing::INTEL_28F128J3A,
             elapsed: Duration::ZERO,
             faults: None,
+            watchers: Watchers::default(),
         }
     }
 
     /// Puts the cells somewhere else; `storage` holds the contents already.
     /// Locks, counters, clock and faults stay. Answers the old storage.
     pub fn replace_storage(&mut self, storage: Box<dyn Storage>) -> Box<dyn Storage> {
-        std::mem::replace(&mut self.storage, storage)
+        let old = std::mem::replace(&mut self.storage, storage);
+        self.tell(0, self.geometry.size_bytes);
+        old
     }
+
+    /// Has somebody told of every change of the cells from now on.
+    pub fn watch(&mut self, watcher: Weak<dyn Watcher>) {
+        self.watchers.add(watcher);
+    }
+
+    fn tell(&self, offset_bytes: u64, length_bytes: u64) {
+        let cells = &*self.storage;
+        self.watchers.tell(cells, offset_bytes, length_bytes);
+    }
+
     /// Size and erase-block size.
     pub fn geometry(&self) -> Geometry {
         self.geometry
@@ -213,8 +232,10 @@ impl Chip {
             if let Some(faults) = &mut self.faults {
                 faults.on_program(at, length)?;
             }
-            self.storage
-                .program(at, &data[piece.done..piece.done + piece.length])?;
+            let data = &data[piece.done..piece.done + piece.length];
+            let programmed = self.storage.program(at, data);
+            self.tell(at, length);
+            programmed?;
             self.counters.programs += 1;
             self.counters.bytes_programmed += length;
             self.elapsed += self.timing.program(at, length);
@@ -247,7 +268,9 @@ impl Chip {
         if let Some(faults) = &mut self.faults {
             faults.on_erase(start, length)?;
         }
-        self.storage.erase(start, length)
+        let erased = self.storage.erase(start, length);
+        self.tell(start, length);
+        erased
     }
 
     /// Locks or unlocks one erase block, or all of them where
@@ -285,7 +308,9 @@ impl Chip {
     /// Test control: puts contents in place, uncounted, whatever the cells held.
     pub fn load(&mut self, offset_bytes: u64, data: &[u8]) -> Result<(), Errno> {
         self.check_range(offset_bytes, data.len() as u64)?;
-        self.storage.load(offset_bytes, data)
+        let loaded = self.storage.load(offset_bytes, data);
+        self.tell(offset_bytes, data.len() as u64);
+        loaded
     }
 
     /// Test control: looks at the pristine cells, uncounted, past any fault.

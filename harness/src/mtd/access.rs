@@ -101,6 +101,12 @@ impl Mtd<'_> {
         self.with_chip(|chip| chip.read(at, buf))
     }
 
+    /// The pristine bytes, uncounted.
+    pub(super) fn peek(&self, from: u64, buf: &mut [u8]) -> Result<(), Errno> {
+        let at = self.on_chip(from, buf.len() as u64)?;
+        self.with_chip(|chip| chip.peek(at, buf))
+    }
+
     /// mtd_write. What was programmed before an error stays programmed.
     pub(super) fn write(&self, to: u64, data: &[u8]) -> Result<(), Errno> {
         if !self.device.writeable {

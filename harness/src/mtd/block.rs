@@ -21,6 +21,7 @@ use super::handle::Transfer;
 use super::mtdblock::{MtdBlock, Note, SECTOR_BYTES};
 use crate::Errno;
 use std::collections::BTreeMap;
+use std::sync::Weak;
 
 /// The page cache's page.
 const PAGE_BYTES: u64 = 4096;
@@ -33,6 +34,13 @@ const FETCH_PAGES_MAX: u64 = 32;
 
 /// Whole pages in the largest request, 255 sectors.
 const REQUEST_PAGES_MAX: usize = 31;
+
+/// Somebody who is told where what a block node reads as may have changed, other
+/// than by a change of the flash under it. The block node is held meanwhile.
+pub(crate) trait BlockWatcher: Send + Sync {
+    /// These bytes may read otherwise now.
+    fn changed(&self, offset_bytes: u64, length_bytes: u64);
+}
 
 struct Page {
     data: Box<[u8]>,
@@ -52,6 +60,7 @@ pub(super) struct BlockDevice {
     pub(super) set_read_only: bool,
     /// BLKBSZSET, until the last close.
     pub(super) unit_set: Option<u32>,
+    watchers: Vec<Weak<dyn BlockWatcher>>,
 }
 
 /// The device's size as the block layer sees it: whole sectors.
@@ -84,8 +93,12 @@ impl BlockDevice {
         if self.openers == 0 {
             self.write_back(mtd, note);
             let _ = self.mtdblock.flush(mtd, note);
-            self.pages.clear();
+            self.forget_pages(|_, _| true);
             self.dirty_pages = 0;
+            // What could not be flushed is lost.
+            if let Some((start, length)) = self.mtdblock.copied() {
+                self.tell(start, length);
+            }
             self.mtdblock = MtdBlock::default();
             self.unit_set = None;
         }
@@ -163,6 +176,7 @@ impl BlockDevice {
                 page.data[start..start + length].copy_from_slice(part);
                 self.dirty_pages += usize::from(!page.dirty);
                 page.dirty = true;
+                self.tell(to, length as u64);
             }
             done += length;
         }
@@ -183,7 +197,11 @@ impl BlockDevice {
         if self.write_back_errors != errors_seen {
             return (self.write_back_errors, Err(Errno::IO));
         }
+        let copied = self.mtdblock.copied();
         let flushed = self.mtdblock.flush(mtd, note).map_err(|_| Errno::IO);
+        if let (Err(_), Some((start, length))) = (flushed, copied) {
+            self.tell(start, length);
+        }
         (self.write_back_errors, flushed)
     }
 
@@ -207,7 +225,10 @@ impl BlockDevice {
                 Ok(()) => {
                     self.pages.insert(number, page);
                 }
-                Err(_) => self.write_back_errors += 1,
+                Err(_) => {
+                    self.write_back_errors += 1;
+                    self.tell(number * PAGE_BYTES, PAGE_BYTES);
+                }
             }
         }
         self.dirty_pages = 0;
@@ -217,7 +238,7 @@ impl BlockDevice {
     /// block stays (block/ioctl.c of 6.1: no flush reaches the driver).
     pub(super) fn flush_buffers(&mut self, mtd: Mtd<'_>, note: Note<'_>) {
         self.write_back(mtd, note);
-        self.pages.clear();
+        self.forget_pages(|_, _| true);
     }
 
     /// Writes zeroes past the page cache, which forgets the range first.
@@ -233,7 +254,7 @@ impl BlockDevice {
         }
         self.write_back(mtd, note);
         let numbers = offset / PAGE_BYTES..(offset + length).div_ceil(PAGE_BYTES);
-        self.pages.retain(|number, _| !numbers.contains(number));
+        self.forget_pages(|number, _| numbers.contains(&number));
         let zeroes = [0; PAGE_BYTES as usize];
         let mut at = offset;
         while at < offset + length {
@@ -241,6 +262,7 @@ impl BlockDevice {
             self.mtdblock
                 .write(mtd, at, &zeroes[..part], note)
                 .map_err(|_| Errno::IO)?;
+            self.tell(at, part as u64);
             at += part as u64;
         }
         Ok(())
@@ -282,6 +304,9 @@ impl BlockDevice {
         let before = self.pages.insert(number, Page { data, dirty });
         self.dirty_pages -= usize::from(before.is_some_and(|page| page.dirty));
         self.dirty_pages += usize::from(dirty);
+        if dirty {
+            self.tell(number * PAGE_BYTES, PAGE_BYTES);
+        }
     }
 
     /// Forgets clean pages, lowest numbers first, until few enough are left.
@@ -289,12 +314,61 @@ impl BlockDevice {
         let clean = self.pages.len() - self.dirty_pages;
         let mut surplus = clean.saturating_sub(pages_max);
         if surplus > 0 {
-            self.pages.retain(|_, page| {
+            self.forget_pages(|_, page| {
                 let forget = surplus > 0 && !page.dirty;
                 surplus -= usize::from(forget);
-                !forget
+                forget
             });
         }
+    }
+
+    /// Forgets some pages: from then on they read as what lies below.
+    fn forget_pages(&mut self, mut forget: impl FnMut(u64, &Page) -> bool) {
+        let mut gone = Vec::new();
+        self.pages.retain(|number, page| {
+            let forget = forget(*number, page);
+            if forget {
+                gone.push(*number);
+            }
+            !forget
+        });
+        for number in gone {
+            self.tell(number * PAGE_BYTES, PAGE_BYTES);
+        }
+    }
+
+    /// Has somebody told where this node reads otherwise from now on.
+    pub(super) fn watch(&mut self, watcher: Weak<dyn BlockWatcher>) {
+        self.watchers.retain(|known| known.strong_count() > 0);
+        self.watchers.push(watcher);
+    }
+
+    fn tell(&self, offset_bytes: u64, length_bytes: u64) {
+        for watcher in self.watchers.iter().filter_map(Weak::upgrade) {
+            watcher.changed(offset_bytes, length_bytes);
+        }
+    }
+
+    /// What a read would give, without keeping, counting or timing anything, and
+    /// past any fault.
+    pub(super) fn peek(&self, mtd: Mtd<'_>, at: u64, buf: &mut [u8]) -> Result<(), Errno> {
+        mtd.peek(at, buf)?;
+        self.mtdblock.lay_over(at, buf);
+        let end = at + buf.len() as u64;
+        for (number, page) in self.pages.range(at / PAGE_BYTES..end.div_ceil(PAGE_BYTES)) {
+            lay_over(number * PAGE_BYTES, &page.data, at, buf);
+        }
+        Ok(())
+    }
+}
+
+/// Copies what of `data`, which is for `start`, falls into `buf`, which is for `at`.
+pub(super) fn lay_over(start: u64, data: &[u8], at: u64, buf: &mut [u8]) {
+    let from = start.max(at);
+    let to = (start + data.len() as u64).min(at + buf.len() as u64);
+    if from < to {
+        let (source, length) = ((from - start) as usize, (to - from) as usize);
+        buf[(from - at) as usize..][..length].copy_from_slice(&data[source..source + length]);
     }
 }
 

@@ -34,7 +34,8 @@ use crate::chip::Chip;
 use crate::layout::Layout;
 use access::{ChipCell, Mtd};
 use block::BlockDevice;
-use std::sync::{Arc, Mutex, MutexGuard};
+pub(crate) use block::BlockWatcher;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 /// Major number of MTD's character nodes.
 pub const MTD_CHAR_MAJOR: u32 = 90;
@@ -258,6 +259,26 @@ impl MtdSystem {
                 true
             }
             None => false,
+        }
+    }
+
+    /// The size of a block node: whole sectors. None: no such device.
+    pub(crate) fn block_bytes(&self, index: u32) -> Option<u64> {
+        Some(block::capacity_bytes(self.mtd(self.registered(index)?)))
+    }
+
+    /// What a block node reads as now, caches included, uncounted and past any
+    /// fault.
+    pub(crate) fn peek_block(&self, index: u32, at: u64, buf: &mut [u8]) -> Result<(), Errno> {
+        let registered = self.registered(index).ok_or(Errno::NXIO)?;
+        lock(&registered.block).peek(self.mtd(registered), at, buf)
+    }
+
+    /// Has somebody told where a block node reads otherwise from now on. A change
+    /// of the flash under it is the chip's to tell.
+    pub(crate) fn watch_block(&self, index: u32, watcher: Weak<dyn BlockWatcher>) {
+        if let Some(registered) = self.registered(index) {
+            lock(&registered.block).watch(watcher);
         }
     }
 

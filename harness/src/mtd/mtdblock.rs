@@ -81,6 +81,19 @@ impl MtdBlock {
         Ok(())
     }
 
+    /// Where the copy differs from the flash: start and length.
+    pub(super) fn copied(&self) -> Option<(u64, u64)> {
+        let copy = self.copy.as_ref().filter(|copy| copy.dirty)?;
+        Some((copy.start, copy.data.len() as u64))
+    }
+
+    /// Puts what the copy holds over what was read from flash.
+    pub(super) fn lay_over(&self, at: u64, buf: &mut [u8]) {
+        if let Some(copy) = &self.copy {
+            super::block::lay_over(copy.start, &copy.data, at, buf);
+        }
+    }
+
     /// Makes the copy that of the erase block at `start`.
     fn take_copy(&mut self, mtd: Mtd<'_>, start: u64, note: Note<'_>) -> Result<(), Errno> {
         if self.copy.as_ref().is_some_and(|copy| copy.start == start) {

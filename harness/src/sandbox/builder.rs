@@ -1,11 +1,10 @@
 //! Setting up a sandbox.
 
 use crate::Errno;
-use crate::mtd::{MtdSystem, NodeId};
+use crate::mtd::NodeId;
 use crate::profile::SimulatedDevice;
 use crate::sandbox::error::SandboxError;
 use crate::sandbox::flash::handles::Handles;
-use crate::sandbox::flash::storage::{Cells, Piece};
 use crate::sandbox::kernel::filter::FilterPlan;
 use crate::sandbox::kernel::kernels::Version;
 use crate::sandbox::kernel::sys;
@@ -19,7 +18,6 @@ use std::collections::BTreeMap;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// The folder that the device's web server shows.
 const WEB_ROOT: &str = "/var/wwwroot";
@@ -94,8 +92,6 @@ impl Builder {
         let mut namespace = Namespace::new();
         let shadow = Shadow::new(&self.device.system, &mut namespace)
             .map_err(SandboxError::io("its temporary folder"))?;
-        let pieces = take_cells(&self.device.system)
-            .map_err(SandboxError::set_up("the memory of the simulated chip"))?;
         self.put_maps(&mut namespace, &shadow)?;
         for (path, id) in &self.device.nodes {
             let path = format!("/{}", path.trim_start_matches('/'));
@@ -104,8 +100,7 @@ impl Builder {
         }
         let sizes = self.device.system.devices();
         let seek_free_bytes = sizes.iter().map(|device| device.size_bytes).min();
-        let handles = Handles::new(self.device.system.clone(), pieces, self.exact)
-            .map_err(SandboxError::set_up("the memory of the simulated chip"))?;
+        let handles = Handles::new(self.device.system.clone(), self.exact);
         let state = State::new(Start {
             namespace,
             handles,
@@ -195,54 +190,6 @@ fn put_node(
     let start = start.map_or((0, 0), |about| (about.st_mtime, about.st_mtime_nsec));
     namespace.add_node(path.as_bytes(), id, DEVTMPFS_MODE, start);
     Ok(())
-}
-
-/// Moves the cells of every chip into shared memory; answers the piece of each
-/// MTD device, in index order.
-fn take_cells(system: &MtdSystem) -> Result<Vec<Arc<Piece>>, Errno> {
-    let devices = system.devices();
-    let mut pieces = Vec::new();
-    for device in &devices {
-        let name = format!("mtd{}", device.index);
-        let piece = Piece::new(&name, device.offset_bytes, device.size_bytes)?;
-        pieces.push((device.chip, Arc::new(piece)));
-    }
-    for chip in 0..system.chip_count() {
-        let mut ours: Vec<Arc<Piece>> = pieces
-            .iter()
-            .filter(|(on, _)| *on == chip)
-            .map(|(_, piece)| Arc::clone(piece))
-            .collect();
-        system.with_chip(chip, |chip| -> Result<(), Errno> {
-            for (start, end) in gaps(&ours, chip.geometry().size_bytes) {
-                ours.push(Arc::new(Piece::new("gap", start, end - start)?));
-            }
-            let mut cells = Cells::new(ours);
-            cells.copy_from(chip)?;
-            chip.replace_storage(Box::new(cells));
-            Ok(())
-        })?;
-    }
-    Ok(pieces.into_iter().map(|(_, piece)| piece).collect())
-}
-
-/// The stretches of a chip that no piece covers.
-fn gaps(pieces: &[Arc<Piece>], size_bytes: u64) -> Vec<(u64, u64)> {
-    let mut covered: Vec<(u64, u64)> = pieces
-        .iter()
-        .map(|piece| (piece.offset_bytes, piece.offset_bytes + piece.size_bytes))
-        .collect();
-    covered.push((size_bytes, size_bytes));
-    covered.sort_unstable();
-    let mut gaps = Vec::new();
-    let mut at = 0;
-    for (start, end) in covered {
-        if start > at {
-            gaps.push((at, start));
-        }
-        at = at.max(end);
-    }
-    gaps
 }
 
 /// Says what is missing before anything fails in a new process.

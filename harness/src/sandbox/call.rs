@@ -60,6 +60,9 @@ pub(super) enum Rule {
     Always,
     /// Those whose command is of a flash, block or file-system kind.
     Ioctl,
+    /// Those that tell of locks, leases and seals that only a file has, or of what
+    /// the sandbox keeps in a description.
+    Fcntl,
     /// Those that a stand-in would answer differently.
     Lseek,
     /// Those that map a file.
@@ -94,6 +97,8 @@ pub(super) enum Done {
         fd: OwnedFd,
         cloexec: bool,
     },
+    /// It turned out that only the process itself can do it.
+    Inside(Job),
 }
 
 /// What is done on the host's files in the caller's place.
@@ -129,8 +134,8 @@ pub(super) enum Job<Folder = OwnedFd> {
     Filter(Level),
     /// chdir to this folder.
     Chdir(Folder),
-    /// The call again with this path in the place of the first argument.
-    Exec(Vec<u8>),
+    /// The call again with this path in the place of an argument.
+    Again { path: Vec<u8>, argument: usize },
     /// open of this path with O_PATH, whose descriptors cannot be handed over.
     OpenPath { path: Vec<u8>, flags: i32 },
 }
@@ -144,7 +149,7 @@ impl Job {
         Ok(match self {
             Job::Filter(level) => Job::Filter(level),
             Job::Chdir(folder) => Job::Chdir(give(folder)?),
-            Job::Exec(path) => Job::Exec(path),
+            Job::Again { path, argument } => Job::Again { path, argument },
             Job::OpenPath { path, flags } => Job::OpenPath { path, flags },
         })
     }

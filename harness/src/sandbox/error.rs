@@ -72,12 +72,6 @@ pub enum SandboxError {
 }
 
 impl SandboxError {
-    pub(super) fn set_up(what: &'static str) -> impl FnOnce(Errno) -> Self {
-        move |errno| Self::SetUp {
-            what,
-            source: io::Error::from_raw_os_error(errno.raw_os_error()),
-        }
-    }
     pub(super) fn io(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::SetUp { what, source }
     }

@@ -3,6 +3,7 @@
 use crate::Errno;
 use crate::sandbox::call::{Job, Level, PathArgument, Trapped};
 use crate::sandbox::flash::handles::{Handles, Which, identity};
+use crate::sandbox::flash::mirror::Refusal;
 use crate::sandbox::kernel::kernels::Version;
 use crate::sandbox::kernel::process::{Process, c_string};
 use crate::sandbox::kernel::sys;
@@ -213,7 +214,7 @@ impl State {
                 }
                 let made = match kind {
                     Kind::Pseudo => self.shadow.fill(),
-                    Kind::Mapped => self.shadow.make_for(&real),
+                    _ => self.shadow.make_for(&real),
                 };
                 if let Err(error) = made {
                     let text = format!("the sandbox's temporary folder cannot be made: {error}");
@@ -289,6 +290,32 @@ impl State {
         let identity = identity(&sys::fstat(fd.as_fd())?);
         self.placeholders.insert(identity, node.inode);
         Ok(bytes)
+    }
+
+    /// Opens a node with open(2)'s flags.
+    pub fn open_flash(&mut self, node: &Node, flags: i32) -> Result<OwnedFd, Errno> {
+        self.handles
+            .open(node.id, node.inode, flags)
+            .map_err(|refusal| match refusal {
+                Refusal::Errno(errno) => errno,
+                Refusal::Memory(needed, left) => {
+                    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+                    self.log.warn(&format!(
+                    "a node was not opened: its contents need {:.1} MiB of memory, and {:.1} MiB \
+                     are left (ENOMEM)",
+                    mib(needed),
+                    mib(left)
+                ));
+                    Errno::NOMEM
+                }
+            })
+    }
+
+    /// Shows a change of the flash where the kernel reads it by itself.
+    pub fn show_changes(&mut self) {
+        if self.handles.refresh().is_err() {
+            self.warn("what the kernel reads of a block node by itself is out of date");
+        }
     }
 
     /// Warns, once for each text.

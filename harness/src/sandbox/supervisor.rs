@@ -1,18 +1,20 @@
-//! The thread that answers the trapped calls of one sandbox.
+//! The threads that answer the trapped calls of one sandbox.
 //!
 //! Invariant: every received call gets exactly one answer.
 //! Tolerates: callers that die while they wait; a panic of ours (it ends the
 //! thread, which closes the listener: the kernel then answers ENOSYS).
 
 use crate::Errno;
-use crate::sandbox::call::{Answer, Done, Job, Trapped};
+use crate::sandbox::call::{Answer, Deed, Done, Job, Trapped};
 use crate::sandbox::calls::table::{self, Entry};
 use crate::sandbox::kernel::sys::{self, Listener, Notification};
 use crate::sandbox::kernel::{caller, handover};
 use crate::sandbox::state::State;
 use crate::sandbox::tracing::tracer;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::Scope;
 
 /// The error with which the kernel makes a call again after a stop
 /// (include/linux/errno.h, ERESTARTSYS); no program ever sees it.
@@ -56,8 +58,23 @@ pub(super) enum Entered {
     Silent,
 }
 
+/// Where the calls of one program's processes arrive.
+struct Post<'a> {
+    shared: &'a Arc<Shared>,
+    listener: Listener,
+    stop: &'a OwnedFd,
+    /// Held by the thread whose turn it is to receive.
+    turn: Mutex<()>,
+    /// Threads that wait for their turn.
+    idle: AtomicUsize,
+    ended: AtomicBool,
+}
+
 /// Waits for the listener, reports, and answers calls until the last process
 /// of the sandbox is gone or `stop` is closed at its other end.
+///
+/// One thread receives and decides; before it does something that may take its
+/// time it gives its turn to another one, so that nobody is held up.
 pub(super) fn serve(
     shared: &Arc<Shared>,
     socket: OwnedFd,
@@ -72,27 +89,108 @@ pub(super) fn serve(
     drop(socket);
     entered(Entered::Yes);
     listener.wake_synchronously();
-    // A umask of our own, so that files are made with the program's.
-    if let Err(errno) = sys::unshare_fs() {
-        let text = format!("files in mapped folders get the supervisor's umask ({errno})");
-        shared.lock().warn(&text);
-    }
-    loop {
-        match listener.poll(stop.as_fd()) {
-            Ok((true, _)) => {}
-            Ok((false, false)) => continue,
-            Ok((false, true)) | Err(_) => return,
+    let post = Post {
+        shared,
+        listener,
+        stop,
+        turn: Mutex::new(()),
+        idle: AtomicUsize::new(0),
+        ended: AtomicBool::new(false),
+    };
+    std::thread::scope(|scope| post.work(scope));
+}
+
+impl Post<'_> {
+    /// One thread's life.
+    fn work<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
+        let _end_on_panic = EndOnPanic(&self.ended);
+        // A umask of our own, so that files are made with the program's.
+        if let Err(errno) = sys::unshare_fs() {
+            let text = format!("files in mapped folders get the supervisor's umask ({errno})");
+            self.shared.lock().warn(&text);
         }
-        match listener.receive() {
-            Ok(notification) => handle(shared, &listener, &notification),
-            Err(Errno::NOENT | Errno::INTR | Errno::AGAIN) => {}
-            Err(_) => return,
+        loop {
+            self.idle.fetch_add(1, Ordering::Relaxed);
+            let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            self.idle.fetch_sub(1, Ordering::Relaxed);
+            let Some(pending) = self.receive() else {
+                self.ended.store(true, Ordering::Relaxed);
+                return;
+            };
+            if self.idle.load(Ordering::Relaxed) == 0 {
+                // Without another thread this call holds up the others.
+                let _ = std::thread::Builder::new()
+                    .name("sandbox".into())
+                    .spawn_scoped(scope, || self.work(scope));
+            }
+            drop(turn);
+            pending.finish(self);
+        }
+    }
+
+    /// Receives and answers calls until one may take its time; none: this is the
+    /// end.
+    fn receive(&self) -> Option<Pending> {
+        while !self.ended.load(Ordering::Relaxed) {
+            match self.listener.poll(self.stop.as_fd()) {
+                Ok((true, _)) => {}
+                Ok((false, false)) => continue,
+                Ok((false, true)) | Err(_) => return None,
+            }
+            let pending = match self.listener.receive() {
+                Ok(notification) => handle(self.shared, &self.listener, &notification),
+                Err(Errno::NOENT | Errno::INTR | Errno::AGAIN) => None,
+                Err(_) => return None,
+            };
+            if pending.is_some() {
+                return pending;
+            }
+        }
+        None
+    }
+}
+
+/// Without one of its threads the whole ends: its call would wait for ever.
+struct EndOnPanic<'a>(&'a AtomicBool);
+
+impl Drop for EndOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
         }
     }
 }
 
-/// One notification: name, decide, perform, reply.
-fn handle(shared: &Arc<Shared>, listener: &Listener, notification: &Notification) {
+/// A call that is still to be done on the host's files.
+struct Pending {
+    id: u64,
+    entry: &'static Entry,
+    trapped: Trapped,
+    about: String,
+    deed: Deed,
+}
+
+impl Pending {
+    /// Performs and replies.
+    fn finish(self, post: &Post) {
+        let listener = &post.listener;
+        match caller::act(self.trapped.process(), self.deed) {
+            Ok(Done::Inside(job)) => stop(post.shared, listener, self.id, self.trapped, job),
+            result => {
+                let told = reply(listener, self.id, result);
+                let mut state = post.shared.lock();
+                state.log_call(self.entry, &self.trapped, self.about, &told);
+            }
+        }
+    }
+}
+
+/// One notification: name, decide, and reply, unless it may take its time.
+fn handle(
+    shared: &Arc<Shared>,
+    listener: &Listener,
+    notification: &Notification,
+) -> Option<Pending> {
     let id = notification.id;
     let Some((entry, trapped)) = name(notification) else {
         shared.lock().warn(
@@ -100,7 +198,7 @@ fn handle(shared: &Arc<Shared>, listener: &Listener, notification: &Notification
              (run it through qemu-user, or build it for this machine)",
         );
         let _ = listener.fail(id, libc::ENOSYS);
-        return;
+        return None;
     };
     let mut state = shared.lock();
     state.about.clear();
@@ -108,35 +206,40 @@ fn handle(shared: &Arc<Shared>, listener: &Listener, notification: &Notification
     if matches!(decision, Ok(Answer::Through)) {
         drop(state);
         let _ = listener.let_through(id);
-        return;
+        return None;
     }
     // The number of a process that died may be another's by now: what was
     // read belongs to the caller only if it still waits.
     if !listener.is_valid(id) {
-        return;
+        return None;
     }
     let about = std::mem::take(&mut state.about);
     let result = match decision {
-        Ok(Answer::Stop(job)) => {
+        Ok(Answer::Stop(job) | Answer::Done(Done::Inside(job))) => {
             let told = "(goes on inside the process)";
             state.log_call(entry, &trapped, about, told);
             drop(state);
-            return stop(shared, listener, id, trapped, job);
+            stop(shared, listener, id, trapped, job);
+            return None;
         }
         Ok(Answer::Perform(deed)) => {
-            drop(state);
-            let result = caller::act(trapped.process(), deed);
-            state = shared.lock();
-            result
+            return Some(Pending {
+                id,
+                entry,
+                trapped,
+                about,
+                deed,
+            });
         }
         Ok(Answer::Done(done)) => Ok(done),
-        Ok(Answer::Through) => return,
+        Ok(Answer::Through) => return None,
         Err(errno) => Err(errno),
     };
     // Under the lock: a descriptor of ours is closed before anybody looks
     // whether a description is still open.
     let told = reply(listener, id, result);
     state.log_call(entry, &trapped, about, &told);
+    None
 }
 
 /// The call of a notification; none: it is no call of this architecture.
@@ -161,6 +264,8 @@ fn reply(listener: &Listener, id: u64, result: Result<Done, Errno>) -> String {
             let _ = listener.answer(id, value);
             value.to_string()
         }
+        // Only the process itself does that: see `stop`.
+        Ok(Done::Inside(_)) => String::new(),
         Ok(Done::Descriptor { fd, cloexec }) => hand_over(listener, id, &fd, cloexec),
         Err(errno) => {
             let _ = listener.fail(id, errno.raw_os_error());

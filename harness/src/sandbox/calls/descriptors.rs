@@ -4,7 +4,8 @@
 use crate::Errno;
 use crate::mtd::{NodeId, Seek};
 use crate::sandbox::call::{Answer, Decision, Trapped};
-use crate::sandbox::flash::handles::{Open, Which};
+use crate::sandbox::flash::handles::Open;
+use crate::sandbox::kernel::sys;
 use crate::sandbox::state::State;
 use std::os::fd::AsFd;
 
@@ -15,24 +16,22 @@ fn on_flash(
     trapped: &Trapped,
     work: impl FnOnce(&mut Open) -> Result<i64, Errno>,
 ) -> Decision {
-    let Some((answer, _)) = with_flash(state, trapped, work) else {
+    let Some(answer) = with_flash(state, trapped, work) else {
         return Ok(Answer::Through);
     };
     Answer::value(answer?)
 }
 
-/// The same for calls that change the flash: a mapping of a block node shows it.
+/// The same for calls that change the flash: a block node's stand-in shows it.
 fn changing_flash(
     state: &mut State,
     trapped: &Trapped,
     work: impl FnOnce(&mut Open) -> Result<i64, Errno>,
 ) -> Decision {
-    let Some((answer, which)) = with_flash(state, trapped, work) else {
+    let Some(answer) = with_flash(state, trapped, work) else {
         return Ok(Answer::Through);
     };
-    if state.handles.refresh_block(which).is_err() {
-        state.warn("a mapping of a block node is out of date");
-    }
+    state.show_changes();
     Answer::value(answer?)
 }
 
@@ -40,22 +39,78 @@ fn with_flash(
     state: &mut State,
     trapped: &Trapped,
     work: impl FnOnce(&mut Open) -> Result<i64, Errno>,
-) -> Option<(Result<i64, Errno>, Which)> {
+) -> Option<Result<i64, Errno>> {
     let (fd, which) = state.flash(trapped.process(), trapped.int(0))?;
     if state.handles.has_cached_writes() {
         state.handles.sweep();
     }
     let answer = state.handles.at_position(fd.as_fd(), which, work);
-    Some((answer.and_then(|answer| answer), which))
+    Some(answer.and_then(|answer| answer))
 }
 
 /// Answers ioctl.
 pub(in crate::sandbox) fn ioctl(state: &mut State, trapped: &Trapped) -> Decision {
     let mut memory = trapped.process();
     let (command, argument) = (trapped.word(1), trapped.args[2]);
+    if let LOOP_SET_FD | LOOP_CHANGE_FD | LOOP_CONFIGURE = command {
+        return loop_over(state, trapped, command, argument);
+    }
     changing_flash(state, trapped, |open| {
         let answer = open.handle.ioctl(command, argument, &mut memory);
         answer.map(i64::from)
+    })
+}
+
+// include/uapi/linux/loop.h
+const LOOP_SET_FD: u32 = 0x4c00;
+const LOOP_CHANGE_FD: u32 = 0x4c06;
+const LOOP_CONFIGURE: u32 = 0x4c0a;
+
+/// Answers the ioctls that put a file under a loop device. From then on the kernel
+/// reads and writes it by itself: its reads find in a block node's stand-in what
+/// the node holds, its writes would be lost.
+fn loop_over(state: &mut State, trapped: &Trapped, command: u32, argument: u64) -> Decision {
+    let fd = match command {
+        // The first field of `struct loop_config`.
+        LOOP_CONFIGURE => match trapped.process().read_u64(argument) {
+            Ok(word) => word as u32 as i32,
+            Err(_) => return Ok(Answer::Through),
+        },
+        _ => argument as i32,
+    };
+    let Some((_, which)) = state.flash(trapped.process(), fd) else {
+        return Ok(Answer::Through);
+    };
+    let open = state.handles.get(which)?;
+    if !is_block(open.node) {
+        return Err(Errno::INVAL);
+    }
+    if open.handle.flags().write {
+        state.warn(
+            "a loop device that writes to a block node is not emulated: EINVAL \
+             (losetup -r and mount -o ro,loop read it)",
+        );
+        return Err(Errno::INVAL);
+    }
+    state.handles.refresh()?;
+    Ok(Answer::Through)
+}
+
+/// Answers what fcntl would tell of a stand-in that is no node's business. No
+/// driver of MTD sends signals; the kernel keeps the number all the same.
+pub(in crate::sandbox) fn fcntl(state: &mut State, trapped: &Trapped) -> Decision {
+    const SIGNAL_MAX: u64 = 64;
+    let (command, argument) = (trapped.int(1), trapped.args[2]);
+    on_flash(state, trapped, |open| match command {
+        sys::F_GETSIG => Ok(i64::from(open.signal)),
+        sys::F_SETSIG if argument > SIGNAL_MAX => Err(Errno::INVAL),
+        sys::F_SETSIG => {
+            open.signal = argument as i32;
+            Ok(0)
+        }
+        libc::F_GETLEASE => Ok(i64::from(libc::F_UNLCK)),
+        // Leases and seals are for files (fs/locks.c, mm/memfd.c).
+        _ => Err(Errno::INVAL),
     })
 }
 
@@ -75,7 +130,7 @@ pub(in crate::sandbox) fn lseek(state: &mut State, trapped: &Trapped) -> Decisio
 
 /// Answers fsync and fdatasync.
 pub(in crate::sandbox) fn fsync(state: &mut State, trapped: &Trapped) -> Decision {
-    on_flash(state, trapped, |open| open.handle.fsync().map(|()| 0))
+    changing_flash(state, trapped, |open| open.handle.fsync().map(|()| 0))
 }
 
 /// Answers sync_file_range.
@@ -111,6 +166,7 @@ pub(in crate::sandbox) fn with_flags(state: &mut State, trapped: &Trapped) -> De
 /// sync: what the caches of block nodes hold goes to flash, too.
 pub(in crate::sandbox) fn sync(state: &mut State, _: &Trapped) -> Decision {
     state.handles.sync();
+    state.show_changes();
     Ok(Answer::Through)
 }
 
@@ -139,7 +195,7 @@ pub(in crate::sandbox) fn mmap(state: &mut State, trapped: &Trapped) -> Decision
         state.warn("mmap of a block node, shared and for writing, is not emulated");
         return Err(Errno::NODEV);
     }
-    state.handles.show_block(which)?;
+    state.handles.refresh()?;
     Ok(Answer::Through)
 }
 
@@ -170,7 +226,7 @@ pub(in crate::sandbox) fn copy(
     if !open.handle.flags().read {
         return Err(Errno::BADF);
     }
-    state.handles.show_block(which)?;
+    state.handles.refresh()?;
     Ok(Answer::Through)
 }
 

@@ -63,7 +63,10 @@ pub(in crate::sandbox) fn execve(
                 return Ok(Answer::Through);
             }
             sys::stat(&c_string(&real), true)?;
-            Ok(Answer::Stop(Job::Exec(real)))
+            Ok(Answer::Stop(Job::Again {
+                path: real,
+                argument: 0,
+            }))
         }
         _ => Ok(Answer::Through),
     }

@@ -1,6 +1,7 @@
 //! The system calls that the sandbox answers: one table of them, and a file for
 //! each kind that decides about them.
 
+pub(in crate::sandbox) mod asynchronous;
 pub(in crate::sandbox) mod attributes;
 pub(in crate::sandbox) mod changes;
 pub(in crate::sandbox) mod descriptors;

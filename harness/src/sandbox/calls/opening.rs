@@ -10,6 +10,7 @@ use crate::sandbox::kernel::process::c_string;
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
 use crate::sandbox::view::namespace::{Bytes, Kind, Node};
+use std::os::fd::AsFd;
 
 /// Answers openat2, whose flags and mode are in a structure (`struct open_how`).
 pub(in crate::sandbox) fn openat2(
@@ -93,7 +94,8 @@ pub(in crate::sandbox) fn open(
         Target::Node(path, node) => open_node(state, trapped, &path, &node, flags),
         Target::Elsewhere { seen, real, kind } => {
             let file = (seen, real, kind);
-            open_elsewhere(state, trapped, file, flags, mode)
+            let argument = trapped.args.iter().position(|arg| *arg == path.address);
+            open_elsewhere(state, trapped, file, flags, mode, argument.unwrap_or(0))
         }
         Target::Hidden(_) => Err(Errno::NOENT),
         Target::Host(path) if state.hides_real_flash(&path) => {
@@ -111,12 +113,14 @@ fn descriptor(fd: std::os::fd::OwnedFd, flags: i32) -> Done {
     }
 }
 
+/// Opens a file that is really at `real`; `argument` is where the call's path is.
 fn open_elsewhere(
     state: &mut State,
     trapped: &Trapped,
     (seen, real, kind): (Bytes, Bytes, Kind),
     flags: i32,
     mode: u32,
+    argument: usize,
 ) -> Decision {
     if flags & libc::O_PATH != 0 {
         let follow = flags & libc::O_NOFOLLOW == 0;
@@ -135,13 +139,39 @@ fn open_elsewhere(
         if let Some(umask) = umask {
             sys::umask(umask);
         }
-        let fd = sys::open(&c_string(&real), flags, mode)?;
+        let path = c_string(&real);
+        let inside = || {
+            Ok(Done::Inside(Job::Again {
+                path: real.clone(),
+                argument,
+            }))
+        };
+        // A FIFO waits for its other end, a terminal for its line: the program
+        // does that itself, so that it can be interrupted and holds up nobody.
+        let waits = flags & libc::O_NONBLOCK == 0;
+        if waits && may_wait(&path) {
+            return inside();
+        }
+        let fd = match sys::open(&path, flags | libc::O_NONBLOCK, mode) {
+            Err(Errno::AGAIN | Errno::NXIO) if waits => return inside(),
+            fd => fd?,
+        };
+        if waits {
+            let set = sys::fcntl(fd.as_fd(), libc::F_GETFL, 0)? & !libc::O_NONBLOCK;
+            sys::fcntl(fd.as_fd(), libc::F_SETFL, set)?;
+        }
         Ok(descriptor(fd, flags))
     };
     if is_new {
         return state.perform(&seen, kind, deed);
     }
     Answer::perform(deed)
+}
+
+/// Whether an open of this may wait for somebody.
+fn may_wait(path: &std::ffi::CStr) -> bool {
+    let kind = sys::stat(path, true).map(|about| about.st_mode & libc::S_IFMT);
+    matches!(kind, Ok(libc::S_IFIFO | libc::S_IFCHR | libc::S_IFBLK))
 }
 
 fn open_node(
@@ -187,7 +217,7 @@ fn open_node(
             return Ok(Answer::Stop(Job::Filter(level)));
         }
     }
-    let fd = state.handles.open(node.id, node.inode, flags)?;
+    let fd = state.open_flash(node, flags)?;
     Ok(Answer::Done(descriptor(fd, flags)))
 }
 

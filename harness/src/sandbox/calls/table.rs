@@ -11,9 +11,11 @@
 use crate::sandbox::call::{Decision, Rule, Trapped};
 use crate::sandbox::calls::attributes::{self as attributes, Change, Times};
 use crate::sandbox::calls::descriptors as fds;
-use crate::sandbox::calls::{changes, folders, looks, names, opening, refused, xattrs};
+use crate::sandbox::calls::{
+    asynchronous, changes, folders, looks, names, opening, refused, xattrs,
+};
 use crate::sandbox::state::State;
-use Rule::{Always, Flags, Ioctl, Lseek, Mmap, Uname};
+use Rule::{Always, Fcntl, Flags, Ioctl, Lseek, Mmap, Uname};
 use looks::Form;
 
 /// Decides about one call.
@@ -44,6 +46,7 @@ const NOFOLLOW: i32 = libc::AT_SYMLINK_NOFOLLOW;
 pub(in crate::sandbox) static CALLS: &[Entry] = &[
     // On a descriptor, in most cases not of flash.
     call("ioctl", libc::SYS_ioctl, Ioctl, fds::ioctl),
+    call("fcntl", libc::SYS_fcntl, Fcntl, fds::fcntl),
     call("lseek", libc::SYS_lseek, Lseek, fds::lseek),
     call("mmap", libc::SYS_mmap, Mmap, fds::mmap),
 
@@ -144,6 +147,7 @@ pub(in crate::sandbox) static CALLS: &[Entry] = &[
     call("sync_file_range", libc::SYS_sync_file_range, Always, fds::sync_file_range),
     call("ftruncate", libc::SYS_ftruncate, Always, fds::ftruncate),
     call("fallocate", libc::SYS_fallocate, Always, fds::fallocate),
+    call("io_submit", libc::SYS_io_submit, Always, |s, c| asynchronous::submit(s, c, c.args[1], c.args[2])),
     call("preadv2", libc::SYS_preadv2, Flags, fds::with_flags),
     call("pwritev2", libc::SYS_pwritev2, Flags, fds::with_flags),
     call("sendfile", libc::SYS_sendfile, Always, |s, c| fds::copy(s, c, c.int(1), c.int(0), true)),

@@ -1,33 +1,35 @@
 //! The open file descriptions that the sandbox handed out, and what is behind
 //! each of them.
 //!
-//! A program holds a description of a memfd; this table holds the [`Handle`].
+//! A program holds a description of a stand-in; this table holds the [`Handle`].
 //! Which belongs to which is written into the description itself, as the signal
-//! number of F_SETSIG (1 to 64, unique among the open descriptions of one MTD
-//! device), so it survives dup, fork, exec and passing through a socket. A byte
-//! lock of the description (F_OFD_SETLK) on the byte of that number tells
-//! whether it is still open anywhere.
+//! number of F_SETSIG (1 to 64), so it survives dup, fork, exec and passing
+//! through a socket; programs that ask for it get an answer of ours. Whether any
+//! description of a stand-in is still open tells the kernel
+//! ([`StandIn::is_alone`]): a block node's last close is then.
 //!
 //! Invariants: the supervisor keeps no duplicate of a description beyond one
 //! call, so that the last close is the program's; the position lives in the
 //! kernel's description alone.
 //!
-//! Tolerates: more than 64 descriptions of one MTD device at once; the further
-//! ones share a handle, and their last close is the sandbox's end.
+//! Tolerates: more than 64 descriptions of one MTD device before all of them are
+//! closed; the further ones share a handle with one that was opened alike.
 
 use crate::Errno;
 use crate::mtd::{Handle, MtdSystem, NodeId, OpenFlags, Seek};
 use crate::sandbox::call::Level;
-use crate::sandbox::flash::storage::Piece;
+use crate::sandbox::flash::mirror::{BlockView, Cells, Refusal};
+use crate::sandbox::flash::stand_in::StandIn;
+use crate::sandbox::kernel::process::Process;
 use crate::sandbox::kernel::sys;
-use std::collections::HashMap;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::collections::{BTreeSet, HashMap};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 /// How many descriptions of one MTD device can be told apart (signal numbers).
 const SLOTS: usize = 64;
-/// Where the byte locks are: far beyond any flash.
-const LOCK_BASE: i64 = 1 << 62;
+/// After so many questions on descriptors it is looked at what was closed.
+const SWEEP_EVERY: u32 = 64;
 
 /// Which description: MTD device and number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,7 +40,7 @@ pub(in crate::sandbox) struct Which {
     on_block: bool,
 }
 
-/// One open description.
+/// One open description, or several that were opened alike.
 pub(in crate::sandbox) struct Open {
     pub handle: Handle,
     /// Its stand-in is the block node's.
@@ -50,16 +52,18 @@ pub(in crate::sandbox) struct Open {
     exclusive: bool,
     /// Its reads are answered from the handle, not by the kernel.
     pub reads_through: bool,
+    /// O_SYNC.
+    synchronous: bool,
+    /// What F_SETSIG set, as far as the program knows.
+    pub signal: i32,
 }
 
+/// One MTD device. Its stand-ins are made when they are first needed.
 struct Device {
-    piece: Arc<Piece>,
+    cells: Option<Arc<Cells>>,
     /// Stands in for the block node when its reads come from the handle: a file
     /// of its own, so that locks on one node leave the other alone.
-    block: Option<Piece>,
-    /// `block` holds what the block node's page cache does, because the kernel
-    /// reads from it (mmap, sendfile, splice).
-    block_is_shown: bool,
+    block: Option<Arc<BlockView>>,
     slots: [Option<Open>; SLOTS],
     /// Descriptions beyond the slots, by access mode and kind of stand-in.
     shared: HashMap<(i32, bool), Open>,
@@ -72,9 +76,11 @@ struct Device {
 pub(in crate::sandbox) struct Handles {
     system: MtdSystem,
     devices: Vec<Device>,
-    by_inode: HashMap<(u64, u64), usize>,
-    /// The slots in use: (device, slot).
-    live: Vec<(usize, usize)>,
+    /// The MTD device of a stand-in, and whether it is that of the block node.
+    by_inode: HashMap<(u64, u64), (usize, bool)>,
+    /// The stand-ins that may be open.
+    live: BTreeSet<(usize, bool)>,
+    asked: u32,
     /// Every read goes through the handle (counters, faults).
     exact: bool,
 }
@@ -94,48 +100,54 @@ pub(in crate::sandbox) fn access(flags: i32) -> OpenFlags {
 }
 
 impl Device {
-    /// Whether somebody holds the block device for himself (block/bdev.c,
-    /// bd_prepare_to_claim).
-    fn is_claimed(&self) -> bool {
-        let mut open = self.slots.iter().flatten();
-        open.any(|open| open.exclusive)
-    }
-    fn stand_in(&self, on_block: bool) -> &Piece {
-        match &self.block {
-            Some(block) if on_block => block,
-            _ => &self.piece,
+    fn stand_in(&self, on_block: bool) -> Option<&StandIn> {
+        match on_block {
+            true => self.block.as_ref().map(|block| &block.stand_in),
+            false => self.cells.as_ref().map(|cells| &cells.stand_in),
         }
+    }
+
+    /// A place for a new description: its own, or that of one opened alike.
+    fn slot_for(&self, open: &Open) -> Option<usize> {
+        let alike = |known: &Open| {
+            known.node == open.node
+                && known.inode == open.inode
+                && known.exclusive == open.exclusive
+                && known.on_block == open.on_block
+                && known.handle.flags() == open.handle.flags()
+                && known.synchronous == open.synchronous
+        };
+        let free = self.slots.iter().position(Option::is_none);
+        free.or_else(|| {
+            let mut slots = self.slots.iter();
+            slots.position(|slot| slot.as_ref().is_some_and(alike))
+        })
     }
 }
 
 impl Handles {
-    /// A table over one piece per MTD device, in index order.
-    pub fn new(system: MtdSystem, pieces: Vec<Arc<Piece>>, exact: bool) -> Result<Self, Errno> {
-        let mut by_inode = HashMap::new();
-        let mut devices = Vec::new();
-        for (index, piece) in pieces.into_iter().enumerate() {
-            by_inode.insert(identity(&sys::fstat(piece.memfd.as_fd())?), index);
-            devices.push(Device {
-                piece,
-                block: None,
-                block_is_shown: false,
-                slots: [const { None }; SLOTS],
-                shared: HashMap::new(),
-                ever_writeable: false,
-            });
-        }
-        Ok(Self {
+    /// A table in which nothing is open.
+    pub fn new(system: MtdSystem, exact: bool) -> Self {
+        let device = |_| Device {
+            cells: None,
+            block: None,
+            slots: [const { None }; SLOTS],
+            shared: HashMap::new(),
+            ever_writeable: false,
+        };
+        Self {
+            devices: system.devices().iter().map(device).collect(),
             system,
-            devices,
-            by_inode,
-            live: Vec::new(),
+            by_inode: HashMap::new(),
+            live: BTreeSet::new(),
+            asked: 0,
             exact,
-        })
+        }
     }
 
     /// The MTD device whose bytes this file holds.
     pub fn device_of(&self, stat: &libc::stat) -> Option<usize> {
-        self.by_inode.get(&identity(stat)).copied()
+        self.by_inode.get(&identity(stat)).map(|known| known.0)
     }
 
     /// What has to be traced in a process that opens this node; the error that
@@ -153,77 +165,116 @@ impl Handles {
         })
     }
 
-    /// Whether somebody holds a block device for himself.
-    pub fn is_claimed(&mut self, node: NodeId) -> bool {
-        self.sweep();
-        let NodeId::Block { minor, .. } = node else {
-            return false;
-        };
-        let device = self.devices.get(minor as usize);
-        device.is_some_and(Device::is_claimed)
+    fn reads_through(&self, node: NodeId, writes: bool) -> bool {
+        let (index, is_block) = place(node);
+        let device = self.devices.get(index);
+        self.is_exact(index)
+            || is_block && (writes || device.is_some_and(|device| device.ever_writeable))
     }
 
-    fn reads_through(&self, node: NodeId, writes: bool) -> bool {
-        let NodeId::Block { minor, .. } = node else {
-            return self.exact;
+    /// Whether reads of this MTD device go through the chip: because all are to be
+    /// counted, or because there are faults, which strike nowhere else.
+    pub fn is_exact(&self, index: usize) -> bool {
+        let devices = self.system.devices();
+        self.exact
+            || devices.get(index).is_some_and(|device| {
+                let has_faults = |chip: &mut crate::chip::Chip| chip.faults().is_some();
+                self.system.with_chip(device.chip, has_faults)
+            })
+    }
+
+    /// Whether somebody holds a block device for himself (block/bdev.c,
+    /// bd_prepare_to_claim).
+    pub fn is_claimed(&mut self, node: NodeId) -> bool {
+        self.sweep();
+        let (index, _) = place(node);
+        let Some(device) = self.devices.get_mut(index) else {
+            return false;
         };
-        let device = self.devices.get(minor as usize);
-        self.exact || writes || device.is_some_and(|device| device.ever_writeable)
+        let identities = [false, true].map(|on_block| {
+            let stand_in = device.stand_in(on_block);
+            stand_in.and_then(|stand_in| stand_in.identity().ok())
+        });
+        for (slot, open) in device.slots.iter_mut().enumerate() {
+            let Some(open) = open.as_mut().filter(|open| open.exclusive) else {
+                continue;
+            };
+            // Its stand-in is open, but perhaps by others alone.
+            let identity = identities[usize::from(open.on_block)];
+            open.exclusive = identity.is_some_and(|it| is_held(it, slot as i32 + 1));
+            if open.exclusive {
+                return true;
+            }
+        }
+        false
     }
 
     /// Opens a node, whose inode number that is, with open(2)'s flags.
-    pub fn open(&mut self, node: NodeId, inode: u64, flags: i32) -> Result<OwnedFd, Errno> {
+    pub fn open(&mut self, node: NodeId, inode: u64, flags: i32) -> Result<OwnedFd, Refusal> {
         let want = access(flags);
         let mut handle = self.system.open(node, want)?;
         // O_SYNC contains O_DSYNC.
-        handle.set_synchronous(flags & libc::O_DSYNC != 0);
+        let synchronous = flags & libc::O_DSYNC != 0;
+        handle.set_synchronous(synchronous);
         let reads_through = self.reads_through(node, want.write);
-        let (index, is_block) = match node {
-            NodeId::Character { minor, .. } => (minor as usize / 2, false),
-            NodeId::Block { minor, .. } => (minor as usize, true),
-        };
-        let device = self.devices.get_mut(index).ok_or(Errno::NODEV)?;
-        let exclusive = is_block && flags & libc::O_EXCL != 0;
-        device.ever_writeable |= want.write;
+        let (index, is_block) = place(node);
         let on_block = is_block && reads_through;
-        if on_block && device.block.is_none() {
-            let piece = Piece::new(&format!("mtdblock{index}"), 0, device.piece.size_bytes)?;
-            let identity = identity(&sys::fstat(piece.memfd.as_fd())?);
-            self.by_inode.insert(identity, index);
-            device.block = Some(piece);
-        }
-        let fd = reopen(device.stand_in(on_block), flags)?;
+        self.prepare(index, on_block, want.read)?;
+        let device = self.devices.get_mut(index).ok_or(Errno::NODEV)?;
+        device.ever_writeable |= want.write;
+        let fd = device.stand_in(on_block).ok_or(Errno::IO)?.open(flags)?;
         let open = Open {
             handle,
             on_block,
             node,
             inode,
-            exclusive,
+            exclusive: is_block && flags & libc::O_EXCL != 0,
             reads_through,
+            synchronous,
+            signal: 0,
         };
-        let slot = device.slots.iter().position(Option::is_none);
-        // A description that neither reads nor writes cannot hold a byte lock.
-        match slot.filter(|_| want.read || want.write) {
+        match device.slot_for(&open) {
             Some(slot) => {
-                let number = slot as i32 + 1;
-                sys::fcntl(fd.as_fd(), sys::F_SETSIG, number)?;
-                sys::lock_byte(fd.as_fd(), LOCK_BASE + i64::from(number), want.write)?;
-                device.slots[slot] = Some(open);
-                self.live.push((index, slot));
+                sys::fcntl(fd.as_fd(), sys::F_SETSIG, slot as i32 + 1)?;
+                device.slots[slot].get_or_insert(open);
             }
             None => {
                 let access = flags & libc::O_ACCMODE;
-                device.shared.entry((access, is_block)).or_insert(open);
+                device.shared.entry((access, on_block)).or_insert(open);
             }
         }
+        self.live.insert((index, on_block));
         Ok(fd)
+    }
+
+    /// Sees to it that a stand-in is there, and holds what it should where
+    /// somebody is going to read it.
+    fn prepare(&mut self, index: usize, on_block: bool, reads: bool) -> Result<(), Refusal> {
+        let devices = self.system.devices();
+        let about = devices.get(index).ok_or(Errno::NODEV)?;
+        let device = self.devices.get_mut(index).ok_or(Errno::NODEV)?;
+        if device.stand_in(on_block).is_none() {
+            if on_block {
+                device.block = Some(BlockView::new(&self.system, about.clone())?);
+            } else {
+                device.cells = Some(Cells::new(&self.system, about.clone())?);
+            }
+            let stand_in = device.stand_in(on_block).ok_or(Errno::IO)?;
+            self.by_inode
+                .insert(stand_in.identity()?, (index, on_block));
+        }
+        match (&device.block, &device.cells) {
+            (Some(block), _) if on_block => block.refresh()?,
+            (_, Some(cells)) if reads => cells.fill()?,
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Which description a duplicate is; none if it is no flash.
     pub fn which(&self, fd: BorrowedFd) -> Option<Which> {
         let stat = sys::fstat(fd).ok()?;
-        let index = self.device_of(&stat)?;
-        let plain = sys::fstat(self.devices[index].piece.memfd.as_fd()).ok()?;
+        let (index, on_block) = *self.by_inode.get(&identity(&stat))?;
         let number = sys::fcntl(fd, sys::F_GETSIG, 0).ok()?;
         let access = sys::fcntl(fd, libc::F_GETFL, 0).ok()? & libc::O_ACCMODE;
         let slot = usize::try_from(number).unwrap_or(0).min(SLOTS);
@@ -231,7 +282,7 @@ impl Handles {
             index,
             slot,
             access,
-            on_block: identity(&stat) != identity(&plain),
+            on_block,
         })
     }
 
@@ -257,8 +308,11 @@ impl Handles {
                 inode: 0,
                 exclusive: false,
                 reads_through: self.exact || block,
+                synchronous: false,
+                signal: 0,
             };
             e.insert(open);
+            self.live.insert((which.index, block));
         }
         device.shared.get_mut(&key).ok_or(Errno::BADF)
     }
@@ -282,28 +336,12 @@ impl Handles {
         Ok(answer)
     }
 
-    /// Puts into a block node's stand-in what its page cache holds, for calls
-    /// in which the kernel reads from it; from then on writes show up in it.
-    pub fn show_block(&mut self, which: Which) -> Result<(), Errno> {
-        if which.on_block {
-            self.devices[which.index].block_is_shown = true;
-        }
-        self.refresh_block(which)
-    }
-
-    /// After a change through a block node: shows it to who has it mapped.
-    pub fn refresh_block(&mut self, which: Which) -> Result<(), Errno> {
-        let device = &mut self.devices[which.index];
-        let (true, Some(block)) = (which.on_block && device.block_is_shown, &mut device.block)
-        else {
-            return Ok(());
-        };
-        let node = NodeId::mtdblock(which.index as u32);
-        let mut reader = self.system.open(node, OpenFlags::READ)?;
-        let mut bytes = vec![0; block.size_bytes as usize];
-        let count = reader.pread(0, &mut bytes)?;
-        block.fill(&bytes[..count]);
-        Ok(())
+    /// After a call that may have changed something: block nodes that are open
+    /// show it to whom the kernel reads them for.
+    pub fn refresh(&self) -> Result<(), Errno> {
+        let open = self.live.iter().filter(|(_, on_block)| *on_block);
+        let mut views = open.filter_map(|(index, _)| self.devices[*index].block.as_ref());
+        views.try_for_each(|view| view.refresh())
     }
 
     /// sync(2).
@@ -313,33 +351,29 @@ impl Handles {
 
     /// Whether a last close would change the flash.
     pub fn has_cached_writes(&self) -> bool {
-        let open = |(device, slot): &(usize, usize)| self.devices[*device].slots[*slot].as_ref();
-        let mut live = self.live.iter().filter_map(open);
-        live.any(|open| open.on_block)
+        self.live.iter().any(|(_, on_block)| *on_block)
     }
 
     /// Whether any description may be open.
     pub fn is_any_open(&mut self) -> bool {
-        self.sweep();
-        !self.live.is_empty() || self.devices.iter().any(|device| !device.shared.is_empty())
+        self.asked = self.asked.wrapping_add(1);
+        if self.asked % SWEEP_EVERY == 0 {
+            self.sweep();
+        }
+        !self.live.is_empty()
     }
 
-    /// Drops the handles whose last copy was closed; a block node's cache
-    /// goes to flash then.
+    /// Drops the handles of stand-ins that are no longer open; a block node's
+    /// cache goes to flash then.
     pub fn sweep(&mut self) {
         let devices = &mut self.devices;
-        self.live.retain(|&(index, slot)| {
+        self.live.retain(|&(index, on_block)| {
             let device = &mut devices[index];
-            let on_block = device.slots[slot]
-                .as_ref()
-                .is_some_and(|open| open.on_block);
-            let file = device.stand_in(on_block);
-            let at = LOCK_BASE + slot as i64 + 1;
-            let closed = sys::is_byte_locked(file.memfd.as_fd(), at) == Ok(false);
-            if closed {
-                device.slots[slot] = None;
+            let is_open = device.stand_in(on_block).is_some_and(|it| !it.is_alone());
+            if !is_open {
+                device.close(on_block);
             }
-            !closed
+            is_open
         });
     }
 
@@ -347,23 +381,46 @@ impl Handles {
     /// copy may still be in a process that another thread of ours is just
     /// making, which closes it before anything else.
     pub fn close_all(&mut self) {
-        self.live.clear();
-        for device in &mut self.devices {
-            device.slots = [const { None }; SLOTS];
-            device.shared.clear();
+        for (index, on_block) in std::mem::take(&mut self.live) {
+            self.devices[index].close(on_block);
         }
     }
 }
 
-/// A new description of a piece. The flags that mean something else on a file
-/// than on a node are left out.
-fn reopen(piece: &Piece, flags: i32) -> Result<OwnedFd, Errno> {
-    const FILE_ONLY: i32 =
-        libc::O_CREAT | libc::O_EXCL | libc::O_TRUNC | libc::O_DIRECT | libc::O_NOFOLLOW;
-    let path = format!("/proc/self/fd/{}", piece.memfd.as_raw_fd());
-    sys::open(
-        &crate::sandbox::kernel::process::c_string(path.as_bytes()),
-        flags & !FILE_ONLY,
-        0,
-    )
+impl Device {
+    fn close(&mut self, on_block: bool) {
+        for slot in &mut self.slots {
+            slot.take_if(|open| open.on_block == on_block);
+        }
+        self.shared.retain(|key, _| key.1 != on_block);
+    }
+}
+
+/// The MTD device of a node, and whether it is the block node.
+fn place(node: NodeId) -> (usize, bool) {
+    match node {
+        NodeId::Character { minor, .. } => (minor as usize / 2, false),
+        NodeId::Block { minor, .. } => (minor as usize, true),
+    }
+}
+
+/// Whether any process holds the description of this file with this signal number.
+fn is_held(file: (u64, u64), number: i32) -> bool {
+    let entries = |path: &str| std::fs::read_dir(path).into_iter().flatten().flatten();
+    let number_of = |entry: &std::fs::DirEntry| entry.file_name().to_str()?.parse::<u32>().ok();
+    entries("/proc")
+        .filter_map(|entry| number_of(&entry))
+        .any(|pid| {
+            let process = Process { tid: pid };
+            let fds = entries(&format!("/proc/{pid}/fd")).filter_map(|entry| number_of(&entry));
+            let mut ours = fds.filter(|fd| {
+                let stat = process.fd_stat(*fd as i32);
+                stat.is_ok_and(|stat| identity(&stat) == file)
+            });
+            ours.any(|fd| {
+                let duplicate =
+                    sys::pidfd_open(pid).and_then(|process| sys::pidfd_getfd(&process, fd as i32));
+                duplicate.is_ok_and(|it| sys::fcntl(it.as_fd(), sys::F_GETSIG, 0) == Ok(number))
+            })
+        })
 }

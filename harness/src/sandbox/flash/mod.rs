@@ -1,4 +1,6 @@
-//! What is behind an open node: the cells in shared memory, and the handles.
+//! What is behind an open node: the stand-ins in shared memory, and the handles.
 
 pub(in crate::sandbox) mod handles;
-pub(in crate::sandbox) mod storage;
+mod memory;
+pub(in crate::sandbox) mod mirror;
+mod stand_in;

@@ -121,6 +121,7 @@ fn block(rule: Rule, plan: &FilterPlan) -> Option<Vec<libc::sock_filter>> {
             vec![answer(RET_NOTIFY)]
         }
         Rule::Ioctl => assemble(&ioctl_steps()),
+        Rule::Fcntl => assemble(&fcntl_steps()),
         Rule::Lseek => assemble(&lseek_steps(plan.seek_free_bytes)),
         // Anonymous memory, and the dynamic loader's own mappings, which alone
         // carry the long dead MAP_DENYWRITE, pass.
@@ -176,11 +177,22 @@ fn assemble(steps: &[Step]) -> Vec<libc::sock_filter> {
     block
 }
 
-/// FIBMAP, FIGETBSZ, HDIO_GETGEO, FIONREAD and whatever has a type of MTD
+/// F_SETSIG and F_GETSIG, F_SETLEASE and F_GETLEASE, F_ADD_SEALS and F_GET_SEALS.
+fn fcntl_steps() -> Vec<Step> {
+    let mut steps = vec![Step::Load(low(1))];
+    for command in [10, 11, 1024, 1025, 1033] {
+        steps.push(Step::If(JUMP_EQUAL, command, Goto::Notify, Goto::Next));
+    }
+    steps.push(Step::If(JUMP_EQUAL, 1034, Goto::Notify, Goto::Allow));
+    steps
+}
+
+/// FIBMAP, FIGETBSZ, HDIO_GETGEO, FIONREAD, the three that put a file under a loop
+/// device, and whatever has a type of MTD
 /// ('M'), block devices (0x12), file systems ('f') or file clones (0x94).
 fn ioctl_steps() -> Vec<Step> {
     let mut steps = vec![Step::Load(low(1))];
-    for command in [0x1, 0x2, 0x301, 0x541b] {
+    for command in [0x1, 0x2, 0x301, 0x541b, 0x4c00, 0x4c06, 0x4c0a] {
         steps.push(Step::If(JUMP_EQUAL, command, Goto::Notify, Goto::Next));
     }
     steps.push(Step::Alu(SHIFT_RIGHT, 8));

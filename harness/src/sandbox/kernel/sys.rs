@@ -286,41 +286,6 @@ pub(in crate::sandbox) fn fcntl(fd: BorrowedFd, command: i32, argument: i32) -> 
     check_int(unsafe { libc::fcntl(fd.as_raw_fd(), command, argument) })
 }
 
-fn byte_lock(offset: i64, kind: i32) -> libc::flock {
-    // SAFETY: all-zero is a valid value of this plain structure.
-    let mut lock: libc::flock = unsafe { zeroed() };
-    lock.l_type = kind as libc::c_short;
-    lock.l_whence = libc::SEEK_SET as libc::c_short;
-    lock.l_start = offset;
-    lock.l_len = 1;
-    lock
-}
-
-/// Locks one byte for this open file description: the lock lives exactly as
-/// long as the description, wherever its copies are.
-pub(in crate::sandbox) fn lock_byte(
-    fd: BorrowedFd,
-    offset: i64,
-    exclusive: bool,
-) -> Result<(), Errno> {
-    let kind = if exclusive {
-        libc::F_WRLCK
-    } else {
-        libc::F_RDLCK
-    };
-    let lock = byte_lock(offset, kind);
-    // SAFETY: the structure is ours and only read.
-    check_int(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_SETLK, &lock) }).map(drop)
-}
-
-/// Whether another description holds a lock on that byte.
-pub(in crate::sandbox) fn is_byte_locked(fd: BorrowedFd, offset: i64) -> Result<bool, Errno> {
-    let mut lock = byte_lock(offset, libc::F_WRLCK);
-    // SAFETY: the structure is ours.
-    check_int(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_GETLK, &mut lock) })?;
-    Ok(i32::from(lock.l_type) != libc::F_UNLCK)
-}
-
 /// getdents64(2): raw directory entries.
 pub(in crate::sandbox) fn getdents64(fd: BorrowedFd, buf: &mut [u8]) -> Result<usize, Errno> {
     // SAFETY: the buffer is ours.

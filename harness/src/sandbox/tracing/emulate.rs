@@ -126,8 +126,8 @@ fn transfer(
     let answer = state.handles.at_position(duplicate.as_fd(), which, |open| {
         run(&mut open.handle, process, &transfer)
     });
-    if writes && state.handles.refresh_block(which).is_err() {
-        state.warn("a mapping of a block node is out of date");
+    if writes {
+        state.show_changes();
     }
     Some(answer.and_then(|answer| answer))
 }

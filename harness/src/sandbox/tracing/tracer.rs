@@ -320,10 +320,10 @@ impl Puppet {
                 self.call(libc::SYS_munmap, [page, PAGE_BYTES, 0, 0, 0, 0])?;
                 arch::set_answer(&mut after, self.behind, answer);
             }
-            Job::Exec(path) => {
+            Job::Again { path, argument } => {
                 let page = self.text(&path)?;
                 let mut args = trapped.args;
-                args[0] = page;
+                args[argument] = page;
                 arch::make_call(&mut after, self.behind, trapped.number, args);
             }
         }

@@ -1,0 +1,29 @@
+//! Who is told when cells change.
+
+use super::Storage;
+use std::sync::Weak;
+
+/// Somebody who keeps in step with a chip's cells; see
+/// [`Chip::watch`](super::Chip::watch).
+pub trait Watcher: Send + Sync {
+    /// These cells changed; `cells` holds them as they are now. The chip is held
+    /// meanwhile: whoever is told must not use it.
+    fn changed(&self, cells: &dyn Storage, offset_bytes: u64, length_bytes: u64);
+}
+
+/// The watchers of one chip, as long as they live.
+#[derive(Default)]
+pub(super) struct Watchers(Vec<Weak<dyn Watcher>>);
+
+impl Watchers {
+    pub(super) fn add(&mut self, watcher: Weak<dyn Watcher>) {
+        self.0.retain(|known| known.strong_count() > 0);
+        self.0.push(watcher);
+    }
+
+    pub(super) fn tell(&self, cells: &dyn Storage, offset_bytes: u64, length_bytes: u64) {
+        for watcher in self.0.iter().filter_map(Weak::upgrade) {
+            watcher.changed(cells, offset_bytes, length_bytes);
+        }
+    }
+}
