@@ -89,3 +89,15 @@ fn a_folder_that_is_none_cannot_be_mapped() {
         );
     }
 }
+
+#[test]
+fn a_fifo_in_a_mapped_folder_holds_up_nobody() {
+    let bench = bench();
+    // The reader waits first; then the writer; then a signal ends a wait.
+    let told = bench.ok(
+        "mkfifo p; (cat p > got) & sleep 0.1; ls p; echo one > p; wait; cat got; \
+         (echo two > p) & sleep 0.1; cat /var/wwwroot/p; wait; \
+         timeout -s INT 0.2 cat p; echo $?",
+    );
+    assert_eq!(told, "p\none\ntwo\n124\n");
+}

@@ -7,6 +7,8 @@
 
 mod device_folder;
 mod files;
+mod kernel_reads;
+mod kills;
 mod life;
 mod looks;
 mod names;

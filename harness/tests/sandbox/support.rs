@@ -29,7 +29,8 @@ impl Contents for MadeOnce {
     }
 }
 
-fn device() -> SimulatedDevice {
+/// An iSpot with those contents.
+pub fn device() -> SimulatedDevice {
     let device = ispot(SEED);
     device.system.with_chip(0, |chip| {
         let storage = LazyStorage::new(chip.geometry(), Box::new(MadeOnce));
@@ -110,6 +111,20 @@ impl Bench {
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
+}
+
+/// Runs a test of this program inside a sandbox, where it sees the nodes.
+#[track_caller]
+pub fn inside(bench: &Bench, test: &str) {
+    let me = std::env::current_exe().unwrap();
+    let args = ["--ignored", "--exact", "--nocapture", test];
+    let outcome = bench.run(me.to_str().unwrap(), &args);
+    let told = text(&outcome.stdout) + &text(&outcome.stderr);
+    assert!(
+        outcome.status.success() && told.contains("1 passed"),
+        "{told}{:?}",
+        outcome.warnings
+    );
 }
 
 pub fn text(bytes: &[u8]) -> String {

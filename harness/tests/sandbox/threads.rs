@@ -1,6 +1,6 @@
 //! Many at once.
 
-use crate::support::{Bench, bench, text};
+use crate::support::{Bench, bench, inside, text};
 use std::fs::File;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -90,20 +90,6 @@ fn several_programs_share_one_sandbox() {
         }
     });
     assert_eq!(bench.flash(7)[..4], [0; 4]);
-}
-
-/// Runs a test of this program inside a sandbox, where it sees the nodes.
-#[track_caller]
-fn inside(bench: &Bench, test: &str) {
-    let me = std::env::current_exe().unwrap();
-    let args = ["--ignored", "--exact", "--nocapture", test];
-    let outcome = bench.run(me.to_str().unwrap(), &args);
-    let told = text(&outcome.stdout) + &text(&outcome.stderr);
-    assert!(
-        outcome.status.success() && told.contains("1 passed"),
-        "{told}{:?}",
-        outcome.warnings
-    );
 }
 
 #[test]
