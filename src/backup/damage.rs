@@ -10,7 +10,7 @@
 
 use super::contents::{self, page_is_ours, script_image};
 use super::destination::{Destination, Entry};
-use super::digest::{DigestChoice, Digests};
+use super::digest::sha256;
 use super::error::BackupError;
 use super::html;
 use super::manifest::{
@@ -239,11 +239,4 @@ fn from_sums(lines: &[SumLine], own: &[Entry]) -> Manifest {
         origin: None,
         rebuilt: None,
     }
-}
-
-/// SHA-256 of a text, in hex digits.
-pub(crate) fn sha256(text: &[u8]) -> String {
-    let mut digests = Digests::new(DigestChoice::Sha256);
-    digests.update(text);
-    digests.finish().sha256.unwrap_or_default()
 }

@@ -11,9 +11,10 @@ const STEP_BYTES: usize = 16 * 1024;
 
 /// Which digests a backup gets.
 ///
-/// CRC-32 finds accidents: a torn download, a bit that flipped on the way. Only
-/// SHA-256 finds what somebody changed on purpose, and on a core of the iSpot's
-/// time it costs more than reading and storing together.
+/// Both find accidents: a torn download, a bit that flipped on the way. What somebody
+/// changed on purpose neither finds that lies beside the images; the digest of the
+/// manifest, noted elsewhere, finds it where the images have a SHA-256. On a core of
+/// the iSpot's time SHA-256 costs more than reading and storing together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DigestChoice {
     /// CRC-32 and SHA-256.

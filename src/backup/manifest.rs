@@ -11,7 +11,7 @@
 
 mod check;
 
-use super::digest::DigestChoice;
+use super::digest::{self, DigestChoice};
 use crate::mtd::{MtdIndex, MtdInfo};
 use crate::printable::printable_json;
 use serde::{Deserialize, Serialize};
@@ -267,6 +267,12 @@ impl Manifest {
         let manifest: Self = serde_json::from_slice(text)?;
         manifest.check()?;
         Ok(manifest)
+    }
+
+    /// SHA-256 of the text for the file, which has the digests of all images in it:
+    /// noted elsewhere, it tells a changed backup from the true one.
+    pub fn sha256(&self) -> String {
+        digest::sha256(&self.to_json())
     }
 
     /// The text for the file, and for its copy in the page: harmless for both.

@@ -12,9 +12,9 @@ mod rebuild;
 mod salvage;
 
 use super::contents::{self, Contents, State};
-use super::damage::{TORN, page_copy, read_sums, sha256};
+use super::damage::{TORN, page_copy, read_sums};
 use super::destination::{Destination, Entry};
-use super::digest::Digests;
+use super::digest::{Digests, sha256};
 use super::error::{BackupError, Failure};
 use super::events::Observer;
 use super::manifest::{

@@ -52,14 +52,17 @@ impl Report {
     }
 
     /// Compares the digest that was noted, or its first digits, with the manifest's.
-    pub fn compare_digest(&mut self, noted: &str) {
+    /// True where they agree; a finding, the first, where they do not.
+    pub fn compare_digest(&mut self, noted: &str) -> bool {
         let is = self.manifest_sha256.as_deref();
-        if !is.is_some_and(|is| is.starts_with(noted)) {
+        let agrees = is.is_some_and(|is| is.starts_with(noted));
+        if !agrees {
             let mut found = Finding::new(Kind::OtherDigest, MANIFEST);
             found.expected = vec![Value::Sha256(noted.into())];
             found.actual = is.map(|is| Value::Sha256(is.into())).into_iter().collect();
             self.findings.insert(0, found);
         }
+        agrees
     }
 
     /// What to do about the first finding of those that decide; none where the

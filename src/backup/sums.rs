@@ -3,8 +3,7 @@
 //! Names that coreutils would have to escape (a backslash or a line end in them)
 //! cannot come up: images are called mtdN.bin. The last line is the manifest's.
 
-use super::damage::sha256;
-use super::digest::is_hex;
+use super::digest::{is_hex, sha256};
 use super::manifest::{Image, MANIFEST};
 use std::fmt::Write as _;
 

@@ -3,7 +3,7 @@
 use crate::cli::Exit;
 use crate::cli::common::device::{self, DeviceArgs};
 use crate::cli::common::folder::{self, FOLDER_ON_DEVICE};
-use crate::cli::common::{BUFFER_BYTES, partitions, signals, workers};
+use crate::cli::common::{BUFFER_BYTES, NOTE_DIGEST, partitions, signals, workers};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
@@ -23,8 +23,9 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
 Flash is only read. Each image gets its name when all of it is stored; the
 manifest comes last. A backup that was cut off is completed by the same command.
 An erase block that cannot be read is named, stands as 0xFF in its image, and
-makes the backup partial. CRC-32 finds accidents; only SHA-256, and the file
-SHA256SUMS that comes with it, finds what somebody changed on purpose.
+makes the backup partial. Digests find accidents. What somebody changed on purpose
+is found by the backup digest that is printed in the end (SHA-256 of manifest.json),
+if it is noted elsewhere, and if the images have a SHA-256: see `verify --digest`.
 ",
     examples: &[
         "mtdkeep backup",
@@ -118,6 +119,7 @@ struct Body<'a> {
     outcome: &'a str,
     output: String,
     kept_images: usize,
+    manifest_sha256: &'a str,
     manifest: &'a Manifest,
 }
 
@@ -182,10 +184,16 @@ fn tell(summary: &Summary, folder: &Folder, output: &Output) -> Exit {
         _ => {}
     }
     output.line(&line);
+    let digest = manifest.sha256();
+    output.line(&format!("backup digest: {digest}"));
+    if exit == Exit::Done {
+        output.line(&format!("next: {NOTE_DIGEST}"));
+    }
     let body = Body {
         outcome,
         output: folder.describe(),
         kept_images: summary.kept,
+        manifest_sha256: &digest,
         manifest,
     };
     output.document("backup", exit, &body);

@@ -83,6 +83,7 @@ const TABLE_BYTES_MAX: u64 = 1 << 20;
 struct Body<'a> {
     outcome: &'a str,
     output: String,
+    manifest_sha256: &'a str,
     manifest: &'a Manifest,
 }
 
@@ -181,9 +182,12 @@ fn tell(summary: &Summary, capture: &Capture, folder: &Folder, output: &Output) 
         _ => {}
     }
     output.line(&line);
+    let digest = manifest.sha256();
+    output.line(&format!("backup digest: {digest}"));
     let body = Body {
         outcome,
         output: folder.describe(),
+        manifest_sha256: &digest,
         manifest,
     };
     output.document("import", exit, &body);

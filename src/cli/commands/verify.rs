@@ -2,7 +2,7 @@
 
 use crate::cli::Exit;
 use crate::cli::common::device::{self, DeviceArgs};
-use crate::cli::common::{BUFFER_BYTES, FOLDER, folder, signals, workers};
+use crate::cli::common::{BUFFER_BYTES, FOLDER, NOTE_DIGEST, folder, signals, workers};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
@@ -10,6 +10,7 @@ use crate::cli::progress::Progress;
 use crate::cli::spec::{CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, option};
 use mtdkeep::backup::{self, DeviceCheck, Finding, MANIFEST, Meaning, Report, SUMS, size};
 use serde::Serialize;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {
@@ -19,7 +20,14 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
         "mtdkeep verify ispot-backup",
         "mtdkeep verify --device /var/wwwroot/mtd_backup",
         "mtdkeep verify --simulate --device ispot-backup",
+        "mtdkeep verify --digest 0123456789abcdef ispot-backup",
     ],
+    details: "\
+Digests beside the images find accidents, and not what somebody changed on purpose:
+whoever changes an image can change them as well. That is found by the backup digest,
+SHA-256 of manifest.json, which `backup` and `verify` print: note it elsewhere. It
+binds the images that have a SHA-256, not those with CRC-32 alone.
+",
     ..CommandSpec::new(
         "verify",
         "Check a backup: files, manifest, SHA256SUMS, and the flash if wanted",
@@ -27,16 +35,21 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
     )
 };
 
-const OPTIONS: &[OptionSpec] = &[option(
-    "device",
-    Takes::Nothing,
-    "Compare with the flash as well",
-)];
+const OPTIONS: &[OptionSpec] = &[
+    option("device", Takes::Nothing, "Compare with the flash as well"),
+    option(
+        "digest",
+        Takes::Value("SHA256"),
+        "Compare with a backup digest that was noted; its first 16 digits do",
+    ),
+];
 
 struct Args {
     folder: PathBuf,
     /// The device to compare with, if that is wanted.
     device: Option<DeviceArgs>,
+    /// A noted backup digest, or its first digits, in lower case.
+    digest: Option<String>,
 }
 
 fn parse(given: &mut Given) -> Result<Job, UsageError> {
@@ -49,11 +62,26 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
                 .into(),
         ));
     }
+    let digest = given.value("digest").map(|word| noted_digest(&word));
     let args = Args {
+        digest: digest.transpose()?,
         folder: given.operand_path(),
         device: with_device.then_some(device),
     };
     Ok(Box::new(move |output| run(&args, output)))
+}
+
+fn noted_digest(word: &OsStr) -> Result<String, UsageError> {
+    let text = word.to_string_lossy().to_ascii_lowercase();
+    let is_digest = (16..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    match is_digest {
+        true => Ok(text),
+        false => Err(UsageError(format!(
+            "--digest takes the 64 hex digits that `backup` and `verify` print, or at least \
+             the first 16 of them, not {:?}",
+            word.to_string_lossy()
+        ))),
+    }
 }
 
 #[derive(Serialize)]
@@ -85,10 +113,15 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let progress = Progress::new(output, false);
     let result = backup::verify(&folder, &check, &progress);
     progress.end();
-    Ok(tell(&result?, &args.folder, output))
+    let mut report = result?;
+    let is_noted = args
+        .digest
+        .as_deref()
+        .is_some_and(|digest| report.compare_digest(digest));
+    Ok(tell(&report, is_noted, &args.folder, output))
 }
 
-fn tell(report: &Report, path: &Path, output: &Output) -> Exit {
+fn tell(report: &Report, is_noted: bool, path: &Path, output: &Output) -> Exit {
     let (exit, outcome) = match report.outcome() {
         Some(Meaning::Differs) => (Exit::Differs, "differs"),
         Some(Meaning::Unchecked) => (Exit::Io, "could not be checked"),
@@ -114,7 +147,11 @@ fn tell(report: &Report, path: &Path, output: &Output) -> Exit {
     let known_by = report.known_by.unwrap_or(MANIFEST);
     let with_sums = report.with_sums && known_by != SUMS;
     let mut compared_with = vec![known_by];
-    for (there, name) in [(with_sums, SUMS), (report.with_flash, "the flash")] {
+    for (there, name) in [
+        (with_sums, SUMS),
+        (report.with_flash, "the flash"),
+        (is_noted, "the digest given"),
+    ] {
         compared_with.extend(there.then_some(name));
     }
     let with = compared_with.join(", ");
@@ -126,7 +163,10 @@ fn tell(report: &Report, path: &Path, output: &Output) -> Exit {
     if let (Some(digest), None) = (&report.manifest_sha256, report.known_by) {
         output.line(&format!("backup digest: {digest}"));
     }
-    let next = report.next_step();
+    let mut next = report.next_step();
+    if report.outcome().is_none() && !is_noted {
+        next = Some(NOTE_DIGEST.into());
+    }
     if let Some(next) = &next {
         output.line(&format!("next: {next}"));
     }

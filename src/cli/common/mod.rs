@@ -15,6 +15,10 @@ pub(crate) const FOLDER: OperandSpec = OperandSpec {
     rest: false,
 };
 
+/// What to do after a backup that is good.
+pub(crate) const NOTE_DIGEST: &str =
+    "note this digest elsewhere; `mtdkeep verify --digest` compares it";
+
 /// How much is read at once: small enough for a cache, large enough for the
 /// system calls not to count; on the device one erase block of its chip.
 pub(crate) const BUFFER_BYTES: usize = if cfg!(feature = "full") {

@@ -29,7 +29,7 @@ fn the_simulated_ispot_is_backed_up_whole() {
         .get_output()
         .clone();
     let lines: Vec<String> = text(&output.stdout).lines().map(String::from).collect();
-    assert_eq!(lines.len(), 12);
+    assert_eq!(lines.len(), 14);
     assert!(lines[0].starts_with("mtd0   RedBoot          256 KiB  crc32 "));
     assert!(lines[0].contains("  sha256 "));
     assert!(lines[10].starts_with("mtd10  RedBoot config     4 KiB  crc32 "));

@@ -62,7 +62,7 @@ fn a_tree_is_listed_backed_up_verified_and_cleaned() {
     assert_eq!(code, 3);
     let lines: Vec<String> = said.lines().map(without_digests).collect();
     assert_eq!(lines[0], BOOT);
-    assert_eq!(lines.len(), 3, "{said}");
+    assert_eq!(lines.len(), 4, "{said}");
     assert!(
         lines[2].starts_with("2 partitions, 6 KiB, in b; partial: 1 partition"),
         "{said}"

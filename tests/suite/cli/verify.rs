@@ -287,6 +287,94 @@ fn the_identity_is_compared_without_sums() {
     );
 }
 
+/// The one digest that `backup` printed finds what was changed on purpose, with
+/// everything beside it: nothing in the folder can.
+#[test]
+fn a_noted_digest_finds_what_was_changed_on_purpose() {
+    let backup = Backup::new(&[]);
+    let (code, said) = backup.verify(&[]);
+    assert_eq!(code, 0);
+    let digest = said
+        .lines()
+        .find_map(|line| line.strip_prefix("backup digest: "));
+    let digest = digest.unwrap().to_owned();
+    let next = "next: note this digest elsewhere; `mtdkeep verify --digest` compares it\n";
+    assert!(said.ends_with(next), "{said}");
+    let text = fs::read(backup.at("manifest.json")).unwrap();
+    assert_eq!(digest, sha256(&text));
+    for noted in [&digest, &digest[..16], &digest.to_uppercase()] {
+        let (code, said) = backup.verify(&["--digest", noted]);
+        assert_eq!(code, 0, "{said}");
+        let with = "compared with manifest.json, SHA256SUMS and the digest given\n";
+        assert!(said.contains(with), "{said}");
+    }
+    // One bit, and its digests wherever they stand.
+    flip(&backup.at("mtd2.bin"), 5);
+    let image = fs::read(backup.at("mtd2.bin")).unwrap();
+    backup.change(|manifest| {
+        manifest["images"][2]["sha256"] = json!(sha256(&image));
+        manifest["images"][2]
+            .as_object_mut()
+            .unwrap()
+            .remove("crc32");
+    });
+    fs::remove_file(backup.at("index.html")).unwrap();
+    assert_eq!(backup.verify(&[]).0, 0);
+    let (code, said) = backup.verify(&["--digest", &digest]);
+    assert_eq!(code, 1, "{said}");
+    let other = sha256(&fs::read(backup.at("manifest.json")).unwrap());
+    let lines = format!(
+        "manifest.json is not the one whose digest was given\n  expected {digest}\n  found    {other}\n"
+    );
+    assert!(said.starts_with(&lines), "{said}");
+    let found = &backup.findings(&["--digest", &digest[..20]])[0];
+    assert_eq!(found["kind"], "other_digest");
+    assert_eq!(found["expected"]["sha256"], digest[..20]);
+    assert_eq!(found["actual"]["sha256"], other);
+    assert!(lines.lines().all(|line| line.len() <= 80), "{lines}");
+}
+
+#[test]
+fn a_backup_ends_with_its_digest() {
+    let outer = tempfile::tempdir().unwrap();
+    let words = ["backup", "--simulate", "-p", "param", "-o", "b"];
+    let assert = mtdkeep().current_dir(&outer).args(words).assert().code(0);
+    let said = text(&assert.get_output().stdout);
+    let digest = sha256(&fs::read(outer.path().join("b/manifest.json")).unwrap());
+    assert!(
+        said.contains(&format!("\nbackup digest: {digest}\nnext: ")),
+        "{said}"
+    );
+    let words = ["backup", "--simulate", "-p", "param", "-o", "c", "--json"];
+    let assert = mtdkeep().current_dir(&outer).args(words).assert().code(0);
+    let document: Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
+    let digest = sha256(&fs::read(outer.path().join("c/manifest.json")).unwrap());
+    assert_eq!(document["manifest_sha256"], digest);
+}
+
+#[rstest]
+#[case::short("0123456789abcde")]
+#[case::long("01234567890123456789012345678901234567890123456789012345678901234")]
+#[case::letters("0123456789abcdeg")]
+#[case::empty("")]
+fn a_digest_that_is_none_is_wrong_usage(#[case] word: &str) {
+    let backup = Backup::new(&[]);
+    let digest = format!("--digest={word}");
+    let words = ["verify", "b", &digest];
+    mtdkeep()
+        .current_dir(&backup.outer)
+        .args(words)
+        .assert()
+        .code(2)
+        .stdout("");
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    let mut digests = mtdkeep::backup::Digests::new(mtdkeep::backup::DigestChoice::Sha256);
+    digests.update(bytes);
+    digests.finish().sha256.unwrap()
+}
+
 /// What was decided is the worst of what is certain: a difference, whatever could
 /// not be checked or is missing beside it; then what could not be checked.
 #[test]

@@ -33,8 +33,10 @@ cd /var/wwwroot/mtd_backup; step sums sha256sum -c SHA256SUMS",
     );
     assert_eq!(!steps.expect("sys", 0).stdout.is_empty(), sysfs);
     let said = steps.expect("backup", 0).stdout;
-    assert_eq!(said.lines().count(), 12, "{said}");
-    assert!(said.ends_with(&format!("11 partitions, 16.0 MiB, in {FOLDER}\n")));
+    assert_eq!(said.lines().count(), 14, "{said}");
+    assert!(said.contains(&format!(
+        "11 partitions, 16.0 MiB, in {FOLDER}\nbackup digest: "
+    )));
 
     let chip = device().chip_bytes(0);
     assert_images(&steps, FOLDER, &chip, &ALL);
@@ -133,7 +135,7 @@ step empty ls -A /mnt/mine",
         steps.expect("after", 0).stdout
     );
     steps.expect("refused", 5).says(&["notes"]);
-    assert_eq!(steps.expect("kept", 0).stdout.lines().count(), 6);
+    assert_eq!(steps.expect("kept", 0).stdout.lines().count(), 8);
     // A folder that was there before stays.
     steps.expect("clean2", 0).says(&["5 files removed"]);
     assert_eq!(steps.expect("empty", 0).stdout, "");
