@@ -25,6 +25,7 @@ use std::path::PathBuf;
 pub struct SimulatedBackend {
     device: SimulatedDevice,
     may_make_nodes: bool,
+    offset_source: OffsetSource,
 }
 
 impl SimulatedBackend {
@@ -33,7 +34,19 @@ impl SimulatedBackend {
         Self {
             device,
             may_make_nodes: true,
+            offset_source: OffsetSource::Simulation,
         }
+    }
+
+    /// Whether the layout's offsets were only inferred, as they are where it comes
+    /// from the text of a `/proc/mtd`. They are then told as such.
+    pub fn with_inferred_offsets(mut self, inferred: bool) -> Self {
+        self.offset_source = if inferred {
+            OffsetSource::Sum
+        } else {
+            OffsetSource::Simulation
+        };
+        self
     }
 
     /// Whether the process may make nodes. Where it may not, a device without a
@@ -151,7 +164,7 @@ impl MtdBackend for SimulatedBackend {
             {
                 device.offset = Some(PartitionOffset {
                     bytes: known.offset_bytes,
-                    source: OffsetSource::Simulation,
+                    source: self.offset_source,
                 });
                 device.writeable = Some(known.writeable);
             }

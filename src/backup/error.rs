@@ -170,9 +170,12 @@ impl BackupError {
             Self::WouldLose { .. } => {
                 "back up into another folder with --output, and keep this one".into()
             }
-            Self::Manifest { .. } => {
-                "nothing was changed; if the folder is of no use, remove it by hand".into()
-            }
+            Self::Manifest { source, .. } => match source {
+                ManifestError::UnknownVersion { .. } => "use a newer mtdkeep".into(),
+                _ => "nothing was changed; take the backup's own manifest from where the folder \
+                      came from. What `sha256sum -c SHA256SUMS` calls OK there is whole"
+                    .into(),
+            },
             Self::NoManifest { .. } => {
                 "name the folder that `mtdkeep backup` filled; a backup that was cut off is \
                  completed by starting it again"

@@ -8,23 +8,6 @@ const IDENTITY_PARTITIONS: [&str; 1] = ["param"];
 /// An identity partition larger than this is not read for the purpose.
 pub(crate) const IDENTITY_BYTES_MAX: u64 = 1 << 20;
 
-/// What the Clear iSpot's `/proc/mtd` says.
-#[cfg(feature = "full")]
-pub(crate) const ISPOT_TABLE: &str = "\
-dev:    size   erasesize  name
-mtd0: 00040000 00020000 \"RedBoot\"
-mtd1: 00020000 00020000 \"param\"
-mtd2: 00120000 00020000 \"linux\"
-mtd3: 00600000 00020000 \"rootfs\"
-mtd4: 00100000 00020000 \"system\"
-mtd5: 00120000 00020000 \"linux_2\"
-mtd6: 00600000 00020000 \"rootfs_2\"
-mtd7: 00020000 00020000 \"ver_1\"
-mtd8: 00020000 00020000 \"ver_2\"
-mtd9: 0001f000 00020000 \"FIS directory\"
-mtd10: 00001000 00020000 \"RedBoot config\"
-";
-
 /// Whether a partition's contents tell one device from another.
 pub(crate) fn tells_devices_apart(name: &str) -> bool {
     IDENTITY_PARTITIONS.contains(&name)

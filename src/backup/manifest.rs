@@ -215,7 +215,7 @@ pub enum ManifestError {
     },
     /// A version that may mean something else.
     #[error(
-        "its format version is {found:?}; this program reads version {}.x: use a newer mtdkeep",
+        "its format version is {found:?}, and this program reads version {}.x",
         FORMAT_VERSION.0
     )]
     UnknownVersion {

@@ -150,6 +150,11 @@ const IMAGE: OptionSpec = full_only(option(
     Takes::Value("FILE"),
     "Use a whole chip's image as the device; the layout is --simulate's",
 ));
+const ASSUME_ORDER: OptionSpec = full_only(option(
+    "assume-order",
+    Takes::Nothing,
+    "With --image: the partitions of --simulate=FILE follow each other and fill the chip",
+));
 const ROOT: OptionSpec = option(
     "root",
     Takes::Value("DIR"),
@@ -171,9 +176,9 @@ const QUIET: OptionSpec = short(
 
 /// Options of every command that works on a simulated device.
 #[cfg(feature = "full")]
-pub(crate) const SIMULATED: &[OptionSpec] = &[SIMULATE, SEED, FAULTS, IMAGE];
+pub(crate) const SIMULATED: &[OptionSpec] = &[SIMULATE, SEED, FAULTS, IMAGE, ASSUME_ORDER];
 /// Options of every command that works on any device.
-pub(crate) const DEVICE: &[OptionSpec] = &[SIMULATE, SEED, FAULTS, IMAGE, ROOT];
+pub(crate) const DEVICE: &[OptionSpec] = &[SIMULATE, SEED, FAULTS, IMAGE, ASSUME_ORDER, ROOT];
 /// Options of every command that prints a result of its own.
 pub(crate) const RESULT: &[OptionSpec] = &[JSON, QUIET];
 /// Options of a command whose result is not for this program to shape.
@@ -181,4 +186,13 @@ pub(crate) const RESULT: &[OptionSpec] = &[JSON, QUIET];
 pub(crate) const QUIET_ONLY: &[OptionSpec] = &[QUIET];
 
 /// Options that may come before the command's name as well.
-pub(crate) const GLOBAL: &[OptionSpec] = &[SIMULATE, SEED, FAULTS, IMAGE, ROOT, JSON, QUIET];
+pub(crate) const GLOBAL: &[OptionSpec] = &[
+    SIMULATE,
+    SEED,
+    FAULTS,
+    IMAGE,
+    ASSUME_ORDER,
+    ROOT,
+    JSON,
+    QUIET,
+];

@@ -23,7 +23,7 @@ pub enum ImportError {
         folder: String,
     },
     /// The folder is a backup already.
-    #[error("{folder} holds a backup of mtdkeep, with its manifest.json")]
+    #[error("{folder} holds a backup of mtdkeep already, with its manifest")]
     IsBackup {
         /// The folder.
         folder: String,
@@ -91,7 +91,9 @@ impl ImportError {
         Some(match self {
             Self::Read { .. } => "check the medium that holds the capture".into(),
             Self::NoImages { .. } => "name the folder with the files that the script made".into(),
-            Self::IsBackup { .. } => "`mtdkeep verify` checks it".into(),
+            Self::IsBackup { .. } => "`mtdkeep verify` checks it, and `mtdkeep repair` makes a \
+                                      damaged manifest anew"
+                .into(),
             Self::NeedsLayout { .. } => {
                 "save the text of the device's /proc/mtd into a file and name it with --layout"
                     .into()

@@ -7,6 +7,7 @@
 //! drivers/mtd/parsers/redboot.c.
 
 use crate::mtd::{MtdInfo, OffsetSource};
+use std::cmp::Ordering;
 
 /// Partitions by these names hold the formats.
 pub(super) const FIS: &str = "FIS directory";
@@ -17,6 +18,9 @@ pub(super) const SIZE_BYTES_MAX: u64 = 1 << 20;
 
 const FIS_RECORD_BYTES: usize = 256;
 
+/// No flash of RedBoot's time has smaller erase blocks.
+const FIS_UNIT_BYTES: u64 = 4096;
+
 /// What was found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Evidence {
@@ -26,16 +30,6 @@ pub(super) struct Evidence {
     pub(super) against: Vec<String>,
     /// The bytes contradict the layout.
     pub(super) contradicts_layout: bool,
-}
-
-/// Looks at the layout's sizes.
-pub(super) fn of_sizes(layout: &[MtdInfo], evidence: &mut Evidence) {
-    if let Some(chip_bytes) = chip_bytes(layout) {
-        evidence.proven.push(format!(
-            "the layout's sizes add up to {}, as a chip's do",
-            crate::backup::size(chip_bytes)
-        ));
-    }
 }
 
 /// Looks at RedBoot's partition table.
@@ -95,8 +89,10 @@ pub(super) fn of_fconfig(data: &[u8], evidence: &mut Evidence) {
 
 /// The chip's size, where the partitions cover one from end to end.
 fn chip_bytes(layout: &[MtdInfo]) -> Option<u64> {
-    let summed =
-        |info: &MtdInfo| info.offset.map(|offset| offset.source) == Some(OffsetSource::Sum);
+    let summed = |info: &MtdInfo| {
+        let source = info.offset.map(|offset| offset.source);
+        matches!(source, Some(OffsetSource::Sum | OffsetSource::Known))
+    };
     let total = layout.iter().map(|info| info.size_bytes).sum();
     layout.iter().all(summed).then_some(total)
 }
@@ -134,16 +130,22 @@ fn fis_records(data: &[u8], chip_bytes: u64) -> Option<Vec<FisRecord>> {
             })
             .collect()
     };
-    let inside = |records: &[FisRecord]| {
-        let fits = |r: &&FisRecord| r.size_bytes <= chip_bytes;
+    // The wrong order of bytes makes whole erase blocks into odd numbers.
+    let sensible = |records: &[FisRecord]| {
+        let fits = |r: &&FisRecord| {
+            r.size_bytes <= chip_bytes
+                && r.size_bytes % FIS_UNIT_BYTES == 0
+                && r.offset_bytes % FIS_UNIT_BYTES == 0
+        };
         records.iter().filter(fits).count()
     };
     let (little, big) = (read(|word| word), read(u32::swap_bytes));
-    Some(if inside(&big) > inside(&little) {
-        big
-    } else {
-        little
-    })
+    match sensible(&little).cmp(&sensible(&big)) {
+        Ordering::Greater => Some(little),
+        Ordering::Less => Some(big),
+        // It says nothing, because nobody can tell how to read it.
+        Ordering::Equal => None,
+    }
 }
 
 /// Whether a config block has its own checksum; none where it is no such block.
@@ -193,7 +195,6 @@ mod tests {
 
     fn look(layout: &[MtdInfo], fis: &[u8], config: &[u8]) -> Evidence {
         let mut evidence = Evidence::default();
-        of_sizes(layout, &mut evidence);
         of_fis(fis, layout, &mut evidence);
         of_fconfig(config, &mut evidence);
         evidence
@@ -203,9 +204,21 @@ mod tests {
     fn the_ispots_bytes_speak_for_its_layout() {
         let (layout, fis, config) = ispot();
         let evidence = look(&layout, &fis, &config);
-        assert_eq!(evidence.proven.len(), 3, "{evidence:?}");
+        assert_eq!(evidence.proven.len(), 2, "{evidence:?}");
         assert!(evidence.against.is_empty());
-        assert!(evidence.proven[0].contains("16.0 MiB"));
+    }
+
+    /// A table of a big-endian RedBoot, as of an NSLU2.
+    #[test]
+    fn a_table_of_either_byte_order_is_understood() {
+        let (layout, mut fis, config) = ispot();
+        let little = look(&layout, &fis, &config);
+        for record in fis.chunks_exact_mut(FIS_RECORD_BYTES) {
+            for at in [16, 24] {
+                record[at..at + 4].reverse();
+            }
+        }
+        assert_eq!(look(&layout, &fis, &config), little);
     }
 
     #[test]
@@ -232,8 +245,7 @@ mod tests {
         let (layout, ..) = ispot();
         let erased = vec![0xff; 0x1f000];
         let evidence = look(&layout, &erased, &erased[..0x1000]);
-        assert_eq!(evidence.proven.len(), 1);
-        assert!(evidence.against.is_empty());
+        assert_eq!(evidence, Evidence::default());
     }
 
     proptest! {

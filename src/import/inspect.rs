@@ -310,7 +310,6 @@ impl Found {
     /// What the bytes say; bytes against an assumed layout end the import.
     fn evidence(&self, layout: &KnownLayout) -> Result<Evidence, ImportError> {
         let mut evidence = Evidence::default();
-        evidence::of_sizes(&layout.devices, &mut evidence);
         for info in &layout.devices {
             let there = self.sizes_bytes.contains_key(&info.index.0);
             if !there || info.size_bytes > evidence::SIZE_BYTES_MAX {

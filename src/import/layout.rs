@@ -6,8 +6,7 @@
 
 use super::error::ImportError;
 use crate::backup::contents::TABLE;
-use crate::backup::known::ISPOT_TABLE;
-use crate::mtd::{MtdInfo, ProcMtdEntry, infer_offsets, parse_proc_mtd};
+use crate::mtd::{ISPOT_TABLE, MtdInfo, ProcMtdEntry, infer_offsets, parse_proc_mtd};
 use std::collections::BTreeMap;
 
 /// The partition that the iSpot has no node for.

@@ -79,6 +79,8 @@ pub enum OffsetSource {
     Sysfs,
     /// The simulated chip's layout.
     Simulation,
+    /// This program knows the layout: it is the Clear iSpot's, exactly.
+    Known,
     /// Nobody: inferred as the running sum of the sizes before it. Done only
     /// where the sizes look like one fully partitioned chip; see
     /// [`infer_offsets`](crate::mtd::infer_offsets).
@@ -97,6 +99,7 @@ impl fmt::Display for OffsetSource {
         f.write_str(match self {
             Self::Sysfs => "sysfs",
             Self::Simulation => "simulation",
+            Self::Known => "known layout",
             Self::Sum => "sum of sizes",
         })
     }
@@ -161,9 +164,16 @@ impl MtdInfo {
         }
     }
 
-    /// Where it starts on its chip in bytes, where that is known.
+    /// Where it starts on its chip in bytes, where that is told or inferred.
     pub fn offset_bytes(&self) -> Option<u64> {
         self.offset.map(|offset| offset.bytes)
+    }
+
+    /// Where it starts on its chip in bytes, where that is certain.
+    pub fn certain_offset_bytes(&self) -> Option<u64> {
+        self.offset
+            .filter(|offset| !offset.source.is_inferred())
+            .map(|offset| offset.bytes)
     }
 
     /// Offset and length in bytes, inside this partition, of the erase block

@@ -27,6 +27,8 @@ pub use info::{
     PartitionOffset,
 };
 pub use oddity::{Edge, Oddity, oddities};
+#[cfg(feature = "full")]
+pub(crate) use offsets::ISPOT_TABLE;
 pub use offsets::infer_offsets;
 pub use permit::WritePermit;
 pub use proc_mtd::{ProcMtdEntry, ProcMtdError, parse_proc_mtd};

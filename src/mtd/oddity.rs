@@ -1,9 +1,11 @@
 //! Words for what is odd about a device's partitions.
 //!
 //! Invariants: an oddity never stops anything; each is one fact with its devices;
-//! nothing is said of chips whose offsets are unknown. Where a device has
-//! several chips, only partitions that surely follow each other on one chip are
-//! compared (same erase-block size, offsets that do not go back).
+//! nothing is said of chips whose offsets are unknown or only inferred. Where a
+//! device has several chips, only partitions that surely follow each other on one
+//! chip are compared (same erase-block size, offsets that do not go back). Where the
+//! kernel's offsets go back, partitions lie inside others, or in another order than
+//! their numbers, or on several chips; nobody tells which, and nothing is said.
 
 use super::info::{MtdIndex, MtdInfo, MtdName, NodeState, OffsetSource};
 use crate::nodes;
@@ -184,15 +186,17 @@ pub fn oddities(devices: &[MtdInfo]) -> Vec<Oddity> {
         }
     }
     found.extend(duplicate_names(devices));
-    for chip in devices.chunk_by(follows_on_one_chip) {
-        neighbours(chip, &mut found);
+    if !kernels_offsets_go_back(devices) {
+        for chip in devices.chunk_by(follows_on_one_chip) {
+            neighbours(chip, &mut found);
+        }
     }
     found
 }
 
 fn edge_off(device: &MtdInfo) -> Option<Edge> {
     let block_bytes = device.erase_block_bytes;
-    let Some(offset_bytes) = device.offset_bytes() else {
+    let Some(offset_bytes) = device.certain_offset_bytes() else {
         return (device.size_bytes % block_bytes != 0).then_some(Edge::Unknown);
     };
     let start = offset_bytes % block_bytes != 0;
@@ -223,12 +227,30 @@ fn duplicate_names(devices: &[MtdInfo]) -> Vec<Oddity> {
     found
 }
 
+/// Whether sysfs tells an offset that lies before the one of the device before. The
+/// offset of a partition inside another counts from that other's start (Linux 6.1,
+/// drivers/mtd/mtdpart.c).
+fn kernels_offsets_go_back(devices: &[MtdInfo]) -> bool {
+    devices.windows(2).any(|pair| {
+        let [device, next] = pair else { return false };
+        device.erase_block_bytes == next.erase_block_bytes
+            && match (device.offset, next.offset) {
+                (Some(a), Some(b)) => {
+                    b.source == OffsetSource::Sysfs && a.source == b.source && a.bytes > b.bytes
+                }
+                _ => false,
+            }
+    })
+}
+
 /// Whether `next` surely lies behind `device` on the same chip. An offset that
 /// goes back starts another chip, as far as anybody can tell.
 fn follows_on_one_chip(device: &MtdInfo, next: &MtdInfo) -> bool {
     device.erase_block_bytes == next.erase_block_bytes
         && match (device.offset, next.offset) {
-            (Some(a), Some(b)) => a.source == b.source && a.bytes <= b.bytes,
+            (Some(a), Some(b)) => {
+                a.source == b.source && !a.source.is_inferred() && a.bytes <= b.bytes
+            }
             _ => false,
         }
 }
@@ -238,31 +260,31 @@ fn neighbours(chip: &[MtdInfo], found: &mut Vec<Oddity>) {
     // The partition that reaches farthest so far, and where it ends.
     let mut farthest: Option<(&MtdInfo, u64)> = None;
     for device in chip.iter().filter(|device| device.size_bytes > 0) {
-        let Some(start) = device.offset else {
+        let Some(start_bytes) = device.certain_offset_bytes() else {
             continue;
         };
-        let end_bytes = start.bytes.saturating_add(device.size_bytes);
+        let end_bytes = start_bytes.saturating_add(device.size_bytes);
         let reached_bytes = farthest.map_or(0, |(_, end)| end);
-        if start.bytes > reached_bytes && start.source != OffsetSource::Sum {
+        if start_bytes > reached_bytes {
             found.push(Oddity::Gap {
                 after: farthest.map(|(before, _)| before.id()),
                 offset_bytes: reached_bytes,
-                length_bytes: start.bytes - reached_bytes,
+                length_bytes: start_bytes - reached_bytes,
             });
         }
         if let Some((before, reached_bytes)) = farthest {
-            if start.bytes < reached_bytes {
+            if start_bytes < reached_bytes {
                 found.push(Oddity::Overlap {
                     first: before.id(),
                     second: device.id(),
                 });
             } else if block_bytes > 0
-                && (reached_bytes - 1) / block_bytes == start.bytes / block_bytes
+                && (reached_bytes - 1) / block_bytes == start_bytes / block_bytes
             {
                 found.push(Oddity::SharedEraseBlock {
                     first: before.id(),
                     second: device.id(),
-                    block_offset_bytes: start.bytes / block_bytes * block_bytes,
+                    block_offset_bytes: start_bytes / block_bytes * block_bytes,
                 });
             }
         }

@@ -1,13 +1,31 @@
 //! Offsets where nobody tells them.
 //!
-//! Invariant: an inferred offset is marked as such ([`OffsetSource::Sum`]), and
-//! one that the kernel or the simulation told is never replaced.
+//! Invariant: an inferred offset is marked as such ([`OffsetSource::Sum`]), unless
+//! the layout is one whose offsets are known, and one that the kernel or the
+//! simulation told is never replaced.
 //!
 //! Kernels before 4.1 tell no offset at all. On a device with one chip that is
 //! partitioned from end to end, as boot loaders of the time did it, each
 //! partition starts where the one before ends.
 
 use super::info::{MtdInfo, OffsetSource, PartitionOffset};
+use super::proc_mtd::parse_proc_mtd;
+
+/// What the Clear iSpot's `/proc/mtd` says.
+pub(crate) const ISPOT_TABLE: &str = "\
+dev:    size   erasesize  name
+mtd0: 00040000 00020000 \"RedBoot\"
+mtd1: 00020000 00020000 \"param\"
+mtd2: 00120000 00020000 \"linux\"
+mtd3: 00600000 00020000 \"rootfs\"
+mtd4: 00100000 00020000 \"system\"
+mtd5: 00120000 00020000 \"linux_2\"
+mtd6: 00600000 00020000 \"rootfs_2\"
+mtd7: 00020000 00020000 \"ver_1\"
+mtd8: 00020000 00020000 \"ver_2\"
+mtd9: 0001f000 00020000 \"FIS directory\"
+mtd10: 00001000 00020000 \"RedBoot config\"
+";
 
 /// Fills in running sums of the sizes as offsets, where no device has an offset
 /// yet and the sizes look like one fully partitioned chip: the same erase-block
@@ -37,14 +55,28 @@ pub fn infer_offsets(devices: &mut [MtdInfo]) -> bool {
         && total_bytes % erase_block_bytes == 0
         && first.size_bytes != total_bytes - first.size_bytes;
     if fits {
+        let source = if is_ispot(devices) {
+            OffsetSource::Known
+        } else {
+            OffsetSource::Sum
+        };
         let mut bytes = 0;
         for device in devices {
-            device.offset = Some(PartitionOffset {
-                bytes,
-                source: OffsetSource::Sum,
-            });
+            device.offset = Some(PartitionOffset { bytes, source });
             bytes += device.size_bytes;
         }
     }
     fits
+}
+
+/// Whether this is the Clear iSpot's layout: RedBoot's own table on the iSpot has
+/// each partition at its running sum.
+fn is_ispot(devices: &[MtdInfo]) -> bool {
+    let known = parse_proc_mtd(ISPOT_TABLE.as_bytes()).unwrap_or_default();
+    let same = known.iter().zip(devices).all(|(known, device)| {
+        known.name == device.name
+            && known.size_bytes == device.size_bytes
+            && known.erase_block_bytes == device.erase_block_bytes
+    });
+    known.len() == devices.len() && same
 }

@@ -7,7 +7,7 @@
 
 use super::super::contents::script_image;
 use super::super::digest::{DigestValues, Digests};
-use super::super::known::{self, ISPOT_TABLE};
+use super::super::known;
 use super::super::manifest::{
     Device, FORMAT, FORMAT_VERSION, Identity, Image, LayoutEntry, LeftOut, MANIFEST, Manifest,
     Rebuilt, SUMS, image_file,
@@ -17,7 +17,7 @@ use super::super::time;
 use super::super::{BackupError, Destination, DigestChoice, Entry, Observer};
 use super::salvage::Salvaged;
 use super::{RepairLayout, RepairRequest};
-use crate::mtd::{MtdInfo, parse_proc_mtd};
+use crate::mtd::{ISPOT_TABLE, MtdInfo, parse_proc_mtd};
 
 /// What there is to rebuild from.
 pub(super) struct Pieces<'a> {

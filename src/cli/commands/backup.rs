@@ -128,6 +128,9 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let backend = device::open(&args.device)?;
     // Before the folder is made: a wrong name or a missing device leaves nothing.
     mtdkeep::mtd::select(&backend.devices()?, &args.partitions)?;
+    if let Some(warning) = args.device.warning() {
+        output.warn(warning);
+    }
     let folder = folder::open_or_create(&args.folder)?;
     let request = Request {
         partitions: &args.partitions,

@@ -74,7 +74,14 @@ fn run(device: &simulated::Args, path: &Path, output: &Output) -> Result<Exit, C
         help: None,
     };
     let interrupt = signals::interrupt_flag()?;
-    let device = simulated::device(device)?;
+    let simulated = simulated::open(device)?;
+    if simulated.offsets_are_inferred {
+        output.warn(
+            "the partitions stand in the order of the table, one after the other; on the real \
+             device's chip they may lie otherwise",
+        );
+    }
+    let device = simulated.device;
     if device.system.chip_count() != 1 {
         return Err(CliError::Other {
             exit: Exit::Refused,

@@ -1,7 +1,7 @@
 //! `mtdkeep import`.
 
 use crate::cli::Exit;
-use crate::cli::common::{BUFFER_BYTES, folder, partitions, signals, workers};
+use crate::cli::common::{BUFFER_BYTES, folder, layout, partitions, signals, workers};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
@@ -76,9 +76,6 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
     Ok(Box::new(move |output| run(&args, output)))
 }
 
-/// A `/proc/mtd` longer than this is none.
-const TABLE_BYTES_MAX: u64 = 1 << 20;
-
 #[derive(Serialize)]
 struct Body<'a> {
     outcome: &'a str,
@@ -89,7 +86,7 @@ struct Body<'a> {
 
 fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let interrupt = signals::interrupt_flag()?;
-    let layout = args.layout.as_deref().map(read_layout).transpose()?;
+    let layout = args.layout.as_deref().map(layout::read).transpose()?;
     let layout = layout
         .as_ref()
         .map(|(name, text)| (name.as_str(), text.as_slice()));
@@ -131,19 +128,6 @@ fn beside(folder: &Path) -> Result<PathBuf, UsageError> {
     let mut name = name.to_owned();
     name.push("-imported");
     Ok(folder.with_file_name(name))
-}
-
-fn read_layout(file: &Path) -> Result<(String, Vec<u8>), CliError> {
-    use std::io::Read as _;
-    let mut text = Vec::new();
-    std::fs::File::open(file)
-        .and_then(|table| table.take(TABLE_BYTES_MAX).read_to_end(&mut text))
-        .map_err(|error| CliError::Other {
-            exit: Exit::Io,
-            message: format!("cannot read the layout {}: {error}", file.display()),
-            help: Some("--layout takes a file with the text of the device's /proc/mtd".into()),
-        })?;
-    Ok((file.display().to_string(), text))
 }
 
 fn tell(summary: &Summary, capture: &Capture, folder: &Folder, output: &Output) -> Exit {

@@ -62,6 +62,12 @@ fn run(device: &DeviceArgs, output: &Output) -> Result<Exit, CliError> {
     for info in &devices {
         output.line(&row(info, width));
     }
+    if devices.iter().any(|info| {
+        info.offset
+            .is_some_and(|offset| offset.source.is_inferred())
+    }) {
+        output.line(INFERRED);
+    }
     for note in &notes {
         output.line(&format!("note: {note}"));
     }
@@ -74,9 +80,13 @@ fn run(device: &DeviceArgs, output: &Output) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
+const INFERRED: &str = "note: offsets with ? are inferred: nobody told them; they are right \
+                        only if the partitions follow each other on one chip";
+
 fn row(info: &MtdInfo, width: usize) -> String {
-    let offset = match info.offset_bytes() {
-        Some(bytes) => format!("{bytes:#x}"),
+    let offset = match info.offset {
+        Some(offset) if offset.source.is_inferred() => format!("{:#x}?", offset.bytes),
+        Some(offset) => format!("{:#x}", offset.bytes),
         None => "unknown".into(),
     };
     let access = match info.writeable {

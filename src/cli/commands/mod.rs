@@ -14,6 +14,8 @@ mod list;
 mod man;
 mod nodes;
 #[cfg(feature = "full")]
+mod repair;
+#[cfg(feature = "full")]
 mod sandbox;
 #[cfg(feature = "full")]
 mod script;
@@ -27,6 +29,8 @@ pub(crate) const COMMANDS: &[CommandSpec] = &[
     list::SPEC,
     backup::SPEC,
     verify::SPEC,
+    #[cfg(feature = "full")]
+    repair::SPEC,
     clean::SPEC,
     nodes::SPEC,
     #[cfg(feature = "full")]
@@ -45,8 +49,15 @@ pub(crate) const COMMANDS: &[CommandSpec] = &[
 
 /// What the device's build lacks, so that it can say so.
 #[cfg(any(test, not(feature = "full")))]
-pub(crate) const FULL_ONLY: &[&str] =
-    &["image", "sandbox", "script", "import", "completions", "man"];
+pub(crate) const FULL_ONLY: &[&str] = &[
+    "repair",
+    "image",
+    "sandbox",
+    "script",
+    "import",
+    "completions",
+    "man",
+];
 
 /// The command of that name.
 pub(crate) fn named(name: &str) -> Result<&'static CommandSpec, UsageError> {

@@ -24,6 +24,14 @@ impl DeviceArgs {
         self.root.is_some() || self.is_simulated()
     }
 
+    /// What must be said before the device is worked on.
+    pub(crate) fn warning(&self) -> Option<&'static str> {
+        #[cfg(feature = "full")]
+        return self.simulated.as_ref().and_then(simulated::Args::warning);
+        #[cfg(not(feature = "full"))]
+        None
+    }
+
     /// Whether the device is not a real one.
     #[cfg(feature = "full")]
     pub(crate) fn is_simulated(&self) -> bool {
@@ -58,8 +66,11 @@ pub(crate) fn parse(given: &mut Given) -> Result<DeviceArgs, UsageError> {
 pub(crate) fn open(device: &DeviceArgs) -> Result<Box<dyn MtdBackend>, CliError> {
     #[cfg(feature = "full")]
     if let Some(args) = &device.simulated {
-        let device = simulated::device(args)?;
-        return Ok(Box::new(mtdkeep::backend::SimulatedBackend::new(device)));
+        let simulated = simulated::open(args)?;
+        let backend = mtdkeep::backend::SimulatedBackend::new(simulated.device);
+        return Ok(Box::new(
+            backend.with_inferred_offsets(simulated.offsets_are_inferred),
+        ));
     }
     Ok(Box::new(LinuxBackend::new(device.root.clone())))
 }

@@ -3,6 +3,8 @@
 
 pub(crate) mod device;
 pub(crate) mod folder;
+#[cfg(feature = "full")]
+pub(crate) mod layout;
 pub(crate) mod signals;
 
 use super::spec::OperandSpec;

@@ -62,11 +62,11 @@ fn both_backends_tell_the_same_of_an_ispot() {
 }
 
 #[test]
-fn without_sysfs_the_offsets_of_an_ispot_are_inferred_and_right() {
+fn without_sysfs_the_offsets_of_an_ispot_are_known() {
     let device = ispot();
     let builder = TreeBuilder::default().without_sys();
     let tree = builder.build(&device).unwrap();
-    let inferred = told(&linux_on(&tree), OffsetSource::Sum);
+    let inferred = told(&linux_on(&tree), OffsetSource::Known);
     let simulated = told(&SimulatedBackend::new(device), OffsetSource::Simulation);
     for (inferred, known) in inferred.iter().zip(&simulated) {
         assert_eq!(inferred.offset, known.offset, "{}", known.id());

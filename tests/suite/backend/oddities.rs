@@ -73,6 +73,33 @@ fn each_oddity_is_said(#[case] parts: &[(u64, u64)], #[case] says: &str) {
     assert!(words.iter().any(|line| line.contains(says)), "{words:?}");
 }
 
+/// What follows from sums of sizes is not said: the partitions may lie otherwise.
+#[test]
+fn nothing_is_said_of_neighbours_that_are_only_inferred() {
+    let mut inferred = devices(&[(0x1800, 0), (0x800, 0x1800), (0x2000, 0x2000)]);
+    assert!(words(&inferred).iter().any(|line| line.contains("share")));
+    inferred.iter_mut().for_each(|device| device.offset = None);
+    assert!(infer_offsets(&mut inferred));
+    assert_eq!(
+        words(&inferred),
+        [
+            "mtd0 (p0) is not whole erase blocks; Linux makes it read-only",
+            "mtd1 (p1) is not whole erase blocks; Linux makes it read-only",
+        ]
+    );
+}
+
+/// Offsets of the kernel that go back: numbers in another order than the chip's (a
+/// QNAP TS-219), partitions inside another whose offsets count from its start (an
+/// Archer AX23), or beside those inside it (a WR703N).
+#[rstest]
+#[case::qnap(&[(0x80000, 0), (0x200000, 0x200000), (0x900000, 0x400000), (0x300000, 0xd00000), (0x40000, 0x80000), (0x140000, 0xc0000)])]
+#[case::nested(&[(0x40000, 0), (0xf60000, 0x40000), (0x2c0000, 0), (0xca0000, 0x2c0000), (0x920000, 0x640000), (0x10000, 0xfa0000), (0x40000, 0xfb0000), (0x10000, 0xff0000)])]
+#[case::beside(&[(0x20000, 0), (0x120000, 0x20000), (0x260000, 0x140000), (0x50000, 0x3a0000), (0x10000, 0x3f0000), (0x3d0000, 0x20000)])]
+fn nothing_is_said_where_the_kernels_offsets_go_back(#[case] parts: &[(u64, u64)]) {
+    assert_eq!(words(&devices(parts)), [""; 0]);
+}
+
 #[test]
 fn partitions_of_two_chips_are_not_neighbours() {
     let mut two_chips = devices(&[(0x1800, 0x2000), (0x1000, 0)]);

@@ -14,6 +14,10 @@ pub mod digest;
 pub mod interrupt;
 #[cfg(feature = "full")]
 pub mod manifest;
+#[cfg(feature = "full")]
+pub mod offsets;
+#[cfg(feature = "full")]
+pub mod repair;
 #[cfg(all(
     feature = "full",
     target_os = "linux",

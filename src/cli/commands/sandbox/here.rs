@@ -23,6 +23,9 @@ const WEB_ROOT: &str = "/var/wwwroot";
 
 pub(super) fn run(args: Args, output: &Output) -> Result<Exit, CliError> {
     let mut device = simulated::device(&args.device)?;
+    if let Some(warning) = args.device.warning() {
+        output.warn(warning);
+    }
     for node in &args.nodes {
         add_node(&mut device, node)?;
     }

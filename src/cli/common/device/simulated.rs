@@ -1,4 +1,9 @@
 //! The simulated device of `--simulate`, `--image`, `--seed` and `--faults`.
+//!
+//! Invariant: a real dump is never cut at offsets that nobody told. The text of a
+//! `/proc/mtd` has sizes and no offsets, and partitions need not lie in the order of
+//! their numbers, or may lie inside each other: an image with such a layout is
+//! refused, unless the user says that they follow each other.
 
 use crate::cli::Exit;
 use crate::cli::error::{CliError, UsageError};
@@ -21,6 +26,8 @@ pub(crate) struct Args {
     profile: Profile,
     /// Whole contents of its chip, instead of made ones.
     image: Option<PathBuf>,
+    /// The user says that the partitions follow each other and fill the chip.
+    assume_order: bool,
     /// The made contents' seed.
     seed: u64,
     /// Faults of its flash.
@@ -41,6 +48,10 @@ pub(crate) fn parse(given: &mut Given) -> Result<Option<Args>, UsageError> {
     let simulate = profile_of(given);
     if simulate.is_none() && !given.has("image") {
         let strays = [
+            (
+                "assume-order",
+                "--assume-order is for --image with the layout of --simulate=FILE",
+            ),
             ("seed", "--seed is for the contents of --simulate"),
             (
                 "faults",
@@ -76,6 +87,12 @@ fn checked(given: &mut Given, simulate: Option<Profile>) -> Result<Args, UsageEr
     let image = given.path("image");
     let seed = given.number("seed")?;
     let faults = given.text("faults")?;
+    let assume_order = given.flag("assume-order");
+    if assume_order && (image.is_none() || !matches!(simulate, Some(Profile::ProcMtd(_)))) {
+        return Err(UsageError(
+            "--assume-order is for --image with the layout of --simulate=FILE".into(),
+        ));
+    }
     if seed.is_some() && (simulate.is_none() || image.is_some()) {
         return Err(UsageError(
             "--seed is for the contents of --simulate".into(),
@@ -84,18 +101,45 @@ fn checked(given: &mut Given, simulate: Option<Profile>) -> Result<Args, UsageEr
     Ok(Args {
         profile: simulate.unwrap_or(Profile::Ispot),
         image,
+        assume_order,
         seed: seed.unwrap_or(SEED),
         faults: faults.as_deref().map(fault_plan).transpose()?,
     })
 }
 
+impl Args {
+    /// What must be said where an image is cut in an assumed order.
+    pub(crate) fn warning(&self) -> Option<&'static str> {
+        self.assume_order.then_some(
+            "the image is cut in the order of its table, as --assume-order says: nothing proves \
+             where a partition starts",
+        )
+    }
+}
+
+/// A simulated device, and what is known of its layout.
+pub(crate) struct Simulated {
+    pub(crate) device: SimulatedDevice,
+    /// Nobody told where its partitions start: they are put one after the other.
+    pub(crate) offsets_are_inferred: bool,
+}
+
 /// The simulated device that the options describe.
 pub(crate) fn device(args: &Args) -> Result<SimulatedDevice, CliError> {
+    open(args).map(|simulated| simulated.device)
+}
+
+/// The same, with what is known of its layout.
+pub(crate) fn open(args: &Args) -> Result<Simulated, CliError> {
     let layout = match &args.profile {
         Profile::ProcMtd(file) => Some(layout(file)?),
         Profile::Ispot => None,
     };
-    let device = match (&args.image, layout) {
+    let offsets_are_inferred = layout.as_ref().is_some_and(has_no_offsets);
+    if let (Some(image), true, false) = (&args.image, offsets_are_inferred, args.assume_order) {
+        return Err(not_cut(args, image));
+    }
+    let mut device = match (&args.image, layout) {
         (Some(image), layout) => {
             let layout = layout.unwrap_or_else(Layout::ispot);
             profile::from_image(image, &layout).map_err(|error| io_error(error.to_string()))?
@@ -107,7 +151,42 @@ pub(crate) fn device(args: &Args) -> Result<SimulatedDevice, CliError> {
         // Places of faults are chip offsets; a second chip has none.
         device.set_faults(0, Some(faults.clone()));
     }
-    Ok(device)
+    if args.assume_order {
+        // It goes into manifest and page.
+        device.description += ", cut in the order of its table because the user said so: where \
+                               partitions start is not proven";
+    }
+    Ok(Simulated {
+        device,
+        offsets_are_inferred,
+    })
+}
+
+/// Whether nobody knows where the partitions of a layout from a `/proc/mtd` start.
+/// The iSpot's are known, and a single partition is its whole chip.
+fn has_no_offsets(layout: &Layout) -> bool {
+    let alone = layout.chips.iter().all(|chip| chip.partitions.len() == 1);
+    *layout != Layout::ispot() && !alone
+}
+
+fn not_cut(args: &Args, image: &Path) -> CliError {
+    let table = match &args.profile {
+        Profile::ProcMtd(file) => file.display().to_string(),
+        Profile::Ispot => String::new(),
+    };
+    CliError::Other {
+        exit: Exit::Refused,
+        message: format!(
+            "{table} tells sizes and no offsets: where its partitions start in {} is not known, and \
+             cut in the order of the table, one could get another one's bytes",
+            image.display()
+        ),
+        help: Some(
+            "take images of single partitions with `mtdkeep import --layout`; or, where you know \
+             that the partitions follow each other and fill the chip, say so with --assume-order"
+                .into(),
+        ),
+    }
 }
 
 fn fault_plan(spec: &str) -> Result<FaultPlan, UsageError> {
