@@ -67,6 +67,8 @@ pub(super) enum Rule {
     Lseek,
     /// Those that map a file.
     Mmap,
+    /// Those that send a signal that a program may handle: the argument's index.
+    Signal(u32),
     /// Those whose sixth argument (flags) is not zero.
     Flags,
     /// Only when an old kernel is played.
@@ -87,6 +89,8 @@ pub(super) enum Answer {
     Perform(Deed),
     /// The thread is stopped and something is done in it; see [`Job`].
     Stop(Job),
+    /// The kernel executes it, once the signals of this process are watched.
+    Watch(u32),
 }
 
 /// What the program gets.
@@ -120,6 +124,8 @@ impl Answer {
 pub(super) enum Level {
     /// It is traced, and no call of it stops yet.
     Nothing,
+    /// Signals, so that they interrupt no call that waits for the supervisor.
+    Signals,
     /// Calls that write to a descriptor.
     Writes,
     /// Calls that read, too.

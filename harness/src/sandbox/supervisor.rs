@@ -5,7 +5,7 @@
 //! thread, which closes the listener: the kernel then answers ENOSYS).
 
 use crate::Errno;
-use crate::sandbox::call::{Answer, Deed, Done, Job, Trapped};
+use crate::sandbox::call::{Answer, Deed, Done, Job, Level, Trapped};
 use crate::sandbox::calls::table::{self, Entry};
 use crate::sandbox::kernel::sys::{self, Listener, Notification};
 use crate::sandbox::kernel::{caller, handover};
@@ -208,6 +208,12 @@ fn handle(
         let _ = listener.let_through(id);
         return None;
     }
+    if let Ok(Answer::Watch(tgid)) = decision {
+        drop(state);
+        watch(shared, tgid);
+        let _ = listener.let_through(id);
+        return None;
+    }
     // The number of a process that died may be another's by now: what was
     // read belongs to the caller only if it still waits.
     if !listener.is_valid(id) {
@@ -232,7 +238,7 @@ fn handle(
             });
         }
         Ok(Answer::Done(done)) => Ok(done),
-        Ok(Answer::Through) => return None,
+        Ok(Answer::Through | Answer::Watch(_)) => return None,
         Err(errno) => Err(errno),
     };
     // Under the lock: a descriptor of ours is closed before anybody looks
@@ -309,6 +315,18 @@ fn hand_over(listener: &Listener, id: u64, fd: &OwnedFd, cloexec: bool) -> Strin
         Ok(number) => number.to_string(),
         Err(errno) => format!("{errno:?}"),
     }
+}
+
+/// Watches the signals of a process. One that somebody else traces goes without.
+fn watch(shared: &Arc<Shared>, tgid: u32) {
+    let _attaching = shared.attaching();
+    let mut state = shared.lock();
+    if let Some(known) = state.traced.get_mut(&tgid) {
+        *known = Level::Signals.max(*known);
+        return;
+    }
+    drop(state);
+    let _ = tracer::watch(shared, tgid);
 }
 
 /// Has something done inside the calling thread; the call is then over, or is

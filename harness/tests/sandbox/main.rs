@@ -15,6 +15,7 @@ mod names;
 mod nodes;
 mod programs;
 mod reads;
+mod signals;
 mod support;
 mod threads;
 mod writes;

@@ -10,5 +10,6 @@ pub(in crate::sandbox) mod looks;
 pub(in crate::sandbox) mod names;
 pub(in crate::sandbox) mod opening;
 pub(in crate::sandbox) mod refused;
+pub(in crate::sandbox) mod signals;
 pub(in crate::sandbox) mod table;
 pub(in crate::sandbox) mod xattrs;

@@ -12,10 +12,10 @@ use crate::sandbox::call::{Decision, Rule, Trapped};
 use crate::sandbox::calls::attributes::{self as attributes, Change, Times};
 use crate::sandbox::calls::descriptors as fds;
 use crate::sandbox::calls::{
-    asynchronous, changes, folders, looks, names, opening, refused, xattrs,
+    asynchronous, changes, folders, looks, names, opening, refused, signals, xattrs,
 };
 use crate::sandbox::state::State;
-use Rule::{Always, Fcntl, Flags, Ioctl, Lseek, Mmap, Uname};
+use Rule::{Always, Fcntl, Flags, Ioctl, Lseek, Mmap, Signal, Uname};
 use looks::Form;
 
 /// Decides about one call.
@@ -159,6 +159,16 @@ pub(in crate::sandbox) static CALLS: &[Entry] = &[
     call("chroot", libc::SYS_chroot, Always, |s, c| refused::on_path(s, c, c.here(0))),
     call("mount", libc::SYS_mount, Always, |s, c| refused::on_path(s, c, c.here(1))),
     call("umount2", libc::SYS_umount2, Always, |s, c| refused::on_path(s, c, c.here(0))),
+
+    // What may bring a signal soon.
+    call("setitimer", libc::SYS_setitimer, Always, signals::timer),
+    call("timer_settime", libc::SYS_timer_settime, Always, signals::timer),
+    #[cfg(target_arch = "x86_64")]
+    call("alarm", libc::SYS_alarm, Always, signals::timer),
+    call("kill", libc::SYS_kill, Signal(1), |s, c| signals::send(s, c, c.int(0), c.int(1))),
+    call("tkill", libc::SYS_tkill, Signal(1), |s, c| signals::send(s, c, c.int(0), c.int(1))),
+    call("tgkill", libc::SYS_tgkill, Signal(2), |s, c| signals::send(s, c, c.int(0), c.int(2))),
+    call("rt_sigqueueinfo", libc::SYS_rt_sigqueueinfo, Signal(1), |s, c| signals::send(s, c, c.int(0), c.int(1))),
 
     call("uname", libc::SYS_uname, Uname, looks::uname),
 ];

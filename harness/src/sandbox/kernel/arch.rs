@@ -44,6 +44,15 @@ mod this {
         registers.rax = value as u64;
         registers.orig_rax = u64::MAX;
     }
+    /// Whether a signal interrupted the call in a way that may be told as EINTR
+    /// (include/linux/errno.h, ERESTARTSYS).
+    pub fn is_interrupted(registers: &Registers) -> bool {
+        registers.rax as i64 == -512 && registers.orig_rax as i64 >= 0
+    }
+    /// Has it made again instead, whatever the handler wants (ERESTARTNOINTR).
+    pub fn set_restarted(registers: &mut Registers) {
+        registers.rax = -513i64 as u64;
+    }
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -81,6 +90,13 @@ mod this {
     pub fn set_skipped(registers: &mut Registers, value: i64) {
         registers.regs[0] = value as u64;
     }
+    /// Not to be seen here: the kernel has prepared the restart already, and keeps
+    /// to itself whether it is one (arch/arm64/kernel/signal.c, do_signal).
+    pub fn is_interrupted(_: &Registers) -> bool {
+        false
+    }
+    /// See [`is_interrupted`].
+    pub fn set_restarted(_: &mut Registers) {}
 }
 
 pub(in crate::sandbox) use this::*;

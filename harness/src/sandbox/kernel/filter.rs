@@ -121,6 +121,7 @@ fn block(rule: Rule, plan: &FilterPlan) -> Option<Vec<libc::sock_filter>> {
             vec![answer(RET_NOTIFY)]
         }
         Rule::Ioctl => assemble(&ioctl_steps()),
+        Rule::Signal(index) => assemble(&signal_steps(index)),
         Rule::Fcntl => assemble(&fcntl_steps()),
         Rule::Lseek => assemble(&lseek_steps(plan.seek_free_bytes)),
         // Anonymous memory, and the dynamic loader's own mappings, which alone
@@ -175,6 +176,17 @@ fn assemble(steps: &[Step]) -> Vec<libc::sock_filter> {
     block.push(answer(RET_ALLOW));
     block.push(answer(RET_NOTIFY));
     block
+}
+
+/// Nobody handles SIGKILL and SIGSTOP, and signal 0 is none; Go's runtime sends
+/// SIGURG to its threads all the time, and C libraries 32 to 34.
+fn signal_steps(index: u32) -> Vec<Step> {
+    let mut steps = vec![Step::Load(low(index))];
+    for signal in [0, libc::SIGKILL, libc::SIGSTOP, libc::SIGURG, 32, 33] {
+        steps.push(Step::If(JUMP_EQUAL, signal as u32, Goto::Allow, Goto::Next));
+    }
+    steps.push(Step::If(JUMP_EQUAL, 34, Goto::Allow, Goto::Notify));
+    steps
 }
 
 /// F_SETSIG and F_GETSIG, F_SETLEASE and F_GETLEASE, F_ADD_SEALS and F_GET_SEALS.

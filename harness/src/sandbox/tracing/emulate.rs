@@ -37,7 +37,7 @@ const READS: usize = 5;
 /// The calls that stop in a process traced at this level.
 pub(in crate::sandbox) fn numbers(level: Level) -> &'static [i64] {
     match level {
-        Level::Nothing => &[],
+        Level::Nothing | Level::Signals => &[],
         Level::Writes => &NUMBERS[..WRITES],
         Level::ReadsAndWrites => NUMBERS,
     }

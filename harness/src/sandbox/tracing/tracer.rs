@@ -21,8 +21,8 @@ use crate::sandbox::kernel::arch;
 use crate::sandbox::kernel::process::Process;
 use crate::sandbox::kernel::sys;
 use crate::sandbox::supervisor::Shared;
-use crate::sandbox::tracing::emulate;
 use crate::sandbox::tracing::ptrace::{self, Event};
+use crate::sandbox::tracing::{emulate, interrupted};
 use std::collections::HashSet;
 use std::sync::{Arc, mpsc};
 
@@ -34,11 +34,20 @@ pub(in crate::sandbox) fn attach(
     work: Job<i32>,
     trapped: Trapped,
 ) -> Result<(), Errno> {
+    start(shared, tgid, Some((work, trapped)))
+}
+
+/// Watches the signals of a process that nobody traces.
+pub(in crate::sandbox) fn watch(shared: &Arc<Shared>, tgid: u32) -> Result<(), Errno> {
+    start(shared, tgid, None)
+}
+
+fn start(shared: &Arc<Shared>, tgid: u32, work: Option<(Job<i32>, Trapped)>) -> Result<(), Errno> {
     let (tell, told) = mpsc::channel();
     let theirs = Arc::clone(shared);
     let thread = std::thread::Builder::new()
         .name("sandbox-tracer".into())
-        .spawn(move || run(&theirs, tgid, work, trapped, &tell))
+        .spawn(move || run(&theirs, tgid, work, &tell))
         .map_err(|_| Errno::AGAIN)?;
     let mut state = shared.lock();
     state.tracers.retain(|tracer| !tracer.is_finished());
@@ -58,23 +67,33 @@ struct Tracer<'a> {
     /// New threads that stopped before their maker's own stop told of them: they
     /// wait, because it is not known yet which of their calls stop.
     early: HashSet<u32>,
+    /// New processes that are let go of at their first stop.
+    leaving: HashSet<u32>,
 }
 
 fn run(
     shared: &Arc<Shared>,
     tgid: u32,
-    work: Job<i32>,
-    trapped: Trapped,
+    work: Option<(Job<i32>, Trapped)>,
     tell: &mpsc::Sender<Result<(), Errno>>,
 ) {
-    let tid = trapped.tid;
-    let stays = matches!(work, Job::Filter(_));
-    let seized = if stays {
-        seize_all(tgid)
-    } else {
-        ptrace::seize(tid, false).map(|()| HashSet::from([tid]))
+    let (stays, level) = match &work {
+        None => (true, Level::Signals),
+        Some((Job::Filter(_), _)) => (true, Level::Nothing),
+        Some(_) => (false, Level::Nothing),
     };
-    let seized = seized.and_then(|known| ptrace::interrupt(tid).map(|()| known));
+    let seized = match &work {
+        Some((_, trapped)) if !stays => {
+            ptrace::seize(trapped.tid, false).map(|()| HashSet::from([trapped.tid]))
+        }
+        _ => seize_all(tgid),
+    };
+    let seized = seized.and_then(|known| {
+        if let Some((_, trapped)) = &work {
+            ptrace::interrupt(trapped.tid)?;
+        }
+        Ok(known)
+    });
     let known = match seized {
         Ok(known) => known,
         Err(errno) => {
@@ -84,11 +103,13 @@ fn run(
         }
     };
     let mut state = shared.lock();
-    state.jobs.insert(tid, (work, trapped));
+    if let Some((work, trapped)) = work {
+        state.jobs.insert(trapped.tid, (work, trapped));
+    }
     if stays {
         // From here on other threads of the process find that it is traced, and
         // have their work done by this tracer.
-        state.traced.insert(tgid, Level::Nothing);
+        state.traced.insert(tgid, level);
     }
     drop(state);
     if tell.send(Ok(())).is_err() {
@@ -99,6 +120,7 @@ fn run(
         stays,
         known,
         early: HashSet::new(),
+        leaving: HashSet::new(),
     };
     while let Ok((tid, event)) = ptrace::wait(0) {
         tracer.step(tid, event);
@@ -169,11 +191,15 @@ impl Tracer<'_> {
                 self.early.insert(tid);
             }
             Event::Call => emulate::call(self.shared, Process { tid }),
+            Event::Stop if self.leaving.remove(&tid) => self.let_go(tid),
             Event::Stop => self.stopped(tid),
             Event::Signal(libc::SIGSTOP) if self.shared.lock().jobs.contains_key(&tid) => {
                 self.work_in(tid);
             }
-            Event::Signal(signal) => ptrace::go_on(tid, signal),
+            Event::Signal(signal) => {
+                interrupted::restart(tid);
+                ptrace::go_on(tid, signal);
+            }
             Event::GroupStop => ptrace::listen(tid),
             Event::New(new) => {
                 self.announced(new, Process { tid }.tgid());
@@ -198,7 +224,18 @@ impl Tracer<'_> {
     fn announced(&mut self, new: u32, parent: u32) {
         self.known.insert(new);
         let mut state = self.shared.lock();
-        if let Some(level) = state.traced.get(&parent).copied() {
+        let level = state.traced.get(&parent).copied();
+        if level == Some(Level::Signals) && (Process { tid: new }).tgid() == new {
+            // What is watched in its parent does not come over it.
+            drop(state);
+            if self.early.remove(&new) {
+                self.let_go(new);
+            } else {
+                self.leaving.insert(new);
+            }
+            return;
+        }
+        if let Some(level) = level {
             let known = state.traced.entry(new).or_insert(level);
             *known = level.max(*known);
         }
@@ -206,6 +243,11 @@ impl Tracer<'_> {
         if self.early.remove(&new) {
             self.stopped(new);
         }
+    }
+
+    fn let_go(&mut self, tid: u32) {
+        self.known.remove(&tid);
+        ptrace::detach(tid);
     }
 
     fn gone(&mut self, tid: u32) {
@@ -220,6 +262,7 @@ impl Tracer<'_> {
         drop(state);
         self.known.remove(&tid);
         self.early.remove(&tid);
+        self.leaving.remove(&tid);
         // Perhaps it was killed before it could tell of a child. Whether that
         // child has a filter is then not known: another one does no harm.
         for new in std::mem::take(&mut self.early) {

@@ -1,0 +1,63 @@
+//! Calls that may bring a process a signal soon.
+//!
+//! A call that waits for the supervisor to receive it is interrupted by a signal
+//! whose handler lacks SA_RESTART (kernel/seccomp.c): it answers EINTR, where a
+//! file-system call never does. A process that sets a timer, or is sent a signal
+//! that it handles, is therefore watched; see
+//! [`crate::sandbox::tracing::interrupted`].
+
+use crate::sandbox::call::{Answer, Decision, Trapped};
+use crate::sandbox::kernel::process::Process;
+use crate::sandbox::state::State;
+
+/// Answers setitimer and its relatives.
+pub(in crate::sandbox) fn timer(_: &mut State, trapped: &Trapped) -> Decision {
+    Ok(Answer::Watch(trapped.process().tgid()))
+}
+
+/// Answers kill and its relatives. Who signals a group is not looked after.
+pub(in crate::sandbox) fn send(
+    state: &mut State,
+    trapped: &Trapped,
+    to: i32,
+    signal: i32,
+) -> Decision {
+    let Ok(to @ 1..) = u32::try_from(to) else {
+        return Ok(Answer::Through);
+    };
+    let target = Process { tid: to };
+    let tgid = match to {
+        _ if to == trapped.tid => trapped.process().tgid(),
+        _ => target.tgid(),
+    };
+    if state.traced.contains_key(&tgid) || !handles(target, signal) || !is_ours(target) {
+        return Ok(Answer::Through);
+    }
+    Ok(Answer::Watch(tgid))
+}
+
+/// Whether the process has a handler for a signal.
+fn handles(process: Process, signal: i32) -> bool {
+    let caught = process.status("SigCgt");
+    let caught = caught.and_then(|text| u64::from_str_radix(&text, 16).ok());
+    let bit = u32::try_from(signal - 1).ok();
+    matches!((caught, bit), (Some(caught), Some(bit @ 0..64)) if caught >> bit & 1 != 0)
+}
+
+/// Whether it descends from this process.
+fn is_ours(process: Process) -> bool {
+    /// Deeper than anybody nests processes.
+    const DEPTH_MAX: usize = 4096;
+    let mut tid = process.tid;
+    for _ in 0..DEPTH_MAX {
+        if tid == std::process::id() {
+            return true;
+        }
+        let parent = Process { tid }.status("PPid");
+        match parent.and_then(|text| text.parse().ok()) {
+            Some(parent @ 1..) => tid = parent,
+            _ => return false,
+        }
+    }
+    false
+}

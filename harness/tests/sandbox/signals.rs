@@ -1,0 +1,125 @@
+//! Signals: what they interrupt, and what they do not.
+
+use crate::support::{bench, inside};
+use std::ffi::CStr;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+static SIGNALS: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn count(_: i32) {
+    SIGNALS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// A handler without SA_RESTART, and a timer that calls it, in microseconds.
+fn start(signal: i32, every_us: i64) {
+    // SAFETY: all-zero is a valid value of these plain structures; the handler
+    // touches one atomic.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = count as *const () as usize;
+        assert_eq!(libc::sigaction(signal, &action, std::ptr::null_mut()), 0);
+        let mut timer: libc::itimerval = std::mem::zeroed();
+        timer.it_interval.tv_usec = every_us;
+        timer.it_value.tv_usec = every_us;
+        assert_eq!(
+            libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut()),
+            0
+        );
+    }
+}
+
+fn is_interrupted(answer: i32) -> bool {
+    answer == -1 && std::io::Error::last_os_error().raw_os_error() == Some(libc::EINTR)
+}
+
+/// Calls that never answer EINTR on Linux; how many did.
+fn interrupted_calls(rounds: u32) -> u32 {
+    let mut found = 0;
+    let nowhere: &CStr = c"/nowhere/at/all";
+    for _ in 0..rounds {
+        // SAFETY: the paths are C strings, the structure is a local.
+        unsafe {
+            let mut about: libc::stat = std::mem::zeroed();
+            found += u32::from(is_interrupted(libc::stat(
+                c"/etc/passwd".as_ptr(),
+                &mut about,
+            )));
+            found += u32::from(is_interrupted(libc::unlink(nowhere.as_ptr())));
+            found += u32::from(is_interrupted(libc::access(nowhere.as_ptr(), 0)));
+            for path in [c"/etc/passwd", c"/dev/mtd4"] {
+                let fd = libc::open(path.as_ptr(), libc::O_RDONLY);
+                found += u32::from(is_interrupted(fd));
+                if fd >= 0 {
+                    found += u32::from(is_interrupted(libc::fstat(fd, &mut about)));
+                    libc::close(fd);
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+#[ignore = "started in a sandbox by a_timer_interrupts_no_call_on_files"]
+fn under_a_timer() {
+    start(libc::SIGALRM, 300);
+    assert_eq!(interrupted_calls(8000), 0);
+    assert!(SIGNALS.load(Ordering::Relaxed) > 0);
+    // Two processes that both handle it, and one writes to flash.
+    let node = std::fs::File::options()
+        .write(true)
+        .open("/dev/mtd7")
+        .unwrap();
+    assert_eq!(interrupted_calls(2000), 0);
+    drop(node);
+}
+
+#[test]
+fn a_timer_interrupts_no_call_on_files() {
+    inside(&bench(), "signals::under_a_timer");
+}
+
+#[test]
+#[ignore = "started in a sandbox by a_signal_from_another_process_interrupts_no_call_on_files"]
+fn under_fire() {
+    start(libc::SIGUSR1, 0);
+    // SAFETY: the child makes system calls alone.
+    unsafe {
+        let me = libc::getpid();
+        let child = libc::fork();
+        if child == 0 {
+            loop {
+                if libc::kill(me, libc::SIGUSR1) != 0 {
+                    libc::_exit(0);
+                }
+                libc::usleep(200);
+            }
+        }
+        assert_eq!(interrupted_calls(4000), 0);
+        libc::kill(child, libc::SIGKILL);
+    }
+    assert!(SIGNALS.load(Ordering::Relaxed) > 0);
+}
+
+#[test]
+fn a_signal_from_another_process_interrupts_no_call_on_files() {
+    inside(&bench(), "signals::under_fire");
+}
+
+#[test]
+#[ignore = "started in a sandbox by a_wait_for_a_fifo_can_be_interrupted"]
+fn waiting_for_a_fifo() {
+    start(libc::SIGALRM, 20_000);
+    for path in [c"here", c"/var/wwwroot/here"] {
+        // SAFETY: the paths are C strings.
+        unsafe {
+            libc::mkfifo(path.as_ptr(), 0o600);
+            assert!(is_interrupted(libc::open(path.as_ptr(), libc::O_RDONLY)));
+        }
+    }
+}
+
+#[test]
+fn a_wait_for_a_fifo_can_be_interrupted() {
+    inside(&bench(), "signals::waiting_for_a_fifo");
+}
