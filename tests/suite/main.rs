@@ -5,3 +5,5 @@ mod backup;
 mod capture;
 mod cli;
 mod device;
+#[cfg(feature = "full")]
+mod examples;
