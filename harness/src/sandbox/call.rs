@@ -132,6 +132,20 @@ pub(super) enum Level {
     ReadsAndWrites,
 }
 
+/// A program as execve takes it.
+pub(super) struct Program {
+    /// Where it really is.
+    pub path: Vec<u8>,
+    /// The addresses of the lists of arguments and of the environment.
+    pub arguments: u64,
+    pub environment: u64,
+    /// For a script: its interpreter's arguments, up to the script's own path,
+    /// in the place of the first argument.
+    pub interpreter: Vec<Vec<u8>>,
+    /// The addresses of the script's further arguments.
+    pub rest: Vec<u64>,
+}
+
 /// What only works from inside the process itself. A folder is a descriptor of
 /// ours when it is asked for, and its number in the process when it is done.
 pub(super) enum Job<Folder = OwnedFd> {
@@ -142,6 +156,8 @@ pub(super) enum Job<Folder = OwnedFd> {
     Chdir(Folder),
     /// The call again with this path in the place of an argument.
     Again { path: Vec<u8>, argument: usize },
+    /// execve of this program.
+    Exec(Program),
     /// open of this path with O_PATH, whose descriptors cannot be handed over.
     OpenPath { path: Vec<u8>, flags: i32 },
 }
@@ -156,6 +172,7 @@ impl Job {
             Job::Filter(level) => Job::Filter(level),
             Job::Chdir(folder) => Job::Chdir(give(folder)?),
             Job::Again { path, argument } => Job::Again { path, argument },
+            Job::Exec(program) => Job::Exec(program),
             Job::OpenPath { path, flags } => Job::OpenPath { path, flags },
         })
     }

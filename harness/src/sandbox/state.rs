@@ -178,15 +178,27 @@ impl State {
             Err(Errno::PERM) => return self.unreadable(process),
             Err(_) => return Ok(Target::Unknown),
         };
+        self.target_of(trapped, path.folder, written, follow)
+    }
+
+    /// The same for a path that is known, relative to a folder's descriptor.
+    pub fn target_of(
+        &mut self,
+        trapped: &Trapped,
+        folder: i32,
+        written: Bytes,
+        follow: bool,
+    ) -> Result<Target, Errno> {
+        let process = trapped.process();
         if written.is_empty() {
-            return Ok(Target::Descriptor(path.folder));
+            return Ok(Target::Descriptor(folder));
         }
         if self.resolver.is_plain(&written) {
             return Ok(Target::Host(written));
         }
-        let resolved =
-            self.resolver
-                .resolve(&self.namespace, process, path.folder, &written, follow);
+        let resolved = self
+            .resolver
+            .resolve(&self.namespace, process, folder, &written, follow);
         let resolved = match resolved {
             Ok(resolved) => resolved,
             Err(errno @ (Errno::NOTDIR | Errno::LOOP | Errno::NOENT)) => return Err(errno),

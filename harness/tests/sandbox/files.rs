@@ -101,3 +101,42 @@ fn a_fifo_in_a_mapped_folder_holds_up_nobody() {
     );
     assert_eq!(told, "p\none\ntwo\n124\n");
 }
+
+/// A script whose interpreter is in a mapped folder, or that is there itself.
+#[test]
+fn interpreters_in_mapped_folders_are_found() {
+    let bench = bench();
+    bench.ok("cd /var/wwwroot && cp /bin/sh interp && printf '#!/var/wwwroot/interp -u\\necho $0 $-, $1 $2\\n' > s && chmod +x s");
+    for (line, name) in [
+        ("cd /var/wwwroot && ./s one two", "./s"),
+        ("cd / && /var/wwwroot/s one two", "/var/wwwroot/s"),
+        (
+            "cd / && env PATH=/var/wwwroot:$PATH s one two",
+            "/var/wwwroot/s",
+        ),
+    ] {
+        let told = bench.ok(line);
+        assert!(
+            told.starts_with(name) && told.contains('u') && told.ends_with(", one two\n"),
+            "{line}: {told}"
+        );
+    }
+    // One script interprets another; the host's script, ours.
+    bench.ok("cd /var/wwwroot && printf '#!/var/wwwroot/s inner\\n' > t && chmod +x t");
+    assert!(
+        bench
+            .ok("/var/wwwroot/t x")
+            .ends_with(", inner /var/wwwroot/t\n")
+    );
+    let script = tempfile::tempdir().unwrap();
+    let path = script.path().join("outside");
+    std::fs::write(&path, "#!/var/wwwroot/interp\necho outside\n").unwrap();
+    bench.ok(&format!("chmod +x {}", path.display()));
+    assert_eq!(bench.ok(&path.display().to_string()), "outside\n");
+    // What may not be executed is not.
+    assert!(
+        bench
+            .fails("chmod -x /var/wwwroot/s && /var/wwwroot/s")
+            .contains("ermission denied")
+    );
+}

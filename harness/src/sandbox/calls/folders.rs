@@ -1,4 +1,4 @@
-//! chdir, getcwd, execve and listings: where the kernel must really stand in
+//! chdir, getcwd and listings: where the kernel must really stand in
 //! the folder that the program means.
 
 use crate::Errno;
@@ -6,7 +6,7 @@ use crate::sandbox::call::{Answer, Decision, Job, PathArgument, Trapped};
 use crate::sandbox::kernel::process::c_string;
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
-use crate::sandbox::view::namespace::{Bytes, Kind};
+use crate::sandbox::view::namespace::Bytes;
 use std::os::fd::AsFd;
 
 /// Answers chdir.
@@ -41,35 +41,6 @@ pub(in crate::sandbox) fn getcwd(state: &mut State, trapped: &Trapped) -> Decisi
     }
     trapped.process().write(trapped.args[0], &seen)?;
     Answer::value(seen.len() as i64)
-}
-
-/// Answers execve: a program in a mapped folder is really elsewhere.
-pub(in crate::sandbox) fn execve(
-    state: &mut State,
-    trapped: &Trapped,
-    path: PathArgument,
-) -> Decision {
-    let written = trapped.process().path(path.address).unwrap_or_default();
-    match state.target(trapped, path, true)? {
-        Target::Node(..) => Err(Errno::ACCESS),
-        Target::Hidden(_) => Err(Errno::NOENT),
-        Target::Elsewhere { real, kind, .. } => {
-            let relative = written.first() != Some(&b'/');
-            let climbs = written
-                .split(|&byte| byte == b'/')
-                .any(|part| part == b"..");
-            if kind == Kind::Pseudo || relative && !climbs {
-                // The kernel finds the same file from where the process stands.
-                return Ok(Answer::Through);
-            }
-            sys::stat(&c_string(&real), true)?;
-            Ok(Answer::Stop(Job::Again {
-                path: real,
-                argument: 0,
-            }))
-        }
-        _ => Ok(Answer::Through),
-    }
 }
 
 /// The old getdents, which no program of the last fifteen years uses.

@@ -12,7 +12,7 @@ use crate::sandbox::call::{Decision, Rule, Trapped};
 use crate::sandbox::calls::attributes::{self as attributes, Change, Times};
 use crate::sandbox::calls::descriptors as fds;
 use crate::sandbox::calls::{
-    asynchronous, changes, folders, looks, names, opening, refused, signals, xattrs,
+    asynchronous, changes, folders, looks, names, opening, programs, refused, signals, xattrs,
 };
 use crate::sandbox::state::State;
 use Rule::{Always, Fcntl, Flags, Ioctl, Lseek, Mmap, Signal, Uname};
@@ -138,7 +138,8 @@ pub(in crate::sandbox) static CALLS: &[Entry] = &[
     call("getdents64", libc::SYS_getdents64, Always, folders::list),
     #[cfg(target_arch = "x86_64")]
     call("getdents", libc::SYS_getdents, Always, folders::old_list),
-    call("execve", libc::SYS_execve, Always, |s, c| folders::execve(s, c, c.here(0))),
+    call("execve", libc::SYS_execve, Always, |s, c| programs::exec(s, c, c.here(0), (c.args[1], c.args[2]), 0)),
+    call("execveat", libc::SYS_execveat, Always, |s, c| programs::exec(s, c, c.at(0), (c.args[2], c.args[3]), c.int(4))),
 
     // On a descriptor.
     call("sync", libc::SYS_sync, Always, fds::sync),

@@ -16,7 +16,7 @@
 //! Tolerates: threads that die at any moment, signals that arrive in between.
 
 use crate::Errno;
-use crate::sandbox::call::{Job, Level, Trapped};
+use crate::sandbox::call::{Job, Level, Program, Trapped};
 use crate::sandbox::kernel::arch;
 use crate::sandbox::kernel::process::Process;
 use crate::sandbox::kernel::sys;
@@ -369,6 +369,11 @@ impl Puppet {
                 args[argument] = page;
                 arch::make_call(&mut after, self.behind, trapped.number, args);
             }
+            Job::Exec(program) => {
+                let (path, arguments) = self.program(&program)?;
+                let args = [path, arguments, program.environment, 0, 0, 0];
+                arch::make_call(&mut after, self.behind, libc::SYS_execve, args);
+            }
         }
         ptrace::set_registers(self.tid, &after)
     }
@@ -381,14 +386,45 @@ impl Puppet {
         Ok(page)
     }
 
+    /// Memory that holds a program's path and its list of arguments; their
+    /// addresses.
+    fn program(&mut self, program: &Program) -> Result<(u64, u64), Errno> {
+        let texts: Vec<_> = [&program.path]
+            .into_iter()
+            .chain(&program.interpreter)
+            .map(|text| crate::sandbox::kernel::process::c_string(text))
+            .collect();
+        let text_bytes: usize = texts
+            .iter()
+            .map(|text| text.as_bytes_with_nul().len())
+            .sum();
+        let list_bytes = 8 * (texts.len() + program.rest.len());
+        let page = self.memory((text_bytes + list_bytes) as u64)?;
+        let (mut list, mut bytes) = (Vec::new(), Vec::new());
+        for text in &texts {
+            list.push(page + (list_bytes + bytes.len()) as u64);
+            bytes.extend_from_slice(text.as_bytes_with_nul());
+        }
+        let path = list.remove(0);
+        list.extend(&program.rest);
+        list.push(0);
+        let list: Vec<u8> = list.into_iter().flat_map(u64::to_ne_bytes).collect();
+        sys::memory_write(self.tid, page, &[list, bytes].concat())?;
+        Ok(match program.interpreter.is_empty() {
+            true => (path, program.arguments),
+            false => (path, page),
+        })
+    }
+
     /// Memory of two pages, for arguments.
     fn page(&mut self) -> Result<u64, Errno> {
+        self.memory(PAGE_BYTES)
+    }
+
+    fn memory(&mut self, length: u64) -> Result<u64, Errno> {
         let protection = (libc::PROT_READ | libc::PROT_WRITE) as u64;
         let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
-        let answer = self.call(
-            libc::SYS_mmap,
-            [0, PAGE_BYTES, protection, flags, u64::MAX, 0],
-        )?;
+        let answer = self.call(libc::SYS_mmap, [0, length, protection, flags, u64::MAX, 0])?;
         // The kernel answers errors as small negative numbers.
         if (-4095..0).contains(&answer) {
             return Err(Errno::NOMEM);
