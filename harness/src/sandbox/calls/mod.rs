@@ -12,5 +12,6 @@ pub(in crate::sandbox) mod opening;
 pub(in crate::sandbox) mod programs;
 pub(in crate::sandbox) mod refused;
 pub(in crate::sandbox) mod signals;
+pub(in crate::sandbox) mod sockets;
 pub(in crate::sandbox) mod table;
 pub(in crate::sandbox) mod xattrs;

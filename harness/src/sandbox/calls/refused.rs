@@ -1,20 +1,94 @@
-//! Calls on paths that only the host's files take.
+//! Calls on paths that only the host's files take. On something of ours they
+//! are refused by name: the kernel would find the host's file of that name.
 
+use crate::Errno;
 use crate::sandbox::call::{Answer, Decision, PathArgument, Trapped};
 use crate::sandbox::calls::table;
 use crate::sandbox::state::{State, Target};
+use crate::sandbox::view::namespace::Kind;
 
-/// Warns if the path is one of ours; the kernel answers.
+/// Refuses a call on a path of ours with this error.
 pub(in crate::sandbox) fn on_path(
     state: &mut State,
     trapped: &Trapped,
     path: PathArgument,
+    errno: Errno,
 ) -> Decision {
-    if let Target::Node(..) | Target::Elsewhere { .. } = state.target(trapped, path, true)? {
-        let name = table::by_number(trapped.number).map_or("?", |entry| entry.name);
-        state.warn(&format!(
-            "{name} is not emulated on simulated nodes and mapped folders"
-        ));
+    let target = state.target(trapped, path, true)?;
+    match is_ours(&target) {
+        true => Err(state.refuse(trapped, errno)),
+        false => Ok(Answer::Through),
+    }
+}
+
+/// The same for calls on two paths.
+pub(in crate::sandbox) fn on_paths(
+    state: &mut State,
+    trapped: &Trapped,
+    paths: [PathArgument; 2],
+    errno: Errno,
+) -> Decision {
+    for path in paths {
+        if path.address != 0 && is_ours(&state.target(trapped, path, true)?) {
+            return Err(state.refuse(trapped, errno));
+        }
     }
     Ok(Answer::Through)
+}
+
+/// Answers mount: neither from flash nor into a mapped folder.
+pub(in crate::sandbox) fn mount(state: &mut State, trapped: &Trapped) -> Decision {
+    let (source, folder) = (trapped.here(0), trapped.here(1));
+    if source.address != 0 {
+        // What is mounted may be no path at all.
+        if let Ok(Target::Node(path, node)) = state.target(trapped, source, true) {
+            return Err(state.refuse_mount(&path, &node.id));
+        }
+    }
+    on_path(state, trapped, folder, Errno::OPNOTSUPP)
+}
+
+/// Answers fsconfig, which names what is to be mounted by `source`.
+pub(in crate::sandbox) fn fsconfig(state: &mut State, trapped: &Trapped) -> Decision {
+    const SET_STRING: u32 = 1;
+    let key = trapped.process().path(trapped.args[2]).unwrap_or_default();
+    if trapped.word(1) == SET_STRING && key == b"source" {
+        if let Ok(Target::Node(path, node)) = state.target(trapped, trapped.here(3), true) {
+            return Err(state.refuse_mount(&path, &node.id));
+        }
+    }
+    Ok(Answer::Through)
+}
+
+fn is_ours(target: &Target) -> bool {
+    match target {
+        Target::Node(..) | Target::Hidden(_) => true,
+        Target::Elsewhere { kind, .. } => *kind != Kind::Host,
+        _ => false,
+    }
+}
+
+impl State {
+    /// Refuses a call, with a warning that names it.
+    pub fn refuse(&mut self, trapped: &Trapped, errno: Errno) -> Errno {
+        let name = table::by_number(trapped.number).map_or("?", |entry| entry.name);
+        self.warn(&format!(
+            "{name} is not emulated on simulated nodes and in mapped folders"
+        ));
+        errno
+    }
+
+    fn refuse_mount(&mut self, path: &[u8], id: &crate::mtd::NodeId) -> Errno {
+        use crate::mtd::NodeId;
+        if let NodeId::Character { .. } = id {
+            // As Linux: only what is a block device can be mounted.
+            return Errno::NOTBLK;
+        }
+        let path = String::from_utf8_lossy(path).into_owned();
+        self.warn(&format!(
+            "{path} was not mounted: the kernel cannot mount simulated flash \
+             (the virtual iSpot can)"
+        ));
+        Errno::OPNOTSUPP
+    }
 }

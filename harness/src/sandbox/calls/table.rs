@@ -8,11 +8,13 @@
 //!
 //! To add one: a line here, and a handler in the file of its kind.
 
+use crate::Errno;
 use crate::sandbox::call::{Decision, Rule, Trapped};
 use crate::sandbox::calls::attributes::{self as attributes, Change, Times};
 use crate::sandbox::calls::descriptors as fds;
 use crate::sandbox::calls::{
-    asynchronous, changes, folders, looks, names, opening, programs, refused, signals, xattrs,
+    asynchronous, changes, folders, looks, names, opening, programs, refused, signals, sockets,
+    xattrs,
 };
 use crate::sandbox::state::State;
 use Rule::{Always, Fcntl, Flags, Ioctl, Lseek, Mmap, Signal, Uname};
@@ -128,9 +130,12 @@ pub(in crate::sandbox) static CALLS: &[Entry] = &[
     call("listxattr", libc::SYS_listxattr, Always, |s, c| xattrs::list(s, c, c.here(0), true)),
     call("llistxattr", libc::SYS_llistxattr, Always, |s, c| xattrs::list(s, c, c.here(0), false)),
     call("flistxattr", libc::SYS_flistxattr, Always, xattrs::flist),
-    call("setxattr", libc::SYS_setxattr, Always, |s, c| xattrs::change(s, c, c.here(0), true)),
-    call("lsetxattr", libc::SYS_lsetxattr, Always, |s, c| xattrs::change(s, c, c.here(0), false)),
-    call("removexattr", libc::SYS_removexattr, Always, |s, c| xattrs::change(s, c, c.here(0), true)),
+    call("setxattr", libc::SYS_setxattr, Always, |s, c| xattrs::set(s, c, c.here(0), true)),
+    call("lsetxattr", libc::SYS_lsetxattr, Always, |s, c| xattrs::set(s, c, c.here(0), false)),
+    call("fsetxattr", libc::SYS_fsetxattr, Always, xattrs::fchange),
+    call("removexattr", libc::SYS_removexattr, Always, |s, c| xattrs::remove(s, c, c.here(0), true)),
+    call("lremovexattr", libc::SYS_lremovexattr, Always, |s, c| xattrs::remove(s, c, c.here(0), false)),
+    call("fremovexattr", libc::SYS_fremovexattr, Always, xattrs::fchange),
 
     // Folders.
     call("chdir", libc::SYS_chdir, Always, |s, c| folders::chdir(s, c, c.here(0))),
@@ -155,11 +160,27 @@ pub(in crate::sandbox) static CALLS: &[Entry] = &[
     call("splice", libc::SYS_splice, Always, |s, c| fds::copy(s, c, c.int(0), c.int(2), true)),
     call("copy_file_range", libc::SYS_copy_file_range, Always, |s, c| fds::copy(s, c, c.int(0), c.int(2), false)),
 
+    // A path that is put into something else.
+    call("bind", libc::SYS_bind, Always, sockets::bind),
+    call("connect", libc::SYS_connect, Always, sockets::connect),
+    call("inotify_add_watch", libc::SYS_inotify_add_watch, Always, sockets::watch),
+
     // Only the host's files take these.
-    call("inotify_add_watch", libc::SYS_inotify_add_watch, Always, |s, c| refused::on_path(s, c, c.here(1))),
-    call("chroot", libc::SYS_chroot, Always, |s, c| refused::on_path(s, c, c.here(0))),
-    call("mount", libc::SYS_mount, Always, |s, c| refused::on_path(s, c, c.here(1))),
-    call("umount2", libc::SYS_umount2, Always, |s, c| refused::on_path(s, c, c.here(0))),
+    call("mount", libc::SYS_mount, Always, refused::mount),
+    call("fsconfig", libc::SYS_fsconfig, Always, refused::fsconfig),
+    call("umount2", libc::SYS_umount2, Always, |s, c| refused::on_path(s, c, c.here(0), Errno::BUSY)),
+    call("chroot", libc::SYS_chroot, Always, |s, c| refused::on_path(s, c, c.here(0), Errno::PERM)),
+    call("pivot_root", libc::SYS_pivot_root, Always, |s, c| refused::on_paths(s, c, [c.here(0), c.here(1)], Errno::PERM)),
+    call("move_mount", libc::SYS_move_mount, Always, |s, c| refused::on_paths(s, c, [c.at(0), c.at(2)], Errno::PERM)),
+    call("open_tree", libc::SYS_open_tree, Always, |s, c| refused::on_path(s, c, c.at(0), Errno::PERM)),
+    call("fspick", libc::SYS_fspick, Always, |s, c| refused::on_path(s, c, c.at(0), Errno::PERM)),
+    call("mount_setattr", libc::SYS_mount_setattr, Always, |s, c| refused::on_path(s, c, c.at(0), Errno::PERM)),
+    call("swapon", libc::SYS_swapon, Always, |s, c| refused::on_path(s, c, c.here(0), Errno::PERM)),
+    call("swapoff", libc::SYS_swapoff, Always, |s, c| refused::on_path(s, c, c.here(0), Errno::INVAL)),
+    call("acct", libc::SYS_acct, Always, |s, c| refused::on_path(s, c, c.here(0), Errno::PERM)),
+    call("quotactl", libc::SYS_quotactl, Always, |s, c| refused::on_path(s, c, c.here(1), Errno::NODEV)),
+    call("fanotify_mark", libc::SYS_fanotify_mark, Always, |s, c| refused::on_path(s, c, c.at(3), Errno::PERM)),
+    call("name_to_handle_at", libc::SYS_name_to_handle_at, Always, |s, c| refused::on_path(s, c, c.at(0), Errno::OPNOTSUPP)),
 
     // What may bring a signal soon.
     call("setitimer", libc::SYS_setitimer, Always, signals::timer),

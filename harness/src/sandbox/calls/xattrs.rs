@@ -1,28 +1,49 @@
-//! Extended attributes: nodes have none, and those of mapped files stay outside.
+//! Extended attributes: nodes have none, and mapped files have their own.
 
 use crate::Errno;
-use crate::sandbox::call::{Answer, Decision, PathArgument, Trapped};
-use crate::sandbox::kernel::process::c_string;
-use crate::sandbox::kernel::sys;
+use crate::sandbox::call::{Answer, Decision, Done, PathArgument, Trapped};
+use crate::sandbox::calls::changes::run;
+use crate::sandbox::kernel::process::{Process, c_string};
 use crate::sandbox::state::{State, Target};
+use crate::sandbox::view::namespace::{Bytes, Kind};
 
-/// Whether the path is one of ours, and exists.
-fn is_ours(
+/// The largest value and the largest list of names (include/uapi/linux/limits.h).
+const SIZE_MAX: u64 = 65536;
+
+/// Where the attributes are that a call is about.
+enum Owner {
+    Host,
+    Node,
+    File(Bytes, Kind),
+}
+
+fn owner(
     state: &mut State,
     trapped: &Trapped,
     path: PathArgument,
     follow: bool,
-) -> Result<bool, Errno> {
+) -> Result<Owner, Errno> {
     match state.target(trapped, path, follow)? {
-        // Whether it exists is what matters: attributes are not mapped.
-        Target::Elsewhere { real, .. } => {
-            sys::stat(&c_string(&real), false)?;
-            Ok(true)
-        }
-        Target::Node(..) => Ok(true),
+        Target::Elsewhere { real, kind, .. } => Ok(Owner::File(real, kind)),
+        Target::Node(..) => Ok(Owner::Node),
         Target::Hidden(_) => Err(Errno::NOENT),
-        _ => Ok(false),
+        _ => Ok(Owner::Host),
     }
+}
+
+/// Lets a call fill a buffer of ours, and copies it to the program's.
+fn fill(
+    process: Process,
+    buffer: u64,
+    size: u64,
+    call: impl FnOnce(u64, u64) -> Result<Done, Errno>,
+) -> Result<Done, Errno> {
+    let mut bytes = vec![0u8; size.min(SIZE_MAX) as usize];
+    let done = call(bytes.as_mut_ptr() as u64, bytes.len() as u64)?;
+    if let (Done::Value(length), true) = (&done, size > 0) {
+        process.write(buffer, &bytes[..*length as usize])?;
+    }
+    Ok(done)
 }
 
 /// Answers getxattr and lgetxattr.
@@ -32,10 +53,32 @@ pub(in crate::sandbox) fn get(
     path: PathArgument,
     follow: bool,
 ) -> Decision {
-    match is_ours(state, trapped, path, follow)? {
-        true => Err(Errno::NODATA),
-        false => Ok(Answer::Through),
-    }
+    let real = match owner(state, trapped, path, follow)? {
+        Owner::Host => return Ok(Answer::Through),
+        Owner::Node => return Err(Errno::NODATA),
+        Owner::File(real, _) => real,
+    };
+    let (process, buffer, size) = (trapped.process(), trapped.args[2], trapped.args[3]);
+    let name = process.path(trapped.args[1])?;
+    let number = if follow {
+        libc::SYS_getxattr
+    } else {
+        libc::SYS_lgetxattr
+    };
+    Answer::perform(move || {
+        let (path, name) = (c_string(&real), c_string(&name));
+        fill(process, buffer, size, |bytes, length| {
+            let args = [
+                path.as_ptr() as u64,
+                name.as_ptr() as u64,
+                bytes,
+                length,
+                0,
+                0,
+            ];
+            run(number, args)
+        })
+    })
 }
 
 /// Answers listxattr and llistxattr.
@@ -45,37 +88,124 @@ pub(in crate::sandbox) fn list(
     path: PathArgument,
     follow: bool,
 ) -> Decision {
-    match is_ours(state, trapped, path, follow)? {
-        true => Answer::value(0),
-        false => Ok(Answer::Through),
-    }
+    let real = match owner(state, trapped, path, follow)? {
+        Owner::Host => return Ok(Answer::Through),
+        Owner::Node => return Answer::value(0),
+        Owner::File(real, _) => real,
+    };
+    let (process, buffer, size) = (trapped.process(), trapped.args[1], trapped.args[2]);
+    let number = if follow {
+        libc::SYS_listxattr
+    } else {
+        libc::SYS_llistxattr
+    };
+    Answer::perform(move || {
+        let path = c_string(&real);
+        fill(process, buffer, size, |bytes, length| {
+            run(number, [path.as_ptr() as u64, bytes, length, 0, 0, 0])
+        })
+    })
 }
 
-/// Answers setxattr, removexattr and their relatives.
-pub(in crate::sandbox) fn change(
+/// Answers setxattr and lsetxattr.
+pub(in crate::sandbox) fn set(
     state: &mut State,
     trapped: &Trapped,
     path: PathArgument,
     follow: bool,
 ) -> Decision {
-    match is_ours(state, trapped, path, follow)? {
-        true => Err(Errno::OPNOTSUPP),
-        false => Ok(Answer::Through),
+    let name = trapped.process().path(trapped.args[1]).unwrap_or_default();
+    let real = match owner(state, trapped, path, follow)? {
+        Owner::Host => return Ok(Answer::Through),
+        Owner::Node => return Err(state.refuse_attribute(trapped, &name)),
+        Owner::File(_, Kind::Pseudo) => return Err(Errno::PERM),
+        Owner::File(real, _) => real,
+    };
+    let (size, flags) = (trapped.args[3], trapped.args[4]);
+    if size > SIZE_MAX {
+        return Err(Errno::from_raw_os_error(libc::E2BIG));
     }
+    let mut value = vec![0u8; size as usize];
+    trapped.process().read(trapped.args[2], &mut value)?;
+    let number = if follow {
+        libc::SYS_setxattr
+    } else {
+        libc::SYS_lsetxattr
+    };
+    Answer::perform(move || {
+        let (path, name) = (c_string(&real), c_string(&name));
+        let (path, name) = (path.as_ptr() as u64, name.as_ptr() as u64);
+        run(number, [path, name, value.as_ptr() as u64, size, flags, 0])
+    })
+}
+
+/// Answers removexattr and lremovexattr.
+pub(in crate::sandbox) fn remove(
+    state: &mut State,
+    trapped: &Trapped,
+    path: PathArgument,
+    follow: bool,
+) -> Decision {
+    let name = trapped.process().path(trapped.args[1]).unwrap_or_default();
+    let real = match owner(state, trapped, path, follow)? {
+        Owner::Host => return Ok(Answer::Through),
+        Owner::Node => return Err(state.refuse_attribute(trapped, &name)),
+        Owner::File(_, Kind::Pseudo) => return Err(Errno::PERM),
+        Owner::File(real, _) => real,
+    };
+    let number = if follow {
+        libc::SYS_removexattr
+    } else {
+        libc::SYS_lremovexattr
+    };
+    Answer::perform(move || {
+        let (path, name) = (c_string(&real), c_string(&name));
+        run(
+            number,
+            [path.as_ptr() as u64, name.as_ptr() as u64, 0, 0, 0, 0],
+        )
+    })
 }
 
 /// Answers fgetxattr.
 pub(in crate::sandbox) fn fget(state: &mut State, trapped: &Trapped) -> Decision {
-    match state.node_behind(trapped.process(), trapped.int(0)) {
-        Some(_) => Err(Errno::NODATA),
-        None => Ok(Answer::Through),
+    match on_node(state, trapped)? {
+        true => Err(Errno::NODATA),
+        false => Ok(Answer::Through),
     }
 }
 
 /// Answers flistxattr.
 pub(in crate::sandbox) fn flist(state: &mut State, trapped: &Trapped) -> Decision {
-    match state.node_behind(trapped.process(), trapped.int(0)) {
-        Some(_) => Answer::value(0),
-        None => Ok(Answer::Through),
+    match on_node(state, trapped)? {
+        true => Answer::value(0),
+        false => Ok(Answer::Through),
+    }
+}
+
+/// Answers fsetxattr and fremovexattr.
+pub(in crate::sandbox) fn fchange(state: &mut State, trapped: &Trapped) -> Decision {
+    if !on_node(state, trapped)? {
+        return Ok(Answer::Through);
+    }
+    let name = trapped.process().path(trapped.args[1]).unwrap_or_default();
+    Err(state.refuse_attribute(trapped, &name))
+}
+
+fn on_node(state: &mut State, trapped: &Trapped) -> Result<bool, Errno> {
+    let (process, fd) = (trapped.process(), trapped.int(0));
+    if state.is_path_only(process, fd) {
+        return Err(Errno::BADF);
+    }
+    Ok(state.node_behind(process, fd).is_some())
+}
+
+impl State {
+    /// A node takes no user's attributes on Linux either; others would be kept.
+    fn refuse_attribute(&mut self, trapped: &Trapped, name: &[u8]) -> Errno {
+        if name.starts_with(b"user.") {
+            return Errno::PERM;
+        }
+        self.refuse(trapped, Errno::OPNOTSUPP)
     }
 }
