@@ -11,6 +11,7 @@ mod kernel_reads;
 mod kills;
 mod life;
 mod looks;
+mod lookups;
 mod names;
 mod nodes;
 mod programs;

@@ -28,6 +28,37 @@ fn a_program_sees_the_device_and_its_exit_status_passes_through() {
     sandbox(&["--with-node", "mtd10", "--", "test", "-c", "/dev/mtd10"]).code(0);
 }
 
+/// Nodes where devfs and Android have them.
+#[test]
+fn nodes_may_stand_in_folders() {
+    for (name, of) in [
+        ("mtd/0", "mtd0"),
+        ("mtd/3ro", "mtd3ro"),
+        ("/dev/mtd/mtd1", "mtd1"),
+        ("block/mtdblock3", "mtdblock3"),
+        ("mtdblock/3", "mtdblock3"),
+    ] {
+        let short = name.trim_start_matches("/dev/");
+        let line = format!(
+            "cmp /dev/{short} /dev/{of} && test $(stat -c %t:%T /dev/{short}) = $(stat -c %t:%T /dev/{of}) \
+             && ls /dev/{short} && ls -la $(dirname /dev/{short}) >/dev/null"
+        );
+        let run = sandbox(&["--with-node", name, "--", "sh", "-c", &line]);
+        run.success().stdout(format!("/dev/{short}\n"));
+        assert!(!std::path::Path::new("/dev").join(short).exists());
+    }
+    for name in [
+        "mtd/x",
+        "mtd/",
+        "block/mtd",
+        "disk/mtd0",
+        "mtd/mtdblock",
+        "../mtd0",
+    ] {
+        sandbox(&["--with-node", name, "--", "true"]).code(2);
+    }
+}
+
 #[test]
 fn what_cannot_be_run_has_codes_of_its_own() {
     let missing = sandbox(&["--", "/no/such/program"]).code(127);

@@ -95,11 +95,9 @@ pub(in crate::sandbox) fn may_create(seen: &[u8], real: &[u8]) -> Result<(), Err
     if seen.starts_with(b"/dev/") {
         return Ok(());
     }
-    // SAFETY: the path is a C string.
-    match unsafe { libc::access(folder.as_ptr(), libc::W_OK) } {
-        0 => Ok(()),
-        _ => Err(sys::last_errno()),
-    }
+    let mode = (libc::W_OK | libc::X_OK) as u64;
+    let (path, flags) = (folder.as_ptr() as u64, libc::AT_EACCESS as u64);
+    run(libc::SYS_faccessat2, [HERE, path, mode, flags, 0, 0]).map(drop)
 }
 
 /// A FIFO, a socket, a plain file, or the node of another driver.

@@ -41,8 +41,12 @@ pub(in crate::sandbox) fn mount(state: &mut State, trapped: &Trapped) -> Decisio
     let (source, folder) = (trapped.here(0), trapped.here(1));
     if source.address != 0 {
         // What is mounted may be no path at all.
-        if let Ok(Target::Node(path, node)) = state.target(trapped, source, true) {
-            return Err(state.refuse_mount(&path, &node.id));
+        match state.target(trapped, source, true) {
+            Ok(Target::Node(path, node)) => return Err(state.refuse_mount(&path, &node.id)),
+            Ok(target) if is_ours(&target) => {
+                return Err(state.refuse(trapped, Errno::OPNOTSUPP));
+            }
+            _ => {}
         }
     }
     on_path(state, trapped, folder, Errno::OPNOTSUPP)

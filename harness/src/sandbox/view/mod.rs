@@ -1,5 +1,6 @@
 //! What the program sees: which path means what, and the texts of `/proc` and `/sys`.
 
+pub(in crate::sandbox) mod block;
 pub(in crate::sandbox) mod namespace;
 pub(in crate::sandbox) mod private;
 pub(in crate::sandbox) mod resolve;

@@ -5,6 +5,7 @@
 //! programs never do.
 
 use crate::mtd::{MtdSystem, NodeId};
+use crate::sandbox::view::block;
 use crate::sandbox::view::namespace::{Bytes, Kind, Namespace};
 use crate::sandbox::view::scratch::Scratch;
 use std::ffi::OsStr;
@@ -53,6 +54,7 @@ impl Shadow {
                 put(&format!("/sys/dev/char/90:{minor}"), libc::DT_LNK);
             }
         }
+        block::redirect(&shadow, system, namespace);
         Ok(shadow)
     }
 
@@ -144,8 +146,23 @@ impl Shadow {
             self.fill_device(&format!("mtd{index}"), 2 * index, &files)?;
             let files = self.system.sysfs_read_only_twin(index).unwrap_or_default();
             self.fill_device(&format!("mtd{index}ro"), 2 * index + 1, &files)?;
+            block::fill(self, &device)?;
         }
         Ok(())
+    }
+
+    /// Writes one of the kernel's texts.
+    pub fn write(&self, path: &str, text: &str) -> io::Result<()> {
+        let file = self.file(path);
+        fs::create_dir_all(file.parent().unwrap_or(&file))?;
+        write_read_only(&file, text)
+    }
+
+    /// Makes one of the kernel's links.
+    pub fn link(&self, path: &str, target: String) -> io::Result<()> {
+        let file = self.file(path);
+        fs::create_dir_all(file.parent().unwrap_or(&file))?;
+        symlink(target, file)
     }
 
     fn fill_device(&self, name: &str, minor: u32, files: &[(&str, String)]) -> io::Result<()> {

@@ -96,22 +96,36 @@ fn not_run(error: SandboxError) -> CliError {
 /// Adds a node by its usual name.
 fn add_node(device: &mut SimulatedDevice, name: &str) -> Result<(), CliError> {
     let short = name.strip_prefix("/dev/").unwrap_or(name);
-    let id = if let Some(number) = short.strip_prefix("mtdblock") {
-        number.parse().ok().map(NodeId::mtdblock)
-    } else if let Some(number) = short.strip_prefix("mtd") {
-        match number.strip_suffix("ro") {
-            Some(number) => number.parse().ok().map(NodeId::mtd_read_only),
-            None => number.parse().ok().map(NodeId::mtd),
-        }
-    } else {
-        None
-    };
-    let id = id.ok_or_else(|| {
-        let text = format!("--with-node takes a node such as mtd10 or mtdblock10, not {name:?}");
+    let id = node_id(short).ok_or_else(|| {
+        let text = format!(
+            "--with-node takes a node such as mtd10, mtdblock10, mtd/10 or block/mtdblock10, \
+             not {name:?}"
+        );
         CliError::Usage(UsageError(text))
     })?;
     device.nodes.insert(format!("dev/{short}"), id);
     Ok(())
+}
+
+/// The node of a usual name below /dev: that of Linux, of devfs (`mtd/0`,
+/// `mtdblock/0`) or of Android (`mtd/mtd0`, `block/mtdblock0`).
+fn node_id(name: &str) -> Option<NodeId> {
+    let (folder, name) = name.rsplit_once('/').unwrap_or(("", name));
+    let block = |number: &str| number.parse().ok().map(NodeId::mtdblock);
+    let character = |number: &str| match number.strip_suffix("ro") {
+        Some(number) => number.parse().ok().map(NodeId::mtd_read_only),
+        None => number.parse().ok().map(NodeId::mtd),
+    };
+    let is_number = name.starts_with(|letter: char| letter.is_ascii_digit());
+    match (folder, is_number) {
+        ("mtd", true) => character(name),
+        ("mtdblock", true) => block(name),
+        ("" | "mtd" | "block", false) => match name.strip_prefix("mtdblock") {
+            Some(number) => block(number),
+            None => character(name.strip_prefix("mtd")?),
+        },
+        _ => None,
+    }
 }
 
 fn kept_web_root(args: &Args) -> Result<Option<PathBuf>, CliError> {
