@@ -71,7 +71,7 @@ fn cases() -> Vec<Case> {
         folder_created: false,
         interrupt: &AtomicBool::new(false),
     };
-    let destination = Folder::open(folder.path()).expect("a folder");
+    let destination = Folder::open(folder.path(), backup::Access::Change).expect("a folder");
     backup::backup(
         &SimulatedBackend::new(device),
         &destination,

@@ -29,8 +29,7 @@
 //!     folder_created: folder.was_created(),
 //!     interrupt: &interrupt,
 //! };
-//! let summary = backup::backup(&device, &folder, &request, &Silent)
-//!     .map_err(|failure| failure.error)?;
+//! let summary = backup::backup(&device, &folder, &request, &Silent)?;
 //! assert_eq!(summary.manifest.images.len(), 11);
 //! assert!(!summary.manifest.is_partial());
 //!
@@ -40,10 +39,10 @@
 //!     workers: 1,
 //!     interrupt: &interrupt,
 //! };
-//! let report = backup::verify(&folder, &check, &Silent).map_err(|failure| failure.error)?;
+//! let report = backup::verify(&folder, &check, &Silent)?;
 //! assert_eq!(report.images_right, 11);
 //!
-//! let cleaned = backup::clean(&folder).map_err(|failure| failure.error)?;
+//! let cleaned = backup::clean(&folder)?;
 //! assert_eq!(cleaned.files.len(), 14);
 //! # Ok(())
 //! # }

@@ -10,6 +10,7 @@ use super::contents::{self, Contents, RECORD, RECORD_PART, State, names};
 use super::destination::{Destination, Entry};
 use super::error::{BackupError, Failure};
 use super::manifest::{INDEX, MANIFEST, UNFINISHED};
+use super::texts;
 
 /// What a clean-up would remove, or removed.
 #[derive(Debug, PartialEq, Eq)]
@@ -98,19 +99,17 @@ fn keystone(folder: &dyn Destination, found: &Contents) -> Result<(&'static str,
 pub fn clean(folder: &dyn Destination) -> Result<Cleaning, Failure> {
     let plan = plan_clean(folder)?;
     for (gone, entry) in plan.files.iter().enumerate() {
-        folder.remove(&entry.name).map_err(|source| Failure {
+        let failed = |source| Failure {
             left_behind: Some(format!(
                 "{gone} of the files are gone, the rest is still there; start again to remove it"
             )),
-            error: Box::new(BackupError::File {
-                operation: "cannot remove",
-                file: entry.name.clone(),
-                folder: folder.describe(),
-                offset_bytes: None,
-                length_bytes: None,
-                source,
-            }),
-        })?;
+            error: Box::new(texts::error(folder, "cannot remove", &entry.name, source)),
+        };
+        // The others are gone from the medium as well before the last one goes.
+        if gone + 1 == plan.files.len() {
+            folder.sync().map_err(failed)?;
+        }
+        folder.remove(&entry.name).map_err(failed)?;
     }
     Ok(plan)
 }

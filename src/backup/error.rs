@@ -72,6 +72,22 @@ pub enum BackupError {
         /// What to do next.
         help: String,
     },
+    /// Another run of this program has the folder.
+    #[error("another mtdkeep is working in {folder}; nothing was changed")]
+    Busy {
+        /// The folder.
+        folder: String,
+    },
+    /// A file is not the one that was written.
+    #[error(
+        "{file} in {folder} is not the file that was written: something else is at work in the folder"
+    )]
+    Interfered {
+        /// The name.
+        file: String,
+        /// The folder.
+        folder: String,
+    },
     /// An earlier image has more of the flash than can be read now.
     #[error(
         "{file} in {folder} is from an earlier run and has all of its partition; now {unreadable_bytes:#x} bytes of it cannot be read; the earlier image was kept"
@@ -129,6 +145,18 @@ pub enum ErrorKind {
 }
 
 impl BackupError {
+    /// A folder that could not be opened, or that somebody else has.
+    pub fn of_folder(operation: &'static str, folder: String, source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::WouldBlock {
+            return Self::Busy { folder };
+        }
+        Self::Folder {
+            operation,
+            folder,
+            source,
+        }
+    }
+
     /// What it means for the caller.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -137,14 +165,16 @@ impl BackupError {
                 MtdErrorKind::Refused => ErrorKind::Refused,
                 _ => ErrorKind::Io,
             },
-            Self::Refused { .. } | Self::WouldLose { .. } | Self::Manifest { .. } => {
-                ErrorKind::Refused
-            }
+            Self::Refused { .. }
+            | Self::Busy { .. }
+            | Self::WouldLose { .. }
+            | Self::Manifest { .. } => ErrorKind::Refused,
             Self::Unfinished { .. } => ErrorKind::Partial,
             Self::Interrupted => ErrorKind::Interrupted,
             Self::NothingReadable { .. }
             | Self::Folder { .. }
             | Self::File { .. }
+            | Self::Interfered { .. }
             | Self::NoSpace { .. }
             | Self::NoManifest { .. } => ErrorKind::Io,
         }
@@ -167,6 +197,12 @@ impl BackupError {
                     .into()
             }
             Self::Refused { help, .. } => help.clone(),
+            Self::Busy { .. } => {
+                "wait until that one has ended, or end it, and start the same command again".into()
+            }
+            Self::Interfered { .. } => {
+                "let nothing else work in the folder, and start the same command again".into()
+            }
             Self::WouldLose { .. } => {
                 "back up into another folder with --output, and keep this one".into()
             }
@@ -205,9 +241,11 @@ fn folder_help(folder: &str, source: &io::Error) -> Option<String> {
 }
 
 /// An error, and what it left behind in the folder.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{error}{}", LeftBehind(left_behind.as_deref()))]
 pub struct Failure {
     /// What stopped the work.
+    // Not its source: its text stands in this one's.
     pub error: Box<BackupError>,
     /// What is in the folder now, as a sentence; none where nothing was changed.
     pub left_behind: Option<String>,
@@ -225,6 +263,15 @@ impl From<BackupError> for Failure {
 impl From<MtdError> for Failure {
     fn from(error: MtdError) -> Self {
         BackupError::from(error).into()
+    }
+}
+
+/// `; …`, if there is something to say.
+struct LeftBehind<'a>(Option<&'a str>);
+
+impl std::fmt::Display for LeftBehind<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.map_or(Ok(()), |text| write!(f, "; {text}"))
     }
 }
 

@@ -12,6 +12,7 @@ use super::digest::{DigestChoice, DigestValues, Digests};
 use super::error::BackupError;
 use super::events::Observer;
 use super::manifest::{Image, SecondReading, image_file};
+use super::naming::{Naming, Placed};
 use super::opening::Recognised;
 use super::reader::{Reader, Stop};
 use crate::mtd::{MtdInfo, MtdRead};
@@ -23,6 +24,8 @@ const TRIES: u64 = 3;
 /// What making an image needs beside the device; shared by all workers.
 pub(crate) struct Workshop<'a> {
     pub(crate) folder: &'a dyn Destination,
+    /// The mark of this run; while it lies there, nobody else's does.
+    pub(crate) mark: &'a Placed,
     /// Images of an earlier run.
     pub(crate) existing: &'a [Entry],
     pub(crate) read_again: bool,
@@ -45,6 +48,8 @@ pub(crate) struct Buffers {
 #[derive(Debug)]
 pub(crate) struct Made {
     pub(crate) image: Image,
+    /// The file that has its name.
+    pub(crate) placed: Placed,
     /// It was there already, and is what the flash has.
     pub(crate) kept: bool,
     /// Reads that failed and then succeeded.
@@ -85,34 +90,40 @@ impl Workshop<'_> {
         let existing = self.existing.iter().find(|entry| entry.name == file);
         if existing.is_some_and(|entry| entry.size_bytes == Some(info.size_bytes)) {
             let mut reader = Reader::new(device, self.stop);
+            let naming = Naming(self.folder);
+            let id = naming.existing(&file)?;
             let mut digests = Digests::new(self.digests);
             let seen = |piece: &[u8]| digests.update(piece);
             if self
                 .compare(&mut reader, &info, &file, buffers, seen)?
                 .is_none()
             {
-                let second = self.read_again.then_some(SecondReading {
+                let values = digests.finish();
+                let (mut image, recovered) = finish(info, file, &values, reader);
+                image.second_reading = self.read_again.then_some(SecondReading {
                     same: true,
                     first_difference_bytes: None,
                 });
-                return Ok(finish(info, file, digests.finish(), reader, second, true));
+                return Ok(Made {
+                    placed: naming.kept(&image.file, id, values),
+                    image,
+                    kept: true,
+                    recovered,
+                });
             }
             // The earlier image is not what the flash has: all of it once more.
             self.observer.begin(&info.name);
         }
         let temporary = part(&file);
-        let made = self.make_new(
-            device,
-            &info,
-            &file,
-            &temporary,
-            existing.is_some(),
-            buffers,
-        );
+        let mut out = self
+            .folder
+            .create(&temporary)
+            .map_err(|source| self.error("cannot create", &temporary, None, source))?;
+        let replaces = existing.is_some();
+        let made = self.make_new(device, &info, out.as_mut(), &temporary, replaces, buffers);
         if made.is_err() {
-            // What is cut off is of no use, and the device is short of space. If
-            // it cannot go, the next run or `clean` removes it.
-            let _ = self.folder.remove(&temporary);
+            // What is cut off is of no use, and the device is short of space.
+            Naming(self.folder).discard(out.as_ref(), &temporary);
         }
         made
     }
@@ -121,47 +132,35 @@ impl Workshop<'_> {
         &self,
         device: &mut dyn MtdRead,
         info: &MtdInfo,
-        file: &str,
+        out: &mut dyn NewFile,
         temporary: &str,
         replaces: bool,
         buffers: &mut Buffers,
     ) -> Result<Made, BackupError> {
-        let mut out = self
-            .folder
-            .create(temporary)
-            .map_err(|source| self.error("cannot create", temporary, None, source))?;
+        let file = image_file(info.index);
         let mut reader = Reader::new(device, self.stop);
-        let digests = self.copy(&mut reader, info, out.as_mut(), temporary, buffers)?;
+        let digests = self.copy(&mut reader, info, out, temporary, buffers)?;
         out.sync()
             .map_err(|source| self.error("cannot sync", temporary, None, source))?;
-        drop(out);
         let missing_bytes = total_bytes(&reader);
         if replaces && missing_bytes > 0 {
             return Err(BackupError::WouldLose {
-                file: file.into(),
+                file,
                 folder: self.folder.describe(),
                 unreadable_bytes: missing_bytes,
             });
         }
-        let made = finish(
-            info.clone(),
-            file.into(),
-            digests.finish(),
-            reader,
-            None,
-            false,
-        );
-        let second = self.second_reading(device, info, temporary, buffers)?;
-        self.folder
-            .rename(temporary, file)
-            .and_then(|()| self.folder.sync())
-            .map_err(|source| self.error("cannot name", file, None, source))?;
+        let values = digests.finish();
+        let (mut image, recovered) = finish(info.clone(), file, &values, reader);
+        image.second_reading = self.second_reading(device, info, temporary, buffers)?;
+        let naming = Naming(self.folder);
+        naming.confirm(self.mark)?;
+        let placed = naming.give(out, temporary, &image.file, values)?;
         Ok(Made {
-            image: Image {
-                second_reading: second,
-                ..made.image
-            },
-            ..made
+            image,
+            placed,
+            kept: false,
+            recovered,
         })
     }
 
@@ -293,14 +292,13 @@ fn total_bytes(reader: &Reader<'_>) -> u64 {
     reader.unreadable().iter().map(|r| r.length_bytes).sum()
 }
 
+/// A device's image, and how many reads failed first.
 fn finish(
     info: MtdInfo,
     file: String,
-    values: DigestValues,
+    values: &DigestValues,
     mut reader: Reader<'_>,
-    second_reading: Option<SecondReading>,
-    kept: bool,
-) -> Made {
+) -> (Image, u64) {
     let doubt = reader.goes_on().then(|| {
         format!(
             "the device goes on past the {:#x} bytes that its size promises; what follows is not in the image",
@@ -308,22 +306,19 @@ fn finish(
         )
     });
     let recovered = reader.recovered();
-    Made {
-        image: Image {
-            mtd: info.index.0,
-            name: info.name,
-            file,
-            size_bytes: values.length_bytes,
-            erase_block_bytes: info.erase_block_bytes,
-            crc32: values.crc32,
-            sha256: values.sha256,
-            unreadable: reader.into_unreadable(),
-            second_reading,
-            doubt,
-        },
-        kept,
-        recovered,
-    }
+    let image = Image {
+        mtd: info.index.0,
+        name: info.name,
+        file,
+        size_bytes: values.length_bytes,
+        erase_block_bytes: info.erase_block_bytes,
+        crc32: values.crc32.clone(),
+        sha256: values.sha256.clone(),
+        unreadable: reader.into_unreadable(),
+        second_reading: None,
+        doubt,
+    };
+    (image, recovered)
 }
 
 /// Reads until `buf` is full or the file ends.

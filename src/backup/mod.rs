@@ -9,6 +9,7 @@
 //! `mtdN.bin` in any folder is whole; success means that every byte of every
 //! image is what the device gave; memory does not grow with the flash.
 
+pub(crate) mod calls;
 mod clean;
 mod consistency;
 pub(crate) mod contents;
@@ -17,11 +18,14 @@ mod destination;
 pub(crate) mod digest;
 mod error;
 mod events;
+pub(crate) mod folder;
 mod html;
 mod image;
 pub(crate) mod known;
 mod litter;
+pub(crate) mod lock;
 mod manifest;
+mod naming;
 mod opening;
 pub(crate) mod pipeline;
 mod reader;
@@ -29,6 +33,8 @@ mod rejoin;
 #[cfg(feature = "full")]
 mod repair;
 mod report;
+#[cfg(feature = "full")]
+mod single_file;
 mod sums;
 mod texts;
 mod time;
@@ -39,11 +45,13 @@ mod verify_images;
 mod workers;
 
 pub use clean::{Cleaning, clean, plan_clean};
-pub use destination::{Destination, Entry, Folder, NewFile};
+pub use destination::{Destination, Entry, FileId, NewFile};
 pub use digest::{DigestChoice, DigestValues, Digests};
 pub use error::{BackupError, ErrorKind, Failure};
 pub use events::{Observer, Silent};
+pub use folder::Folder;
 pub use known::description;
+pub use lock::Access;
 pub use manifest::{
     Device, FORMAT, FORMAT_VERSION, INDEX, Identity, Image, LayoutEntry, LeftOut, MANIFEST,
     Manifest, ManifestError, Origin, PART, Rebuilt, SUMS, SecondReading, UNFINISHED, Unreadable,
@@ -52,6 +60,8 @@ pub use pipeline::{Request, Summary, backup};
 #[cfg(feature = "full")]
 pub use repair::{How, RepairLayout, RepairRequest, Repaired, repair};
 pub use report::{Finding, Kind, Meaning, Report, Value};
+#[cfg(feature = "full")]
+pub use single_file::SingleFile;
 pub use sums::{SumLine, parse as parse_sums, render as render_sums};
 pub use units::{count, size};
 pub use verify::{DeviceCheck, verify};

@@ -10,7 +10,9 @@
 //! flash side; on the folder's side any error at any call stops the backup with
 //! what is finished kept, and starting again goes on from there.
 
-use super::contents::{self, Contents, State, names};
+mod joining;
+
+use super::contents::{self, State};
 use super::destination::{Destination, Entry};
 use super::digest::DigestChoice;
 use super::error::{BackupError, Failure};
@@ -20,10 +22,12 @@ use super::manifest::{
     Device, FORMAT, FORMAT_VERSION, INDEX, Image, LayoutEntry, MANIFEST, Manifest, Origin, SUMS,
     UNFINISHED, image_file,
 };
+use super::naming::{Naming, Placed};
 use super::opening::{Opened, Recognised, layout_entry, open, recognise};
 use super::reader::Stop;
 use super::{html, rejoin, sums, texts, time, workers};
 use crate::mtd::{MtdBackend, MtdInfo, select};
+use joining::refuse_at_first_sight;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
@@ -134,6 +138,7 @@ pub(crate) fn backup_of(
         demote: false,
         set_aside: false,
         kept: 0,
+        placed: Vec::new(),
     };
     match &found.state {
         State::Damaged(damage) => {
@@ -148,39 +153,13 @@ pub(crate) fn backup_of(
         observer.left_out(&entry, &error.to_string(), error.help().as_deref());
     }
     run.carry_out(opened).map_err(|error| Failure {
-        left_behind: run.left_behind(),
+        left_behind: run.left_behind(&error),
         error: Box::new(error),
     })?;
     Ok(Summary {
         manifest: run.manifest,
         kept: run.kept,
     })
-}
-
-/// Refuses what needs no look at the device.
-fn refuse_at_first_sight(folder: &dyn Destination, found: &Contents) -> Result<(), BackupError> {
-    let refuse = |holds: String, help: &str| {
-        Err(BackupError::Refused {
-            folder: folder.describe(),
-            holds,
-            help: help.into(),
-        })
-    };
-    match &found.state {
-        State::Script | State::Capture { .. } => refuse(
-            "holds a backup made by a shell script".into(),
-            "save it elsewhere, and `mtdkeep clean` removes it; or choose another folder with --output",
-        ),
-        State::Damaged(damage) if !damage.is_ours => refuse(
-            format!("may hold a backup, but its {} {}", damage.file, damage.why),
-            "`mtdkeep verify` says what is proven of it; choose another folder with --output",
-        ),
-        _ if !found.foreign.is_empty() => refuse(
-            format!("holds what no backup made: {}", names(&found.foreign)),
-            "a backup needs a folder of its own: choose an empty or a new one with --output",
-        ),
-        _ => Ok(()),
-    }
 }
 
 /// A backup under way.
@@ -198,108 +177,11 @@ struct Run<'a> {
     /// The earlier run's manifest is damaged, and is kept under another name.
     set_aside: bool,
     kept: usize,
+    /// What this run gave a final name, or found there as it should be.
+    placed: Vec<Placed>,
 }
 
 impl Run<'_> {
-    /// Goes on with an earlier run of the same device, or refuses the folder.
-    fn join_earlier_run(&mut self, found: Contents) -> Result<(), BackupError> {
-        let earlier = match &found.state {
-            State::Finished(manifest) | State::Unfinished(manifest) => manifest,
-            _ => return Ok(()),
-        };
-        let finished = matches!(found.state, State::Finished(_));
-        if !earlier.is_of_same_device(&self.manifest) {
-            return Err(self.refuse(
-                format!(
-                    "holds the backup of another device: {}",
-                    earlier.device.description
-                ),
-                "choose another folder with --output; two devices are never mixed",
-            ));
-        }
-        if finished && !earlier.is_partial() {
-            return Err(self.refuse(
-                format!(
-                    "already holds a finished backup of this device, made {}",
-                    earlier.created_utc
-                ),
-                "choose another folder with --output, check this one with `mtdkeep verify`, or \
-                 remove it with `mtdkeep clean`",
-            ));
-        }
-        self.manifest.folder_created |= earlier.folder_created;
-        self.take_over(found.own, found.parts)?;
-        self.demote = finished;
-        Ok(())
-    }
-
-    /// Goes on with an earlier run whose manifest or mark is damaged, so that
-    /// nobody tells of which device it is: only where each image that is there is
-    /// what this device's flash holds. All of them are compared before anything is
-    /// changed.
-    fn join_damaged_run(
-        &mut self,
-        found: Contents,
-        finished: bool,
-        opened: &mut Opened,
-    ) -> Result<(), BackupError> {
-        let other = rejoin::first_other(
-            self.folder,
-            &found.own,
-            opened,
-            self.request.buffer_bytes,
-            self.request.stop(),
-        )?;
-        if let Some(file) = other {
-            return Err(self.refuse(
-                format!(
-                    "holds {file}, which is not what this device's flash holds now, and the \
-                     manifest that would tell whose it is is damaged"
-                ),
-                "`mtdkeep verify` says what is proven of the images there; back up into another \
-                 folder with --output",
-            ));
-        }
-        self.take_over(found.own, found.parts)?;
-        self.set_aside = finished;
-        Ok(())
-    }
-
-    /// Takes over the images of an earlier run; what was half written goes.
-    fn take_over(&mut self, own: Vec<Entry>, parts: Vec<Entry>) -> Result<(), BackupError> {
-        let (images, _): (Vec<_>, Vec<_>) = own
-            .into_iter()
-            .partition(|entry| contents::script_image(&entry.name).is_some());
-        let stranger = images
-            .iter()
-            .find(|entry| !contents::is_planned(&self.manifest, &entry.name));
-        if let Some(stranger) = stranger {
-            return Err(self.refuse(
-                format!(
-                    "holds an earlier, unfinished backup with {}, which this one would not make",
-                    stranger.name
-                ),
-                "start with the same partitions as then, choose another folder with --output, \
-                 or remove the unfinished backup with `mtdkeep clean`",
-            ));
-        }
-        self.existing = images;
-        for entry in &parts {
-            self.folder
-                .remove(&entry.name)
-                .map_err(|source| self.error("cannot remove", &entry.name, source))?;
-        }
-        Ok(())
-    }
-
-    fn refuse(&self, holds: String, help: &str) -> BackupError {
-        BackupError::Refused {
-            folder: self.folder.describe(),
-            holds,
-            help: help.into(),
-        }
-    }
-
     fn check_free_space(&self, opened: &Opened) -> Result<(), BackupError> {
         let is_there = |info: &MtdInfo| {
             let file = image_file(info.index);
@@ -330,31 +212,40 @@ impl Run<'_> {
     }
 
     fn carry_out(&mut self, opened: Opened) -> Result<(), BackupError> {
+        let naming = Naming(self.folder);
         if self.demote {
             // From here on the folder is not a finished backup.
-            self.rename(MANIFEST, UNFINISHED)?;
+            texts::rename(self.folder, MANIFEST, UNFINISHED)?;
         }
         if self.set_aside {
             rejoin::set_aside(self.folder, MANIFEST)?;
         }
-        self.write_whole(UNFINISHED, &self.manifest.to_json())?;
-        self.make_images(opened)?;
+        let mark = self.write_whole(UNFINISHED, &self.manifest.to_json())?;
+        self.make_images(opened, &mark)?;
         if self.request.interrupt.load(Ordering::Relaxed) {
             return Err(BackupError::Interrupted);
         }
+        naming.confirm(&mark)?;
         let text = self.manifest.to_json();
-        self.write_sums(&text)?;
-        self.write_whole(INDEX, html::render(&self.manifest, &text).as_bytes())?;
+        let sums = self.write_sums(&text)?;
+        self.placed.extend(sums);
+        let page = self.write_whole(INDEX, html::render(&self.manifest, &text).as_bytes())?;
+        self.placed.push(page);
         // The mark gets the manifest's full text, and then the manifest's name:
         // at no moment are there both, or neither.
-        self.write_whole(UNFINISHED, &text)?;
-        self.rename(UNFINISHED, MANIFEST)
+        let mark = self.write_whole(UNFINISHED, &text)?;
+        self.placed
+            .iter()
+            .try_for_each(|placed| naming.confirm(placed))?;
+        naming.give_again(mark, MANIFEST)?;
+        Ok(())
     }
 
-    fn make_images(&mut self, opened: Opened) -> Result<(), BackupError> {
+    fn make_images(&mut self, opened: Opened, mark: &Placed) -> Result<(), BackupError> {
         let failed = AtomicBool::new(false);
         let workshop = Workshop {
             folder: self.folder,
+            mark,
             existing: &self.existing,
             read_again: self.request.read_again,
             digests: self.request.digests,
@@ -397,6 +288,7 @@ impl Run<'_> {
                 Ok(made) => {
                     self.kept += usize::from(made.kept);
                     self.manifest.images.push(made.image);
+                    self.placed.push(made.placed);
                 }
                 // The others stopped because of the one that has something to say.
                 Err(error) => {
@@ -411,25 +303,21 @@ impl Run<'_> {
 
     /// `SHA256SUMS`; none where there is no SHA-256, and then none of an earlier
     /// run may stay.
-    fn write_sums(&self, manifest: &[u8]) -> Result<(), BackupError> {
+    fn write_sums(&self, manifest: &[u8]) -> Result<Option<Placed>, BackupError> {
         if self.request.digests.has_sha256() {
             let text = sums::render(&self.manifest.images, manifest);
-            return self.write_whole(SUMS, text.as_bytes());
+            return self.write_whole(SUMS, text.as_bytes()).map(Some);
         }
         match self.folder.remove(SUMS) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
                 Err(self.error("cannot remove", SUMS, source))
             }
-            _ => Ok(()),
+            _ => Ok(None),
         }
     }
 
-    fn write_whole(&self, file: &str, text: &[u8]) -> Result<(), BackupError> {
+    fn write_whole(&self, file: &str, text: &[u8]) -> Result<Placed, BackupError> {
         texts::write_whole(self.folder, file, text)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> Result<(), BackupError> {
-        texts::rename(self.folder, from, to)
     }
 
     fn error(&self, operation: &'static str, file: &str, source: io::Error) -> BackupError {
@@ -437,18 +325,28 @@ impl Run<'_> {
     }
 
     /// What is in the folder after a failure, for the user.
-    fn left_behind(&self) -> Option<String> {
+    fn left_behind(&self, error: &BackupError) -> Option<String> {
         let entries = self.folder.list().ok()?;
         if entries.is_empty() {
             return None;
         }
+        let folder = self.folder.describe();
+        if entries.iter().any(|entry| entry.name == MANIFEST) {
+            return Some(format!(
+                "{folder} holds a backup with its manifest; `mtdkeep verify` says whether it is good"
+            ));
+        }
         let is_image = |entry: &&Entry| contents::is_planned(&self.manifest, &entry.name);
         let images = entries.iter().filter(is_image).count();
         let wanted = self.manifest.layout.iter().filter(|e| e.left_out.is_none());
+        let whole = match error {
+            // Whose they are is not known then.
+            BackupError::Interfered { .. } => "",
+            _ => ", each of them whole",
+        };
         Some(format!(
-            "{} holds an unfinished backup: {images} of {} images, each of them whole; \
+            "{folder} holds an unfinished backup: {images} of {} images{whole}; \
              starting again completes it, `mtdkeep clean` removes it",
-            self.folder.describe(),
             wanted.count()
         ))
     }

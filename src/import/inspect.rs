@@ -11,10 +11,12 @@ use crate::backup::contents::{
     self, MD5_SUMS, RECORD, RECORD_BYTES_MAX, RECORD_PART, TABLE, script_image,
 };
 use crate::backup::{
-    Destination as _, DigestChoice, Digests, Entry, Folder, INDEX, MANIFEST, Origin, UNFINISHED,
+    Access, BackupError, Destination as _, DigestChoice, Digests, Entry, Folder, INDEX, MANIFEST,
+    Origin, UNFINISHED,
 };
 use crate::mtd::{MtdIndex, MtdInfo};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -107,7 +109,13 @@ impl Found {
             what: path.display().to_string(),
             source,
         };
-        let folder = Folder::open(path).map_err(read)?;
+        let folder = Folder::open(path, Access::Look).map_err(|source| {
+            if source.kind() == io::ErrorKind::WouldBlock {
+                let folder = path.display().to_string();
+                return ImportError::Backup(BackupError::Busy { folder }.into());
+            }
+            read(source)
+        })?;
         let entries = folder.list().map_err(read)?;
         let has = |name: &str| entries.iter().any(|entry| entry.name == name);
         if has(MANIFEST) || has(UNFINISHED) {

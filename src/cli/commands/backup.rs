@@ -131,7 +131,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     if let Some(warning) = args.device.warning() {
         output.warn(warning);
     }
-    let folder = folder::open_or_create(&args.folder)?;
+    let folder = folder::open_or_create(&args.folder, output)?;
     let request = Request {
         partitions: &args.partitions,
         read_again: args.read_again,

@@ -1,12 +1,12 @@
 //! `mtdkeep clean`.
 
 use crate::cli::Exit;
-use crate::cli::common::FOLDER;
+use crate::cli::common::{FOLDER, folder};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
 use crate::cli::spec::{CommandSpec, Job, OptionSpec, RESULT, Takes, option};
-use mtdkeep::backup::{self, Cleaning, Entry, Folder, count, size};
+use mtdkeep::backup::{self, Access, Cleaning, Entry, Folder, count, size};
 use serde::Serialize;
 use std::io;
 use std::path::Path;
@@ -64,7 +64,12 @@ struct File {
 }
 
 fn run(path: &Path, dry_run: bool, output: &Output) -> Result<Exit, CliError> {
-    let folder = open(path)?;
+    let access = if dry_run {
+        Access::Look
+    } else {
+        Access::Change
+    };
+    let folder = open(path, access, output)?;
     if dry_run {
         tell_plan(&backup::plan_clean(&folder)?, path, output);
         return Ok(Exit::Done);
@@ -139,9 +144,10 @@ fn names(entries: &[Entry]) -> Vec<String> {
     entries.iter().map(|entry| entry.name.clone()).collect()
 }
 
-fn open(path: &Path) -> Result<Folder, CliError> {
-    Folder::open(path).map_err(|source| {
+fn open(path: &Path, access: Access, output: &Output) -> Result<Folder, CliError> {
+    let cannot = |source: io::Error| {
         let help = match source.kind() {
+            io::ErrorKind::WouldBlock => return folder::error("cannot clean", path, source),
             io::ErrorKind::NotADirectory => {
                 "clean takes the folder that holds a backup, not one of its files"
             }
@@ -154,5 +160,8 @@ fn open(path: &Path) -> Result<Folder, CliError> {
             message: format!("cannot clean {}: {source}", path.display()),
             help: Some(help.into()),
         }
-    })
+    };
+    let folder = Folder::open(path, access).map_err(cannot)?;
+    folder::warn_of_no_lock(&folder, output);
+    Ok(folder)
 }

@@ -9,11 +9,10 @@ use crate::cli::output::Output;
 use crate::cli::spec::{
     CommandSpec, Job, OptionSpec, RESULT, SEED, SIMULATE, Takes, option, short,
 };
-use mtdkeep::backup::size;
+use mtdkeep::backup::{SingleFile, size};
 use serde::Serialize;
-use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {
@@ -58,21 +57,6 @@ struct Body {
 }
 
 fn run(device: &simulated::Args, path: &Path, output: &Output) -> Result<Exit, CliError> {
-    if fs::symlink_metadata(path).is_ok() {
-        return Err(CliError::Other {
-            exit: Exit::Refused,
-            message: format!("{} is there already; it was not touched", path.display()),
-            help: Some("choose another name with --output, or remove it first".into()),
-        });
-    }
-    let failed = |source: io::Error| CliError::Other {
-        exit: Exit::Io,
-        message: format!(
-            "cannot write {}: {source}; nothing was left behind",
-            path.display()
-        ),
-        help: None,
-    };
     let interrupt = signals::interrupt_flag()?;
     let simulated = simulated::open(device)?;
     if simulated.offsets_are_inferred {
@@ -92,18 +76,12 @@ fn run(device: &simulated::Args, path: &Path, output: &Output) -> Result<Exit, C
             help: None,
         });
     }
-    let temporary = temporary(path);
-    let size_bytes = write(&device, &temporary, &interrupt)
-        .and_then(|size_bytes| fs::rename(&temporary, path).map(|()| size_bytes))
-        .map_err(|source| {
-            if source.kind() != io::ErrorKind::AlreadyExists {
-                let _ = fs::remove_file(&temporary);
-            }
-            if interrupt.load(Ordering::Relaxed) {
-                return mtdkeep::backup::BackupError::Interrupted.into();
-            }
-            failed(source)
-        })?;
+    let mut file = SingleFile::create(path).map_err(|source| not_begun(path, &source))?;
+    let size_bytes = match write(&device, &mut file, &interrupt) {
+        Ok(size_bytes) => size_bytes,
+        Err(stopped) => return Err(stopped.told(path, file)),
+    };
+    file.finish().map_err(|source| not_named(path, &source))?;
     output.line(&format!(
         "{}, {}, in {}",
         device.description,
@@ -119,27 +97,123 @@ fn run(device: &simulated::Args, path: &Path, output: &Output) -> Result<Exit, C
     Ok(Exit::Done)
 }
 
-fn temporary(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".part");
-    name.into()
+/// Why no more was written.
+struct Stopped {
+    /// Of the kind `Interrupted` where the user asked to stop.
+    error: io::Error,
+    done_bytes: u64,
+    size_bytes: u64,
+}
+
+impl Stopped {
+    fn told(self, path: &Path, file: SingleFile) -> CliError {
+        let temporary = file.temporary().display().to_string();
+        let left = if file.discard() {
+            "nothing was left behind".into()
+        } else {
+            format!("{temporary} was left behind, and goes when the same command is started again")
+        };
+        let (exit, what, help) = match self.error.kind() {
+            io::ErrorKind::Interrupted => (
+                Exit::Interrupted,
+                "interrupted".into(),
+                "start the same command again",
+            ),
+            _ => (
+                Exit::Io,
+                format!("cannot write {}: {}", path.display(), self.error),
+                help_for(&self.error),
+            ),
+        };
+        CliError::Other {
+            exit,
+            message: format!(
+                "{what} (after {} of {}); {left}",
+                size(self.done_bytes),
+                size(self.size_bytes)
+            ),
+            help: Some(help.into()),
+        }
+    }
+}
+
+fn help_for(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space and start the same command again, or choose another place with --output"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "choose a place that this user may write, with --output"
+        }
+        _ => "check the medium, or choose another place with --output",
+    }
+}
+
+fn is_there(path: &Path) -> CliError {
+    CliError::Other {
+        exit: Exit::Refused,
+        message: format!("{} is there already; it was not touched", path.display()),
+        help: Some("choose another name with --output, or remove it first".into()),
+    }
+}
+
+fn not_begun(path: &Path, source: &io::Error) -> CliError {
+    match source.kind() {
+        io::ErrorKind::AlreadyExists => is_there(path),
+        io::ErrorKind::WouldBlock => CliError::Other {
+            exit: Exit::Refused,
+            message: format!("another mtdkeep is writing {}", path.display()),
+            help: Some(
+                "wait until that one has ended, or choose another name with --output".into(),
+            ),
+        },
+        _ => CliError::Other {
+            exit: Exit::Io,
+            message: format!("cannot make {}: {source}", path.display()),
+            help: Some(help_for(source).into()),
+        },
+    }
+}
+
+fn not_named(path: &Path, source: &io::Error) -> CliError {
+    if source.kind() == io::ErrorKind::AlreadyExists {
+        return is_there(path);
+    }
+    let left = if path.exists() {
+        "the file is there and whole, but perhaps not on the medium for good"
+    } else {
+        "there is no such file"
+    };
+    CliError::Other {
+        exit: Exit::Io,
+        message: format!("cannot finish {}: {source}; {left}", path.display()),
+        help: Some(help_for(source).into()),
+    }
 }
 
 fn write(
     device: &mtd_harness::profile::SimulatedDevice,
-    path: &Path,
+    file: &mut SingleFile,
     interrupt: &AtomicBool,
-) -> io::Result<u64> {
-    let mut file = File::create_new(path)?;
+) -> Result<u64, Stopped> {
     device.system.with_chip(0, |chip| {
         let size_bytes = chip.geometry().size_bytes;
-        chip.peek_range(0, size_bytes, |_, cells| {
+        let mut done_bytes = 0;
+        let written = chip.peek_range(0, size_bytes, |_, cells| {
             if interrupt.load(Ordering::Relaxed) {
                 return Err(io::ErrorKind::Interrupted.into());
             }
-            file.write_all(cells)
-        })?;
-        file.sync_all()?;
-        Ok(size_bytes)
+            file.write_all(cells)?;
+            done_bytes += cells.len() as u64;
+            Ok(())
+        });
+        match written {
+            Ok(()) => Ok(size_bytes),
+            Err(error) => Err(Stopped {
+                error,
+                done_bytes,
+                size_bytes,
+            }),
+        }
     })
 }

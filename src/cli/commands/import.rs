@@ -98,7 +98,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
             "{name} is no part of the capture and was not taken"
         ));
     }
-    let folder = folder::open_or_create(&args.target)?;
+    let folder = folder::open_or_create(&args.target, output)?;
     let request = ImportRequest {
         now: SystemTime::now(),
         buffer_bytes: BUFFER_BYTES,

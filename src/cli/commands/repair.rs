@@ -9,7 +9,7 @@ use crate::cli::output::Output;
 use crate::cli::progress::Progress;
 use crate::cli::spec::{CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, option};
 use mtdkeep::backup::{
-    self, DeviceCheck, How, Meaning, Rebuilt, RepairLayout, RepairRequest, Repaired, Report,
+    self, Access, DeviceCheck, How, Meaning, Rebuilt, RepairLayout, RepairRequest, Repaired, Report,
 };
 use mtdkeep::mtd::{MtdInfo, infer_offsets, parse_proc_mtd};
 use serde::Serialize;
@@ -98,7 +98,7 @@ struct Body<'a> {
 
 fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let interrupt = signals::interrupt_flag()?;
-    let folder = folder::open(&args.folder)?;
+    let folder = folder::open(&args.folder, Access::Change, output)?;
     let request = RepairRequest {
         layout: layout_of(args)?,
         now: SystemTime::now(),

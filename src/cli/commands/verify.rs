@@ -8,7 +8,7 @@ use crate::cli::given::Given;
 use crate::cli::output::Output;
 use crate::cli::progress::Progress;
 use crate::cli::spec::{CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, option};
-use mtdkeep::backup::{self, DeviceCheck, Finding, MANIFEST, Meaning, Report, SUMS, size};
+use mtdkeep::backup::{self, Access, DeviceCheck, Finding, MANIFEST, Meaning, Report, SUMS, size};
 use serde::Serialize;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -102,7 +102,7 @@ struct Body<'a> {
 
 fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let interrupt = signals::interrupt_flag()?;
-    let folder = folder::open(&args.folder)?;
+    let folder = folder::open(&args.folder, Access::Look, output)?;
     let backend = args.device.as_ref().map(device::open).transpose()?;
     let check = DeviceCheck {
         backend: backend.as_deref(),

@@ -1,27 +1,37 @@
 //! The folder of a backup.
 
 use crate::cli::error::CliError;
-use mtdkeep::backup::{BackupError, Folder};
+use crate::cli::output::Output;
+use mtdkeep::backup::{Access, BackupError, Destination as _, Folder};
 use std::path::Path;
 
 /// Where a backup goes on a device: below its web server's root.
 pub(crate) const FOLDER_ON_DEVICE: &str = "/var/wwwroot/mtd_backup";
 
 /// Opens a folder, or makes it.
-pub(crate) fn open_or_create(path: &Path) -> Result<Folder, CliError> {
-    Folder::open_or_create(path).map_err(|source| error("cannot use", path, source))
+pub(crate) fn open_or_create(path: &Path, output: &Output) -> Result<Folder, CliError> {
+    let folder =
+        Folder::open_or_create(path).map_err(|source| error("cannot use", path, source))?;
+    warn_of_no_lock(&folder, output);
+    Ok(folder)
 }
 
 /// Opens a folder that must be there.
-pub(crate) fn open(path: &Path) -> Result<Folder, CliError> {
-    Folder::open(path).map_err(|source| error("cannot open", path, source))
+pub(crate) fn open(path: &Path, access: Access, output: &Output) -> Result<Folder, CliError> {
+    let folder = Folder::open(path, access).map_err(|source| error("cannot open", path, source))?;
+    warn_of_no_lock(&folder, output);
+    Ok(folder)
 }
 
-fn error(operation: &'static str, path: &Path, source: std::io::Error) -> CliError {
-    BackupError::Folder {
-        operation,
-        folder: path.display().to_string(),
-        source,
+pub(crate) fn warn_of_no_lock(folder: &Folder, output: &Output) {
+    if let Some(error) = folder.unlocked() {
+        output.warn(&format!(
+            "{} cannot be locked ({error}): let nothing else work in it meanwhile",
+            folder.describe()
+        ));
     }
-    .into()
+}
+
+pub(crate) fn error(operation: &'static str, path: &Path, source: std::io::Error) -> CliError {
+    BackupError::of_folder(operation, path.display().to_string(), source).into()
 }

@@ -6,7 +6,7 @@
 //! A cut at operation N makes that and every later operation fail.
 
 use mtd_harness::fault::DestinationFaults;
-use mtdkeep::backup::{Destination, Entry, NewFile};
+use mtdkeep::backup::{Destination, Entry, FileId, NewFile};
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex};
@@ -155,6 +155,11 @@ impl Destination for MemoryFolder {
         Ok(Box::new(io::Cursor::new(bytes)))
     }
 
+    fn id(&self, name: &str) -> io::Result<FileId> {
+        let file = self.0.lock().unwrap().file(name)?;
+        Ok(id_of(&file))
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut state = self.0.lock().unwrap();
         state.operation()?;
@@ -180,6 +185,16 @@ impl Destination for MemoryFolder {
         state.faults.on_sync()?;
         state.durable = state.seen.clone();
         Ok(())
+    }
+}
+
+/// A file is the same as long as it is shared; nobody has its place until the
+/// last who holds it lets go.
+fn id_of(file: &Arc<Mutex<File>>) -> FileId {
+    FileId {
+        device: 1,
+        inode: Arc::as_ptr(file) as u64,
+        size_bytes: file.lock().unwrap().seen.len() as u64,
     }
 }
 
@@ -214,5 +229,9 @@ impl NewFile for Writer {
         let mut file = self.file.lock().unwrap();
         file.synced = file.seen.clone();
         Ok(())
+    }
+
+    fn id(&self) -> io::Result<FileId> {
+        Ok(id_of(&self.file))
     }
 }

@@ -13,6 +13,8 @@ pub mod digest;
 #[cfg(feature = "full")]
 pub mod interrupt;
 #[cfg(feature = "full")]
+pub mod lock;
+#[cfg(feature = "full")]
 pub mod manifest;
 #[cfg(feature = "full")]
 pub mod offsets;

@@ -222,7 +222,7 @@ impl Rig {
                 workers: 1,
                 interrupt: &AtomicBool::new(false),
             };
-            let folder = Folder::open(folder.path()).expect("a folder");
+            let folder = Folder::open(folder.path(), backup::Access::Look).expect("a folder");
             let report = backup::verify(&folder, &check, &Silent).expect("checks");
             assert_eq!(report.images_right, 11, "{:?}", report.findings);
         });
@@ -338,7 +338,7 @@ fn back_up(device: &SimulatedDevice, folder: &Path, buffer_bytes: usize, read_ag
         interrupt: &AtomicBool::new(false),
     };
     let backend = SimulatedBackend::new(device.clone());
-    let folder = Folder::open(folder).expect("a folder");
+    let folder = Folder::open(folder, backup::Access::Look).expect("a folder");
     let summary = backup::backup(&backend, &folder, &request, &Silent).expect("backs up");
     assert_eq!(summary.manifest.images.len(), 11);
 }

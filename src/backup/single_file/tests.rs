@@ -1,0 +1,126 @@
+use super::*;
+use crate::backup::calls::faults::{self, Fault, How, Plan};
+use rstest::rstest;
+use std::fs;
+
+fn make(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = SingleFile::create(path)?;
+    if let Err(error) = file.write_all(bytes) {
+        file.discard();
+        return Err(error);
+    }
+    file.finish()
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_a_killed_run_left_is_replaced() {
+    let outer = tempfile::tempdir().unwrap();
+    let path = outer.path().join("a/f");
+    drop(SingleFile::create(&path).unwrap());
+    assert_eq!(files(&outer.path().join("a")), ["f.mtdkeep-part"]);
+    make(&path, b"all").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"all");
+    assert_eq!(files(&outer.path().join("a")), ["f"]);
+}
+
+#[test]
+fn what_somebody_is_writing_is_left_alone() {
+    let outer = tempfile::tempdir().unwrap();
+    let path = outer.path().join("f");
+    let mut first = SingleFile::create(&path).unwrap();
+    let error = make(&path, b"second").unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    first.write_all(b"first").unwrap();
+    first.finish().unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"first");
+}
+
+/// By each of the three ways in which a file can be named.
+#[rstest]
+fn a_file_that_appeared_meanwhile_stays(
+    #[values(0, 1, 2)] missing_calls: usize,
+    #[values(false, true)] appears: bool,
+) {
+    let outer = tempfile::tempdir().unwrap();
+    let path = outer.path().join("f");
+    let mut file = SingleFile::create(&path).unwrap();
+    file.write_all(b"new").unwrap();
+    if appears {
+        fs::write(&path, b"mine").unwrap();
+    }
+    let without = [(Call::RenameNew, Errno::INVAL), (Call::Link, Errno::PERM)];
+    let plan = Plan {
+        cannot: without[..missing_calls].to_vec(),
+        ..Plan::default()
+    };
+    let (named, calls) = faults::with(plan, || file.finish());
+    assert_eq!(calls.contains(&Call::Link), missing_calls > 0);
+    assert_eq!(calls.contains(&Call::Create), missing_calls > 1);
+    if appears {
+        assert_eq!(named.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"mine");
+    } else {
+        named.unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+    }
+    assert_eq!(files(outer.path()), ["f"]);
+}
+
+#[test]
+fn another_file_in_its_place_gets_no_name() {
+    let outer = tempfile::tempdir().unwrap();
+    let path = outer.path().join("f");
+    let file = SingleFile::create(&path).unwrap();
+    let temporary = file.temporary().to_owned();
+    fs::remove_file(&temporary).unwrap();
+    fs::write(&temporary, b"theirs").unwrap();
+    file.finish().unwrap_err();
+    assert_eq!(files(outer.path()), ["f.mtdkeep-part"]);
+    assert_eq!(fs::read(&temporary).unwrap(), b"theirs");
+}
+
+/// Every call fails in every way, until a run gets by without.
+#[rstest]
+fn every_call_fails(
+    #[values(
+        Errno::IO,
+        Errno::NOSPC,
+        Errno::INTR,
+        Errno::EXIST,
+        Errno::NOENT,
+        Errno::INVAL
+    )]
+    errno: Errno,
+    #[values(How::Once, How::KindFromThenOn, How::AllFromThenOn, How::Done)] how: How,
+) {
+    for at in 0.. {
+        let outer = tempfile::tempdir().unwrap();
+        let path = outer.path().join("a/f");
+        let fault = Some(Fault { at, errno, how });
+        let plan = Plan {
+            fault,
+            ..Plan::default()
+        };
+        let (made, calls) = faults::with(plan, || make(&path, b"all of it"));
+        let whole = fs::read(&path).is_ok_and(|bytes| bytes == b"all of it");
+        assert!(whole || !path.exists(), "{fault:?}: half of it: {calls:?}");
+        if made.is_ok() {
+            assert!(whole, "{fault:?}: a false success: {calls:?}");
+        } else if !whole {
+            make(&path, b"all of it").unwrap_or_else(|error| panic!("{fault:?}: {error}"));
+        }
+        if at >= calls.len() {
+            assert!(at > 8, "{calls:?}");
+            break;
+        }
+    }
+}
