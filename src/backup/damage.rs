@@ -35,6 +35,9 @@ pub(crate) struct Damage {
     pub(crate) why: String,
     /// Whether something shows that a backup made what is there.
     pub(crate) is_ours: bool,
+    /// Whether a backup may go on there, if all images are what the flash holds:
+    /// as above, or nothing speaks against it.
+    pub(crate) may_go_on: bool,
 }
 
 impl Damage {
@@ -70,10 +73,15 @@ impl Damage {
         let nothing_else = entries.iter().all(|entry| {
             entry.size_bytes == Some(0) || entry.name == file || entry.name.ends_with(super::PART)
         }) && text.iter().all(|byte| *byte == 0);
+        // A power cut takes a text's end, or all of it.
+        let is_cut = HEAD.starts_with(text) || text.iter().all(|byte| *byte == 0);
+        let is_mark = file == UNFINISHED && is_cut;
+        let is_ours = has_page || nothing_else || is_mark || text.starts_with(HEAD);
         Ok(Self {
             file,
             why,
-            is_ours: has_page || nothing_else || text.starts_with(HEAD),
+            is_ours,
+            may_go_on: is_ours || is_cut,
         })
     }
 
@@ -92,6 +100,7 @@ impl Damage {
             file: MANIFEST,
             why: "is missing".into(),
             is_ours,
+            may_go_on: is_ours,
         }))
     }
 

@@ -24,7 +24,7 @@ pub(super) fn refuse_at_first_sight(
             "holds a backup made by a shell script".into(),
             "save it elsewhere, and `mtdkeep clean` removes it; or choose another folder with --output",
         ),
-        State::Damaged(damage) if !damage.is_ours => refuse(
+        State::Damaged(damage) if !damage.may_go_on => refuse(
             format!("may hold a backup, but its {} {}", damage.file, damage.why),
             "`mtdkeep verify` says what is proven of it; choose another folder with --output",
         ),
