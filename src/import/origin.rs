@@ -7,7 +7,7 @@ use super::layout::KnownLayout;
 use super::record::Fate;
 use crate::backup::Origin;
 use crate::backup::contents::SCRIPT_PAGE;
-use crate::mtd::MtdIndex;
+use crate::mtd::{MtdIndex, MtdInfo};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Found {
@@ -43,6 +43,13 @@ impl Found {
         self.readings(images, &mut proven, &mut not_proven);
         if layout.assumed {
             not_proven.push("that the layout is the device's: it was assumed".into());
+        }
+        let inferred = |info: &MtdInfo| {
+            info.offset
+                .is_some_and(|offset| offset.source.is_inferred())
+        };
+        if layout.devices.iter().any(inferred) {
+            not_proven.push("where partitions start: the offsets are sums of sizes".into());
         }
         if self.record.as_ref().is_some_and(|record| !record.complete) {
             not_proven.push("that the capture came to its end: it was cut off".into());
