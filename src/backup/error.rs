@@ -184,6 +184,11 @@ impl BackupError {
     pub fn help(&self) -> Option<String> {
         Some(match self {
             Self::Mtd(error) | Self::NothingReadable { first: error } => return error.help(),
+            Self::Folder {
+                operation: "cannot open",
+                source,
+                ..
+            } => opening_help(source)?.into(),
             Self::Folder { source, folder, .. } => folder_help(folder, source)?,
             Self::File { source, .. } => match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -223,6 +228,18 @@ impl BackupError {
             Self::Interrupted => "start the same command again to go on".into(),
         })
     }
+}
+
+/// For a folder that must be there already.
+fn opening_help(source: &io::Error) -> Option<&'static str> {
+    Some(match source.kind() {
+        io::ErrorKind::NotFound => "look at the name: no such folder is there",
+        io::ErrorKind::NotADirectory => {
+            "name the folder that holds the backup, not one of its files"
+        }
+        io::ErrorKind::PermissionDenied => "start it as a user who may read the folder",
+        _ => return None,
+    })
 }
 
 fn folder_help(folder: &str, source: &io::Error) -> Option<String> {

@@ -131,8 +131,8 @@ fn every_command_says_what_helps() {
 
 #[rstest]
 #[case::nothing_there("empty", "no backup")]
-#[case::a_file("table", "not a directory")]
-#[case::missing("nosuch", "nosuch")]
+#[case::a_file("table", "not one of its files")]
+#[case::missing("nosuch", "look at the name")]
 fn what_cannot_be_repaired(#[case] name: &str, #[case] word: &str) {
     let (outer, _) = small_backup();
     fs::create_dir(outer.path().join("empty")).unwrap();
@@ -144,4 +144,10 @@ fn what_cannot_be_repaired(#[case] name: &str, #[case] word: &str) {
     let said = text(&output.stderr);
     assert!(matches!(output.status.code(), Some(4 | 5)), "{said}");
     assert!(said.contains(word) && said.contains("help: "), "{said}");
+    assert!(!said.contains("--output"), "{said}");
+    if name != "empty" {
+        // The same for the other command that looks at a folder.
+        let said = run(outer.path(), &["verify", name], 4);
+        assert!(said.contains(word) && !said.contains("--output"), "{said}");
+    }
 }
