@@ -1,6 +1,6 @@
 //! What a program sees before it opens anything.
 
-use crate::support::{bench, has, text};
+use crate::support::{bench, text};
 
 #[test]
 fn nodes_are_devices_by_every_look() {
@@ -124,10 +124,8 @@ fn programs_that_never_touch_flash_see_the_host() {
 }
 
 #[test]
+#[ignore = "needs busybox-static"]
 fn busybox_sees_the_same() {
-    if !has("busybox") {
-        return;
-    }
     let bench = bench();
     let outcome = bench.run(
         "busybox",

@@ -1,6 +1,6 @@
 //! Scripts and tools that were written for real devices.
 
-use crate::support::{Bench, bench, bench_with, has, text};
+use crate::support::{Bench, bench, bench_with, text};
 use mtd_harness::profile::IspotBuilder;
 use mtd_harness::sandbox::{Sandbox, Version};
 use rstest::rstest;
@@ -8,12 +8,12 @@ use rstest::rstest;
 const SCRIPT: &str = include_str!("../../fixtures/sandbox/copy_all.sh");
 
 #[rstest]
+#[case::sh("sh", &[])]
+#[ignore = "needs bash"]
 #[case::bash("bash", &[])]
+#[ignore = "needs busybox-static"]
 #[case::busybox("busybox", &["sh"])]
 fn the_script_copies_every_partition_with_a_node(#[case] program: &str, #[case] first: &[&str]) {
-    if !has(program) {
-        return;
-    }
     let bench = bench();
     std::fs::write(bench.file("script"), SCRIPT).unwrap();
     let args = [first, &["script"]].concat();
@@ -32,10 +32,8 @@ fn the_script_copies_every_partition_with_a_node(#[case] program: &str, #[case] 
 }
 
 #[test]
+#[ignore = "needs mtd-utils"]
 fn mtdinfo_tells_the_device() {
-    if !has("mtdinfo") {
-        return;
-    }
     let told = bench().ok("PATH=$PATH:/usr/sbin mtdinfo /dev/mtd3");
     for line in [
         "Name:                           rootfs",
@@ -58,10 +56,8 @@ fn mtdinfo_tells_the_device() {
 }
 
 #[test]
+#[ignore = "needs mtd-utils"]
 fn flash_erase_and_flashcp_write_a_partition() {
-    if !has("flash_erase") {
-        return;
-    }
     let bench = bench();
     bench.ok("PATH=$PATH:/usr/sbin flash_erase -q /dev/mtd7 0 0");
     assert!(bench.flash(7).iter().all(|byte| *byte == 0xFF));
@@ -77,10 +73,8 @@ fn flash_erase_and_flashcp_write_a_partition() {
 }
 
 #[test]
+#[ignore = "needs mtd-utils"]
 fn nanddump_and_nandwrite_work_on_nor() {
-    if !has("nanddump") {
-        return;
-    }
     let bench = bench();
     let outcome = bench.sh("PATH=$PATH:/usr/sbin nanddump -f dump /dev/mtd7");
     assert!(outcome.status.success(), "{}", text(&outcome.stderr));
@@ -100,10 +94,8 @@ fn locked() -> Bench {
 }
 
 #[test]
+#[ignore = "needs mtd-utils"]
 fn flash_unlock_lets_erase() {
-    if !has("flash_unlock") {
-        return;
-    }
     let bench = locked();
     let refused = bench.sh("PATH=$PATH:/usr/sbin flash_erase -q /dev/mtd7 0 0");
     assert!(
@@ -118,10 +110,8 @@ fn flash_unlock_lets_erase() {
 }
 
 #[test]
+#[ignore = "needs mtd-utils"]
 fn lsmtd_lists_what_there_is() {
-    if !has("lsmtd") {
-        return;
-    }
     let listed = bench().ok("PATH=$PATH:/usr/sbin lsmtd");
     assert!(
         listed.contains("mtd3") && listed.contains("rootfs"),
@@ -129,20 +119,11 @@ fn lsmtd_lists_what_there_is() {
     );
 }
 
-/// A static ARM program: MTDKEEP_ARM_BUSYBOX names a BusyBox for it.
+/// A static program of another machine.
 #[test]
+#[ignore = "needs qemu-user-static, and MTDKEEP_ARM_BUSYBOX to name a BusyBox for ARM"]
 fn a_foreign_program_under_qemu_sees_the_device() {
-    if !has("qemu-arm-static") {
-        return;
-    }
-    let Some(busybox) = std::env::var_os("MTDKEEP_ARM_BUSYBOX") else {
-        assert!(
-            std::env::var_os("MTDKEEP_NO_SKIP").is_none(),
-            "MTDKEEP_ARM_BUSYBOX is not set, and skipping is not allowed"
-        );
-        return eprintln!("skipped: MTDKEEP_ARM_BUSYBOX names no BusyBox for ARM");
-    };
-    let busybox = busybox.to_str().unwrap();
+    let busybox = std::env::var("MTDKEEP_ARM_BUSYBOX").expect("it names a BusyBox for ARM");
     let old = Version {
         major: 2,
         minor: 6,
@@ -154,7 +135,7 @@ fn a_foreign_program_under_qemu_sees_the_device() {
             None => builder,
         });
         let line = "[[ -c /dev/mtd1 ]] && dd if=/dev/mtd1 of=a 2>/dev/null && printf '\\0' > /dev/mtd7 && cat /proc/mtd && echo /dev/mtd1*";
-        let outcome = bench.run("qemu-arm-static", &[busybox, "sh", "-c", line]);
+        let outcome = bench.run("qemu-arm-static", &[&busybox, "sh", "-c", line]);
         let seen = text(&outcome.stdout);
         assert!(outcome.status.success(), "{}", text(&outcome.stderr));
         assert_eq!(
@@ -167,6 +148,8 @@ fn a_foreign_program_under_qemu_sees_the_device() {
 }
 
 #[test]
+#[cfg(target_arch = "x86_64")]
+#[ignore = "needs perl"]
 fn an_old_kernel_answers_enosys_to_later_calls() {
     let old = |patch| Version {
         major: 2,
@@ -174,9 +157,6 @@ fn an_old_kernel_answers_enosys_to_later_calls() {
         patch,
     };
     // perl's syscall() makes any call; 293 is pipe2, here with O_CLOEXEC.
-    if !has("perl") || cfg!(not(target_arch = "x86_64")) {
-        return eprintln!("skipped: no perl, or not x86-64");
-    }
     let line = "$b = \"\\0\" x 8; syscall(293, $b, 02000000) == 0 or print 0 + $!, \"\\n\"; print \"done\\n\"";
     for (version, expected) in [(old(24), "38\ndone\n"), (old(27), "done\n")] {
         let bench = bench_with(|builder| builder.kernel(version));

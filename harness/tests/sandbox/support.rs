@@ -3,7 +3,7 @@
 use mtd_harness::chip::EraseBlock;
 use mtd_harness::profile::{Contents, LazyStorage, SimulatedDevice, ispot};
 use mtd_harness::sandbox::{Builder, Outcome, Sandbox};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
@@ -129,23 +129,4 @@ pub fn inside(bench: &Bench, test: &str) {
 
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Whether a program is installed. If not, says so; where the machine is meant
-/// to have it (MTDKEEP_NO_SKIP), that is a failure.
-#[track_caller]
-pub fn has(program: &str) -> bool {
-    let places = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
-    if places
-        .split(':')
-        .any(|place| Path::new(place).join(program).is_file())
-    {
-        return true;
-    }
-    assert!(
-        std::env::var_os("MTDKEEP_NO_SKIP").is_none(),
-        "{program} is not installed, and skipping is not allowed"
-    );
-    eprintln!("skipped: {program} is not installed");
-    false
 }

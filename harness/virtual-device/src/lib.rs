@@ -9,7 +9,7 @@
 //!
 //! It is meant for tests that somebody asked for: it wants QEMU, a cross
 //! compiler and the source of Linux ([`Toolbox::ready`] says which are missing),
-//! and builds its kernel once. [`wanted`] is the switch.
+//! and builds its kernel once. Here they are ignored but where they are asked for.
 //!
 //! ```no_run
 //! use mtd_virtual_device::{Cut, VirtualDevice, boards::ISPOT};
@@ -64,20 +64,6 @@ use std::fmt;
 use std::fs;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// The variable that switches the tests on.
-pub const SWITCH: &str = "MTDKEEP_VIRTUAL_ISPOT";
-
-/// Whether tests shall start a virtual iSpot: `MTDKEEP_VIRTUAL_ISPOT=1`. If not,
-/// says on standard error that `test` was skipped, and why.
-#[must_use]
-pub fn wanted(test: &str) -> bool {
-    let wanted = std::env::var_os(SWITCH).is_some_and(|value| value == "1");
-    if !wanted {
-        eprintln!("skipped: {test}: needs a virtual iSpot; set {SWITCH}=1 to run it");
-    }
-    wanted
-}
 
 /// Where the board finds its kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

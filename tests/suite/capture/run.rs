@@ -1,7 +1,8 @@
 //! The script that `mtdkeep script` prints, run by real shells on a tree.
 
-use crate::capture::support::{Bench, each_shell, has, printed, shown, small};
+use crate::capture::support::{Bench, printed, shown, small};
 use crate::cli::support::{mtdkeep, snapshot, text};
+use rstest::rstest;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -17,134 +18,149 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-#[test]
-fn all_partitions_are_captured_with_their_digests() {
-    each_shell(|shell| {
-        let bench = Bench::new(small(1));
-        let output = bench.run(shell, &["--read-again"]);
-        assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
-        assert_eq!(text(&output.stderr), "");
-        let folder = bench.folder();
-        bench.assert_images(&folder, &ALL);
-        let expected = [
-            "MD5SUMS",
-            "capture.txt",
-            "index.html",
-            "mtd0.bin",
-            "mtd1.bin",
-            "mtd2.bin",
-            "mtd3.bin",
-            "proc_mtd.txt",
-        ];
-        assert_eq!(names(&folder), expected);
-        let table = fs::read(folder.join("proc_mtd.txt")).unwrap();
-        assert_eq!(table, fs::read(bench.tree.path("proc/mtd")).unwrap());
-        let stdout = text(&output.stdout);
-        assert!(stdout.contains("free space: "), "{stdout}");
-        assert!(stdout.contains("second reading: same"), "{stdout}");
-        let page = fs::read_to_string(folder.join("index.html")).unwrap();
-        for name in expected {
-            assert!(name == "index.html" || page.contains(&format!("<a href=\"{name}\">")));
-        }
-        assert!(!page.contains("<b>"), "a name is no markup: {page}");
-        let check = Command::new("md5sum")
-            .args(["-c", "--quiet", "MD5SUMS"])
-            .current_dir(&folder)
-            .status();
-        assert!(check.unwrap().success());
-        // The advice at the end is what it says, quotes in the folder included.
-        let advice = stdout.lines().last().unwrap().trim();
-        assert!(advice.starts_with("rm -r "), "{stdout}");
-        assert!(
-            Command::new("sh")
-                .args(["-c", advice])
-                .status()
-                .unwrap()
-                .success()
-        );
-        assert!(!folder.exists());
-    });
+#[rstest]
+#[case::sh(&["sh"])]
+#[ignore = "needs bash"]
+#[case::bash(&["bash"])]
+#[ignore = "needs busybox-static"]
+#[case::busybox(&["busybox", "ash"])]
+fn all_partitions_are_captured_with_their_digests(#[case] shell: &[&str]) {
+    let bench = Bench::new(small(1));
+    let output = bench.run(shell, &["--read-again"]);
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+    assert_eq!(text(&output.stderr), "");
+    let folder = bench.folder();
+    bench.assert_images(&folder, &ALL);
+    let expected = [
+        "MD5SUMS",
+        "capture.txt",
+        "index.html",
+        "mtd0.bin",
+        "mtd1.bin",
+        "mtd2.bin",
+        "mtd3.bin",
+        "proc_mtd.txt",
+    ];
+    assert_eq!(names(&folder), expected);
+    let table = fs::read(folder.join("proc_mtd.txt")).unwrap();
+    assert_eq!(table, fs::read(bench.tree.path("proc/mtd")).unwrap());
+    let stdout = text(&output.stdout);
+    assert!(stdout.contains("free space: "), "{stdout}");
+    assert!(stdout.contains("second reading: same"), "{stdout}");
+    let page = fs::read_to_string(folder.join("index.html")).unwrap();
+    for name in expected {
+        assert!(name == "index.html" || page.contains(&format!("<a href=\"{name}\">")));
+    }
+    assert!(!page.contains("<b>"), "a name is no markup: {page}");
+    let check = Command::new("md5sum")
+        .args(["-c", "--quiet", "MD5SUMS"])
+        .current_dir(&folder)
+        .status();
+    assert!(check.unwrap().success());
+    // The advice at the end is what it says, quotes in the folder included.
+    let advice = stdout.lines().last().unwrap().trim();
+    assert!(advice.starts_with("rm -r "), "{stdout}");
+    assert!(
+        Command::new("sh")
+            .args(["-c", advice])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert!(!folder.exists());
 }
 
-#[test]
-fn some_partitions_by_name_or_number() {
-    each_shell(|shell| {
-        let bench = Bench::new(small(2));
-        let output = bench.run(shell, &["-p", "FIS directory", "-p", "mtd3"]);
-        assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
-        bench.assert_images(&bench.folder(), &[2, 3]);
-        assert!(!bench.folder().join("mtd0.bin").exists());
-        // Words after the script come before those in it.
-        fs::remove_dir_all(bench.folder()).unwrap();
-        let mut command = bench.command(shell, &["-p", "param"]);
-        let output = command.arg("RedBoot").output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
-        bench.assert_images(&bench.folder(), &[0]);
-        assert!(!bench.folder().join("mtd1.bin").exists());
-    });
+#[rstest]
+#[case::sh(&["sh"])]
+#[ignore = "needs bash"]
+#[case::bash(&["bash"])]
+#[ignore = "needs busybox-static"]
+#[case::busybox(&["busybox", "ash"])]
+fn some_partitions_by_name_or_number(#[case] shell: &[&str]) {
+    let bench = Bench::new(small(2));
+    let output = bench.run(shell, &["-p", "FIS directory", "-p", "mtd3"]);
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+    bench.assert_images(&bench.folder(), &[2, 3]);
+    assert!(!bench.folder().join("mtd0.bin").exists());
+    // Words after the script come before those in it.
+    fs::remove_dir_all(bench.folder()).unwrap();
+    let mut command = bench.command(shell, &["-p", "param"]);
+    let output = command.arg("RedBoot").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+    bench.assert_images(&bench.folder(), &[0]);
+    assert!(!bench.folder().join("mtd1.bin").exists());
 }
 
-#[test]
-fn a_word_that_fits_nothing_is_wrong_usage() {
-    each_shell(|shell| {
-        let bench = Bench::new(small(1));
-        for word in ["mtd4", "mtd", "redboot", "FIS", "it's $(a) \\n `trap`", "*"] {
-            let output = bench.run(shell, &["-p", word]);
-            assert_eq!(output.status.code(), Some(2), "{}", shown(&output));
-            assert!(!bench.folder().exists());
-        }
-        let output = bench.run(shell, &["-p", "it's $(a) \\n `trap` <b>"]);
-        assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
-        bench.assert_images(&bench.folder(), &[3]);
-    });
+#[rstest]
+#[case::sh(&["sh"])]
+#[ignore = "needs bash"]
+#[case::bash(&["bash"])]
+#[ignore = "needs busybox-static"]
+#[case::busybox(&["busybox", "ash"])]
+fn a_word_that_fits_nothing_is_wrong_usage(#[case] shell: &[&str]) {
+    let bench = Bench::new(small(1));
+    for word in ["mtd4", "mtd", "redboot", "FIS", "it's $(a) \\n `trap`", "*"] {
+        let output = bench.run(shell, &["-p", word]);
+        assert_eq!(output.status.code(), Some(2), "{}", shown(&output));
+        assert!(!bench.folder().exists());
+    }
+    let output = bench.run(shell, &["-p", "it's $(a) \\n `trap` <b>"]);
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+    bench.assert_images(&bench.folder(), &[3]);
 }
 
-#[test]
-fn a_partition_without_a_node_is_never_left_out_silently() {
-    each_shell(|shell| {
-        let bench = Bench::new(small(1));
-        fs::remove_file(bench.tree.path("dev/mtd2")).unwrap();
-        let output = bench.run(shell, &[]);
-        assert_eq!(output.status.code(), Some(3), "{}", shown(&output));
-        let stderr = text(&output.stderr);
-        assert!(
-            stderr.contains("mtd2 (FIS directory) is NOT in this backup"),
-            "{stderr}"
-        );
-        bench.assert_images(&bench.folder(), &[0, 1, 3]);
-        let record = fs::read_to_string(bench.folder().join("capture.txt")).unwrap();
-        assert!(record.contains("\nleft mtd2 "), "{record}");
-    });
+#[rstest]
+#[case::sh(&["sh"])]
+#[ignore = "needs bash"]
+#[case::bash(&["bash"])]
+#[ignore = "needs busybox-static"]
+#[case::busybox(&["busybox", "ash"])]
+fn a_partition_without_a_node_is_never_left_out_silently(#[case] shell: &[&str]) {
+    let bench = Bench::new(small(1));
+    fs::remove_file(bench.tree.path("dev/mtd2")).unwrap();
+    let output = bench.run(shell, &[]);
+    assert_eq!(output.status.code(), Some(3), "{}", shown(&output));
+    let stderr = text(&output.stderr);
+    assert!(
+        stderr.contains("mtd2 (FIS directory) is NOT in this backup"),
+        "{stderr}"
+    );
+    bench.assert_images(&bench.folder(), &[0, 1, 3]);
+    let record = fs::read_to_string(bench.folder().join("capture.txt")).unwrap();
+    assert!(record.contains("\nleft mtd2 "), "{record}");
 }
 
-#[test]
-fn an_existing_folder_is_never_touched() {
-    each_shell(|shell| {
-        for file in ["mtd0.bin", ".hidden", "..odd", "index.html"] {
-            let bench = Bench::new(small(1));
-            fs::create_dir_all(bench.folder()).unwrap();
-            fs::write(bench.folder().join(file), b"mine").unwrap();
-            let before = snapshot(&bench.folder());
-            let output = bench.run(shell, &[]);
-            assert_eq!(output.status.code(), Some(5), "{}", shown(&output));
-            assert_eq!(snapshot(&bench.folder()), before);
-        }
-        // An empty one is used, and stays when the run fails.
+#[rstest]
+#[case::sh(&["sh"])]
+#[ignore = "needs bash"]
+#[case::bash(&["bash"])]
+#[ignore = "needs busybox-static"]
+#[case::busybox(&["busybox", "ash"])]
+fn an_existing_folder_is_never_touched(#[case] shell: &[&str]) {
+    for file in ["mtd0.bin", ".hidden", "..odd", "index.html"] {
         let bench = Bench::new(small(1));
         fs::create_dir_all(bench.folder()).unwrap();
-        fs::remove_file(bench.tree.path("dev/mtd0")).unwrap();
-        let output = bench.run(shell, &["-p", "mtd0"]);
-        assert_eq!(output.status.code(), Some(4), "{}", shown(&output));
-        assert!(names(&bench.folder()).is_empty());
-        // A file in its place, a link to nowhere, a missing parent.
-        fs::remove_dir(bench.folder()).unwrap();
-        fs::write(bench.folder(), b"mine").unwrap();
-        assert_eq!(bench.run(shell, &[]).status.code(), Some(4));
-        assert_eq!(fs::read(bench.folder()).unwrap(), b"mine");
-        fs::remove_file(bench.folder()).unwrap();
-        std::os::unix::fs::symlink("nowhere", bench.folder()).unwrap();
-        assert_eq!(bench.run(shell, &[]).status.code(), Some(4));
-    });
+        fs::write(bench.folder().join(file), b"mine").unwrap();
+        let before = snapshot(&bench.folder());
+        let output = bench.run(shell, &[]);
+        assert_eq!(output.status.code(), Some(5), "{}", shown(&output));
+        assert_eq!(snapshot(&bench.folder()), before);
+    }
+    // An empty one is used, and stays when the run fails.
+    let bench = Bench::new(small(1));
+    fs::create_dir_all(bench.folder()).unwrap();
+    fs::remove_file(bench.tree.path("dev/mtd0")).unwrap();
+    let output = bench.run(shell, &["-p", "mtd0"]);
+    assert_eq!(output.status.code(), Some(4), "{}", shown(&output));
+    assert!(names(&bench.folder()).is_empty());
+    // A file in its place, a link to nowhere, a missing parent.
+    fs::remove_dir(bench.folder()).unwrap();
+    fs::write(bench.folder(), b"mine").unwrap();
+    assert_eq!(bench.run(shell, &[]).status.code(), Some(4));
+    assert_eq!(fs::read(bench.folder()).unwrap(), b"mine");
+    fs::remove_file(bench.folder()).unwrap();
+    std::os::unix::fs::symlink("nowhere", bench.folder()).unwrap();
+    assert_eq!(bench.run(shell, &[]).status.code(), Some(4));
 }
 
 #[test]
@@ -185,10 +201,8 @@ fn backup_leaves_a_capture_alone() {
 }
 
 #[test]
+#[ignore = "needs shellcheck"]
 fn the_script_is_clean_to_shellcheck() {
-    if !has("shellcheck") {
-        return;
-    }
     let outer = tempfile::tempdir().unwrap();
     let script = outer.path().join("capture.sh");
     fs::write(

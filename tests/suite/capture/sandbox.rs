@@ -2,10 +2,11 @@
 //! mtd10, BusyBox as it is on this machine and as an ARM program; and the import
 //! of what it leaves, and of what a script of the old style leaves.
 
-use crate::capture::support::{has, printed, shown};
+use crate::capture::support::{printed, shown};
 use crate::cli::support::{mtdkeep, text};
 use mtd_harness::profile::{self, SimulatedDevice};
 use mtd_harness::sandbox::{Outcome, Sandbox};
+use rstest::rstest;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -138,28 +139,18 @@ fn the_systems_shell_captures_all_eleven() {
 }
 
 #[test]
+#[ignore = "needs busybox-static"]
 fn busybox_captures_all_eleven() {
-    if has("busybox") {
-        capture_and_import(&["busybox", "ash"]);
-    }
+    capture_and_import(&["busybox", "ash"]);
 }
 
-/// A BusyBox for ARM, where `MTDKEEP_ARM_BUSYBOX` names one, under QEMU user
-/// mode. Its dd, ls, mknod and md5sum are its own: it runs them without exec.
+/// A BusyBox for ARM under QEMU user mode. Its dd, ls, mknod and md5sum are its
+/// own: it runs them without exec.
 #[test]
+#[ignore = "needs qemu-user-static, and MTDKEEP_ARM_BUSYBOX to name a BusyBox for ARM"]
 fn an_arm_busybox_captures_all_eleven() {
-    let Some(busybox) = std::env::var_os("MTDKEEP_ARM_BUSYBOX") else {
-        assert!(
-            std::env::var_os("MTDKEEP_NO_SKIP").is_none(),
-            "MTDKEEP_ARM_BUSYBOX names no BusyBox for ARM, and skipping is not allowed"
-        );
-        println!("skipped: MTDKEEP_ARM_BUSYBOX names no BusyBox for ARM (ci/sandbox fetches one)");
-        return;
-    };
-    if has("qemu-arm-static") {
-        let busybox = busybox.to_str().unwrap();
-        capture_and_import(&["qemu-arm-static", "-cpu", "arm926", busybox, "ash"]);
-    }
+    let busybox = std::env::var("MTDKEEP_ARM_BUSYBOX").expect("it names a BusyBox for ARM");
+    capture_and_import(&["qemu-arm-static", "-cpu", "arm926", &busybox, "ash"]);
 }
 
 #[test]
@@ -174,15 +165,14 @@ fn a_node_that_is_another_devices_is_not_used() {
     bench.assert_images(&bench.folder(), 10..11);
 }
 
-#[test]
-fn the_old_style_leaves_mtd10_out_and_import_says_so() {
+#[rstest]
+#[ignore = "needs bash"]
+#[case::bash(&["bash"])]
+#[ignore = "needs busybox-static"]
+#[case::busybox(&["busybox", "ash"])]
+fn the_old_style_leaves_mtd10_out_and_import_says_so(#[case] shell: &[&str]) {
     let bench = Bench::new();
     let script = include_bytes!("../../../fixtures/script/old_style.sh");
-    let shell: &[&str] = if has("busybox") {
-        &["busybox", "ash"]
-    } else {
-        &["bash"]
-    };
     let output = bench.run(shell, script, &["/var/wwwroot/mtd_backup"]);
     assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
     assert!(!bench.folder().join("mtd10.bin").exists());

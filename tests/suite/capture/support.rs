@@ -1,4 +1,4 @@
-//! Runs the script that `mtdkeep script` prints, under each shell there is.
+//! Runs the script that `mtdkeep script` prints, under a shell.
 
 use crate::cli::support::{mtdkeep, text};
 use mtd_harness::layout::Layout;
@@ -10,9 +10,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
-/// Shells, with the word that makes BusyBox one.
-pub(crate) const SHELLS: [&[&str]; 3] = [&["dash"], &["bash"], &["busybox", "ash"]];
-
 /// A small device whose names are what names can be; mtd2 has one that reads
 /// like another's number.
 const SMALL: &str = "dev:    size   erasesize  name
@@ -21,23 +18,6 @@ mtd1: 00020000 00020000 \"param\"
 mtd2: 0001f000 00020000 \"FIS directory\"
 mtd3: 00001000 00020000 \"it's $(a) \\n `trap` <b>\"
 ";
-
-/// Whether a program is installed. If not, says so; where the machine is meant
-/// to have it (MTDKEEP_NO_SKIP), that is a failure.
-#[track_caller]
-pub(crate) fn has(program: &str) -> bool {
-    let places = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
-    let is_there = |place: &str| Path::new(place).join(program).is_file();
-    if places.split(':').any(is_there) {
-        return true;
-    }
-    assert!(
-        std::env::var_os("MTDKEEP_NO_SKIP").is_none(),
-        "{program} is not installed, and skipping is not allowed"
-    );
-    println!("skipped: {program} is not installed");
-    false
-}
 
 /// A small device with seeded contents.
 pub(crate) fn small(seed: u64) -> SimulatedDevice {
@@ -149,14 +129,4 @@ pub(crate) fn shown(output: &Output) -> String {
         text(&output.stdout),
         text(&output.stderr)
     )
-}
-
-/// Runs `check` under each shell that is installed.
-pub(crate) fn each_shell(check: impl Fn(&[&str])) {
-    for shell in SHELLS {
-        if has(shell[0]) {
-            println!("under {shell:?}");
-            check(shell);
-        }
-    }
 }

@@ -1,13 +1,11 @@
 //! Booting, and what comes back from a run.
 
 use super::{PARTITIONS, assert_same, image, ispot};
-use mtd_virtual_device::{BootFrom, Error, VirtualDevice, boards::ISPOT, wanted};
+use mtd_virtual_device::{BootFrom, Error, VirtualDevice, boards::ISPOT};
 
 #[test]
+#[ignore = "needs what ci/virtual-ispot installs"]
 fn the_kernel_finds_the_eleven_partitions() {
-    if !wanted("the_kernel_finds_the_eleven_partitions") {
-        return;
-    }
     let outcome = ispot().run("cat /proc/mtd").unwrap().expect_success();
     let expected = "\
 dev:    size   erasesize  name
@@ -36,10 +34,8 @@ mtd10: 00001000 00020000 \"RedBoot config\"
 }
 
 #[test]
+#[ignore = "needs what ci/virtual-ispot installs"]
 fn status_and_both_outputs_come_back_byte_for_byte() {
-    if !wanted("status_and_both_outputs_come_back_byte_for_byte") {
-        return;
-    }
     let mut ispot = ispot()
         .put(
             "/opt/deep/er/all bytes",
@@ -66,20 +62,16 @@ fn status_and_both_outputs_come_back_byte_for_byte() {
 }
 
 #[test]
+#[ignore = "needs what ci/virtual-ispot installs"]
 fn a_signal_is_a_status() {
-    if !wanted("a_signal_is_a_status") {
-        return;
-    }
     assert_eq!(ispot().run("kill -9 $$").unwrap().status, 128 + 9);
 }
 
 /// What the iSpot's owners do by hand: dd, one partition after the other, into
 /// the web server's folder, as far as there are nodes.
 #[test]
+#[ignore = "needs what ci/virtual-ispot installs"]
 fn a_loop_of_dd_backs_up_the_chip() {
-    if !wanted("a_loop_of_dd_backs_up_the_chip") {
-        return;
-    }
     let folder = "/var/wwwroot/backup";
     let mut ispot = ispot().get(folder);
     let outcome = ispot
@@ -109,10 +101,8 @@ fn a_loop_of_dd_backs_up_the_chip() {
 }
 
 #[test]
+#[ignore = "needs what ci/virtual-ispot installs"]
 fn mtd10_and_sysfs_are_there_or_not_as_asked() {
-    if !wanted("mtd10_and_sysfs_are_there_or_not_as_asked") {
-        return;
-    }
     let look = "ls /dev/mtd10 /dev/mtdblock10 2>/dev/null; ls /sys | grep class; cat /dev/mtd10 2>/dev/null";
     let outcome = ispot().run(look).unwrap();
     assert_eq!(outcome.stdout_text(), "class\n");
@@ -127,10 +117,8 @@ fn mtd10_and_sysfs_are_there_or_not_as_asked() {
 }
 
 #[test]
+#[ignore = "needs what ci/virtual-ispot installs"]
 fn boot_from_flash_changes_the_two_places_it_says() {
-    if !wanted("boot_from_flash_changes_the_two_places_it_says") {
-        return;
-    }
     let before = image();
     let mut ispot = ispot();
     assert_same(ispot.chip(), &before, "the chip before the first run");
@@ -148,10 +136,8 @@ fn boot_from_flash_changes_the_two_places_it_says() {
 }
 
 #[test]
+#[ignore = "needs what ci/virtual-ispot installs"]
 fn boot_from_ram_leaves_every_byte_alone() {
-    if !wanted("boot_from_ram_leaves_every_byte_alone") {
-        return;
-    }
     let mut ispot = ispot().boot_from(BootFrom::Ram);
     let outcome = ispot.run("cat /dev/mtd0").unwrap().expect_success();
     assert_same(&outcome.stdout, &image()[PARTITIONS[0].clone()], "mtd0");
@@ -159,10 +145,8 @@ fn boot_from_ram_leaves_every_byte_alone() {
 }
 
 #[test]
+#[ignore = "needs what ci/virtual-ispot installs"]
 fn what_the_guest_writes_is_in_the_chip_and_in_the_next_run() {
-    if !wanted("what_the_guest_writes_is_in_the_chip_and_in_the_next_run") {
-        return;
-    }
     let mut expected = image();
     let settings = PARTITIONS[4].clone();
     let mut ispot = ispot().boot_from(BootFrom::Ram);
@@ -178,10 +162,8 @@ fn what_the_guest_writes_is_in_the_chip_and_in_the_next_run() {
 }
 
 #[test]
+#[ignore = "needs what ci/virtual-ispot installs"]
 fn more_than_there_is_room_for_is_refused_not_cut() {
-    if !wanted("more_than_there_is_room_for_is_refused_not_cut") {
-        return;
-    }
     let mut ispot = ispot().get("/tmp/big");
     let error = ispot
         .run("head -c 22000000 /dev/zero >/tmp/big")
@@ -190,10 +172,8 @@ fn more_than_there_is_room_for_is_refused_not_cut() {
 }
 
 #[test]
+#[ignore = "needs what ci/virtual-ispot installs"]
 fn an_image_of_another_size_is_refused() {
-    if !wanted("an_image_of_another_size_is_refused") {
-        return;
-    }
     let error = VirtualDevice::new(&ISPOT, vec![0xFF; ISPOT.chip_bytes - 1]).unwrap_err();
     assert!(matches!(error, Error::ImageSize { .. }), "{error}");
 }

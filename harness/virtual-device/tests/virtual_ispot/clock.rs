@@ -1,7 +1,7 @@
 //! What `timed` tells of a command, by both clocks.
 
 use crate::ispot;
-use mtd_virtual_device::{BootFrom, Clock, Timed, boards::ISPOT, wanted};
+use mtd_virtual_device::{BootFrom, Clock, Timed, boards::ISPOT};
 
 /// Reads a partition in small pieces and in large ones, and fails once.
 const COMMANDS: &str = "timed small dd if=/dev/mtd6 of=/dev/null bs=512 2>/dev/null
@@ -21,10 +21,8 @@ fn run(clock: Clock) -> Vec<Timed> {
 }
 
 #[test]
+#[ignore = "needs what ci/virtual-ispot installs"]
 fn instructions_are_the_same_every_time() {
-    if !wanted("instructions_are_the_same_every_time") {
-        return;
-    }
     let times = run(Clock::Instructions);
     assert_eq!(times, run(Clock::Instructions));
     // Six MiB through two buffers: at least an instruction for each 16 bytes, and
@@ -40,10 +38,8 @@ fn instructions_are_the_same_every_time() {
 }
 
 #[test]
+#[ignore = "needs what ci/virtual-ispot installs"]
 fn the_hosts_time_is_told_as_well() {
-    if !wanted("the_hosts_time_is_told_as_well") {
-        return;
-    }
     // How long it is depends on the host; that it is not nothing does not.
     let times = run(Clock::Host);
     for timed in times {

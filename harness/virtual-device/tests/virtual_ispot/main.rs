@@ -1,8 +1,8 @@
 //! The virtual iSpot: that it boots, brings everything back, can be cut off at
 //! any moment, and leaves nothing behind.
 //!
-//! All but [`cli::says_what_is_missing`] start it, and so are skipped unless
-//! `MTDKEEP_VIRTUAL_ISPOT=1`.
+//! All but [`cli::says_what_is_missing`] start it, and so are ignored but where
+//! they are asked for (`ci/virtual-ispot`).
 #![cfg(target_os = "linux")]
 
 mod boot;

@@ -1,7 +1,7 @@
 //! Runs that do not end well: time limits, restarts, power cuts.
 
 use super::{PARTITIONS, SEED, assert_same, image, ispot};
-use mtd_virtual_device::{BootFrom, Cut, Error, VirtualDevice, boards::ISPOT, wanted};
+use mtd_virtual_device::{BootFrom, Cut, Error, VirtualDevice, boards::ISPOT};
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use std::time::Duration;
@@ -16,10 +16,8 @@ const BUFFER_BYTES: usize = 4096;
 /// QEMU's chip stores what is written instead of clearing bits. On erased flash
 /// the two are the same, which is why this partition is erased.
 #[test]
+#[ignore = "needs what ci/virtual-ispot installs"]
 fn a_dd_that_is_cut_leaves_the_first_part_programmed_and_the_rest_erased() {
-    if !wanted("a_dd_that_is_cut_leaves_the_first_part_programmed_and_the_rest_erased") {
-        return;
-    }
     let target = PARTITIONS[6].clone();
     let mut before = image();
     before[target.clone()].fill(0xFF);
@@ -77,10 +75,8 @@ fn a_dd_that_is_cut_leaves_the_first_part_programmed_and_the_rest_erased() {
 }
 
 #[test]
+#[ignore = "needs what ci/virtual-ispot installs"]
 fn cuts_at_a_text_and_at_a_time() {
-    if !wanted("cuts_at_a_text_and_at_a_time") {
-        return;
-    }
     let mut ispot = ispot().boot_from(BootFrom::Ram);
     let forever = "echo out; echo err >&2; echo now >/dev/console; sleep 1000";
     let left = ispot
@@ -98,10 +94,8 @@ fn cuts_at_a_text_and_at_a_time() {
 }
 
 #[test]
+#[ignore = "needs what ci/virtual-ispot installs"]
 fn a_cut_that_does_not_come_is_an_error() {
-    if !wanted("a_cut_that_does_not_come_is_an_error") {
-        return;
-    }
     let never = Cut::Console("this text does not come".into());
     let error = ispot().run_until("exit 3", &never).unwrap_err();
     assert!(
@@ -111,10 +105,8 @@ fn a_cut_that_does_not_come_is_an_error() {
 }
 
 #[test]
+#[ignore = "needs what ci/virtual-ispot installs"]
 fn a_command_that_hangs_meets_its_time_limit() {
-    if !wanted("a_command_that_hangs_meets_its_time_limit") {
-        return;
-    }
     let mut ispot = ispot().time_limit(Duration::from_secs(4));
     let error = ispot.run("sleep 1000").unwrap_err();
     let limit = Duration::from_secs(4);
@@ -130,10 +122,8 @@ fn a_command_that_hangs_meets_its_time_limit() {
 /// The guest's clock runs, and with the calls that old programs make. (A kernel
 /// without them lets a sleep return at once, and no hang above would hang.)
 #[test]
+#[ignore = "needs what ci/virtual-ispot installs"]
 fn the_guest_sleeps_as_long_as_asked() {
-    if !wanted("the_guest_sleeps_as_long_as_asked") {
-        return;
-    }
     let outcome = ispot()
         .run("cut -d. -f1 /proc/uptime; sleep 3; cut -d. -f1 /proc/uptime")
         .unwrap()
@@ -144,10 +134,8 @@ fn the_guest_sleeps_as_long_as_asked() {
 }
 
 #[test]
+#[ignore = "needs what ci/virtual-ispot installs"]
 fn a_restart_in_the_middle_is_not_taken_for_the_end() {
-    if !wanted("a_restart_in_the_middle_is_not_taken_for_the_end") {
-        return;
-    }
     let error = ispot().run("reboot -f").unwrap_err();
     assert!(matches!(error, Error::GuestDied { .. }), "{error}");
 }

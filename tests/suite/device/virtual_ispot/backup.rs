@@ -12,10 +12,9 @@ const ALL: [u32; 11] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
 #[rstest]
 #[case::with_sysfs(true)]
 #[case::without_sysfs(false)]
+#[ignore = "needs what ci/virtual-ispot installs"]
 fn the_images_are_the_chips_bytes(#[case] sysfs: bool) {
-    let Some(mut ispot) = virtual_ispot("the_images_are_the_chips_bytes") else {
-        return;
-    };
+    let mut ispot = virtual_ispot();
     if !sysfs {
         ispot = ispot.without_sysfs();
     }
@@ -82,11 +81,10 @@ cd /var/wwwroot/mtd_backup; step sums sha256sum -c SHA256SUMS",
 /// What a kernel of the device's machine counts for the program at its peak,
 /// looked at again and again while it runs. 16 MiB of flash go through it.
 #[test]
+#[ignore = "needs what ci/virtual-ispot installs"]
 fn a_backup_holds_little_memory() {
     const LIMIT_KIB: u64 = 1536;
-    let Some(mut ispot) = virtual_ispot("a_backup_holds_little_memory") else {
-        return;
-    };
+    let mut ispot = virtual_ispot();
     let steps = run(
         &mut ispot,
         "mtdkeep backup -q --read-again & program=$!
@@ -107,10 +105,9 @@ step peaks cat /tmp/peaks",
 }
 
 #[test]
+#[ignore = "needs what ci/virtual-ispot installs"]
 fn clean_takes_away_what_the_backup_made() {
-    let Some(mut ispot) = virtual_ispot("clean_takes_away_what_the_backup_made") else {
-        return;
-    };
+    let mut ispot = virtual_ispot();
     let steps = run(
         &mut ispot,
         "step before find / -xdev
@@ -144,10 +141,9 @@ step empty ls -A /mnt/mine",
 /// The script that the iSpot's owners use leaves mtdN.bin and index.html, and no
 /// mtd10: its folder is cleaned too, and its images are the same bytes.
 #[test]
+#[ignore = "needs what ci/virtual-ispot installs"]
 fn the_scripts_backup_is_the_same_and_is_cleaned() {
-    let Some(ispot) = virtual_ispot("the_scripts_backup_is_the_same_and_is_cleaned") else {
-        return;
-    };
+    let ispot = virtual_ispot();
     let mut ispot = ispot.get("/mnt/ours");
     let steps = run(
         &mut ispot,

@@ -5,8 +5,8 @@
 //! from RAM unless a test is about booting from flash, so no byte is changed but
 //! by what the guest runs.
 //!
-//! All are skipped, and say so, unless `MTDKEEP_VIRTUAL_ISPOT=1` and
-//! `MTDKEEP_DEVICE_BINARY` names the program. `ci/virtual-ispot` runs them.
+//! All are ignored but where they are asked for: `MTDKEEP_DEVICE_BINARY` names the
+//! program. `ci/virtual-ispot` runs them.
 
 mod backup;
 mod nodes;
@@ -15,7 +15,7 @@ mod profile;
 mod trouble;
 
 use mtd_harness::profile::{SimulatedDevice, ispot as simulated_ispot};
-use mtd_virtual_device::{BootFrom, Outcome, VirtualDevice, boards::ISPOT, quote, wanted};
+use mtd_virtual_device::{BootFrom, Outcome, VirtualDevice, boards::ISPOT, quote};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -34,27 +34,19 @@ fn device() -> SimulatedDevice {
     simulated_ispot(SEED)
 }
 
-/// A virtual iSpot with `mtdkeep` in its path, if this test is wanted; says
-/// otherwise that it was skipped, and why.
-fn virtual_ispot(test: &str) -> Option<VirtualDevice> {
-    if !wanted(test) {
-        return None;
-    }
-    let Some(path) = std::env::var_os(PROGRAM).filter(|path| !path.is_empty()) else {
-        eprintln!("skipped: {test}: set {PROGRAM} to mtdkeep built for the device");
-        return None;
-    };
+/// A virtual iSpot with `mtdkeep` in its path.
+fn virtual_ispot() -> VirtualDevice {
+    let path = std::env::var_os(PROGRAM).expect("MTDKEEP_DEVICE_BINARY names the program");
     let program = std::fs::read(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
     let ispot =
         VirtualDevice::new(&ISPOT, device().chip_bytes(0)).unwrap_or_else(|e| panic!("{e}"));
-    let ispot = ispot
+    ispot
         .boot_from(BootFrom::Ram)
         .put("/bin/mtdkeep", program, 0o755)
         .expect("a path that the guest can have")
         .get("/steps")
         // Minutes only where many things run at once.
-        .time_limit(Duration::from_secs(300));
-    Some(ispot)
+        .time_limit(Duration::from_secs(300))
 }
 
 /// Runs a script in which `step NAME COMMAND…` keeps what a command did under a
