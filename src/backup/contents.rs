@@ -82,14 +82,15 @@ pub(crate) fn look(folder: &dyn Destination) -> Result<Contents, BackupError> {
         .into_iter()
         .partition(|entry| is_litter(&entry.name));
     let state = state_of(folder, &entries)?;
+    let images = Images::of(&state);
     let (mut own, mut parts, mut foreign) = (Vec::new(), Vec::new(), Vec::new());
     for entry in entries {
         // Links, folders and devices are never a backup's.
         if entry.size_bytes.is_none() {
             foreign.push(entry);
-        } else if is_own(folder, &state, &entry)? {
+        } else if is_own(folder, &state, &images, &entry)? {
             own.push(entry);
-        } else if is_own_part(&state, &entry.name) {
+        } else if is_own_part(&state, &images, &entry.name) {
             parts.push(entry);
         } else {
             foreign.push(entry);
@@ -182,21 +183,53 @@ fn page_head(folder: &dyn Destination) -> Result<String, BackupError> {
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
-fn is_own(folder: &dyn Destination, state: &State, entry: &Entry) -> Result<bool, BackupError> {
+/// The numbers of the images that a manifest has, and of those that its backup was
+/// going to make. Sorted, because there may be tens of thousands, and as many files.
+#[derive(Default)]
+struct Images {
+    there: Vec<u32>,
+    planned: Vec<u32>,
+}
+
+impl Images {
+    fn of(state: &State) -> Self {
+        let (State::Finished(manifest) | State::Unfinished(manifest)) = state else {
+            return Self::default();
+        };
+        let planned = manifest.layout.iter().filter(|e| e.left_out.is_none());
+        let mut images = Self {
+            there: manifest.images.iter().map(|image| image.mtd).collect(),
+            planned: planned.map(|entry| entry.mtd).collect(),
+        };
+        images.there.sort_unstable();
+        images.planned.sort_unstable();
+        images
+    }
+}
+
+/// Whether a file is the image of one of these numbers.
+fn is_image_of(numbers: &[u32], name: &str) -> bool {
+    script_image(name).is_some_and(|mtd| numbers.binary_search(&mtd).is_ok())
+}
+
+fn is_own(
+    folder: &dyn Destination,
+    state: &State,
+    images: &Images,
+    entry: &Entry,
+) -> Result<bool, BackupError> {
     let name = entry.name.as_str();
     Ok(match state {
         State::Empty | State::Foreign => false,
-        State::Finished(manifest) => match name {
+        State::Finished(_) => match name {
             MANIFEST | SUMS => true,
             INDEX => page_is_ours(folder)?,
-            _ => {
-                damage::is_torn_copy(name) || manifest.images.iter().any(|image| image.file == name)
-            }
+            _ => damage::is_torn_copy(name) || is_image_of(&images.there, name),
         },
-        State::Unfinished(manifest) => match name {
+        State::Unfinished(_) => match name {
             UNFINISHED | SUMS => true,
             INDEX => page_is_ours(folder)?,
-            _ => damage::is_torn_copy(name) || is_planned(manifest, name),
+            _ => damage::is_torn_copy(name) || is_image_of(&images.planned, name),
         },
         State::Damaged(_) => match name {
             MANIFEST | UNFINISHED | SUMS => true,
@@ -220,16 +253,14 @@ pub(crate) fn is_planned(manifest: &Manifest, name: &str) -> bool {
         .any(|entry| entry.left_out.is_none() && image_file(entry.index()) == name)
 }
 
-fn is_own_part(state: &State, name: &str) -> bool {
+fn is_own_part(state: &State, images: &Images, name: &str) -> bool {
     let Some(name) = name.strip_suffix(PART) else {
         return false;
     };
     let is_text = [MANIFEST, UNFINISHED, SUMS, INDEX].contains(&name);
     match state {
         State::Empty => name == UNFINISHED,
-        State::Finished(manifest) | State::Unfinished(manifest) => {
-            is_text || is_planned(manifest, name)
-        }
+        State::Finished(_) | State::Unfinished(_) => is_text || is_image_of(&images.planned, name),
         State::Damaged(_) => is_text || is_script_image(name),
         State::Capture { .. } => name == RECORD || is_script_image(name),
         State::Script | State::Foreign => false,

@@ -219,7 +219,8 @@ fn from_sums(lines: &[SumLine], own: &[Entry]) -> Manifest {
         let Some(mtd) = script_image(&line.file) else {
             continue;
         };
-        let entry = own.iter().find(|entry| entry.name == line.file);
+        let entry = own.binary_search_by(|entry| entry.name.cmp(&line.file));
+        let entry = entry.ok().map(|at| &own[at]);
         images.push(Image {
             mtd,
             name: line.file.clone(),

@@ -39,6 +39,9 @@ pub trait Destination: Sync {
     fn open(&self, name: &str) -> io::Result<Box<dyn Read + Send>>;
     /// Which file has a name now; of a link, the link itself.
     fn id(&self, name: &str) -> io::Result<FileId>;
+    /// Asks that the file is read from the medium the next time, and not from what
+    /// the system keeps of it in memory; as far as that can be had.
+    fn forget(&self, name: &str);
     /// Gives a file another name in one step, in place of an older file there.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// Removes a file.

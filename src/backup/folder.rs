@@ -9,6 +9,7 @@
 use super::calls::{self, Call, call};
 use super::destination::{Destination, Entry, FileId, NewFile};
 use super::lock::{self, Access, LockedFolder};
+use super::page_cache;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -97,6 +98,27 @@ impl Folder {
     }
 
     /// What has a name, itself and not what it may lead to.
+    fn open_file(&self, name: &str) -> io::Result<OwnedFd> {
+        let name = Self::plain(name)?;
+        let regular = |stat: &Stat| match is_file(stat) {
+            true => Ok(()),
+            false => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "it is not a regular file",
+            )),
+        };
+        // Looked at before opening, which can have an effect on a device; and
+        // after, because it may be another one by then. NONBLOCK: opening a pipe
+        // would wait for its other end.
+        regular(&self.stat(name)?)?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = call(Call::Open, || {
+            rustix::fs::openat(&self.open.handle, name, flags, Mode::empty())
+        })?;
+        regular(&call(Call::Look, || rustix::fs::fstat(&file))?)?;
+        Ok(file)
+    }
+
     fn stat(&self, name: impl rustix::path::Arg + Copy) -> io::Result<Stat> {
         call(Call::Look, || {
             rustix::fs::statat(&self.open.handle, name, AtFlags::SYMLINK_NOFOLLOW)
@@ -159,24 +181,14 @@ impl Destination for Folder {
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn Read + Send>> {
-        let name = Self::plain(name)?;
-        let regular = |stat: &Stat| match is_file(stat) {
-            true => Ok(()),
-            false => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "it is not a regular file",
-            )),
-        };
-        // Looked at before opening, which can have an effect on a device; and
-        // after, because it may be another one by then. NONBLOCK: opening a pipe
-        // would wait for its other end.
-        regular(&self.stat(name)?)?;
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = call(Call::Open, || {
-            rustix::fs::openat(&self.open.handle, name, flags, Mode::empty())
-        })?;
-        regular(&call(Call::Look, || rustix::fs::fstat(&file))?)?;
-        Ok(Box::new(OpenFile(file)))
+        Ok(Box::new(OpenFile(self.open_file(name)?)))
+    }
+
+    fn forget(&self, name: &str) {
+        // What cannot be opened is told of when it is read.
+        if let Ok(file) = self.open_file(name) {
+            page_cache::forget(file);
+        }
     }
 
     fn id(&self, name: &str) -> io::Result<FileId> {

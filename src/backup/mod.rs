@@ -27,6 +27,7 @@ pub(crate) mod lock;
 mod manifest;
 mod naming;
 mod opening;
+mod page_cache;
 pub(crate) mod pipeline;
 mod reader;
 mod rejoin;

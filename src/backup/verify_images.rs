@@ -179,6 +179,8 @@ impl ImageReading<'_> {
             seen.found.push(job.finding(Kind::Missing));
             return Ok(seen);
         }
+        // The medium is to be proven, not what the system remembers of it.
+        self.folder.forget(&job.image.file);
         match self.read(job, buffers, &mut seen.found)? {
             Ok(values) => seen.values = Some(values),
             Err(error) => {

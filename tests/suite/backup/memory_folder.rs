@@ -27,6 +27,8 @@ struct State {
     cut_at: Option<u64>,
     free_bytes: Option<u64>,
     faults: DestinationFaults,
+    /// What the medium has of a file of that name, once it is read from there.
+    rotten: BTreeMap<String, Vec<u8>>,
     /// Sabotage for canaries: each write loses its last byte's lowest bit.
     lies: bool,
 }
@@ -70,6 +72,13 @@ impl MemoryFolder {
     pub(crate) fn lying(self) -> Self {
         self.0.lock().unwrap().lies = true;
         self
+    }
+
+    /// The medium stored a wrong bit; it shows when the system forgot the file.
+    pub(crate) fn rot(&self, name: &str, at: usize) {
+        let mut bytes = self.files()[name].clone();
+        bytes[at] ^= 1;
+        self.0.lock().unwrap().rotten.insert(name.into(), bytes);
     }
 
     /// How many operations there were.
@@ -158,6 +167,13 @@ impl Destination for MemoryFolder {
     fn id(&self, name: &str) -> io::Result<FileId> {
         let file = self.0.lock().unwrap().file(name)?;
         Ok(id_of(&file))
+    }
+
+    fn forget(&self, name: &str) {
+        let mut state = self.0.lock().unwrap();
+        if let (Some(bytes), Ok(file)) = (state.rotten.remove(name), state.file(name)) {
+            file.lock().unwrap().seen = bytes;
+        }
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {

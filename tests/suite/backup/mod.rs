@@ -14,3 +14,5 @@ pub mod readings;
 pub mod repair;
 #[cfg(feature = "full")]
 pub mod resume;
+#[cfg(feature = "full")]
+pub mod verify;
