@@ -7,7 +7,7 @@
 
 use super::cache::Cache;
 use super::error::{Error, Missing};
-use super::toolbox::{on_path, step, variable};
+use super::programs::{on_path, step, variable};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

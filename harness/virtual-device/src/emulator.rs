@@ -71,47 +71,18 @@ impl Emulator {
     /// # Errors
     /// If the emulator cannot be started.
     pub fn start(setup: &Setup<'_>) -> Result<Self, Error> {
-        let board = setup.board;
-        let initramfs_bytes = u32::try_from(setup.initramfs.len()).expect("checked by its maker");
         let chip = memory_file("chip", setup.chip)?;
         let console = memory_file("console", &[])?;
         let serial = [memory_file("ttyS1", &[])?, memory_file("ttyS2", &[])?];
         let memory = memory_file("memory", &[])?;
         let complaints = memory_file("complaints", &[])?;
-        let mut loaded = vec![
-            (
-                memory_file("tags", &boot::tags(board, initramfs_bytes, COMMAND_LINE))?,
-                board.tags_address(),
-                "",
-            ),
-            (
-                memory_file("initramfs", setup.initramfs)?,
-                board.initramfs_address(),
-                "",
-            ),
-        ];
-        if let Some(kernel) = setup.kernel_in_ram {
-            loaded.push((memory_file("kernel", kernel)?, board.kernel_address(), ""));
-            // cpu-num: the processor starts here instead of at 0.
-            loaded.push((
-                memory_file("stub", &boot::ram_stub(board))?,
-                board.ram_stub_address(),
-                ",cpu-num=0",
-            ));
-        }
+        let loaded = into_ram(setup)?;
         let (control, theirs) = UnixStream::pair().map_err(Error::io("make", "a socket pair"))?;
 
         let mut command = Command::new(setup.qemu);
         command
-            .args([
-                "-M",
-                board.machine,
-                "-nodefaults",
-                "-display",
-                "none",
-                "-no-reboot",
-                "-no-shutdown",
-            ])
+            .args(["-M", setup.board.machine, "-nodefaults", "-no-reboot"])
+            .args(["-display", "none", "-no-shutdown"])
             .args(setup.clock.options())
             .args([
                 "-drive",
@@ -124,10 +95,8 @@ impl Emulator {
             .args(["-mon", "chardev=control,mode=control"]);
         for (file, address, more) in &loaded {
             let file = path(file);
-            command.args([
-                "-device",
-                &format!("loader,file={file},addr={address:#x},force-raw=on{more}"),
-            ]);
+            let loader = format!("loader,file={file},addr={address:#x},force-raw=on{more}");
+            command.args(["-device", &loader]);
         }
         if setup.console_on_terminal {
             // Ctrl-C is the guest's.
@@ -140,11 +109,8 @@ impl Emulator {
         for file in &serial {
             command.args(["-serial", &format!("file:{}", path(file))]);
         }
-        command.stderr(
-            complaints
-                .try_clone()
-                .map_err(Error::io("share", "a memory file"))?,
-        );
+        let copied = complaints.try_clone();
+        command.stderr(copied.map_err(Error::io("share", "a memory file"))?);
         let mut inherited: Vec<RawFd> = loaded.iter().map(|(file, ..)| file.as_raw_fd()).collect();
         inherited.extend([&chip, &console, &memory].map(AsRawFd::as_raw_fd));
         inherited.push(theirs.as_raw_fd());
@@ -321,6 +287,35 @@ impl Drop for Emulator {
     fn drop(&mut self) {
         self.power_off();
     }
+}
+
+/// What is in RAM when the board is switched on: memory file, address, and more of the
+/// emulator's option for it.
+fn into_ram(setup: &Setup<'_>) -> Result<Vec<(File, u32, &'static str)>, Error> {
+    let board = setup.board;
+    let initramfs_bytes = u32::try_from(setup.initramfs.len()).expect("checked by its maker");
+    let mut loaded = vec![
+        (
+            memory_file("tags", &boot::tags(board, initramfs_bytes, COMMAND_LINE))?,
+            board.tags_address(),
+            "",
+        ),
+        (
+            memory_file("initramfs", setup.initramfs)?,
+            board.initramfs_address(),
+            "",
+        ),
+    ];
+    if let Some(kernel) = setup.kernel_in_ram {
+        loaded.push((memory_file("kernel", kernel)?, board.kernel_address(), ""));
+        // cpu-num: the processor starts here instead of at 0.
+        loaded.push((
+            memory_file("stub", &boot::ram_stub(board))?,
+            board.ram_stub_address(),
+            ",cpu-num=0",
+        ));
+    }
+    Ok(loaded)
 }
 
 fn memory_file(name: &str, bytes: &[u8]) -> Result<File, Error> {

@@ -6,7 +6,7 @@
 
 use super::cache::Cache;
 use super::error::{Error, Missing};
-use super::toolbox::{first_line, on_path, step, variable};
+use super::programs::{first_line, on_path, step, variable};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

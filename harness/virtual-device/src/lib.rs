@@ -47,6 +47,7 @@ mod error;
 mod guest;
 mod kernel;
 mod outcome;
+mod programs;
 mod toolbox;
 
 pub use boot::BootPlaces;

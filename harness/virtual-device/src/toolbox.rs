@@ -9,9 +9,9 @@
 
 use super::boards::Board;
 use super::cache::Cache;
-use super::error::{Error, Missing, tail};
+use super::error::{Error, Missing};
+use super::programs::variable;
 use super::{busybox, kernel};
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -26,9 +26,9 @@ pub struct Toolbox {
 }
 
 impl Toolbox {
-    /// Finds an emulator that has the board's machine, and makes kernel and BusyBox if the cache does not
-    /// hold them: the kernel takes about 80 seconds on two cores and 1.6 GB of
-    /// the cache's disk while it is built. `report` is told before such work.
+    /// Finds an emulator that has the board's machine, and makes kernel and BusyBox if
+    /// the cache does not hold them: the kernel takes about 80 seconds on two cores
+    /// and 1.6 GB of the cache's disk while it is built. `report` is told before such work.
     ///
     /// # Errors
     /// [`Error::Missing`] with everything that is missing, not only the first.
@@ -88,49 +88,4 @@ fn emulator(board: &Board) -> Result<PathBuf, Missing> {
     Err(missing(
         "QEMU 9.2 and later dropped it; install an older one (Debian 12 has 7.2) and set MTDKEEP_QEMU to it",
     ))
-}
-
-/// A variable that is set and not empty, as a path.
-pub(super) fn variable(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
-}
-
-/// Whether a program can be started by its name.
-pub(super) fn on_path(program: &OsStr) -> bool {
-    if Path::new(program).components().count() > 1 {
-        return Path::new(program).exists();
-    }
-    std::env::var_os("PATH").is_some_and(|path| {
-        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
-    })
-}
-
-/// First line of what a program prints.
-pub(super) fn first_line(command: &mut Command) -> Option<String> {
-    let output = command.stdin(Stdio::null()).output().ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let line = text.lines().next()?.trim().to_owned();
-    (output.status.success() && !line.is_empty()).then_some(line)
-}
-
-/// Runs a step of a build to its end.
-///
-/// # Errors
-/// [`Error::Build`] with the end of its output.
-pub(super) fn step(name: &str, command: &mut Command) -> Result<(), Error> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(Error::io("start", command.get_program()))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let text = [output.stdout, output.stderr].concat();
-    Err(Error::Build {
-        step: name.into(),
-        status: output.status.to_string(),
-        tail: tail(&String::from_utf8_lossy(&text)),
-    })
 }
