@@ -11,6 +11,8 @@ pub mod commands;
 #[cfg(feature = "full")]
 pub mod digest;
 #[cfg(feature = "full")]
+pub mod image;
+#[cfg(feature = "full")]
 pub mod interrupt;
 #[cfg(feature = "full")]
 pub mod lock;
@@ -29,6 +31,8 @@ pub mod sandbox;
 pub mod support;
 #[cfg(feature = "full")]
 pub mod terminal;
+#[cfg(feature = "full")]
+pub mod together;
 pub mod tree;
 #[cfg(feature = "full")]
 pub mod verify;
