@@ -42,7 +42,9 @@ pub fn main() {
     let rounds = options.rounds(15);
     let bench = Bench::new();
     let mut programs = bench.dd_loop(rounds);
+    programs.extend(bench.start_and_end(rounds));
     programs.extend(bench.untouched(rounds));
+    programs.extend(bench.plain_writes(rounds));
     let (others, missing) = bench.others(rounds.min(3));
     programs.extend(others);
     options.write_json(&Report {
@@ -135,6 +137,31 @@ impl Bench {
         contest.run(rounds).into_iter().skip(1).collect()
     }
 
+    /// What there is before the program starts and after it ended.
+    fn start_and_end(&self, rounds: usize) -> Vec<Standing> {
+        let mut contest = Contest::new("sandbox/start and end", None);
+        contest.enter("true outside", None, || run(&mut Command::new("true")));
+        contest.enter("true, with setting the sandbox up", None, || {
+            let sandbox = Sandbox::builder(self.device.clone()).build();
+            let outcome = sandbox.expect("builds").run(&mut Command::new("true"));
+            assert!(outcome.expect("runs").status.success());
+        });
+        contest.run(rounds).into_iter().skip(1).collect()
+    }
+
+    /// A process that has flash open for writing, and writes to a plain file.
+    fn plain_writes(&self, rounds: usize) -> Vec<Standing> {
+        let out = self.folder.path().display();
+        let line = format!("dd if=/dev/zero of={out}/plain-out bs=4k count=20000 conv=notrunc");
+        let holding = format!("exec 3<> /dev/mtd8; {line}");
+        let mut contest = Contest::new("sandbox/20,000 writes of 4 KiB to a plain file", None);
+        contest.enter("outside", None, || run(&mut sh(&line)));
+        contest.enter("where flash is open for writing", Some(2.0), || {
+            self.inside(&mut sh(&holding));
+        });
+        contest.run(rounds).into_iter().skip(1).collect()
+    }
+
     /// Programs that never look at flash.
     fn untouched(&self, rounds: usize) -> Vec<Standing> {
         let folder = self.folder.path().display();
@@ -152,6 +179,7 @@ impl Bench {
                 "find over /usr/share",
                 "find /usr/share -name '*.none'".into(),
             ),
+            ("du of /usr/share", "du -s /usr/share".into()),
         ];
         let mut found = Vec::new();
         for (what, line) in &lines {

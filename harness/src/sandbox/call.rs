@@ -101,6 +101,11 @@ pub(super) enum Done {
         fd: OwnedFd,
         cloexec: bool,
     },
+    /// A new descriptor of flash, calls on which stop for the tracer.
+    Flash {
+        fd: OwnedFd,
+        cloexec: bool,
+    },
     /// It turned out that only the process itself can do it.
     Inside(Job),
 }
@@ -146,12 +151,30 @@ pub(super) struct Program {
     pub rest: Vec<u64>,
 }
 
+/// On which of its arguments a call stops for the tracer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StopOn {
+    /// Whatever they are.
+    Any,
+    /// Its first argument is a covered number.
+    First,
+    /// One of the first two is.
+    FirstOrSecond,
+    /// fcntl of a covered number with a command that duplicates it.
+    Duplicating,
+}
+
+/// Calls that stop for the tracer, by number.
+pub(super) type Stops = Vec<(i64, StopOn)>;
+
 /// What only works from inside the process itself. A folder is a descriptor of
 /// ours when it is asked for, and its number in the process when it is done.
 pub(super) enum Job<Folder = OwnedFd> {
     /// A further filter that stops reads or writes for the tracer; then the
     /// call is made again.
     Filter(Level),
+    /// The same on one more number, which is what the call then answers.
+    Cover(i32),
     /// chdir to this folder.
     Chdir(Folder),
     /// The call again with this path in the place of an argument.
@@ -170,6 +193,7 @@ impl Job {
     ) -> Result<Job<i32>, Errno> {
         Ok(match self {
             Job::Filter(level) => Job::Filter(level),
+            Job::Cover(number) => Job::Cover(number),
             Job::Chdir(folder) => Job::Chdir(give(folder)?),
             Job::Again { path, argument } => Job::Again { path, argument },
             Job::Exec(program) => Job::Exec(program),

@@ -7,6 +7,7 @@ use crate::sandbox::flash::mirror::Refusal;
 use crate::sandbox::kernel::kernels::Version;
 use crate::sandbox::kernel::process::{Process, c_string};
 use crate::sandbox::kernel::sys;
+use crate::sandbox::tracing::coverage::Covered;
 use crate::sandbox::view::namespace::{Bytes, Kind, Namespace, Node, Place};
 use crate::sandbox::view::resolve::Resolver;
 use crate::sandbox::view::shadow::Shadow;
@@ -45,6 +46,8 @@ pub(super) struct State {
     pub host_has_flash: bool,
     /// Traced processes by thread-group id.
     pub traced: HashMap<u32, Level>,
+    /// On which numbers their calls stop, by thread-group id.
+    pub covered: HashMap<u32, Covered>,
     /// What a traced thread does at its next stop.
     pub jobs: HashMap<u32, (Job<i32>, Trapped)>,
     /// How many programs run at once.
@@ -83,6 +86,7 @@ impl State {
             kernel: start.kernel,
             host_has_flash: std::path::Path::new("/proc/mtd").exists(),
             traced: HashMap::new(),
+            covered: HashMap::new(),
             jobs: HashMap::new(),
             running: 0,
             tracers: Vec::new(),

@@ -237,6 +237,18 @@ fn handle(
                 deed,
             });
         }
+        Ok(Answer::Done(Done::Flash { fd, cloexec })) => {
+            let given = listener.add_fd(id, fd.as_raw_fd(), cloexec, false);
+            drop(fd);
+            match given {
+                Ok(number) if !state.is_covered(trapped.process().tgid(), number) => {
+                    drop(state);
+                    stop(shared, listener, id, trapped, Job::Cover(number));
+                    return None;
+                }
+                given => given.map(|number| Done::Value(i64::from(number))),
+            }
+        }
         Ok(Answer::Done(done)) => Ok(done),
         Ok(Answer::Through | Answer::Watch(_)) => return None,
         Err(errno) => Err(errno),
@@ -271,7 +283,7 @@ fn reply(listener: &Listener, id: u64, result: Result<Done, Errno>) -> String {
             value.to_string()
         }
         // Only the process itself does that: see `stop`.
-        Ok(Done::Inside(_)) => String::new(),
+        Ok(Done::Inside(_) | Done::Flash { .. }) => String::new(),
         Ok(Done::Descriptor { fd, cloexec }) => hand_over(listener, id, &fd, cloexec),
         Err(errno) => {
             let _ = listener.fail(id, errno.raw_os_error());
@@ -281,6 +293,12 @@ fn reply(listener: &Listener, id: u64, result: Result<Done, Errno>) -> String {
 }
 
 impl State {
+    /// Whether calls of this process on this number stop for its tracer.
+    fn is_covered(&self, tgid: u32, number: i32) -> bool {
+        let covered = self.covered.get(&tgid);
+        covered.is_some_and(|covered| covered.has(number))
+    }
+
     /// Puts a call into the trace.
     fn log_call(&mut self, entry: &Entry, trapped: &Trapped, about: String, told: &str) {
         let args = &trapped.args;

@@ -1,7 +1,7 @@
 //! What the kernel reads of a node by itself, and what of the sandbox a program
 //! could see in a description.
 
-use crate::support::{bench, bench_with, device, inside, text};
+use crate::support::{bench, bench_with, device, inside, pass, text};
 use mtd_harness::fault::FaultPlan;
 use mtd_harness::layout::Layout;
 use mtd_harness::sandbox::Sandbox;
@@ -68,38 +68,6 @@ fn asynchronous_reads() {
 #[test]
 fn asynchronous_reads_find_what_the_node_holds() {
     inside(&bench(), "kernel_reads::asynchronous_reads");
-}
-
-/// Sends or receives one descriptor over a socket.
-fn pass(socket: i32, fd: Option<i32>) -> i32 {
-    let mut byte = 0u8;
-    let mut control = [0u64; 4];
-    let mut data = libc::iovec {
-        iov_base: (&raw mut byte).cast(),
-        iov_len: 1,
-    };
-    // SAFETY: every pointer is to a local that outlives the calls; `control` has
-    // room for one descriptor.
-    unsafe {
-        let mut message: libc::msghdr = std::mem::zeroed();
-        message.msg_iov = &mut data;
-        message.msg_iovlen = 1;
-        message.msg_control = control.as_mut_ptr().cast();
-        message.msg_controllen = libc::CMSG_SPACE(4) as _;
-        let header = libc::CMSG_FIRSTHDR(&message);
-        if let Some(fd) = fd {
-            (*header).cmsg_level = libc::SOL_SOCKET;
-            (*header).cmsg_type = libc::SCM_RIGHTS;
-            (*header).cmsg_len = libc::CMSG_LEN(4) as _;
-            libc::CMSG_DATA(header).cast::<i32>().write_unaligned(fd);
-            assert_eq!(libc::sendmsg(socket, &message, 0), 1);
-            return fd;
-        }
-        assert_eq!(libc::recvmsg(socket, &mut message, 0), 1);
-        libc::CMSG_DATA(libc::CMSG_FIRSTHDR(&message))
-            .cast::<i32>()
-            .read_unaligned()
-    }
 }
 
 /// A description reaches a process that started before the writer was traced: its

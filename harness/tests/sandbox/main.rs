@@ -14,6 +14,7 @@ mod looks;
 mod lookups;
 mod names;
 mod nodes;
+mod numbers;
 mod programs;
 mod reads;
 mod signals;

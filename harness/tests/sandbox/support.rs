@@ -130,3 +130,35 @@ pub fn inside(bench: &Bench, test: &str) {
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
+
+/// Sends or receives one descriptor over a socket.
+pub fn pass(socket: i32, fd: Option<i32>) -> i32 {
+    let mut byte = 0u8;
+    let mut control = [0u64; 4];
+    let mut data = libc::iovec {
+        iov_base: (&raw mut byte).cast(),
+        iov_len: 1,
+    };
+    // SAFETY: every pointer is to a local that outlives the calls; `control` has
+    // room for one descriptor.
+    unsafe {
+        let mut message: libc::msghdr = std::mem::zeroed();
+        message.msg_iov = &mut data;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = libc::CMSG_SPACE(4) as _;
+        let header = libc::CMSG_FIRSTHDR(&message);
+        if let Some(fd) = fd {
+            (*header).cmsg_level = libc::SOL_SOCKET;
+            (*header).cmsg_type = libc::SCM_RIGHTS;
+            (*header).cmsg_len = libc::CMSG_LEN(4) as _;
+            libc::CMSG_DATA(header).cast::<i32>().write_unaligned(fd);
+            assert_eq!(libc::sendmsg(socket, &message, 0), 1);
+            return fd;
+        }
+        assert_eq!(libc::recvmsg(socket, &mut message, 0), 1);
+        libc::CMSG_DATA(libc::CMSG_FIRSTHDR(&message))
+            .cast::<i32>()
+            .read_unaligned()
+    }
+}

@@ -218,7 +218,11 @@ fn open_node(
         }
     }
     let fd = state.open_flash(node, flags)?;
-    Ok(Answer::Done(descriptor(fd, flags)))
+    let cloexec = flags & libc::O_CLOEXEC != 0;
+    Ok(Answer::Done(match needed {
+        Some(_) => Done::Flash { fd, cloexec },
+        None => Done::Descriptor { fd, cloexec },
+    }))
 }
 
 impl State {

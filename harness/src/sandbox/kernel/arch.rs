@@ -28,6 +28,10 @@ mod this {
     pub fn answer(registers: &Registers) -> i64 {
         registers.rax as i64
     }
+    /// Where a thread that is stopped at its call's end goes on.
+    pub fn behind(registers: &Registers) -> u64 {
+        registers.rip
+    }
     /// Makes the process go on behind its call, with that answer.
     pub fn set_answer(registers: &mut Registers, behind: u64, value: i64) {
         registers.rip = behind;
@@ -74,6 +78,10 @@ mod this {
     /// What the call that just ended answered.
     pub fn answer(registers: &Registers) -> i64 {
         registers.regs[0] as i64
+    }
+    /// Where a thread that is stopped at its call's end goes on.
+    pub fn behind(registers: &Registers) -> u64 {
+        registers.pc
     }
     /// Makes the process go on behind its call, with that answer.
     pub fn set_answer(registers: &mut Registers, behind: u64, value: i64) {

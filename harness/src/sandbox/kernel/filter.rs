@@ -7,7 +7,7 @@
 //! Layout of what the program sees: `struct seccomp_data` in
 //! include/uapi/linux/seccomp.h: nr, arch, instruction pointer, six arguments.
 
-use crate::sandbox::call::Rule;
+use crate::sandbox::call::{Rule, StopOn};
 use crate::sandbox::kernel::arch::AUDIT_ARCH;
 use crate::sandbox::kernel::kernels::{SECCOMP_SINCE, SUPERVISOR_COOKIE, Version};
 
@@ -243,20 +243,51 @@ fn lseek_steps(free_bytes: u64) -> Vec<Step> {
     ]
 }
 
-/// The filter that a process gets when it opens a node for writing: these
-/// numbers stop for its tracer.
-pub(in crate::sandbox) fn tracing(numbers: &[i64]) -> Vec<libc::sock_filter> {
+/// A filter that a process gets when it opens a node for writing: these calls stop
+/// for its tracer, on these descriptors (none: on all).
+pub(in crate::sandbox) fn tracing(
+    calls: &[(i64, StopOn)],
+    covered: Option<Vec<i32>>,
+) -> Vec<libc::sock_filter> {
     let mut program = vec![
         op(LOAD, OFFSET_ARCH, 0, 0),
         op(JUMP_EQUAL, AUDIT_ARCH, 1, 0),
         answer(RET_ALLOW),
         op(LOAD, OFFSET_NR, 0, 0),
     ];
-    for &number in numbers {
-        push_block(&mut program, number, vec![answer(RET_TRACE)]);
+    let covered = covered.as_deref();
+    for &(number, on) in calls {
+        push_block(&mut program, number, stop_block(on, covered));
     }
     program.push(answer(RET_ALLOW));
     program
+}
+
+fn stop_block(on: StopOn, covered: Option<&[i32]>) -> Vec<libc::sock_filter> {
+    let mut block = Vec::new();
+    let compare = |block: &mut Vec<libc::sock_filter>, index| {
+        block.push(op(LOAD, low(index), 0, 0));
+        for &number in covered.unwrap_or_default() {
+            block.push(op(JUMP_EQUAL, number as u32, 0, 1));
+            block.push(answer(RET_TRACE));
+        }
+    };
+    if on == StopOn::Duplicating {
+        block.push(op(LOAD, low(1), 0, 0));
+        block.push(op(JUMP_EQUAL, libc::F_DUPFD as u32, 2, 0));
+        block.push(op(JUMP_EQUAL, libc::F_DUPFD_CLOEXEC as u32, 1, 0));
+        block.push(answer(RET_ALLOW));
+    }
+    if on == StopOn::Any || covered.is_none() {
+        block.push(answer(RET_TRACE));
+        return block;
+    }
+    compare(&mut block, 0);
+    if on == StopOn::FirstOrSecond {
+        compare(&mut block, 1);
+    }
+    block.push(answer(RET_ALLOW));
+    block
 }
 
 #[cfg(test)]

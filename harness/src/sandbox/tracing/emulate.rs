@@ -8,7 +8,7 @@ use crate::sandbox::kernel::process::Process;
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::State;
 use crate::sandbox::supervisor::Shared;
-use crate::sandbox::tracing::ptrace;
+use crate::sandbox::tracing::{coverage, ptrace};
 use std::os::fd::AsFd;
 
 const WRITES: usize = 5;
@@ -60,10 +60,11 @@ pub(in crate::sandbox) fn call(shared: &Shared, process: Process) {
         let (number, args) = arch::call(&registers);
         let mut state = shared.lock();
         let index = NUMBERS.iter().position(|known| *known == number);
-        if index.is_some_and(|index| index >= WRITES + READS) {
+        if index.is_none_or(|index| index >= WRITES + READS) {
             let closes = state.handles.has_cached_writes();
             drop(state);
-            if !closes || ptrace::go_to_syscall(process.tid).is_err() {
+            let ends = closes || coverage::may_renumber(number);
+            if !ends || ptrace::go_to_syscall(process.tid).is_err() {
                 ptrace::go_on(process.tid, 0);
             }
             return;

@@ -3,9 +3,9 @@
 //! A filter cannot tell one descriptor from another, so it cannot stop writes
 //! to flash alone. When a process first opens a node for writing, a tracer
 //! thread attaches to it (PTRACE_SEIZE), and makes it install a second filter:
-//! from then on its writes, and those of everything it starts, stop for the
-//! tracer, which looks at the descriptor and emulates or lets pass. Nobody else
-//! pays for it.
+//! from then on its writes to the numbers that flash ever had ([`coverage`]), and
+//! those of everything it starts, stop for the tracer, which looks at the
+//! descriptor and emulates or lets pass. Nobody else pays for it.
 //!
 //! The same way a thread is made to do what the supervisor cannot do for it:
 //! change its working directory, or execute a program that is really elsewhere.
@@ -16,13 +16,14 @@
 //! Tolerates: threads that die at any moment, signals that arrive in between.
 
 use crate::Errno;
-use crate::sandbox::call::{Job, Level, Program, Trapped};
+use crate::sandbox::call::{Job, Level, Trapped};
 use crate::sandbox::kernel::arch;
 use crate::sandbox::kernel::process::Process;
 use crate::sandbox::kernel::sys;
 use crate::sandbox::supervisor::Shared;
 use crate::sandbox::tracing::ptrace::{self, Event};
-use crate::sandbox::tracing::{emulate, interrupted};
+use crate::sandbox::tracing::puppet::Puppet;
+use crate::sandbox::tracing::{coverage, emulate, interrupted};
 use std::collections::HashSet;
 use std::sync::{Arc, mpsc};
 
@@ -205,11 +206,7 @@ impl Tracer<'_> {
                 self.announced(new, Process { tid }.tgid());
                 ptrace::go_on(tid, 0);
             }
-            Event::Syscall => {
-                // The end of a close: see `emulate`.
-                self.shared.lock().handles.sweep();
-                ptrace::go_on(tid, 0);
-            }
+            Event::Syscall => self.call_ended(tid),
             Event::Other => ptrace::go_on(tid, 0),
         }
     }
@@ -235,6 +232,9 @@ impl Tracer<'_> {
             }
             return;
         }
+        if let Some(covered) = state.covered.get(&parent).cloned() {
+            state.covered.insert(new, covered);
+        }
         if let Some(level) = level {
             let known = state.traced.entry(new).or_insert(level);
             *known = level.max(*known);
@@ -242,6 +242,35 @@ impl Tracer<'_> {
         drop(state);
         if self.early.remove(&new) {
             self.stopped(new);
+        }
+    }
+
+    /// The end of a call at whose start `emulate` let the thread go on to it: a
+    /// close, or one that may have given flash a further number.
+    fn call_ended(&mut self, tid: u32) {
+        let process = Process { tid };
+        let mut state = self.shared.lock();
+        state.handles.sweep();
+        let new = ptrace::registers(tid).map_or_else(
+            |_| Vec::new(),
+            |registers| coverage::new_numbers(&mut state, process, &registers),
+        );
+        drop(state);
+        if new.is_empty() {
+            return ptrace::go_on(tid, 0);
+        }
+        let covered = ptrace::registers(tid).and_then(|before| {
+            let mut puppet = Puppet::new(tid, arch::behind(&before));
+            for number in new {
+                puppet.cover(self.shared, process.tgid(), number)?;
+            }
+            ptrace::set_registers(tid, &before)?;
+            puppet.give_signals_back(process.tgid());
+            Ok(())
+        });
+        match covered {
+            Err(Errno::SRCH) => self.gone(tid),
+            _ => ptrace::go_on(tid, 0),
         }
     }
 
@@ -258,6 +287,7 @@ impl Tracer<'_> {
         }
         ptrace::reap(tid);
         state.traced.remove(&tid);
+        state.covered.remove(&tid);
         state.jobs.remove(&tid);
         drop(state);
         self.known.remove(&tid);
@@ -280,16 +310,10 @@ impl Tracer<'_> {
         let Some((work, trapped)) = self.shared.lock().jobs.remove(&tid) else {
             return false;
         };
-        let mut puppet = Puppet {
-            tid,
-            behind: trapped.behind,
-            signals: Vec::new(),
-        };
+        let mut puppet = Puppet::new(tid, trapped.behind);
         match puppet.perform(self.shared, work, &trapped) {
             Ok(()) => {
-                for signal in puppet.signals {
-                    let _ = sys::tgkill(trapped.process().tgid(), tid, signal);
-                }
+                puppet.give_signals_back(trapped.process().tgid());
                 if self.stays {
                     ptrace::go_on(tid, 0);
                 } else {
@@ -310,177 +334,3 @@ impl Tracer<'_> {
         true
     }
 }
-
-/// A stopped thread that makes system calls for us.
-struct Puppet {
-    tid: u32,
-    /// Behind an instruction that enters the kernel.
-    behind: u64,
-    /// Signals that came meanwhile.
-    signals: Vec<i32>,
-}
-
-impl Puppet {
-    fn perform(&mut self, shared: &Shared, work: Job<i32>, trapped: &Trapped) -> Result<(), Errno> {
-        let saved = ptrace::registers(self.tid)?;
-        let mut after = saved;
-        match work {
-            Job::Filter(level) => {
-                let tgid = trapped.process().tgid();
-                // Another thread of the process may have seen to it meanwhile.
-                let known = shared.lock().traced.get(&tgid).copied();
-                let installed = match known {
-                    Some(known) if known >= level => Ok(()),
-                    _ => self.install(level)?,
-                };
-                match installed {
-                    Ok(()) => {
-                        let mut state = shared.lock();
-                        let known = state.traced.entry(tgid).or_insert(level);
-                        *known = level.max(*known);
-                        drop(state);
-                        arch::make_call(&mut after, self.behind, trapped.number, trapped.args);
-                    }
-                    Err(errno) => {
-                        let text = format!("a second filter could not be installed ({errno})");
-                        shared.lock().warn(&text);
-                        let answer = i64::from(-errno.raw_os_error());
-                        arch::set_answer(&mut after, self.behind, answer);
-                    }
-                };
-            }
-            Job::Chdir(folder) => {
-                let folder = folder as u64;
-                let answer = self.call(libc::SYS_fchdir, [folder, 0, 0, 0, 0, 0])?;
-                self.call(libc::SYS_close, [folder, 0, 0, 0, 0, 0])?;
-                arch::set_answer(&mut after, self.behind, answer);
-            }
-            Job::OpenPath { path, flags } => {
-                let page = self.text(&path)?;
-                let here = libc::AT_FDCWD as u64;
-                let args = [here, page, flags as u64, 0, 0, 0];
-                let answer = self.call(libc::SYS_openat, args)?;
-                self.call(libc::SYS_munmap, [page, PAGE_BYTES, 0, 0, 0, 0])?;
-                arch::set_answer(&mut after, self.behind, answer);
-            }
-            Job::Again { path, argument } => {
-                let page = self.text(&path)?;
-                let mut args = trapped.args;
-                args[argument] = page;
-                arch::make_call(&mut after, self.behind, trapped.number, args);
-            }
-            Job::Exec(program) => {
-                let (path, arguments) = self.program(&program)?;
-                let args = [path, arguments, program.environment, 0, 0, 0];
-                arch::make_call(&mut after, self.behind, libc::SYS_execve, args);
-            }
-        }
-        ptrace::set_registers(self.tid, &after)
-    }
-
-    /// Memory that holds this path.
-    fn text(&mut self, path: &[u8]) -> Result<u64, Errno> {
-        let page = self.page()?;
-        let path = crate::sandbox::kernel::process::c_string(path);
-        sys::memory_write(self.tid, page, path.as_bytes_with_nul())?;
-        Ok(page)
-    }
-
-    /// Memory that holds a program's path and its list of arguments; their
-    /// addresses.
-    fn program(&mut self, program: &Program) -> Result<(u64, u64), Errno> {
-        let texts: Vec<_> = [&program.path]
-            .into_iter()
-            .chain(&program.interpreter)
-            .map(|text| crate::sandbox::kernel::process::c_string(text))
-            .collect();
-        let text_bytes: usize = texts
-            .iter()
-            .map(|text| text.as_bytes_with_nul().len())
-            .sum();
-        let list_bytes = 8 * (texts.len() + program.rest.len());
-        let page = self.memory((text_bytes + list_bytes) as u64)?;
-        let (mut list, mut bytes) = (Vec::new(), Vec::new());
-        for text in &texts {
-            list.push(page + (list_bytes + bytes.len()) as u64);
-            bytes.extend_from_slice(text.as_bytes_with_nul());
-        }
-        let path = list.remove(0);
-        list.extend(&program.rest);
-        list.push(0);
-        let list: Vec<u8> = list.into_iter().flat_map(u64::to_ne_bytes).collect();
-        sys::memory_write(self.tid, page, &[list, bytes].concat())?;
-        Ok(match program.interpreter.is_empty() {
-            true => (path, program.arguments),
-            false => (path, page),
-        })
-    }
-
-    /// Memory of two pages, for arguments.
-    fn page(&mut self) -> Result<u64, Errno> {
-        self.memory(PAGE_BYTES)
-    }
-
-    fn memory(&mut self, length: u64) -> Result<u64, Errno> {
-        let protection = (libc::PROT_READ | libc::PROT_WRITE) as u64;
-        let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
-        let answer = self.call(libc::SYS_mmap, [0, length, protection, flags, u64::MAX, 0])?;
-        // The kernel answers errors as small negative numbers.
-        if (-4095..0).contains(&answer) {
-            return Err(Errno::NOMEM);
-        }
-        Ok(answer as u64)
-    }
-
-    /// Installs the second filter in all threads of the process.
-    fn install(&mut self, level: Level) -> Result<Result<(), Errno>, Errno> {
-        let program = crate::sandbox::kernel::filter::tracing(emulate::numbers(level));
-        let page = self.page()?;
-        let mut bytes = Vec::new();
-        bytes.extend_from_slice(&(program.len() as u64).to_ne_bytes());
-        bytes.extend_from_slice(&(page + 16).to_ne_bytes());
-        for op in &program {
-            bytes.extend_from_slice(&op.code.to_ne_bytes());
-            bytes.extend_from_slice(&[op.jt, op.jf]);
-            bytes.extend_from_slice(&op.k.to_ne_bytes());
-        }
-        sys::memory_write(self.tid, page, &bytes)?;
-        let mode = u64::from(libc::SECCOMP_SET_MODE_FILTER);
-        let flags = libc::SECCOMP_FILTER_FLAG_TSYNC;
-        let cookie = u64::from(crate::sandbox::kernel::kernels::SUPERVISOR_COOKIE);
-        let answer = self.call(libc::SYS_seccomp, [mode, flags, page, 0, 0, cookie])?;
-        self.call(libc::SYS_munmap, [page, PAGE_BYTES, 0, 0, 0, 0])?;
-        Ok(match answer {
-            0 => Ok(()),
-            errno if errno < 0 => Err(Errno::from_raw_os_error(-errno as i32)),
-            _ => Err(Errno::BUSY),
-        })
-    }
-
-    /// Makes the thread make one system call; answers as the kernel does.
-    fn call(&mut self, number: libc::c_long, args: [u64; 6]) -> Result<i64, Errno> {
-        let mut registers = ptrace::registers(self.tid)?;
-        arch::make_call(&mut registers, self.behind, number, args);
-        ptrace::set_registers(self.tid, &registers)?;
-        self.run_to_syscall()?;
-        self.run_to_syscall()?;
-        Ok(arch::answer(&ptrace::registers(self.tid)?))
-    }
-
-    fn run_to_syscall(&mut self) -> Result<(), Errno> {
-        loop {
-            ptrace::go_to_syscall(self.tid)?;
-            match ptrace::wait(self.tid)?.1 {
-                Event::Syscall => return Ok(()),
-                Event::Gone => {
-                    ptrace::reap(self.tid);
-                    return Err(Errno::SRCH);
-                }
-                Event::Signal(signal) => self.signals.push(signal),
-                _ => {}
-            }
-        }
-    }
-}
-
-const PAGE_BYTES: u64 = 8192;

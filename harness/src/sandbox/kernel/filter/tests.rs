@@ -144,18 +144,33 @@ fn an_older_kernel_lacks_what_came_later(
     assert_eq!(ask(&program, AUDIT_ARCH, number, args), expected);
 }
 
-#[test]
-fn the_second_filter_stops_its_numbers_alone() {
-    let program = tracing(&[libc::SYS_write, libc::SYS_pwrite64]);
-    for (number, expected) in [
-        (libc::SYS_write, RET_TRACE),
-        (libc::SYS_pwrite64, RET_TRACE),
-        (libc::SYS_read, RET_ALLOW),
-    ] {
-        assert_eq!(ask(&program, AUDIT_ARCH, number, [0; 6]), expected);
-    }
-    assert_eq!(
-        ask(&program, 0x4000_0003, libc::SYS_write, [0; 6]),
-        RET_ALLOW
-    );
+#[rstest]
+#[case::flash(libc::SYS_write, [4, 0, 0, 0, 0, 0], RET_TRACE)]
+#[case::another_file(libc::SYS_write, [5, 0, 0, 0, 0, 0], RET_ALLOW)]
+#[case::a_read(libc::SYS_read, [4, 0, 0, 0, 0, 0], RET_ALLOW)]
+#[case::dup2_of_flash(libc::SYS_dup3, [4, 9, 0, 0, 0, 0], RET_TRACE)]
+#[case::dup2_over_flash(libc::SYS_dup3, [9, 6, 0, 0, 0, 0], RET_TRACE)]
+#[case::dup2_of_a_file(libc::SYS_dup3, [9, 8, 0, 0, 0, 0], RET_ALLOW)]
+#[case::duplicated(libc::SYS_fcntl, [6, 0, 10, 0, 0, 0], RET_TRACE)]
+#[case::duplicated_to_close(libc::SYS_fcntl, [6, 1030, 10, 0, 0, 0], RET_TRACE)]
+#[case::flags(libc::SYS_fcntl, [6, 3, 0, 0, 0, 0], RET_ALLOW)]
+#[case::of_a_file(libc::SYS_fcntl, [7, 0, 10, 0, 0, 0], RET_ALLOW)]
+#[case::received(libc::SYS_recvmsg, [7, 0, 0, 0, 0, 0], RET_TRACE)]
+fn the_second_filter_stops_calls_on_flash_alone(
+    #[case] number: i64,
+    #[case] args: [u64; 6],
+    #[case] expected: u32,
+) {
+    let calls = [
+        (libc::SYS_write, StopOn::First),
+        (libc::SYS_dup3, StopOn::FirstOrSecond),
+        (libc::SYS_fcntl, StopOn::Duplicating),
+        (libc::SYS_recvmsg, StopOn::Any),
+    ];
+    let some = tracing(&calls, Some(vec![4, 6]));
+    assert_eq!(ask(&some, AUDIT_ARCH, number, args), expected);
+    assert_eq!(ask(&some, 0x4000_0003, number, args), RET_ALLOW);
+    let all = ask(&tracing(&calls, None), AUDIT_ARCH, number, args);
+    let passes = number == libc::SYS_read || number == libc::SYS_fcntl && args[1] == 3;
+    assert_eq!(all, if passes { RET_ALLOW } else { RET_TRACE });
 }

@@ -1,0 +1,163 @@
+//! Which calls of a traced process stop: those on the numbers under which it ever
+//! had flash, so that its work on other files costs nothing.
+//!
+//! A filter cannot be taken away, and sees numbers alone. So each process has a set
+//! of numbers that only grows; a number that flash gets for the first time is
+//! covered before the program learns of it. Calls that may give a description a
+//! further number (dup and its relatives, on covered numbers; receiving from a
+//! socket) stop, too, and are looked at when they end.
+
+use crate::sandbox::call::{Level, StopOn, Stops};
+use crate::sandbox::kernel::arch::{self, Registers};
+use crate::sandbox::kernel::process::Process;
+use crate::sandbox::state::State;
+use crate::sandbox::tracing::emulate;
+use std::collections::BTreeSet;
+
+/// With more numbers than these, all are covered.
+const NUMBERS_MAX: usize = 12;
+
+/// The covered numbers of one process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::sandbox) struct Covered {
+    numbers: BTreeSet<i32>,
+    all: bool,
+}
+
+impl Covered {
+    /// Whether calls on this number stop.
+    pub fn has(&self, number: i32) -> bool {
+        self.all || self.numbers.contains(&number)
+    }
+
+    /// One more; with too many it is all.
+    pub fn add(&mut self, number: i32) {
+        self.numbers.insert(number);
+        self.all |= self.numbers.len() > NUMBERS_MAX;
+    }
+
+    /// What this covers and that does not; none where that is nothing.
+    pub fn beyond(&self, before: &Self) -> Option<Self> {
+        let numbers: BTreeSet<i32> = self.numbers.difference(&before.numbers).copied().collect();
+        let all = self.all && !before.all;
+        (all || !before.all && !numbers.is_empty()).then_some(Self { numbers, all })
+    }
+
+    /// The numbers; none means all.
+    pub fn numbers(&self) -> Option<Vec<i32>> {
+        (!self.all).then(|| self.numbers.iter().copied().collect())
+    }
+}
+
+/// Calls that give the description of their first argument a further number.
+const DUPLICATES: &[i64] = &[
+    libc::SYS_dup,
+    libc::SYS_dup3,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_dup2,
+    libc::SYS_fcntl,
+];
+/// Calls that may bring descriptions from elsewhere.
+const RECEIVES: &[i64] = &[libc::SYS_recvmsg, libc::SYS_recvmmsg, libc::SYS_pidfd_getfd];
+
+/// The calls that stop in a process traced at this level.
+pub(in crate::sandbox) fn stops(level: Level) -> Stops {
+    let on_first = emulate::numbers(level).iter();
+    let mut stops: Stops = on_first.map(|call| (*call, StopOn::First)).collect();
+    if stops.is_empty() {
+        return stops;
+    }
+    for call in DUPLICATES {
+        let on = match *call {
+            libc::SYS_fcntl => StopOn::Duplicating,
+            libc::SYS_dup => StopOn::First,
+            // Its second number is closed by it.
+            _ if level == Level::ReadsAndWrites => StopOn::FirstOrSecond,
+            _ => StopOn::First,
+        };
+        stops.retain(|(known, _)| known != call);
+        stops.push((*call, on));
+    }
+    stops.extend(RECEIVES.iter().map(|call| (*call, StopOn::Any)));
+    stops
+}
+
+/// Whether a call has to be looked at when it ends.
+pub(in crate::sandbox) fn may_renumber(number: i64) -> bool {
+    DUPLICATES.contains(&number) || RECEIVES.contains(&number)
+}
+
+/// The number that the next open gives, if no other thread is faster.
+pub(in crate::sandbox) fn lowest_free(process: Process) -> i32 {
+    let taken = numbers_of(process);
+    (0..).find(|number| !taken.contains(number)).unwrap_or(0)
+}
+
+fn numbers_of(process: Process) -> BTreeSet<i32> {
+    let folder = std::fs::read_dir(format!("/proc/{}/fd", process.tid));
+    let entries = folder.into_iter().flatten().flatten();
+    let number = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse().ok();
+    entries.filter_map(number).collect()
+}
+
+/// The numbers that flash got by the call that just ended.
+pub(in crate::sandbox) fn new_numbers(
+    state: &mut State,
+    process: Process,
+    registers: &Registers,
+) -> Vec<i32> {
+    let (call, args) = arch::call(registers);
+    let answer = arch::answer(registers);
+    let candidates: Vec<i32> = if answer < 0 {
+        Vec::new()
+    } else if DUPLICATES.contains(&call) || call == libc::SYS_pidfd_getfd {
+        vec![answer as i32]
+    } else if call == libc::SYS_recvmsg && !has_control(process, args[1]) {
+        Vec::new()
+    } else if RECEIVES.contains(&call) {
+        numbers_of(process).into_iter().collect()
+    } else {
+        Vec::new()
+    };
+    let tgid = process.tgid();
+    let covered = state.covered.get(&tgid).cloned().unwrap_or_default();
+    let new = candidates
+        .into_iter()
+        .filter(|number| !covered.has(*number));
+    new.filter(|number| state.flash(process, *number).is_some())
+        .collect()
+}
+
+/// Whether a message (`struct msghdr`) came with anything beside its data.
+fn has_control(process: Process, message: u64) -> bool {
+    const CONTROL_LENGTH_AT: u64 = 40;
+    process
+        .read_u64(message + CONTROL_LENGTH_AT)
+        .is_ok_and(|length| length > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_grows_until_it_is_all() {
+        let mut covered = Covered::default();
+        assert!(!covered.has(3));
+        for number in 3..3 + NUMBERS_MAX as i32 {
+            let before = covered.clone();
+            covered.add(number);
+            let more = covered.beyond(&before).unwrap();
+            assert_eq!(more.numbers(), Some(vec![number]));
+            assert_eq!(covered.beyond(&covered), None);
+        }
+        assert!(!covered.has(1000));
+        let before = covered.clone();
+        covered.add(1000);
+        assert!(covered.has(7) && covered.has(99_999));
+        assert_eq!(covered.beyond(&before).unwrap().numbers(), None);
+        let all = covered.clone();
+        covered.add(2000);
+        assert_eq!(covered.beyond(&all), None);
+    }
+}
