@@ -43,7 +43,11 @@ pub(crate) fn run<J: Send, R: Send, S: Default>(
     };
     std::thread::scope(|scope| {
         for _ in 0..helpers {
-            scope.spawn(labour);
+            // Where no thread can be had, those that are there do the work.
+            let started = std::thread::Builder::new().spawn_scoped(scope, labour);
+            if started.is_err() {
+                break;
+            }
         }
         labour();
     });

@@ -58,8 +58,8 @@ pub enum ProcMtdError {
         /// The line.
         found: String,
     },
-    /// A size past 64 bits.
-    #[error("line {line}: a size past 64 bits: {found:?}")]
+    /// A size past the 63 bits of the kernel's offsets.
+    #[error("line {line}: a size past 63 bits: {found:?}")]
     SizeTooLarge {
         /// Its number.
         line: usize,
@@ -163,7 +163,10 @@ fn parse_line(line: usize, text: &str) -> Result<ProcMtdEntry, ProcMtdError> {
             found: found(),
         })?;
     let (size, rest) = hex_field(rest).ok_or_else(|| torn("its size has not eight hex digits"))?;
-    let size_bytes = u64::from_str_radix(size, 16).map_err(|_| ProcMtdError::SizeTooLarge {
+    // The kernel's offsets are signed.
+    let size_bytes = u64::from_str_radix(size, 16).ok();
+    let size_bytes = size_bytes.filter(|size| i64::try_from(*size).is_ok());
+    let size_bytes = size_bytes.ok_or_else(|| ProcMtdError::SizeTooLarge {
         line,
         found: found(),
     })?;

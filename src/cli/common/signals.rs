@@ -2,7 +2,7 @@
 
 use crate::cli::Exit;
 use crate::cli::error::CliError;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -27,5 +27,8 @@ fn watch() -> io::Result<Arc<AtomicBool>> {
         )?;
         signal_hook::flag::register(signal, Arc::clone(&flag))?;
     }
+    // A file past a limit (`ulimit -f`) then is an error of the write, EFBIG, and
+    // not the end of the program. Handled, not ignored: that would be inherited.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     Ok(flag)
 }

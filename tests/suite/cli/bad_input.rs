@@ -276,3 +276,36 @@ fn a_destination_that_fills_up_keeps_what_is_whole() {
         .code(0);
     crate::cli::backup::assert_images_are_the_flash(&folder, 1);
 }
+
+/// One partition after the other, where no thread can be made: a stack larger
+/// than any memory is as good as a limit on processes.
+#[test]
+fn a_backup_without_threads_is_whole() {
+    let outer = tempfile::tempdir().unwrap();
+    let backup = mtdkeep()
+        .current_dir(outer.path())
+        .env("RUST_MIN_STACK", (1_u64 << 60).to_string())
+        .args(["backup", "--simulate", "--output", "b"])
+        .assert();
+    backup.code(0);
+    mtdkeep()
+        .arg("verify")
+        .arg(outer.path().join("b"))
+        .assert()
+        .code(0);
+}
+
+#[test]
+fn a_limit_on_file_sizes_is_an_error_that_says_so() {
+    let outer = tempfile::tempdir().unwrap();
+    let output = std::process::Command::new("sh")
+        .args(["-c", "ulimit -f 64; exec \"$@\"", "sh"])
+        .args(crate::cli::support::program_words())
+        .args(["backup", "--simulate", "--output", "b"])
+        .current_dir(outer.path())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{stderr}");
+    assert!(stderr.contains("File too large"), "{stderr}");
+}

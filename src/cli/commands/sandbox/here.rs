@@ -8,6 +8,7 @@ use crate::cli::output::Output;
 use mtd_harness::mtd::NodeId;
 use mtd_harness::profile::SimulatedDevice;
 use mtd_harness::sandbox::{Killer, Sandbox, SandboxError, Version};
+use mtdkeep::mtd::MtdIndex;
 use mtdkeep::printable::printable;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM};
 use std::io::{self, Write as _};
@@ -93,6 +94,12 @@ fn not_run(error: SandboxError) -> CliError {
     other(Exit::Program(code), error.to_string())
 }
 
+/// A number that Linux has a node for.
+fn index(number: &str) -> Option<u32> {
+    let number = number.parse().ok();
+    number.filter(|number| *number <= MtdIndex::MAX.0)
+}
+
 /// Adds a node by its usual name.
 fn add_node(device: &mut SimulatedDevice, name: &str) -> Result<(), CliError> {
     let short = name.strip_prefix("/dev/").unwrap_or(name);
@@ -111,10 +118,10 @@ fn add_node(device: &mut SimulatedDevice, name: &str) -> Result<(), CliError> {
 /// `mtdblock/0`) or of Android (`mtd/mtd0`, `block/mtdblock0`).
 fn node_id(name: &str) -> Option<NodeId> {
     let (folder, name) = name.rsplit_once('/').unwrap_or(("", name));
-    let block = |number: &str| number.parse().ok().map(NodeId::mtdblock);
+    let block = |number: &str| index(number).map(NodeId::mtdblock);
     let character = |number: &str| match number.strip_suffix("ro") {
-        Some(number) => number.parse().ok().map(NodeId::mtd_read_only),
-        None => number.parse().ok().map(NodeId::mtd),
+        Some(number) => index(number).map(NodeId::mtd_read_only),
+        None => index(number).map(NodeId::mtd),
     };
     let is_number = name.starts_with(|letter: char| letter.is_ascii_digit());
     match (folder, is_number) {
@@ -209,7 +216,7 @@ fn watch_signals(killer: Killer) -> Result<Arc<AtomicI32>, CliError> {
         .map_err(|error| other(Exit::Program(NOT_SET_UP), error.to_string()))?;
     let ended_by = Arc::new(AtomicI32::new(0));
     let tell = Arc::clone(&ended_by);
-    std::thread::spawn(move || {
+    let watch = std::thread::Builder::new().spawn(move || {
         let mut asked = false;
         for signal in signals.forever() {
             if asked || matches!(signal, SIGTERM | SIGHUP) {
@@ -219,6 +226,10 @@ fn watch_signals(killer: Killer) -> Result<Arc<AtomicI32>, CliError> {
             asked = true;
         }
     });
+    watch.map_err(|error| {
+        let text = format!("cannot watch for signals: {error}");
+        other(Exit::Program(NOT_SET_UP), text)
+    })?;
     Ok(ended_by)
 }
 
