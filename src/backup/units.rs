@@ -1,20 +1,20 @@
 //! Sizes and counts as people read them.
 
-/// Exact in bytes or KiB below 10 MiB, else MiB with one decimal:
-/// `256 KiB`, `6144 KiB`, `16.0 MiB`.
+/// Exact as long as that is short, else one decimal, rounded down so that nothing
+/// missing looks whole: `1 byte`, `256 KiB`, `6 MiB`, `1152 KiB`, `15.9 MiB`.
 pub fn size(bytes: u64) -> String {
-    const KIB: u64 = 1 << 10;
-    const MIB: u64 = 1 << 20;
-    const GIB: u64 = 1 << 30;
-    let tenths = |unit: u64| {
-        let tenths = u128::from(bytes) * 10 / u128::from(unit);
-        format!("{}.{}", tenths / 10, tenths % 10)
-    };
-    match bytes {
-        0..10_485_760 if bytes % KIB == 0 => format!("{} KiB", bytes / KIB),
-        0..10_485_760 => count(bytes, "byte"),
-        10_485_760..0x2_8000_0000 => format!("{} MiB", tenths(MIB)),
-        _ => format!("{} GiB", tenths(GIB)),
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let whole = UNITS
+        .iter()
+        .find(|(unit, _)| bytes > 0 && bytes % unit == 0);
+    match whole {
+        Some((unit, name)) if bytes / unit < 10_240 => format!("{} {name}", bytes / unit),
+        _ if bytes < 10_240 << 10 => count(bytes, "byte"),
+        _ => {
+            let (unit, name) = if bytes < 10 << 30 { UNITS[1] } else { UNITS[0] };
+            let tenths = bytes / unit * 10 + bytes % unit * 10 / unit;
+            format!("{}.{} {name}", tenths / 10, tenths % 10)
+        }
     }
 }
 
@@ -38,13 +38,19 @@ mod tests {
     #[test]
     fn sizes() {
         for (bytes, text) in [
-            (0, "0 KiB"),
+            (0, "0 bytes"),
             (1, "1 byte"),
+            (1023, "1023 bytes"),
             (4096, "4 KiB"),
-            (0x60_0000, "6144 KiB"),
-            (0x100_0000, "16.0 MiB"),
-            (1 << 32, "4096.0 MiB"),
-            (1 << 40, "1024.0 GiB"),
+            (0x12_0000, "1152 KiB"),
+            (0x60_0000, "6 MiB"),
+            (0x60_0001, "6291457 bytes"),
+            (0x100_0000, "16 MiB"),
+            (0xff_ffff, "15.9 MiB"),
+            (0xff_f000, "15.9 MiB"),
+            (1 << 32, "4 GiB"),
+            ((1 << 32) + 1, "4096.0 MiB"),
+            (1 << 40, "1024 GiB"),
             (u64::MAX, "17179869183.9 GiB"),
         ] {
             assert_eq!(size(bytes), text);

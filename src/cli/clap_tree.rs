@@ -26,8 +26,9 @@ pub(crate) fn command(command: &CommandSpec) -> clap::Command {
         .about(command.about)
         .long_about(format!("{}\n\n{}", command.about, command.details))
         .after_help(format!(
-            "Examples:\n{}\n{EXIT_CODES}",
-            help::examples(command)
+            "Examples:\n{}\n{}",
+            help::examples(command),
+            command.exit_codes
         ))
         .args(command.options().map(argument));
     if let Some(operand) = command.operand {

@@ -1,10 +1,13 @@
-//! What ends a command early, and which exit code that is.
+//! What ends a command early: in words, as a fixed word to match, and as an exit
+//! code. What to do next is the command's own to say: see [`super::advice`].
 
 use super::Exit;
 use mtdkeep::backup::{BackupError, ErrorKind, Failure};
+#[cfg(feature = "full")]
+use mtdkeep::import::ImportError;
 use mtdkeep::mtd::{MtdError, MtdErrorKind};
 
-/// A command line that makes no sense; says why.
+/// A command line that makes no sense; says why, in one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UsageError(pub(crate) String);
 
@@ -17,6 +20,9 @@ pub(crate) enum CliError {
     Backup(Failure),
     /// The device side, outside a backup.
     Mtd(MtdError),
+    /// What a script captured cannot be imported.
+    #[cfg(feature = "full")]
+    Import(ImportError),
     /// Something of the command line's own.
     Other {
         exit: Exit,
@@ -41,7 +47,45 @@ impl CliError {
                 MtdErrorKind::Refused => Exit::Refused,
                 _ => Exit::Io,
             },
+            #[cfg(feature = "full")]
+            Self::Import(error) => match error {
+                ImportError::Wrong { .. } => Exit::Differs,
+                ImportError::NeedsLayout { .. } => Exit::Usage,
+                ImportError::LayoutsDiffer { .. } | ImportError::IsBackup { .. } => Exit::Refused,
+                ImportError::Interrupted => Exit::Interrupted,
+                _ => Exit::Io,
+            },
             Self::Other { exit, .. } => *exit,
+        }
+    }
+
+    /// The word for programs to match; `docs/output.schema.json` lists them.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Backup(failure) => match &*failure.error {
+                BackupError::Mtd(error) => mtd_kind(error),
+                BackupError::NothingReadable { .. } => "nothing_readable",
+                BackupError::Folder { .. } => "folder",
+                BackupError::File { .. } => "file",
+                BackupError::NoSpace { .. } => "no_space",
+                BackupError::WouldLose { .. } => "would_lose",
+                BackupError::Manifest { .. } => "bad_manifest",
+                BackupError::NoManifest { .. } => "no_backup",
+                BackupError::Unfinished { .. } => "unfinished",
+                _ => exit_kind(self.exit()),
+            },
+            Self::Mtd(error) => mtd_kind(error),
+            #[cfg(feature = "full")]
+            Self::Import(error) => match error {
+                ImportError::NoImages { .. } => "no_capture",
+                ImportError::IsBackup { .. } => "is_backup",
+                ImportError::NeedsLayout { .. } => "needs_layout",
+                ImportError::BadLayout { .. } | ImportError::EmptyLayout { .. } => "bad_table",
+                ImportError::LayoutsDiffer { .. } => "disagreement",
+                ImportError::Wrong { .. } | ImportError::ChangedMeanwhile { .. } => "differs",
+                _ => exit_kind(self.exit()),
+            },
+            Self::Usage(_) | Self::Other { .. } => exit_kind(self.exit()),
         }
     }
 
@@ -50,7 +94,22 @@ impl CliError {
             Self::Usage(error) => error.0.clone(),
             Self::Backup(failure) => failure.error.to_string(),
             Self::Mtd(error) => error.to_string(),
+            #[cfg(feature = "full")]
+            Self::Import(ImportError::Wrong { .. }) => {
+                "the capture is not right; nothing was imported:".into()
+            }
+            #[cfg(feature = "full")]
+            Self::Import(error) => error.to_string(),
             Self::Other { message, .. } => message.clone(),
+        }
+    }
+
+    /// Lines that belong below the message, one problem each.
+    pub(crate) fn details(&self) -> &[String] {
+        match self {
+            #[cfg(feature = "full")]
+            Self::Import(ImportError::Wrong { problems }) => problems,
+            _ => &[],
         }
     }
 
@@ -60,14 +119,30 @@ impl CliError {
             _ => None,
         }
     }
+}
 
-    pub(crate) fn help(&self) -> Option<String> {
-        match self {
-            Self::Usage(_) => Some("`mtdkeep --help` lists commands and options".into()),
-            Self::Backup(failure) => failure.error.help(),
-            Self::Mtd(error) => error.help(),
-            Self::Other { help, .. } => help.clone(),
-        }
+fn mtd_kind(error: &MtdError) -> &'static str {
+    match error.kind() {
+        MtdErrorKind::NoMtd => "no_mtd",
+        MtdErrorKind::BadTable => "bad_table",
+        MtdErrorKind::BadSelection => "bad_selection",
+        MtdErrorKind::NodeMissing => "node_missing",
+        MtdErrorKind::Disagreement => "disagreement",
+        MtdErrorKind::NotPermitted => "not_permitted",
+        MtdErrorKind::Refused => "refused",
+        _ => "io",
+    }
+}
+
+/// Where nothing closer is known.
+fn exit_kind(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Usage => "usage",
+        Exit::Refused => "refused",
+        Exit::Partial => "partial",
+        Exit::Differs => "differs",
+        Exit::Interrupted => "interrupted",
+        _ => "io",
     }
 }
 
@@ -86,6 +161,16 @@ impl From<BackupError> for CliError {
 impl From<MtdError> for CliError {
     fn from(error: MtdError) -> Self {
         Self::Mtd(error)
+    }
+}
+
+#[cfg(feature = "full")]
+impl From<ImportError> for CliError {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Backup(failure) => Self::Backup(failure),
+            other => Self::Import(other),
+        }
     }
 }
 

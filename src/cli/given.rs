@@ -2,7 +2,6 @@
 //! it what it knows.
 
 use super::error::UsageError;
-use super::help;
 use super::spec::{CommandSpec, Takes};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -41,11 +40,7 @@ impl Given {
         }
         match self.command.operand {
             Some(operand) if operand.required && self.operands.is_empty() => {
-                Err(UsageError(format!(
-                    "{} is missing\n\nUsage: {}",
-                    operand.name,
-                    help::usage(self.command)
-                )))
+                Err(UsageError(format!("{} is missing", operand.name)))
             }
             _ => Ok(()),
         }

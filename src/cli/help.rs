@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 /// Whether this build has what only the full program has.
 const FULL: bool = cfg!(feature = "full");
 
+const HELP_ABOUT: &str = "Print this help, or that of a command";
+
 /// `mtdkeep --help`.
 pub(crate) fn program() -> String {
     let mut text = format!("{ABOUT}\n\nUsage: mtdkeep [OPTIONS] <COMMAND>\n\nCommands:\n");
@@ -14,7 +16,8 @@ pub(crate) fn program() -> String {
         // Writing into a String cannot fail, here and below.
         let _ = writeln!(text, "  {:<12} {}", command.name, command.about);
     }
-    text.push_str("\nOptions:\n");
+    let _ = writeln!(text, "  {:<12} {HELP_ABOUT}", "help");
+    text.push_str("\nOptions of most commands, before or after their name:\n");
     options(&mut text, GLOBAL.iter());
     standard(&mut text);
     let _ = writeln!(text, "  -V, --version\n        Print the version");
@@ -43,7 +46,12 @@ pub(crate) fn command(command: &CommandSpec) -> String {
     text.push_str("\nOptions:\n");
     options(&mut text, command.options());
     standard(&mut text);
-    let _ = write!(text, "\nExamples:\n{}\n{EXIT_CODES}", examples(command));
+    let _ = write!(
+        text,
+        "\nExamples:\n{}\n{}",
+        examples(command),
+        command.exit_codes
+    );
     text
 }
 

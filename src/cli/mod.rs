@@ -8,6 +8,7 @@
 //! errors, warnings and progress go to standard error; `--quiet` leaves errors
 //! only.
 
+mod advice;
 #[cfg(feature = "full")]
 mod clap_tree;
 mod commands;
@@ -22,6 +23,7 @@ mod spec;
 #[cfg(all(test, feature = "full"))]
 mod tests;
 
+use common::signals;
 use error::CliError;
 use output::Output;
 use parse::Parsed;
@@ -60,7 +62,7 @@ impl Exit {
             Self::Partial => 3,
             Self::Io => 4,
             Self::Refused => 5,
-            Self::Interrupted => 130,
+            Self::Interrupted => signals::exit_code(),
             #[cfg(feature = "full")]
             Self::Program(code) => code,
         }
@@ -75,21 +77,30 @@ impl From<Exit> for ExitCode {
 
 /// Runs the program on a command line without the program's own name.
 pub(crate) fn main(words: impl IntoIterator<Item = OsString>) -> Exit {
+    let words: Vec<OsString> = words.into_iter().collect();
     let mut output = Output::default();
-    let exit = match parse::parse(words) {
+    let exit = match parse::parse(words.iter().cloned()) {
         Ok(Parsed::Print(text)) => {
             output.text(&text);
             Exit::Done
         }
         Ok(Parsed::Run(mut given)) => {
-            let name = given.command.name;
+            let command = given.command;
             output = Output::new(given.flag("json"), given.flag("quiet"));
             (given.command.parse)(&mut given)
                 .map_err(CliError::Usage)
                 .and_then(|job| job(&output))
-                .unwrap_or_else(|error| output.error(name, &error))
+                .unwrap_or_else(|error| output.error(Some(command), &error))
         }
-        Err(error) => output.error("", &CliError::Usage(error)),
+        Err(wrong) => {
+            // Whoever asked for JSON gets it for a mistake beside that as well.
+            output = Output::new(words.iter().any(|word| word == "--json"), false);
+            output.error(wrong.command, &CliError::Usage(wrong.error))
+        }
     };
-    output.finish(exit)
+    let exit = output.finish(exit);
+    if exit == Exit::Interrupted {
+        signals::die_of_it();
+    }
+    exit
 }

@@ -4,12 +4,13 @@
 //! Invariants: a line goes out in one piece. Text from outside (names of files and
 //! partitions, what a manifest says) reaches a terminal through here alone, and is
 //! made [`printable`] here, so that nobody has to think of it: a line ends only
-//! where the program ends it. A JSON document keeps such text exactly. Output that cannot be written (a full
-//! disk behind `> file`) is an I/O error of the program; a reader that has gone
+//! where the program ends it. A JSON document keeps such text exactly. Output that cannot be written
+//! (a full disk behind `> file`) is an I/O error of the program; a reader that has gone
 //! (`| head`) is not.
 
-use super::Exit;
 use super::error::CliError;
+use super::spec::CommandSpec;
+use super::{Exit, advice};
 use mtdkeep::printable::{printable, printable_json};
 use serde::Serialize;
 use std::io::{self, Write as _};
@@ -29,6 +30,8 @@ pub(crate) struct Output {
 /// Every JSON document: the command, its exit code, and the command's own part.
 #[derive(Serialize)]
 struct Document<'a, T: Serialize> {
+    format: &'a str,
+    format_version: &'a str,
     command: &'a str,
     exit_code: u8,
     warnings: &'a [String],
@@ -43,7 +46,11 @@ struct ErrorBody<'a> {
 
 #[derive(Serialize)]
 struct ErrorText<'a> {
+    /// A fixed word, for programs.
+    kind: &'a str,
     message: String,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    details: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     left_behind: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,6 +121,8 @@ impl Output {
         }
         let warnings = lock(&self.warnings);
         let document = Document {
+            format: "mtdkeep-output",
+            format_version: "1.0",
             command,
             exit_code: exit.code(),
             warnings: &warnings,
@@ -126,28 +135,30 @@ impl Output {
     }
 
     /// An error, in words and as a document; gives its exit code.
-    pub(crate) fn error(&self, command: &str, error: &CliError) -> Exit {
-        let message = error.message();
-        let message = match error {
-            CliError::Usage(_) => indented(&message),
-            _ => printable(&message),
-        };
-        let mut text = format!("mtdkeep: error: {message}\n");
+    pub(crate) fn error(&self, command: Option<&CommandSpec>, error: &CliError) -> Exit {
+        let help = advice::next_step(command, error);
+        let mut text = format!("mtdkeep: error: {}\n", printable(&error.message()));
+        for line in error.details() {
+            text += &format!("  {}\n", printable(line));
+        }
         if let Some(left) = error.left_behind() {
             text += &format!("mtdkeep: {}\n", printable(left));
         }
-        if let Some(help) = error.help() {
-            text += &format!("mtdkeep: help: {}\n", printable(&help));
+        if let Some(help) = &help {
+            text += &format!("mtdkeep: help: {}\n", printable(help));
         }
         to_stderr(&text);
         let body = ErrorBody {
             error: ErrorText {
+                kind: error.kind(),
                 message: error.message(),
+                details: error.details(),
                 left_behind: error.left_behind(),
-                help: error.help(),
+                help,
             },
         };
-        self.document(command, error.exit(), &body);
+        let name = command.map_or("", |command| command.name);
+        self.document(name, error.exit(), &body);
         error.exit()
     }
 
@@ -163,22 +174,6 @@ impl Output {
             _ => exit,
         }
     }
-}
-
-/// A text that has lines of its own, such as a usage error with the usage below.
-/// Those after the first are indented, so that none can be taken for another
-/// message: the words of a command line are in it, and they may have line ends.
-fn indented(text: &str) -> String {
-    let mut shown = String::new();
-    for (at, line) in text.split('\n').enumerate() {
-        shown += match (at, line.is_empty()) {
-            (0, _) => "",
-            (_, true) => "\n",
-            (_, false) => "\n  ",
-        };
-        shown += &printable(line);
-    }
-    shown
 }
 
 fn to_stderr(text: &str) {

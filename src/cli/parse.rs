@@ -11,6 +11,7 @@ use super::spec::{CommandSpec, GLOBAL, OptionSpec, Takes};
 use super::{commands, help};
 use lexopt::{Arg, Parser};
 use std::ffi::OsString;
+use std::mem;
 use std::os::unix::ffi::OsStrExt;
 
 /// What a command line comes to.
@@ -22,31 +23,21 @@ pub(crate) enum Parsed {
     Print(String),
 }
 
+/// A command line that cannot be understood.
+#[derive(Debug)]
+pub(crate) struct Misunderstood {
+    /// The command, as far as the line came to one.
+    pub(crate) command: Option<&'static CommandSpec>,
+    pub(crate) error: UsageError,
+}
+
 /// Parses a command line, without the program's own name.
-pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Parsed, UsageError> {
-    let mut parser = Parser::from_args(words);
+pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Parsed, Misunderstood> {
     let mut line = Line::default();
-    while let Some(word) = parser.next().map_err(wrong_word)? {
-        let option = match word {
-            Arg::Long("help") | Arg::Short('h') => return Ok(Parsed::Print(line.help())),
-            Arg::Long("version") | Arg::Short('V') if line.command.is_none() => {
-                return Ok(Parsed::Print(version()));
-            }
-            Arg::Value(word) => {
-                line.word(word, &mut parser)?;
-                continue;
-            }
-            Arg::Long(name) => line
-                .find(|option| option.name == name)
-                .ok_or_else(|| line.no_option(&format!("--{name}")))?,
-            Arg::Short(letter) => line
-                .find(|option| option.short == Some(letter))
-                .ok_or_else(|| line.no_option(&format!("-{letter}")))?,
-        };
-        let value = value_of(option, &mut parser)?;
-        line.options.push((option.name, value));
-    }
-    line.finish()
+    line.parse(words).map_err(|error| Misunderstood {
+        command: line.command,
+        error,
+    })
 }
 
 /// What was read so far.
@@ -58,6 +49,34 @@ struct Line {
 }
 
 impl Line {
+    fn parse(&mut self, words: impl IntoIterator<Item = OsString>) -> Result<Parsed, UsageError> {
+        let mut parser = Parser::from_args(words);
+        while let Some(word) = parser.next().map_err(wrong_word)? {
+            let option = match word {
+                Arg::Long("help") | Arg::Short('h') => return Ok(Parsed::Print(self.help())),
+                Arg::Long("version") | Arg::Short('V') if self.command.is_none() => {
+                    return Ok(Parsed::Print(version()));
+                }
+                Arg::Value(word) if self.command.is_none() && word == "help" => {
+                    return help_about(&mut parser).map(Parsed::Print);
+                }
+                Arg::Value(word) => {
+                    self.word(word, &mut parser)?;
+                    continue;
+                }
+                Arg::Long(name) => self
+                    .find(|option| option.name == name)
+                    .ok_or_else(|| self.no_option(&format!("--{name}")))?,
+                Arg::Short(letter) => self
+                    .find(|option| option.short == Some(letter))
+                    .ok_or_else(|| self.no_option(&format!("-{letter}")))?,
+            };
+            let value = value_of(option, &mut parser)?;
+            self.options.push((option.name, value));
+        }
+        self.finish()
+    }
+
     /// The options that may come here: before the command, those of any.
     fn find(&self, fits: impl Fn(&OptionSpec) -> bool) -> Option<&'static OptionSpec> {
         match self.command {
@@ -80,9 +99,8 @@ impl Line {
         let takes_rest = command.operand.is_some_and(|operand| operand.rest);
         if command.operand.is_none() || !self.operands.is_empty() {
             return Err(UsageError(format!(
-                "{:?} is one word too many\n\nUsage: {}",
-                word.to_string_lossy(),
-                help::usage(command)
+                "{:?} is one word too many",
+                word.to_string_lossy()
             )));
         }
         self.operands.push(word);
@@ -103,13 +121,24 @@ impl Line {
         self.command.map_or_else(help::program, help::command)
     }
 
-    fn finish(self) -> Result<Parsed, UsageError> {
+    fn finish(&mut self) -> Result<Parsed, UsageError> {
         let command = self
             .command
-            .ok_or_else(|| UsageError(format!("a command is missing\n\n{}", help::program())))?;
-        let given = Given::new(command, self.operands, self.options);
+            .ok_or_else(|| UsageError("a command is missing".into()))?;
+        let (operands, options) = (mem::take(&mut self.operands), mem::take(&mut self.options));
+        let given = Given::new(command, operands, options);
         given.check()?;
         Ok(Parsed::Run(given))
+    }
+}
+
+/// `mtdkeep help`, `mtdkeep help COMMAND`.
+fn help_about(parser: &mut Parser) -> Result<String, UsageError> {
+    let mut words = parser.raw_args().map_err(wrong_word)?;
+    match (words.next(), words.next()) {
+        (None, _) => Ok(help::program()),
+        (Some(name), None) => commands::named(&name.to_string_lossy()).map(help::command),
+        (Some(_), Some(_)) => Err(UsageError("help takes one command".into())),
     }
 }
 

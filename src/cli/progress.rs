@@ -6,11 +6,27 @@ use mtdkeep::backup::{Image, LayoutEntry, Observer, count, size};
 use mtdkeep::printable::printable;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// The line of an image that is in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lines {
+    /// None is shown.
+    None,
+    /// It fits into 80 columns, with the beginning of a long digest.
+    Short,
+    /// With whole digests.
+    Whole,
+}
+
+impl Lines {
+    pub(crate) fn of(verbose: bool) -> Self {
+        if verbose { Self::Whole } else { Self::Short }
+    }
+}
+
 /// Shows what the pipeline tells.
 pub(crate) struct Progress<'a> {
     output: &'a Output,
-    /// Whether images get their lines.
-    lines: bool,
+    lines: Lines,
     /// Width of the names' column.
     width: AtomicUsize,
     #[cfg(feature = "full")]
@@ -18,8 +34,7 @@ pub(crate) struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// `lines`: a line for each image that is in place.
-    pub(crate) fn new(output: &'a Output, lines: bool) -> Self {
+    pub(crate) fn new(output: &'a Output, lines: Lines) -> Self {
         Self {
             output,
             lines,
@@ -96,19 +111,23 @@ impl Observer for Progress<'_> {
     }
 
     fn image_done(&self, image: &Image, kept: bool, recovered: u64) {
-        if !self.lines {
+        if self.lines == Lines::None {
             return;
         }
+        let width = self.width.load(Ordering::Relaxed);
         self.show(|| {
-            self.output
-                .line(&row(image, kept, self.width.load(Ordering::Relaxed)));
+            self.output.line(&row(image, kept, width, self.lines));
             tell(self.output, image, recovered);
         });
     }
 }
 
-/// `mtd0   RedBoot          256 KiB  crc32 …  sha256 …`
-fn row(image: &Image, kept: bool, width: usize) -> String {
+/// So many digits of a digest are enough to compare by eye, and leave room in 80
+/// columns for the iSpot's names.
+const DIGITS_SHOWN: usize = 12;
+
+/// `mtd0   RedBoot          256 KiB  crc32 31cc2ef9  sha256 1debd32c33f8..`
+fn row(image: &Image, kept: bool, width: usize, lines: Lines) -> String {
     let mtd = format!("mtd{}", image.mtd);
     let mut row = format!(
         "{mtd:<5}  {:<width$}  {:>8}",
@@ -116,7 +135,10 @@ fn row(image: &Image, kept: bool, width: usize) -> String {
         size(image.size_bytes),
     );
     for (name, value) in image.named_digests() {
-        row += &format!("  {name} {value}");
+        row += &match value.get(..DIGITS_SHOWN) {
+            Some(start) if lines == Lines::Short => format!("  {name} {start}.."),
+            _ => format!("  {name} {value}"),
+        };
     }
     if kept {
         row += "  (kept)";

@@ -57,6 +57,7 @@ pub(crate) struct CommandSpec {
     pub(crate) options: &'static [&'static [OptionSpec]],
     pub(crate) details: &'static str,
     pub(crate) examples: &'static [&'static str],
+    pub(crate) exit_codes: &'static str,
     /// Decides what the words mean together; changes nothing and looks at nothing.
     pub(crate) parse: fn(&mut Given) -> Result<Job, UsageError>,
 }
@@ -74,6 +75,7 @@ impl CommandSpec {
             options: &[],
             details: "",
             examples: &[],
+            exit_codes: EXIT_CODES,
             parse,
         }
     }
@@ -127,7 +129,7 @@ Exit codes:
   3    partial: something is missing that was wanted, and is named
   4    an I/O error; what was left behind is named
   5    refused; nothing was changed
-  130  interrupted
+  130  interrupted (143, 129: by SIGTERM, SIGHUP)
 ";
 
 pub(crate) const SIMULATE: OptionSpec = full_only(option(
@@ -184,6 +186,10 @@ pub(crate) const RESULT: &[OptionSpec] = &[JSON, QUIET];
 /// Options of a command whose result is not for this program to shape.
 #[cfg(feature = "full")]
 pub(crate) const QUIET_ONLY: &[OptionSpec] = &[QUIET];
+
+/// Of the commands that show digests.
+pub(crate) const VERBOSE: OptionSpec =
+    short('v', option("verbose", Takes::Nothing, "Show whole digests"));
 
 /// Options that may come before the command's name as well.
 pub(crate) const GLOBAL: &[OptionSpec] = &[

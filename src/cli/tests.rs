@@ -20,7 +20,7 @@ fn words(line: &str) -> Vec<OsString> {
 
 /// Whether a command line is right, its command's own rules included. Nothing is run.
 fn understood(words: &[OsString]) -> Result<(), UsageError> {
-    match parse(words.iter().cloned())? {
+    match parse(words.iter().cloned()).map_err(|wrong| wrong.error)? {
         Parsed::Print(_) => Ok(()),
         Parsed::Run(mut given) => {
             // As the program does before the command sees its words.
@@ -83,6 +83,9 @@ fn understood(words: &[OsString]) -> Result<(), UsageError> {
 #[case("completions bash")]
 #[case("man")]
 #[case("man backup")]
+#[case("help")]
+#[case("help backup")]
+#[case("backup -v --simulate")]
 #[case("--help")]
 #[case("-h")]
 #[case("backup --help")]
@@ -147,6 +150,17 @@ fn lines_that_are_right(#[case] line: &str) {
 #[case("completions")]
 #[case("man list more")]
 #[case("list --version")]
+#[case("help nonsense")]
+#[case("help list more")]
+#[case("man --simulate")]
+#[case("man --json")]
+#[case("completions bash --json")]
+#[case("sandbox --json true")]
+#[case("--faults read-error@0 clean x")]
+#[case("clean x --faults read-error@0")]
+#[case("script --seed 1")]
+#[case("image --simulate -o f --faults read-error@0")]
+#[case("list -v")]
 fn lines_that_are_wrong(#[case] line: &str) {
     let error = understood(&words(line)).expect_err(line);
     assert!(!error.0.is_empty());
@@ -224,7 +238,7 @@ fn help_tells_every_option_and_every_exit_code() {
             );
         }
         assert!(text.contains("Examples:\n  mtdkeep "), "{}", command.name);
-        assert!(text.contains(spec::EXIT_CODES));
+        assert!(text.contains(command.exit_codes));
     }
     for exit in [
         super::Exit::Done,

@@ -7,8 +7,10 @@ use crate::cli::common::{BUFFER_BYTES, NOTE_DIGEST, partitions, signals, workers
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
-use crate::cli::progress::Progress;
-use crate::cli::spec::{CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, option, short};
+use crate::cli::progress::{Lines, Progress};
+use crate::cli::spec::{
+    CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, VERBOSE, option, short,
+};
 use mtdkeep::backup::{
     self, Destination as _, DigestChoice, Folder, Manifest, Request, Summary, size,
 };
@@ -18,7 +20,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {
-    options: &[OPTIONS, DEVICE, RESULT],
+    options: &[OPTIONS, &[VERBOSE], DEVICE, RESULT],
     details: "\
 Flash is only read. Each image gets its name when all of it is stored; the
 manifest comes last. A backup that was cut off is completed by the same command.
@@ -80,6 +82,8 @@ struct Args {
     partitions: Vec<String>,
     read_again: bool,
     digests: DigestChoice,
+    /// Whole digests in the lines.
+    verbose: bool,
 }
 
 fn parse(given: &mut Given) -> Result<Job, UsageError> {
@@ -98,6 +102,7 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
             Some(word) => digests(&word)?,
             None => DigestChoice::default(),
         },
+        verbose: given.flag("verbose"),
     };
     Ok(Box::new(move |output| run(&args, output)))
 }
@@ -142,7 +147,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         folder_created: folder.was_created(),
         interrupt: &interrupt,
     };
-    let progress = Progress::new(output, true);
+    let progress = Progress::new(output, Lines::of(args.verbose));
     let result = backup::backup(backend.as_ref(), &folder, &request, &progress);
     progress.end();
     let summary = result.inspect_err(|_| {

@@ -5,10 +5,12 @@ use crate::cli::common::{BUFFER_BYTES, folder, layout, partitions, signals, work
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
-use crate::cli::progress::Progress;
-use crate::cli::spec::{CommandSpec, Job, OperandSpec, OptionSpec, RESULT, Takes, option, short};
+use crate::cli::progress::{Lines, Progress};
+use crate::cli::spec::{
+    CommandSpec, Job, OperandSpec, OptionSpec, RESULT, Takes, VERBOSE, option, short,
+};
 use mtdkeep::backup::{Destination as _, Folder, Manifest, Summary, size};
-use mtdkeep::import::{Capture, ImportError, ImportRequest, import, inspect};
+use mtdkeep::import::{Capture, ImportRequest, import, inspect};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -20,7 +22,7 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
         required: true,
         rest: false,
     }),
-    options: &[OPTIONS, RESULT],
+    options: &[OPTIONS, &[VERBOSE], RESULT],
     details: "\
 Takes captures of `mtdkeep script` and of the well-known shell script (mtdN.bin
 and index.html; where nothing tells a layout, the Clear iSpot's is assumed if
@@ -61,6 +63,8 @@ struct Args {
     layout: Option<PathBuf>,
     /// The backup's folder.
     target: PathBuf,
+    /// Whole digests in the lines.
+    verbose: bool,
 }
 
 fn parse(given: &mut Given) -> Result<Job, UsageError> {
@@ -72,6 +76,7 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
             None => beside(&captured)?,
         },
         captured,
+        verbose: given.flag("verbose"),
     };
     Ok(Box::new(move |output| run(&args, output)))
 }
@@ -106,7 +111,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         folder_created: folder.was_created(),
         interrupt: &interrupt,
     };
-    let progress = Progress::new(output, true);
+    let progress = Progress::new(output, Lines::of(args.verbose));
     let result = import(&capture, &folder, &request, &progress);
     progress.end();
     let summary = result.inspect_err(|_| {
@@ -176,22 +181,4 @@ fn tell(summary: &Summary, capture: &Capture, folder: &Folder, output: &Output) 
     };
     output.document("import", exit, &body);
     exit
-}
-
-impl From<ImportError> for CliError {
-    fn from(error: ImportError) -> Self {
-        let exit = match error {
-            ImportError::Backup(failure) => return failure.into(),
-            ImportError::Wrong { .. } => Exit::Differs,
-            ImportError::NeedsLayout { .. } => Exit::Usage,
-            ImportError::LayoutsDiffer { .. } | ImportError::IsBackup { .. } => Exit::Refused,
-            ImportError::Interrupted => Exit::Interrupted,
-            _ => Exit::Io,
-        };
-        Self::Other {
-            exit,
-            message: error.to_string(),
-            help: error.help(),
-        }
-    }
 }

@@ -36,9 +36,7 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
 The program sees /proc/mtd, /dev/mtdN, /dev/mtdNro, /dev/mtdblockN and
 /sys/class/mtd of the simulated device, with Linux MTD's behaviour behind them,
 and a folder /var/wwwroot. It is a test bench: a hostile program is not
-contained. The exit status is the program's own, also when a signal ended it;
-125: the sandbox could not be set up; 126: the program could not be run;
-127: it was not found.
+contained. Standard output is the program's alone, so there is no --json.
 ",
     examples: &[
         "mtdkeep sandbox -- sh -c 'ls -l /dev/mtd*; cat /proc/mtd'",
@@ -46,6 +44,16 @@ contained. The exit status is the program's own, also when a signal ended it;
         "mtdkeep sandbox --image flash.bin --save after.bin -- flash_erase /dev/mtd7 0 0",
         "mtdkeep sandbox --kernel 2.6.24 --stats -- qemu-arm-static ./program",
     ],
+    exit_codes: "\
+Exit codes:
+  the program's own, also when a signal ended it; or
+  2    wrong usage
+  4    the chip could not be saved (--save)
+  5    refused; nothing was run
+  125  the sandbox could not be set up
+  126  the program could not be run
+  127  the program was not found
+",
     ..CommandSpec::new(
         "sandbox",
         "Run a program against a simulated device, unchanged and unprivileged",

@@ -6,7 +6,7 @@ use crate::cli::common::{BUFFER_BYTES, FOLDER, NOTE_DIGEST, folder, signals, wor
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
-use crate::cli::progress::Progress;
+use crate::cli::progress::{Lines, Progress};
 use crate::cli::spec::{CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, option};
 use mtdkeep::backup::{self, Access, DeviceCheck, Finding, MANIFEST, Meaning, Report, SUMS, size};
 use serde::Serialize;
@@ -110,7 +110,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         workers: workers(),
         interrupt: &interrupt,
     };
-    let progress = Progress::new(output, false);
+    let progress = Progress::new(output, Lines::None);
     let result = backup::verify(&folder, &check, &progress);
     progress.end();
     let mut report = result?;

@@ -33,7 +33,7 @@ fn the_simulated_ispot_is_backed_up_whole() {
     assert!(lines[0].starts_with("mtd0   RedBoot          256 KiB  crc32 "));
     assert!(lines[0].contains("  sha256 "));
     assert!(lines[10].starts_with("mtd10  RedBoot config     4 KiB  crc32 "));
-    assert_eq!(lines[11], "11 partitions, 16.0 MiB, in ispot-backup");
+    assert_eq!(lines[11], "11 partitions, 16 MiB, in ispot-backup");
     let readme = include_str!("../../../README.md");
     // All but the digest, which the time of the backup is part of.
     assert!(lines[12].starts_with("backup digest: "), "{}", lines[12]);

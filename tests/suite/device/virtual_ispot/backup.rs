@@ -34,7 +34,7 @@ cd /var/wwwroot/mtd_backup; step sums sha256sum -c SHA256SUMS",
     let said = steps.expect("backup", 0).stdout;
     assert_eq!(said.lines().count(), 14, "{said}");
     assert!(said.contains(&format!(
-        "11 partitions, 16.0 MiB, in {FOLDER}\nbackup digest: "
+        "11 partitions, 16 MiB, in {FOLDER}\nbackup digest: "
     )));
 
     let chip = device().chip_bytes(0);
@@ -43,7 +43,7 @@ cd /var/wwwroot/mtd_backup; step sums sha256sum -c SHA256SUMS",
     assert_eq!(steps.outcome.files.keys().filter(files).count(), 11 + 3);
     steps
         .expect("verify", 0)
-        .says(&["good: 11 of 11 images are right, 16.0 MiB"]);
+        .says(&["good: 11 of 11 images are right, 16 MiB"]);
     steps.expect("device", 0).says(&["good", "and the flash"]);
     assert_eq!(steps.expect("sums", 0).stdout.matches(": OK\n").count(), 11);
     // mtd10 was read through a private node, of which nothing is left.

@@ -15,8 +15,8 @@ step left ls -A /mnt
 step some mtdkeep backup -q -p param -p ver_1 -o /mnt/b",
     );
     steps.expect("all", 4).says(&[
-        "not enough free space in /mnt/b: 16.0 MiB needed",
-        "1024 KiB free (1048576 bytes)",
+        "not enough free space in /mnt/b: 16 MiB needed",
+        "1 MiB free (1048576 bytes)",
         "--partition",
     ]);
     assert_eq!(steps.expect("left", 0).stdout, "");

@@ -1,0 +1,108 @@
+//! What to do next about an error, by the command that met it: the layers below
+//! say what happened, and one error needs another step after `verify` than after
+//! `backup`. What those layers know themselves (a `mknod` line, which partitions
+//! there are) comes from their own help.
+
+use super::error::CliError;
+use super::help;
+use super::spec::CommandSpec;
+use mtdkeep::backup::{BackupError, Failure};
+use mtdkeep::mtd::{MtdError, MtdName};
+use std::io;
+
+/// The next step, as one line; none where nothing sensible can be said.
+pub(crate) fn next_step(command: Option<&CommandSpec>, error: &CliError) -> Option<String> {
+    let name = command.map_or("", |command| command.name);
+    match error {
+        CliError::Usage(_) => Some(match command {
+            Some(command) => format!(
+                "usage: {}; `mtdkeep {name} --help` tells more",
+                help::usage(command)
+            ),
+            None => "`mtdkeep --help` lists commands and options".into(),
+        }),
+        CliError::Backup(failure) => of_backup(name, failure),
+        CliError::Mtd(error) => of_device(error),
+        #[cfg(feature = "full")]
+        CliError::Import(error) => of_import(error),
+        CliError::Other { help, .. } => help.clone(),
+    }
+}
+
+/// Whether the command writes into the folder that it names.
+fn makes(name: &str) -> bool {
+    matches!(name, "backup" | "import" | "image")
+}
+
+fn of_backup(name: &str, failure: &Failure) -> Option<String> {
+    let text = match &*failure.error {
+        BackupError::Folder { source, .. } => folder_step(name, source.kind()),
+        BackupError::File { source, .. } => match source.kind() {
+            io::ErrorKind::PermissionDenied if !makes(name) => {
+                "run it as the user to whom the backup belongs"
+            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "free some space and start the same command again"
+            }
+            _ => "check the medium that holds the folder, then start the same command again",
+        },
+        BackupError::NoManifest { .. } => {
+            "name the folder that `mtdkeep backup` filled, the one with manifest.json in it"
+        }
+        BackupError::Interrupted if name == "verify" => "nothing was changed; start it again",
+        BackupError::Interrupted => "start the same command again to go on",
+        BackupError::Mtd(error) | BackupError::NothingReadable { first: error } => {
+            return of_device(error);
+        }
+        other => return other.help(),
+    };
+    Some(text.into())
+}
+
+/// About the folder that a command names.
+fn folder_step(name: &str, kind: io::ErrorKind) -> &'static str {
+    match (kind, makes(name)) {
+        (io::ErrorKind::NotFound, false) => "look at the name: there is no such folder",
+        (io::ErrorKind::NotADirectory, false) => {
+            "name the folder that holds the backup, not one of its files"
+        }
+        (io::ErrorKind::PermissionDenied, false) => "run it as the user to whom the folder belongs",
+        (io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem, true) => {
+            "choose a folder that this user may write, with --output"
+        }
+        (io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists, true) => {
+            "choose another folder with --output"
+        }
+        _ => "check the medium that holds the folder",
+    }
+}
+
+fn of_device(error: &MtdError) -> Option<String> {
+    let help = error.help()?;
+    let MtdError::UnknownPartition { wanted, known } = error else {
+        return Some(help);
+    };
+    let close = |known: &&MtdName| known.name.eq_ignore_ascii_case(wanted);
+    Some(match known.iter().find(close) {
+        Some(known) => format!("did you mean {}? {help}", known.name),
+        None => help,
+    })
+}
+
+#[cfg(feature = "full")]
+fn of_import(error: &mtdkeep::import::ImportError) -> Option<String> {
+    use mtdkeep::import::ImportError;
+    let text = match error {
+        ImportError::Read { source, .. } => match source.kind() {
+            io::ErrorKind::NotFound => "look at the name: there is no such folder",
+            io::ErrorKind::NotADirectory => {
+                "name the folder that holds the captured files, not one of them"
+            }
+            io::ErrorKind::PermissionDenied => "run it as a user who may read the captured files",
+            _ => "check the medium that holds the capture",
+        },
+        ImportError::Interrupted => "start the same command again",
+        other => return other.help(),
+    };
+    Some(text.into())
+}
