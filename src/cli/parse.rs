@@ -112,7 +112,12 @@ impl Line {
 
     fn no_option(&self, option: &str) -> UsageError {
         UsageError(match self.command {
-            Some(command) => format!("`mtdkeep {}` has no option {option}", command.name),
+            Some(command) => {
+                let word = option.trim_start_matches('-');
+                let known = command.options().map(|option| option.name);
+                let hint = commands::did_you_mean(word, known);
+                format!("`mtdkeep {}` has no option {option}{hint}", command.name)
+            }
             None => format!("there is no option {option} before a command"),
         })
     }

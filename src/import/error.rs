@@ -23,10 +23,16 @@ pub enum ImportError {
         folder: String,
     },
     /// The folder is a backup already.
-    #[error("{folder} holds a backup of mtdkeep already, with its manifest")]
+    #[error("{folder} holds {}", if *finished {
+        "a backup of mtdkeep, with its manifest.json"
+    } else {
+        "a backup of mtdkeep that was never finished, with its unfinished.json"
+    })]
     IsBackup {
         /// The folder.
         folder: String,
+        /// Whether that backup came to its end.
+        finished: bool,
     },
     /// Nobody tells what the images are of.
     #[error("no layout: {why}")]
@@ -91,9 +97,12 @@ impl ImportError {
         Some(match self {
             Self::Read { .. } => "check the medium that holds the capture".into(),
             Self::NoImages { .. } => "name the folder with the files that the script made".into(),
-            Self::IsBackup { .. } => "`mtdkeep verify` checks it, and `mtdkeep repair` makes a \
-                                      damaged manifest anew"
+            Self::IsBackup { finished: true, .. } => "`mtdkeep verify` checks it, and `mtdkeep \
+                                                      repair` makes a damaged manifest anew"
                 .into(),
+            Self::IsBackup { .. } => {
+                "start the same `mtdkeep backup` again, on the same device, to complete it".into()
+            }
             Self::NeedsLayout { .. } => {
                 "save the text of the device's /proc/mtd into a file and name it with --layout"
                     .into()

@@ -121,6 +121,7 @@ impl Found {
         if has(MANIFEST) || has(UNFINISHED) {
             return Err(ImportError::IsBackup {
                 folder: folder.describe(),
+                finished: has(MANIFEST),
             });
         }
         let mut sizes_bytes = BTreeMap::new();

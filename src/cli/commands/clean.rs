@@ -6,9 +6,8 @@ use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
 use crate::cli::spec::{CommandSpec, Job, OptionSpec, RESULT, Takes, option};
-use mtdkeep::backup::{self, Access, Cleaning, Entry, Folder, count, size};
+use mtdkeep::backup::{self, Access, Cleaning, Entry, count, size};
 use serde::Serialize;
-use std::io;
 use std::path::Path;
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {
@@ -42,6 +41,7 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
 
 #[derive(Serialize)]
 struct Body {
+    folder: String,
     removed: Vec<String>,
     removed_bytes: u64,
     /// What an operating system left in the folder.
@@ -51,6 +51,7 @@ struct Body {
 
 #[derive(Serialize)]
 struct DryBody {
+    folder: String,
     would_remove: Vec<File>,
     would_remove_bytes: u64,
     left: Vec<String>,
@@ -69,7 +70,7 @@ fn run(path: &Path, dry_run: bool, output: &Output) -> Result<Exit, CliError> {
     } else {
         Access::Change
     };
-    let folder = open(path, access, output)?;
+    let folder = folder::open(path, access, output)?;
     if dry_run {
         tell_plan(&backup::plan_clean(&folder)?, path, output);
         return Ok(Exit::Done);
@@ -90,6 +91,7 @@ fn run(path: &Path, dry_run: bool, output: &Output) -> Result<Exit, CliError> {
     ));
     tell_litter(&cleaned.left, path, output);
     let body = Body {
+        folder: path.display().to_string(),
         removed_bytes: cleaned.bytes(),
         left: names(&cleaned.left),
         removed: names(&cleaned.files),
@@ -121,6 +123,7 @@ fn tell_plan(plan: &Cleaning, path: &Path, output: &Output) {
         size_bytes: entry.size_bytes.unwrap_or(0),
     };
     let body = DryBody {
+        folder: path.display().to_string(),
         would_remove: plan.files.iter().map(file).collect(),
         would_remove_bytes: plan.bytes(),
         left: names(&plan.left),
@@ -142,26 +145,4 @@ fn tell_litter(left: &[Entry], path: &Path, output: &Output) {
 
 fn names(entries: &[Entry]) -> Vec<String> {
     entries.iter().map(|entry| entry.name.clone()).collect()
-}
-
-fn open(path: &Path, access: Access, output: &Output) -> Result<Folder, CliError> {
-    let cannot = |source: io::Error| {
-        let help = match source.kind() {
-            io::ErrorKind::WouldBlock => return folder::error("cannot clean", path, source),
-            io::ErrorKind::NotADirectory => {
-                "clean takes the folder that holds a backup, not one of its files"
-            }
-            io::ErrorKind::NotFound => "look at the name: there is nothing to remove",
-            io::ErrorKind::PermissionDenied => "clean it as the user who owns the folder",
-            _ => "check the medium that holds the folder",
-        };
-        CliError::Other {
-            exit: Exit::Io,
-            message: format!("cannot clean {}: {source}", path.display()),
-            help: Some(help.into()),
-        }
-    };
-    let folder = Folder::open(path, access).map_err(cannot)?;
-    folder::warn_of_no_lock(&folder, output);
-    Ok(folder)
 }

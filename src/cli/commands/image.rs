@@ -6,10 +6,11 @@ use crate::cli::common::signals;
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
+use crate::cli::progress::{Lines, Progress};
 use crate::cli::spec::{
     CommandSpec, Job, OptionSpec, RESULT, SEED, SIMULATE, Takes, option, short,
 };
-use mtdkeep::backup::{SingleFile, size};
+use mtdkeep::backup::{Observer as _, SingleFile, size};
 use serde::Serialize;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -73,11 +74,15 @@ fn run(device: &simulated::Args, path: &Path, output: &Output) -> Result<Exit, C
                 "the layout has {} chips, and one file holds one chip",
                 device.system.chip_count()
             ),
-            help: None,
+            help: Some("give --simulate a layout of one chip".into()),
         });
     }
-    let mut file = SingleFile::create(path).map_err(|source| not_begun(path, &source))?;
-    let size_bytes = match write(&device, &mut file, &interrupt) {
+    let file = make_above(path).and_then(|()| SingleFile::create(path));
+    let mut file = file.map_err(|source| not_begun(path, &source))?;
+    let progress = Progress::new(output, Lines::None);
+    let written = write(&device, &mut file, &interrupt, &progress);
+    progress.end();
+    let size_bytes = match written {
         Ok(size_bytes) => size_bytes,
         Err(stopped) => return Err(stopped.told(path, file)),
     };
@@ -95,6 +100,13 @@ fn run(device: &simulated::Args, path: &Path, output: &Output) -> Result<Exit, C
     };
     output.document("image", Exit::Done, &body);
     Ok(Exit::Done)
+}
+
+/// Makes the folders above the file that are missing.
+fn make_above(path: &Path) -> io::Result<()> {
+    let above = path.parent();
+    let above = above.filter(|above| !above.as_os_str().is_empty());
+    above.map_or(Ok(()), std::fs::create_dir_all)
 }
 
 /// Why no more was written.
@@ -195,16 +207,20 @@ fn write(
     device: &mtd_harness::profile::SimulatedDevice,
     file: &mut SingleFile,
     interrupt: &AtomicBool,
+    progress: &Progress<'_>,
 ) -> Result<u64, Stopped> {
     device.system.with_chip(0, |chip| {
         let size_bytes = chip.geometry().size_bytes;
         let mut done_bytes = 0;
+        progress.planned(&[], size_bytes);
+        progress.begin("chip");
         let written = chip.peek_range(0, size_bytes, |_, cells| {
             if interrupt.load(Ordering::Relaxed) {
                 return Err(io::ErrorKind::Interrupted.into());
             }
             file.write_all(cells)?;
             done_bytes += cells.len() as u64;
+            progress.progress(cells.len() as u64);
             Ok(())
         });
         match written {

@@ -6,7 +6,7 @@ use crate::cli::common::{BUFFER_BYTES, FOLDER, folder, layout, signals, workers}
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
-use crate::cli::progress::Progress;
+use crate::cli::progress::{Lines, Progress};
 use crate::cli::spec::{CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, option};
 use mtdkeep::backup::{
     self, Access, DeviceCheck, How, Meaning, Rebuilt, RepairLayout, RepairRequest, Repaired, Report,
@@ -105,7 +105,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         buffer_bytes: BUFFER_BYTES,
         interrupt: &interrupt,
     };
-    let progress = Progress::new(output, false);
+    let progress = Progress::new(output, Lines::None);
     let result = backup::repair(&folder, &request, &progress);
     progress.end();
     let repaired = result?;
@@ -116,7 +116,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         workers: workers(),
         interrupt: &interrupt,
     };
-    let progress = Progress::new(output, false);
+    let progress = Progress::new(output, Lines::None);
     let report = backup::verify(&folder, &check, &progress);
     progress.end();
     Ok(tell(&repaired, &report?, &args.folder, output))

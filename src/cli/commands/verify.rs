@@ -7,15 +7,15 @@ use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
 use crate::cli::progress::{Lines, Progress};
-use crate::cli::spec::{CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, option};
+use crate::cli::spec::{CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, VERBOSE, option};
 use mtdkeep::backup::{self, Access, DeviceCheck, Finding, MANIFEST, Meaning, Report, SUMS, size};
 use serde::Serialize;
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {
     operand: Some(FOLDER),
-    options: &[OPTIONS, DEVICE, RESULT],
+    options: &[OPTIONS, &[VERBOSE], DEVICE, RESULT],
     examples: &[
         "mtdkeep verify ispot-backup",
         "mtdkeep verify --device /var/wwwroot/mtd_backup",
@@ -50,6 +50,8 @@ struct Args {
     device: Option<DeviceArgs>,
     /// A noted backup digest, or its first digits, in lower case.
     digest: Option<String>,
+    /// Whole digests in the findings.
+    verbose: bool,
 }
 
 fn parse(given: &mut Given) -> Result<Job, UsageError> {
@@ -67,6 +69,7 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
         digest: digest.transpose()?,
         folder: given.operand_path(),
         device: with_device.then_some(device),
+        verbose: given.flag("verbose"),
     };
     Ok(Box::new(move |output| run(&args, output)))
 }
@@ -86,6 +89,7 @@ fn noted_digest(word: &OsStr) -> Result<String, UsageError> {
 
 #[derive(Serialize)]
 struct Body<'a> {
+    folder: String,
     outcome: &'a str,
     compared_with: Vec<&'a str>,
     compared_with_device: bool,
@@ -118,17 +122,17 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         .digest
         .as_deref()
         .is_some_and(|digest| report.compare_digest(digest));
-    Ok(tell(&report, is_noted, &args.folder, output))
+    Ok(tell(&report, is_noted, args, output))
 }
 
-fn tell(report: &Report, is_noted: bool, path: &Path, output: &Output) -> Exit {
+fn tell(report: &Report, is_noted: bool, args: &Args, output: &Output) -> Exit {
     let (exit, outcome) = match report.outcome() {
         Some(Meaning::Differs) => (Exit::Differs, "differs"),
         Some(Meaning::Unchecked) => (Exit::Io, "could not be checked"),
         Some(Meaning::Partial) => (Exit::Partial, "partial"),
         Some(Meaning::Note) | None => (Exit::Done, "good"),
     };
-    for line in report.findings.iter().flat_map(|f| f.lines(false)) {
+    for line in report.findings.iter().flat_map(|f| f.lines(args.verbose)) {
         output.line(&line);
     }
     let images = &report.manifest.images;
@@ -140,7 +144,7 @@ fn tell(report: &Report, is_noted: bool, path: &Path, output: &Output) -> Exit {
     };
     output.line(&format!(
         "{}: {outcome}: {} of {} images are right, {right}",
-        path.display(),
+        args.folder.display(),
         report.images_right,
         images.len(),
     ));
@@ -171,6 +175,7 @@ fn tell(report: &Report, is_noted: bool, path: &Path, output: &Output) -> Exit {
         output.line(&format!("next: {next}"));
     }
     let body = Body {
+        folder: args.folder.display().to_string(),
         outcome,
         compared_with,
         compared_with_device: report.with_flash,

@@ -197,7 +197,7 @@ fn a_dry_run_lists_what_would_go_and_removes_nothing() {
 
 #[rstest]
 #[case::a_file("b/manifest.json", 4, &["Not a directory", "not one of its files"])]
-#[case::nothing("nosuch", 4, &["nosuch", "there is nothing to remove"])]
+#[case::nothing("nosuch", 4, &["nosuch", "there is no such folder"])]
 #[case::no_backup("other", 5, &["holds no backup", "notes.txt", "that `mtdkeep backup`"])]
 fn what_cannot_be_cleaned_says_why_and_what_next(
     #[case] name: &str,

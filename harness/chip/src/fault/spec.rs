@@ -16,7 +16,11 @@ pub enum SpecError {
     #[error("an empty fault; the form is NAME@PLACE:OPTION, separated by commas")]
     Empty,
     /// Not one of the names.
-    #[error("fault `{part}`: there is no `{name}`; there are {known}")]
+    #[error("{}there is no `{name}`; there are {known}", if part == name {
+        String::new()
+    } else {
+        format!("fault `{part}`: ")
+    })]
     UnknownName {
         /// The fault as it stands in the text.
         part: String,

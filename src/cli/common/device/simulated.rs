@@ -191,7 +191,7 @@ fn not_cut(args: &Args, image: &Path) -> CliError {
 
 fn fault_plan(spec: &str) -> Result<FaultPlan, UsageError> {
     spec.parse()
-        .map_err(|error| UsageError(format!("--faults {spec:?}: {error}")))
+        .map_err(|error| UsageError(format!("--faults: {error}")))
 }
 
 fn layout(file: &Path) -> Result<Layout, CliError> {
