@@ -11,9 +11,9 @@ pub mod commands;
 #[cfg(feature = "full")]
 pub mod digest;
 #[cfg(feature = "full")]
-pub mod image;
-#[cfg(feature = "full")]
 pub mod errors;
+#[cfg(feature = "full")]
+pub mod image;
 #[cfg(feature = "full")]
 pub mod interrupt;
 #[cfg(feature = "full")]
