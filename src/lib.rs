@@ -54,10 +54,7 @@
 pub mod backend;
 pub mod backup;
 #[cfg(feature = "full")]
-pub mod import;
+pub mod capture;
 pub mod mtd;
-pub mod nodes;
 #[doc(hidden)] // for the program of this package
 pub mod printable;
-#[cfg(feature = "full")]
-pub mod script;

@@ -11,11 +11,11 @@
 
 use super::ioctl::Request;
 use super::open_device::{DeviceCalls, OpenDevice};
+use crate::mtd::node::{self as nodes, Node, NodeKind};
 use crate::mtd::{
     Errno, MtdBackend, MtdError, MtdIndex, MtdInfo, MtdRead, MtdWrite, NodeState, OffsetSource,
     Operation, PartitionOffset, WritePermit, parse_proc_mtd,
 };
-use crate::nodes::{self, Node, NodeKind};
 use mtd_harness::mtd::{Handle, NodeId, OpenFlags, Seek, UserMemory};
 use mtd_harness::profile::SimulatedDevice;
 use std::path::PathBuf;

@@ -90,8 +90,8 @@ fn of_device(error: &MtdError) -> Option<String> {
 }
 
 #[cfg(feature = "full")]
-fn of_import(error: &mtdkeep::import::ImportError) -> Option<String> {
-    use mtdkeep::import::ImportError;
+fn of_import(error: &mtdkeep::capture::ImportError) -> Option<String> {
+    use mtdkeep::capture::ImportError;
     let text = match error {
         ImportError::Read { source, .. } => match source.kind() {
             io::ErrorKind::NotFound => "look at the name: there is no such folder",

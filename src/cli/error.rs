@@ -4,7 +4,7 @@
 use super::Exit;
 use mtdkeep::backup::{BackupError, ErrorKind, Failure};
 #[cfg(feature = "full")]
-use mtdkeep::import::ImportError;
+use mtdkeep::capture::ImportError;
 use mtdkeep::mtd::{MtdError, MtdErrorKind};
 
 /// A command line that makes no sense; says why, in one line.

@@ -15,6 +15,7 @@
 
 mod error;
 mod info;
+pub mod node;
 mod oddity;
 mod offsets;
 mod permit;

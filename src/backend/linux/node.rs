@@ -10,8 +10,8 @@
 
 use super::super::open_device::uninterrupted;
 use super::{DeviceFiles, path_error};
+use crate::mtd::node::{self as nodes, Node, NodeKind};
 use crate::mtd::{Errno, MtdError, MtdIndex, MtdInfo, NodeState, Operation};
-use crate::nodes::{self, Node, NodeKind};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, StatVfsMountFlags};
 use std::fmt::Write as _;

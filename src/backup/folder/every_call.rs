@@ -12,7 +12,7 @@ use crate::backup::{
     self, Access, BackupError, DeviceCheck, DigestChoice, Failure, MANIFEST, Meaning, Request,
     Silent, UNFINISHED,
 };
-use crate::import::{self, ImportRequest};
+use crate::capture::{self, ImportRequest};
 use mtd_harness::layout::Layout;
 use mtd_harness::profile::{self, SimulatedDevice};
 use rstest::rstest;
@@ -81,7 +81,7 @@ fn verify(path: &Path, seed: u64) -> Result<bool, Failure> {
 fn make_import(path: &Path) -> Result<(), String> {
     let interrupt = AtomicBool::new(false);
     let capture = path.with_file_name("capture");
-    let capture = import::inspect(&capture, None, &interrupt).map_err(|e| e.to_string())?;
+    let capture = capture::inspect(&capture, None, &interrupt).map_err(|e| e.to_string())?;
     let folder = opened(path, Folder::open_or_create(path)).map_err(|e| e.to_string())?;
     let request = ImportRequest {
         now: UNIX_EPOCH,
@@ -90,7 +90,7 @@ fn make_import(path: &Path) -> Result<(), String> {
         folder_created: folder.was_created(),
         interrupt: &interrupt,
     };
-    import::import(&capture, &folder, &request, &Silent)
+    capture::import(&capture, &folder, &request, &Silent)
         .map(|_| ())
         .map_err(|error| error.to_string())
 }

@@ -10,7 +10,7 @@ use crate::cli::spec::{
     CommandSpec, Job, OperandSpec, OptionSpec, RESULT, Takes, VERBOSE, option, short,
 };
 use mtdkeep::backup::{Destination as _, Folder, Manifest, Summary, size};
-use mtdkeep::import::{Capture, ImportRequest, import, inspect};
+use mtdkeep::capture::{Capture, ImportRequest, import, inspect};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;

@@ -6,8 +6,8 @@ use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
 use crate::cli::spec::{CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, option};
+use mtdkeep::mtd::node::{self as nodes, Node};
 use mtdkeep::mtd::{MtdInfo, NodeState};
-use mtdkeep::nodes::{self, Node};
 use serde::Serialize;
 use std::path::Path;
 

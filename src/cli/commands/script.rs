@@ -6,7 +6,7 @@ use crate::cli::error::UsageError;
 use crate::cli::given::Given;
 use crate::cli::output::Output;
 use crate::cli::spec::{CommandSpec, Job, OptionSpec, RESULT, Takes, option, short};
-use mtdkeep::script::{ScriptRequest, render};
+use mtdkeep::capture::{ScriptRequest, render};
 use serde::Serialize;
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {

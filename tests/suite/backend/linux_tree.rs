@@ -2,10 +2,10 @@
 
 use crate::backend::tree::Tree;
 use mtdkeep::backend::LinuxBackend;
+use mtdkeep::mtd::node as nodes;
 use mtdkeep::mtd::{
     Errno, MtdBackend, MtdError, MtdErrorKind, NodeState, OffsetSource, WritePermit,
 };
-use mtdkeep::nodes;
 use rstest::rstest;
 use rustix::fs::{CWD, FileType, Mode};
 use std::fs;

@@ -6,11 +6,11 @@ use crate::backend::contract::{
 use mtd_harness::fault::{Fault, FaultKind, FaultPlan, SizeChange, Trigger};
 use mtd_harness::mtd::NodeId;
 use mtdkeep::backend::SimulatedBackend;
+use mtdkeep::mtd::node as nodes;
 use mtdkeep::mtd::{
     Errno, MtdBackend, MtdError, MtdErrorKind, MtdInfo, NodeState, OffsetSource, Operation,
     WritePermit,
 };
-use mtdkeep::nodes;
 
 fn faulty(faults: impl IntoIterator<Item = Fault>) -> SimulatedBackend {
     let backend = Simulated::new().backend;

@@ -2,7 +2,7 @@
 //!
 //! The script of `mtdkeep script` leaves images with a copy of `/proc/mtd`,
 //! digests and a record; the well-known older script leaves images and a page.
-//! [`inspect`] holds all of it against the layout and against each other;
+//! [`inspect`](super::inspect) holds all of it against the layout and against each other;
 //! [`import`] then makes the backup with the same pipeline that reads flash,
 //! with the captured files as the device.
 //!
@@ -15,20 +15,10 @@
 //! that a download changed in texts, foreign files (named, not taken). Files of
 //! another length, digests that differ and torn texts are errors.
 
-mod captured;
-mod error;
-mod evidence;
-mod inspect;
-mod layout;
-mod origin;
-mod record;
-mod sums;
-
-pub use error::ImportError;
-pub use inspect::{Capture, inspect};
-
+use super::captured::CapturedBackend;
+use super::error::ImportError;
+use super::inspect::Capture;
 use crate::backup::{self, Destination, DigestChoice, Observer, Request, Summary};
-use captured::CapturedBackend;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 

@@ -7,11 +7,10 @@
 //! Faults tolerated: a `/dev` of the devfs kind (`/dev/mtd/N`), a node that
 //! somebody else makes at the same time.
 
-use crate::mtd::{
-    Errno, MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR, MtdError, MtdIndex, MtdInfo, MtdName, NodeState,
-    Operation,
-};
+use super::error::{MtdError, Operation};
+use super::info::{MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR, MtdIndex, MtdInfo, MtdName, NodeState};
 use rustix::fs::{CWD, FileType, Mode};
+use rustix::io::Errno;
 use std::fmt;
 use std::path::Path;
 
