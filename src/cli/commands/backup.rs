@@ -16,7 +16,7 @@ use mtdkeep::backup::{
 };
 use serde::Serialize;
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {
@@ -72,6 +72,8 @@ const OPTIONS: &[OptionSpec] = &[
     ),
 ];
 
+/// What the device's web server shows to everybody.
+const WEB_ROOT: &str = "/var/wwwroot";
 /// Where a backup goes that is not made on a device: below the current folder.
 const FOLDER_ELSEWHERE: &str = "mtd_backup";
 
@@ -155,10 +157,10 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
             folder.remove_if_empty();
         }
     })?;
-    Ok(tell(&summary, &folder, output))
+    Ok(tell(&summary, &folder, !args.device.is_named(), output))
 }
 
-fn tell(summary: &Summary, folder: &Folder, output: &Output) -> Exit {
+fn tell(summary: &Summary, folder: &Folder, on_device: bool, output: &Output) -> Exit {
     let manifest = &summary.manifest;
     let total = manifest.images.iter().map(|image| image.size_bytes).sum();
     let (exit, outcome) = if manifest.is_partial() {
@@ -197,6 +199,9 @@ fn tell(summary: &Summary, folder: &Folder, output: &Output) -> Exit {
     if exit == Exit::Done {
         output.line(&format!("next: {NOTE_DIGEST}"));
     }
+    if on_device {
+        tell_where(&folder.describe(), output);
+    }
     let body = Body {
         outcome,
         output: folder.describe(),
@@ -206,4 +211,17 @@ fn tell(summary: &Summary, folder: &Folder, output: &Output) -> Exit {
     };
     output.document("backup", exit, &body);
     exit
+}
+
+/// On the device itself the backup is on its way to somewhere else.
+fn tell_where(folder: &str, output: &Output) {
+    let readers = if Path::new(folder).starts_with(WEB_ROOT) {
+        ", and everybody who reaches the web server can read them"
+    } else {
+        ""
+    };
+    output.line(&format!("{folder} holds this device's secrets{readers}"));
+    output.line(&format!(
+        "next: copy it to a PC, `mtdkeep verify` it there, then `mtdkeep clean {folder}` here"
+    ));
 }

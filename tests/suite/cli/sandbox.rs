@@ -213,7 +213,14 @@ fn a_backup_in_the_sandbox_is_that_of_the_simulation() {
     let folder = tempfile::tempdir().unwrap();
     let map = format!("/var/wwwroot={}", folder.path().display());
     let me = env!("CARGO_BIN_EXE_mtdkeep");
-    sandbox(&["--with-node", "mtd10", "--map", &map, "--", me, "backup"]).success();
+    let made = sandbox(&["--with-node", "mtd10", "--map", &map, "--", me, "backup"]).success();
+    let said = String::from_utf8_lossy(&made.get_output().stdout).into_owned();
+    for words in [
+        "/var/wwwroot/mtd_backup holds this device's secrets, and everybody",
+        "then `mtdkeep clean /var/wwwroot/mtd_backup` here",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
     let simulated = folder.path().join("simulated");
     mtdkeep()
         .args([

@@ -32,7 +32,7 @@ cd /var/wwwroot/mtd_backup; step sums sha256sum -c SHA256SUMS",
     );
     assert_eq!(!steps.expect("sys", 0).stdout.is_empty(), sysfs);
     let said = steps.expect("backup", 0).stdout;
-    assert_eq!(said.lines().count(), 14, "{said}");
+    assert_eq!(said.lines().count(), 16, "{said}");
     assert!(said.contains(&format!(
         "11 partitions, 16 MiB, in {FOLDER}\nbackup digest: "
     )));
