@@ -7,3 +7,4 @@ mod cli;
 mod device;
 #[cfg(feature = "full")]
 mod examples;
+mod style;
