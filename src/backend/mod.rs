@@ -12,7 +12,7 @@ mod open_device;
 #[cfg(feature = "full")]
 pub mod simulated;
 
-pub use linux::LinuxBackend;
+pub use linux::{LinuxBackend, make_node};
 #[cfg(feature = "full")]
 pub use simulated::SimulatedBackend;
 

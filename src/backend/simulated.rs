@@ -11,10 +11,9 @@
 
 use super::ioctl::Request;
 use super::open_device::{DeviceCalls, OpenDevice};
-use crate::mtd::node::{self as nodes, Node, NodeKind};
 use crate::mtd::{
-    Errno, MtdBackend, MtdError, MtdIndex, MtdInfo, MtdRead, MtdWrite, NodeState, OffsetSource,
-    Operation, PartitionOffset, WritePermit, parse_proc_mtd,
+    Errno, MtdBackend, MtdError, MtdIndex, MtdInfo, MtdRead, MtdWrite, Node, NodeKind, NodeState,
+    OffsetSource, Operation, PartitionOffset, WritePermit, parse_proc_mtd,
 };
 use mtd_harness::mtd::{Handle, NodeId, OpenFlags, Seek, UserMemory};
 use mtd_harness::profile::SimulatedDevice;
@@ -79,7 +78,7 @@ impl SimulatedBackend {
     }
 
     fn open_handle(&self, device: &MtdInfo, for_writing: bool) -> Result<Handle, MtdError> {
-        let node = nodes::char_node(device.index);
+        let node = Node::character(device.index);
         let path = PathBuf::from(format!("/{}", node.path));
         match self.node_state(&node) {
             NodeState::Present => {}
@@ -89,17 +88,13 @@ impl SimulatedBackend {
                     device: device.id(),
                     path,
                     why: "this process may not make one".into(),
-                    fix: format!("as root: {}", nodes::mknod_line(&node)),
+                    fix: format!("as root: {}", node.mknod_line()),
                 });
             }
             NodeState::Wrong(found) => {
                 return Err(MtdError::NodeWrong {
                     device: device.id(),
-                    fix: format!(
-                        "as root: rm {} && {}",
-                        path.display(),
-                        nodes::mknod_line(&node)
-                    ),
+                    fix: format!("as root: rm {} && {}", path.display(), node.mknod_line()),
                     path,
                     found,
                 });
@@ -168,8 +163,8 @@ impl MtdBackend for SimulatedBackend {
                 });
                 device.writeable = Some(known.writeable);
             }
-            device.node = self.node_state(&nodes::char_node(device.index));
-            device.block_node = self.node_state(&nodes::block_node(device.index));
+            device.node = self.node_state(&Node::character(device.index));
+            device.block_node = self.node_state(&Node::block(device.index));
             device
         };
         Ok(entries.into_iter().map(complete).collect())

@@ -15,7 +15,7 @@
 
 mod error;
 mod info;
-pub mod node;
+mod node;
 mod oddity;
 mod offsets;
 mod permit;
@@ -27,6 +27,7 @@ pub use info::{
     MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR, MtdIndex, MtdInfo, MtdName, NodeState, OffsetSource,
     PartitionOffset,
 };
+pub use node::{Node, NodeKind, missing_nodes};
 pub use oddity::{Edge, Oddity, oddities};
 #[cfg(feature = "full")]
 pub(crate) use offsets::ISPOT_TABLE;

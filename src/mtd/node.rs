@@ -1,18 +1,11 @@
-//! Device nodes: their names and numbers, which are missing, the `mknod` lines,
-//! and making them.
+//! Device nodes: their names and numbers, which are missing, and the `mknod` lines.
+//! Making and looking at them is the backend's (`backend::linux`).
 //!
-//! Invariants: nothing that exists is ever replaced or removed; a node is made
-//! with mode 0600. Nothing is made unless the caller asks.
-//!
-//! Faults tolerated: a `/dev` of the devfs kind (`/dev/mtd/N`), a node that
-//! somebody else makes at the same time.
+//! The numbers are the kernel's (Linux, Documentation/admin-guide/devices.txt): character
+//! 90, two minors a device, the even one for reading and writing; block 31.
 
-use super::error::{MtdError, Operation};
-use super::info::{MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR, MtdIndex, MtdInfo, MtdName, NodeState};
-use rustix::fs::{CWD, FileType, Mode};
-use rustix::io::Errno;
+use super::info::{MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR, MtdIndex, MtdInfo, NodeState};
 use std::fmt;
-use std::path::Path;
 
 /// Character or block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,72 +37,47 @@ impl fmt::Display for Node {
     }
 }
 
-/// The character node of a device: `dev/mtdN`, 90:2N.
-pub fn char_node(index: MtdIndex) -> Node {
-    Node {
-        index,
-        kind: NodeKind::Character,
-        path: format!("dev/mtd{}", index.0),
-        major: MTD_CHAR_MAJOR,
-        minor: index.char_minor(),
+impl Node {
+    /// The character node of a device: `dev/mtdN`, 90:2N.
+    pub fn character(index: MtdIndex) -> Self {
+        Self {
+            index,
+            kind: NodeKind::Character,
+            path: format!("dev/mtd{}", index.0),
+            major: MTD_CHAR_MAJOR,
+            minor: index.char_minor(),
+        }
     }
-}
 
-/// The block node of a device: `dev/mtdblockN`, 31:N.
-pub fn block_node(index: MtdIndex) -> Node {
-    Node {
-        index,
-        kind: NodeKind::Block,
-        path: format!("dev/mtdblock{}", index.0),
-        major: MTD_BLOCK_MAJOR,
-        minor: index.block_minor(),
+    /// The block node of a device: `dev/mtdblockN`, 31:N.
+    pub fn block(index: MtdIndex) -> Self {
+        Self {
+            index,
+            kind: NodeKind::Block,
+            path: format!("dev/mtdblock{}", index.0),
+            major: MTD_BLOCK_MAJOR,
+            minor: index.block_minor(),
+        }
     }
-}
 
-/// The shell command that makes a node, such as `mknod /dev/mtd10 c 90 20`.
-pub fn mknod_line(node: &Node) -> String {
-    let kind = match node.kind {
-        NodeKind::Character => 'c',
-        NodeKind::Block => 'b',
-    };
-    format!("mknod /{} {kind} {} {}", node.path, node.major, node.minor)
+    /// The shell command that makes it, such as `mknod /dev/mtd10 c 90 20`.
+    pub fn mknod_line(&self) -> String {
+        let kind = match self.kind {
+            NodeKind::Character => 'c',
+            NodeKind::Block => 'b',
+        };
+        format!("mknod {self} {kind} {} {}", self.major, self.minor)
+    }
 }
 
 /// The nodes that these devices lack, character before block, in the order of
 /// numbers. Where something else stands in a node's place it is not listed: that
 /// is for a person to remove.
-pub fn missing(devices: &[MtdInfo]) -> Vec<Node> {
+pub fn missing_nodes(devices: &[MtdInfo]) -> Vec<Node> {
     let lacking = |device: &MtdInfo| {
-        let char_node = (device.node == NodeState::Missing).then(|| char_node(device.index));
-        let block_node =
-            (device.block_node == NodeState::Missing).then(|| block_node(device.index));
-        [char_node, block_node]
+        let character = (device.node == NodeState::Missing).then(|| Node::character(device.index));
+        let block = (device.block_node == NodeState::Missing).then(|| Node::block(device.index));
+        [character, block]
     };
     devices.iter().flat_map(lacking).flatten().collect()
-}
-
-/// Makes a node of `device`, mode 0600, below `root` (`/` on the device itself). An existing
-/// path is an error (EEXIST) and stays as it is.
-pub fn make(root: &Path, node: &Node, device: &MtdName) -> Result<(), MtdError> {
-    let path = root.join(&node.path);
-    let file_type = match node.kind {
-        NodeKind::Character => FileType::CharacterDevice,
-        NodeKind::Block => FileType::BlockDevice,
-    };
-    let number = rustix::fs::makedev(node.major, node.minor);
-    let mode = Mode::RUSR | Mode::WUSR;
-    rustix::fs::mknodat(CWD, &path, file_type, mode, number).map_err(|source| match source {
-        Errno::PERM | Errno::ACCESS => MtdError::NotPermitted {
-            operation: Operation::MakeNode,
-            device: device.clone(),
-            path,
-            nodev: false,
-            source,
-        },
-        _ => MtdError::File {
-            operation: Operation::MakeNode,
-            path,
-            source,
-        },
-    })
 }

@@ -8,7 +8,7 @@
 //! their numbers, or on several chips; nobody tells which, and nothing is said.
 
 use super::info::{MtdIndex, MtdInfo, MtdName, NodeState, OffsetSource};
-use super::node;
+use super::node::Node;
 use crate::printable::printable;
 use std::fmt;
 
@@ -99,7 +99,7 @@ impl fmt::Display for Oddity {
             Self::NodeMissing { device } => write!(
                 f,
                 "{device} has no device node ({} makes it)",
-                node::mknod_line(&node::char_node(device.index))
+                Node::character(device.index).mknod_line()
             ),
             Self::NodeWrong { device, found } => {
                 write!(f, "the device node of {device} is wrong: it is {found}")

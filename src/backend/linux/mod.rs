@@ -22,6 +22,7 @@ use crate::mtd::{
     infer_offsets, parse_proc_mtd,
 };
 use calls::{CharDevice, PlainFile};
+pub use node::make_node;
 use node::{Found, Opened};
 use std::path::{Path, PathBuf};
 

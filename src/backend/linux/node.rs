@@ -1,4 +1,5 @@
-//! Finds, checks and opens device files, and makes private nodes.
+//! Finds, checks and opens device files, and makes nodes: those that the user asks
+//! for, and private ones.
 //!
 //! Invariants: a node is opened only after a look at it (opening a foreign node
 //! may have effects), and used only if the open file is the right one too. A
@@ -10,8 +11,9 @@
 
 use super::super::open_device::uninterrupted;
 use super::{DeviceFiles, path_error};
-use crate::mtd::node::{self as nodes, Node, NodeKind};
-use crate::mtd::{Errno, MtdError, MtdIndex, MtdInfo, NodeState, Operation};
+use crate::mtd::{
+    Errno, MtdError, MtdIndex, MtdInfo, MtdName, Node, NodeKind, NodeState, Operation,
+};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, StatVfsMountFlags};
 use std::fmt::Write as _;
@@ -49,7 +51,7 @@ pub(super) struct Opened {
 pub(super) fn find(root: &Path, index: MtdIndex, files: DeviceFiles) -> Found {
     find_node(
         root,
-        &nodes::char_node(index),
+        &Node::character(index),
         &format!("dev/mtd/{}", index.0),
         files,
     )
@@ -58,7 +60,7 @@ pub(super) fn find(root: &Path, index: MtdIndex, files: DeviceFiles) -> Found {
 /// Looks for the block node `/dev/mtdblockN`, or devfs's `/dev/mtdblock/N`.
 pub(super) fn find_block(root: &Path, index: MtdIndex, files: DeviceFiles) -> Found {
     let devfs = format!("dev/mtdblock/{}", index.0);
-    find_node(root, &nodes::block_node(index), &devfs, files)
+    find_node(root, &Node::block(index), &devfs, files)
 }
 
 fn find_node(root: &Path, node: &Node, devfs_path: &str, files: DeviceFiles) -> Found {
@@ -117,7 +119,7 @@ pub(super) fn open(
         .map_err(|errno| path_error(Operation::Open, device, path, is_nodev(path), errno))?;
     let stat = uninterrupted(|| rustix::fs::fstat(&fd))
         .map_err(|errno| path_error(Operation::Look, device, path, false, errno))?;
-    if let Some(found) = foreign(&stat, &nodes::char_node(device.index), files) {
+    if let Some(found) = foreign(&stat, &Node::character(device.index), files) {
         return Err(MtdError::NodeWrong {
             device: device.id(),
             path: path.to_owned(),
@@ -150,7 +152,7 @@ pub(super) fn fix(path: &Path, index: MtdIndex, files: DeviceFiles, is_wrong: bo
             )
         }
         DeviceFiles::Nodes => {
-            let line = nodes::mknod_line(&nodes::char_node(index));
+            let line = Node::character(index).mknod_line();
             if is_wrong {
                 format!("as root: rm {} && {line}", path.display())
             } else {
@@ -212,7 +214,7 @@ fn try_private(
         Ok(private) => private,
         Err(errno) => return not_here(errno.to_string()),
     };
-    let node = nodes::char_node(device.index);
+    let node = Node::character(device.index);
     let path = private.join("node");
     let made = uninterrupted(|| {
         rustix::fs::mknodat(
@@ -275,6 +277,32 @@ fn remove_private(folder: &Path, node: Option<&PathBuf>) -> Result<(), MtdError>
 /// not tell; then it counts as no.
 fn is_nodev(path: &Path) -> bool {
     rustix::fs::statvfs(path).is_ok_and(|stat| stat.f_flag.contains(StatVfsMountFlags::NODEV))
+}
+
+/// Makes a node of `device`, mode 0600, below `root` (`/` on the device itself). An
+/// existing path is an error (EEXIST) and stays as it is; nothing is ever replaced.
+pub fn make_node(root: &Path, node: &Node, device: &MtdName) -> Result<(), MtdError> {
+    let path = root.join(&node.path);
+    let file_type = match node.kind {
+        NodeKind::Character => FileType::CharacterDevice,
+        NodeKind::Block => FileType::BlockDevice,
+    };
+    let number = rustix::fs::makedev(node.major, node.minor);
+    let mode = Mode::RUSR | Mode::WUSR;
+    rustix::fs::mknodat(CWD, &path, file_type, mode, number).map_err(|source| match source {
+        Errno::PERM | Errno::ACCESS => MtdError::NotPermitted {
+            operation: Operation::MakeNode,
+            device: device.clone(),
+            path,
+            nodev: false,
+            source,
+        },
+        _ => MtdError::File {
+            operation: Operation::MakeNode,
+            path,
+            source,
+        },
+    })
 }
 
 #[cfg(test)]

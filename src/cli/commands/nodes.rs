@@ -6,8 +6,8 @@ use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
 use crate::cli::spec::{CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, option};
-use mtdkeep::mtd::node::{self as nodes, Node};
-use mtdkeep::mtd::{MtdInfo, NodeState};
+use mtdkeep::backend;
+use mtdkeep::mtd::{MtdInfo, Node, NodeState, missing_nodes};
 use serde::Serialize;
 use std::path::Path;
 
@@ -63,7 +63,7 @@ fn run(device: &DeviceArgs, create: bool, output: &Output) -> Result<Exit, CliEr
         missing: Vec::new(),
         wrong: wrong(&devices),
     };
-    for node in nodes::missing(&devices) {
+    for node in missing_nodes(&devices) {
         body.missing
             .push(one(&node, &devices, root, create, output));
     }
@@ -85,7 +85,7 @@ fn run(device: &DeviceArgs, create: bool, output: &Output) -> Result<Exit, CliEr
 }
 
 fn one(node: &Node, devices: &[MtdInfo], root: &Path, create: bool, output: &Output) -> NodeBody {
-    let mknod = nodes::mknod_line(node);
+    let mknod = node.mknod_line();
     let mut body = NodeBody {
         path: node.to_string(),
         mknod: mknod.clone(),
@@ -100,7 +100,7 @@ fn one(node: &Node, devices: &[MtdInfo], root: &Path, create: bool, output: &Out
     let Some(owner) = owner else {
         return body;
     };
-    match nodes::make(root, node, &owner.id()) {
+    match backend::make_node(root, node, &owner.id()) {
         Ok(()) => {
             body.created = true;
             output.line(&format!("made {node}"));
@@ -117,8 +117,8 @@ fn wrong(devices: &[MtdInfo]) -> Vec<String> {
     let mut texts = Vec::new();
     for info in devices {
         let nodes = [
-            (nodes::char_node(info.index), &info.node),
-            (nodes::block_node(info.index), &info.block_node),
+            (Node::character(info.index), &info.node),
+            (Node::block(info.index), &info.block_node),
         ];
         for (node, state) in nodes {
             if let NodeState::Wrong(what) = state {

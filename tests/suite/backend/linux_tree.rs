@@ -1,10 +1,10 @@
 //! The Linux backend on trees of plain files, and what it says of bad ones.
 
 use crate::backend::tree::Tree;
-use mtdkeep::backend::LinuxBackend;
-use mtdkeep::mtd::node as nodes;
+use mtdkeep::backend::{LinuxBackend, make_node};
 use mtdkeep::mtd::{
-    Errno, MtdBackend, MtdError, MtdErrorKind, NodeState, OffsetSource, WritePermit,
+    Errno, MtdBackend, MtdError, MtdErrorKind, Node, NodeState, OffsetSource, WritePermit,
+    missing_nodes,
 };
 use rstest::rstest;
 use rustix::fs::{CWD, FileType, Mode};
@@ -205,15 +205,15 @@ fn something_else_in_a_nodes_place_is_named_and_not_opened() {
 fn a_node_in_a_copied_tree_is_never_opened_by_root() {
     let tree = Tree::with_table(&[("a", 4, 4)]);
     let device = &backend(&tree).devices().unwrap()[0];
-    let node = nodes::char_node(device.index);
-    nodes::make(tree.root(), &node, &device.id()).unwrap();
+    let node = Node::character(device.index);
+    make_node(tree.root(), &node, &device.id()).unwrap();
     assert_eq!(
         open_error(&backend(&tree), 0).kind(),
         MtdErrorKind::NodeMissing
     );
     let state = &backend(&tree).devices().unwrap()[0].node;
     assert_eq!(*state, NodeState::Wrong("character node 90:0".into()));
-    let again = nodes::make(tree.root(), &node, &device.id()).unwrap_err();
+    let again = make_node(tree.root(), &node, &device.id()).unwrap_err();
     assert_eq!(again.errno(), Some(Errno::EXIST));
 }
 
@@ -250,9 +250,9 @@ fn missing_nodes_are_listed_with_their_mknod_lines() {
     tree.write("dev/mtd0", b"data");
     tree.write("dev/mtdblock0", b"data");
     let devices = backend(&tree).devices().unwrap();
-    let lines: Vec<_> = nodes::missing(&devices)
+    let lines: Vec<_> = missing_nodes(&devices)
         .iter()
-        .map(nodes::mknod_line)
+        .map(Node::mknod_line)
         .collect();
     assert_eq!(
         lines,

@@ -6,10 +6,9 @@ use crate::backend::contract::{
 use mtd_harness::fault::{Fault, FaultKind, FaultPlan, SizeChange, Trigger};
 use mtd_harness::mtd::NodeId;
 use mtdkeep::backend::SimulatedBackend;
-use mtdkeep::mtd::node as nodes;
 use mtdkeep::mtd::{
-    Errno, MtdBackend, MtdError, MtdErrorKind, MtdInfo, NodeState, OffsetSource, Operation,
-    WritePermit,
+    Errno, MtdBackend, MtdError, MtdErrorKind, MtdInfo, Node, NodeState, OffsetSource, Operation,
+    WritePermit, missing_nodes,
 };
 
 fn faulty(faults: impl IntoIterator<Item = Fault>) -> SimulatedBackend {
@@ -68,9 +67,9 @@ fn offsets_are_the_simulations_and_block_nodes_are_seen() {
             .iter()
             .all(|d| d.offset.unwrap().source == OffsetSource::Simulation)
     );
-    let lines: Vec<_> = nodes::missing(&devices[4..])
+    let lines: Vec<_> = missing_nodes(&devices[4..])
         .iter()
-        .map(nodes::mknod_line)
+        .map(Node::mknod_line)
         .collect();
     assert_eq!(
         lines,
