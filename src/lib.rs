@@ -53,7 +53,6 @@
 
 pub mod backend;
 pub mod backup;
-#[cfg(feature = "full")]
 pub mod capture;
 pub mod mtd;
 #[doc(hidden)] // for the program of this package

@@ -6,11 +6,12 @@
 //! which the folder is known as a backup goes last, so that a clean-up that was cut
 //! off can be started again.
 
-use super::contents::{self, Contents, RECORD, RECORD_PART, State, names};
+use super::contents::{self, Contents, State, names};
 use super::destination::{Destination, Entry};
 use super::error::{BackupError, Failure};
 use super::manifest::{INDEX, MANIFEST, UNFINISHED};
 use super::texts;
+use crate::capture::format::{RECORD, RECORD_PART};
 
 /// What a clean-up would remove, or removed.
 #[derive(Debug, PartialEq, Eq)]

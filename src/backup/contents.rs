@@ -13,24 +13,10 @@ use super::litter::is_litter;
 use super::manifest::{
     INDEX, MANIFEST, MANIFEST_BYTES_MAX, Manifest, PART, SUMS, UNFINISHED, image_file,
 };
+use crate::capture::format::{
+    FOLDER_MADE, MD5_SUMS, RECORD, RECORD_BYTES_MAX, RECORD_HEAD, RECORD_PART, SCRIPT_PAGE, TABLE,
+};
 use std::io::Read as _;
-
-/// How the article's script begins its `index.html`.
-pub(crate) const SCRIPT_PAGE: &str = "<HTML><body>\n<br>Right-click and 'Save Target As...'";
-
-/// The record of a capture by the script that `mtdkeep script` prints: its mark.
-pub(crate) const RECORD: &str = "capture.txt";
-/// The same before the capture is finished.
-pub(crate) const RECORD_PART: &str = "capture.txt.part";
-/// How that record begins.
-pub(crate) const RECORD_HEAD: &str = "mtdkeep-capture 1";
-/// The script's copy of `/proc/mtd`.
-pub(crate) const TABLE: &str = "proc_mtd.txt";
-/// The digests that the script could make.
-pub(crate) const MD5_SUMS: &str = "MD5SUMS";
-/// A text of the script that is longer than this is none: a line is below 300
-/// bytes, and a dozen partitions are usual.
-pub(crate) const RECORD_BYTES_MAX: u64 = 1 << 20;
 
 /// How much of `index.html` is looked at to tell whose it is.
 const PAGE_HEAD_BYTES: u64 = 1024;
@@ -132,7 +118,7 @@ fn state_of(folder: &dyn Destination, entries: &[Entry]) -> Result<State, Backup
             let text = read_text(folder, record, RECORD_BYTES_MAX)?;
             if text.starts_with(RECORD_HEAD.as_bytes()) {
                 let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-                let folder_created = lines.any(|line| line == b"folder made");
+                let folder_created = lines.any(|line| line == FOLDER_MADE.as_bytes());
                 return Ok(State::Capture { folder_created });
             }
         }

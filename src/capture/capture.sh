@@ -25,7 +25,7 @@ umask 022
 LC_ALL=C
 export LC_ALL
 ROOT=${MTDKEEP_ROOT:-}
-MARK=capture.txt
+MARK=@RECORD@
 MADE=      # files in DIR that this run made; plain names without blanks
 LATER=     # "yes" where a signal waits
 NODES=     # private folder with nodes, while there is one
@@ -228,12 +228,12 @@ find_node() {
 # note TEXT...: a line for the record of this capture.
 note() { say "$*" >>"$DIR/$MARK.part" || fail 4 "cannot write $DIR/$MARK.part"; }
 
-# digest FILE: a line for MD5SUMS.
+# digest FILE: a line for @MD5_SUMS@.
 digest() {
     [ -n "$MD5" ] || return 0
     SUM=$(md5sum <"$DIR/$1") || fail 4 "cannot read $DIR/$1 again"
     SUM=${SUM%% *}
-    say "$SUM  ${2:-$1}" >>"$DIR/MD5SUMS" || fail 4 "cannot write $DIR/MD5SUMS"
+    say "$SUM  ${2:-$1}" >>"$DIR/@MD5_SUMS@" || fail 4 "cannot write $DIR/@MD5_SUMS@"
 }
 
 leave_out() {
@@ -352,14 +352,14 @@ else
 fi
 release
 # The mark first: by it `mtdkeep clean` knows the folder, also a cut-off one's.
-MADE="$MARK.part $MARK MD5SUMS index.html proc_mtd.txt"
-note "mtdkeep-capture 1"
+MADE="$MARK.part $MARK @MD5_SUMS@ index.html @TABLE@"
+note "@RECORD_HEAD@"
 note "tool mtdkeep @VERSION@"
 note "folder $FOLDER"
 note "md5sum ${MD5:-no}"
-say "$TABLE" >"$DIR/proc_mtd.txt" || fail 4 "cannot write $DIR/proc_mtd.txt"
+say "$TABLE" >"$DIR/@TABLE@" || fail 4 "cannot write $DIR/@TABLE@"
 SUM=
-digest proc_mtd.txt
+digest @TABLE@
 cat >"$DIR/index.html" <<END || fail 4 "cannot write $DIR/index.html"
 <!DOCTYPE html>
 <html><head><meta name="generator" content="mtdkeep @VERSION@ script">
@@ -376,8 +376,8 @@ each capture_one
 [ "$COUNT" -gt 0 ] || fail 4 "no partition could be captured"
 
 {
-    say "<li><a href=\"proc_mtd.txt\">proc_mtd.txt</a></li>"
-    [ -z "$MD5" ] || say "<li><a href=\"MD5SUMS\">MD5SUMS</a></li>"
+    say "<li><a href=\"@TABLE@\">@TABLE@</a></li>"
+    [ -z "$MD5" ] || say "<li><a href=\"@MD5_SUMS@\">@MD5_SUMS@</a></li>"
     say "<li><a href=\"$MARK\">$MARK</a></li></ul></body></html>"
 } >>"$DIR/index.html" || fail 4 "cannot write $DIR/index.html"
 note complete

@@ -4,12 +4,11 @@
 use super::captured::open_file;
 use super::error::ImportError;
 use super::evidence::{self, Evidence};
+use super::format::{MD5_SUMS, RECORD, RECORD_BYTES_MAX, RECORD_PART, TABLE};
 use super::layout::{self, KnownLayout};
 use super::record::{self, Fate, Record};
 use super::sums::{self, RunningMd5};
-use crate::backup::contents::{
-    self, MD5_SUMS, RECORD, RECORD_BYTES_MAX, RECORD_PART, TABLE, script_image,
-};
+use crate::backup::contents::{self, script_image};
 use crate::backup::{
     Access, BackupError, Destination as _, DigestChoice, Digests, Entry, Folder, INDEX, MANIFEST,
     Origin, UNFINISHED,

@@ -5,7 +5,7 @@
 //! no more than mtd10, which the iSpot has no node for, is missing.
 
 use super::error::ImportError;
-use crate::backup::contents::TABLE;
+use super::format::TABLE;
 use crate::mtd::{ISPOT_TABLE, MtdInfo, ProcMtdEntry, infer_offsets, parse_proc_mtd};
 use std::collections::BTreeMap;
 

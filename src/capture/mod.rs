@@ -1,18 +1,34 @@
 //! What a device without this program can do, and what becomes of it on the PC: a
-//! script that captures, and the import of what it captured. Two ends of one thing.
+//! script that captures, and the import of what it captured. Two ends of one thing;
+//! [`format`] is what passes between them.
 
+#[cfg(feature = "full")]
 mod captured;
+#[cfg(feature = "full")]
 mod error;
+#[cfg(feature = "full")]
 mod evidence;
+pub(crate) mod format;
+#[cfg(feature = "full")]
 mod import;
+#[cfg(feature = "full")]
 mod inspect;
+#[cfg(feature = "full")]
 mod layout;
+#[cfg(feature = "full")]
 mod origin;
+#[cfg(feature = "full")]
 mod record;
+#[cfg(feature = "full")]
 mod script;
+#[cfg(feature = "full")]
 mod sums;
 
+#[cfg(feature = "full")]
 pub use error::ImportError;
+#[cfg(feature = "full")]
 pub use import::{ImportRequest, import};
+#[cfg(feature = "full")]
 pub use inspect::{Capture, inspect};
+#[cfg(feature = "full")]
 pub use script::{ScriptError, ScriptRequest, render};

@@ -2,11 +2,11 @@
 //! could not be.
 
 use super::evidence::Evidence;
+use super::format::SCRIPT_PAGE;
 use super::inspect::{Found, Inspected};
 use super::layout::KnownLayout;
 use super::record::Fate;
 use crate::backup::Origin;
-use crate::backup::contents::SCRIPT_PAGE;
 use crate::mtd::{MtdIndex, MtdInfo};
 use std::collections::{BTreeMap, BTreeSet};
 

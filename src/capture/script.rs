@@ -5,6 +5,8 @@
 //! are put in. Invariant: whatever a folder or a partition is called, it stands
 //! in the script as one quoted word, and never as something that a shell obeys.
 
+use super::format::{MD5_SUMS, RECORD, RECORD_HEAD, TABLE};
+
 /// The script, with a mark for each parameter.
 const TEMPLATE: &str = include_str!("capture.sh");
 
@@ -65,6 +67,10 @@ pub fn render(request: &ScriptRequest<'_>) -> Result<String, ScriptError> {
             "QUOTED_DIR" => script += &quoted(&quoted(folder)),
             "READINGS" => script += readings,
             "PARTITIONS" => script += &partitions.join(" "),
+            "RECORD" => script += RECORD,
+            "RECORD_HEAD" => script += RECORD_HEAD,
+            "TABLE" => script += TABLE,
+            "MD5_SUMS" => script += MD5_SUMS,
             "VERSION" => script += env!("CARGO_PKG_VERSION"),
             _ => {
                 // "$@" of the shell.
