@@ -72,7 +72,7 @@ const CRATES: &[(&str, &[Circle])] = &[
                 "a command's entry names its parser, help and advice print the entries",
             ),
             (
-                &["import/captured", "import/inspect"],
+                &["capture/captured", "capture/inspect"],
                 "both open the captured files",
             ),
         ],
