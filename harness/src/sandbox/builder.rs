@@ -61,7 +61,9 @@ impl Builder {
 
     /// Makes every read of flash go through the simulated chip, so that it is
     /// counted, timed and subject to faults. Without it, reads of character
-    /// nodes are the kernel's own: faster, and not counted.
+    /// nodes are the kernel's own: faster, and not counted; the chip's counters of
+    /// reads then stay as they are. Where a chip has faults, every description
+    /// that is opened meanwhile is exact all the same.
     pub fn exact(mut self, exact: bool) -> Self {
         self.exact = exact;
         self

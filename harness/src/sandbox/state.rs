@@ -228,15 +228,7 @@ impl State {
                 if resolved.is_folder {
                     real.push(b'/');
                 }
-                let made = match kind {
-                    Kind::Pseudo => self.shadow.fill(),
-                    _ => self.shadow.make_for(&real),
-                };
-                if let Err(error) = made {
-                    let text = format!("the sandbox's temporary folder cannot be made: {error}");
-                    self.log.warn(&text);
-                    return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO));
-                }
+                self.make(&real, kind)?;
                 Target::Elsewhere {
                     seen: resolved.path,
                     real,
@@ -261,6 +253,19 @@ impl State {
                 }
                 Target::Host(resolved.path)
             }
+        })
+    }
+
+    /// Makes what is in the temporary folder where this is the first use of it.
+    fn make(&mut self, real: &Bytes, kind: Kind) -> Result<(), Errno> {
+        let made = match kind {
+            Kind::Pseudo => self.shadow.fill(),
+            _ => self.shadow.make_for(real),
+        };
+        made.map_err(|error| {
+            let text = format!("the sandbox's temporary folder cannot be made: {error}");
+            self.log.warn(&text);
+            Errno::from_io_error(&error).unwrap_or(Errno::IO)
         })
     }
 

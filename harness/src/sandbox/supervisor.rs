@@ -185,6 +185,9 @@ impl Pending {
     }
 }
 
+const FOREIGN: &str = "a 32-bit program ran: its system calls are not emulated and answer \
+                       ENOSYS (run it through qemu-user, or build it for this machine)";
+
 /// One notification: name, decide, and reply, unless it may take its time.
 fn handle(
     shared: &Arc<Shared>,
@@ -193,10 +196,7 @@ fn handle(
 ) -> Option<Pending> {
     let id = notification.id;
     let Some((entry, trapped)) = name(notification) else {
-        shared.lock().warn(
-            "a 32-bit program ran: its system calls are not emulated and answer ENOSYS \
-             (run it through qemu-user, or build it for this machine)",
-        );
+        shared.lock().warn(FOREIGN);
         let _ = listener.fail(id, libc::ENOSYS);
         return None;
     };
@@ -238,16 +238,16 @@ fn handle(
             });
         }
         Ok(Answer::Done(Done::Flash { fd, cloexec })) => {
+            // Calls on its number stop before the program learns it.
             let given = listener.add_fd(id, fd.as_raw_fd(), cloexec, false);
             drop(fd);
-            match given {
-                Ok(number) if !state.is_covered(trapped.process().tgid(), number) => {
-                    drop(state);
-                    stop(shared, listener, id, trapped, Job::Cover(number));
-                    return None;
-                }
-                given => given.map(|number| Done::Value(i64::from(number))),
+            let tgid = trapped.process().tgid();
+            if let Some(number) = given.ok().filter(|it| !state.is_covered(tgid, *it)) {
+                drop(state);
+                stop(shared, listener, id, trapped, Job::Cover(number));
+                return None;
             }
+            given.map(|number| Done::Value(i64::from(number)))
         }
         Ok(Answer::Done(done)) => Ok(done),
         Ok(Answer::Through | Answer::Watch(_)) => return None,

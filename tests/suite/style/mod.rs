@@ -17,16 +17,6 @@ const FUNCTION_LINES: usize = 70;
 /// File, function, reason.
 const LONG_FUNCTIONS: &[(&str, &str, &str)] = &[
     (
-        "harness/src/sandbox/state.rs",
-        "target_of",
-        "a table: which path each system call takes",
-    ),
-    (
-        "harness/src/sandbox/supervisor.rs",
-        "handle",
-        "to be cut: one notification, step by step",
-    ),
-    (
         "src/backup/repair/rebuild.rs",
         "image",
         "to be cut: one image, step by step",
