@@ -54,6 +54,8 @@
 pub mod backend;
 pub mod backup;
 pub mod capture;
+#[cfg(feature = "full")]
+pub mod layout;
 pub mod mtd;
 #[doc(hidden)] // for the program of this package
 pub mod printable;

@@ -81,6 +81,18 @@ pub enum OffsetSource {
     Simulation,
     /// This program knows the layout: it is the Clear iSpot's, exactly.
     Known,
+    /// `mtdparts=` of a kernel's command line.
+    CommandLine,
+    /// A kernel's messages while it started.
+    BootLog,
+    /// The device tree that a kernel was given.
+    DeviceTree,
+    /// A partition table on the flash itself, such as RedBoot's FIS directory.
+    FlashTable,
+    /// The boot loader's own list.
+    BootLoader,
+    /// Whoever wrote the layout that was given.
+    User,
     /// Nobody: inferred as the running sum of the sizes before it. Done only
     /// where the sizes look like one fully partitioned chip; see
     /// [`infer_offsets`](crate::mtd::infer_offsets).
@@ -88,6 +100,27 @@ pub enum OffsetSource {
 }
 
 impl OffsetSource {
+    /// All of them.
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Sysfs,
+        Self::Simulation,
+        Self::Known,
+        Self::CommandLine,
+        Self::BootLog,
+        Self::DeviceTree,
+        Self::FlashTable,
+        Self::BootLoader,
+        Self::User,
+        Self::Sum,
+    ];
+
+    /// The source that is called so.
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|source| source.to_string() == word)
+    }
+
     /// Whether the offset is our conclusion and not somebody's word.
     pub fn is_inferred(self) -> bool {
         self == Self::Sum
@@ -100,6 +133,12 @@ impl fmt::Display for OffsetSource {
             Self::Sysfs => "sysfs",
             Self::Simulation => "simulation",
             Self::Known => "known layout",
+            Self::CommandLine => "command line",
+            Self::BootLog => "boot log",
+            Self::DeviceTree => "device tree",
+            Self::FlashTable => "partition table on flash",
+            Self::BootLoader => "boot loader",
+            Self::User => "user",
             Self::Sum => "sum of sizes",
         })
     }

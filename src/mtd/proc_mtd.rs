@@ -138,7 +138,8 @@ pub fn parse_proc_mtd(text: &[u8]) -> Result<Vec<ProcMtdEntry>, ProcMtdError> {
     Ok(entries.into_iter().map(|(entry, _)| entry).collect())
 }
 
-fn parse_line(line: usize, text: &str) -> Result<ProcMtdEntry, ProcMtdError> {
+/// Understands one line below the header; `line` is its number, for errors.
+pub(crate) fn parse_line(line: usize, text: &str) -> Result<ProcMtdEntry, ProcMtdError> {
     let found = || quoted(text);
     let torn = |missing| ProcMtdError::TornLine {
         line,

@@ -1,0 +1,84 @@
+//! Which form a text has.
+//!
+//! The forms are tried in the order of how much they tell and how little they can
+//! be mistaken: our own head line; the rows of a boot log; U-Boot's lists;
+//! `mtdparts=`; the header of `/proc/mtd`. A pasted session may hold several, and
+//! the first that is there is taken, with one exception: a boot log's rows and a
+//! `mtdparts=` that stands in the same log are not compared here; that is for
+//! [`place`](super::place), when both are given.
+
+use super::error::LayoutTextError;
+use super::{Reading, boot_log, command_line, own, table, u_boot};
+
+/// Understands a text, whatever form it has.
+///
+/// ```
+/// let log = b"[    1.0] 0x000000000000-0x000000040000 : \"u-boot\"\n";
+/// let reading = mtdkeep::layout::read(log)?;
+/// assert_eq!(reading.partitions[0].name, "u-boot");
+/// assert_eq!(reading.partitions[0].size_bytes, Some(0x40000));
+/// # Ok::<(), mtdkeep::layout::LayoutTextError>(())
+/// ```
+///
+/// # Errors
+/// [`LayoutTextError`]: no form fits, or the text contradicts the form that it has.
+pub fn read(text: &[u8]) -> Result<Reading, LayoutTextError> {
+    let text = String::from_utf8_lossy(text);
+    let forms = [
+        own::read,
+        u_boot::read,
+        boot_log::read,
+        command_line::read,
+        table::read,
+    ];
+    forms
+        .iter()
+        .find_map(|form| form(&text))
+        .unwrap_or(Err(LayoutTextError::Unknown))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Form;
+    use super::*;
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(
+        "dev:    size   erasesize  name\nmtd0: 00040000 00010000 \"a\"",
+        Form::ProcMtd
+    )]
+    #[case("mtdparts=x:1M(a)", Form::CommandLine)]
+    #[case("0x0-0x1 : \"a\"", Form::BootLog)]
+    #[case("* nor0\n  - 0x0-0x10 : \"nor0\"\n    - 0x0-0x1 : \"a\"", Form::UBoot)]
+    #[case("mtdkeep layout 1\nmtd0: size 0x10, name \"a\"", Form::Own)]
+    fn forms(#[case] text: &str, #[case] form: Form) {
+        assert_eq!(read(text.as_bytes()).unwrap().form, form);
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("hello\n")]
+    #[case("mtd0: 00040000 00010000 \"a\"")]
+    fn none(#[case] text: &str) {
+        assert_eq!(read(text.as_bytes()), Err(LayoutTextError::Unknown));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(text in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read(&text);
+        }
+
+        #[test]
+        fn no_lines_make_it_panic(
+            lines in prop::collection::vec(
+                "(0x[0-9a-f]{0,17}-0x[0-9a-f]{0,17} : \"[a-z]{0,2}\"|Creating [0-9]{1,2} MTD partitions on \"[a-z]{0,2}\":|mtdparts=[a-z:0-9,@();kM-]{0,20}|\\* [a-z]{1,3}| {0,4}- 0x[0-9a-f]{1,9}-0x[0-9a-f]{1,9} : \"[a-z]\"|device x <y>, # parts = 1| 0: a 0x[0-9a-f]{1,17} 0x[0-9a-f]{1,17} 0|Bank # 1: Size: [0-9]{1,20} MB in [0-9]{1,3} Sectors|dev:    size   erasesize  name|mtd[0-9]{1,3}: [0-9a-f]{8,17} [0-9a-f]{8} \"a\")",
+                0..8,
+            )
+        ) {
+            let _ = read(lines.join("\n").as_bytes());
+        }
+    }
+}

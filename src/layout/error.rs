@@ -1,0 +1,55 @@
+//! Why a text is no layout.
+
+use crate::mtd::ProcMtdError;
+
+/// What is wrong with a text, and on which line (counted from 1).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayoutTextError {
+    /// No form was recognised.
+    #[error(
+        "no layout was found in it; it must be one of: the text of /proc/mtd, a kernel's \
+         messages with its partitions (0x000000000000-0x000000030000 : \"u-boot\"), mtdparts=…, \
+         U-Boot's `mtd list` or `mtdparts`, or what `mtdkeep list --layout` prints"
+    )]
+    Unknown,
+    /// A `/proc/mtd` that is torn.
+    #[error("as the text of /proc/mtd: {0}")]
+    ProcMtd(#[from] ProcMtdError),
+    /// A line that does not say what its form says there.
+    #[error("line {line}: {what}: {found:?}")]
+    BadLine {
+        /// Its number.
+        line: usize,
+        /// What is wrong.
+        what: &'static str,
+        /// The line, cut after 80 characters.
+        found: String,
+    },
+    /// A partition that reaches past the end of its chip, or of its parent.
+    #[error(
+        "line {line}: {name:?} ends at {end_bytes:#x}, past the {limit_bytes:#x} bytes of {of}"
+    )]
+    PastTheEnd {
+        /// Its number.
+        line: usize,
+        /// The partition.
+        name: String,
+        /// Where it would end, in bytes.
+        end_bytes: u64,
+        /// How many bytes there are.
+        limit_bytes: u64,
+        /// The chip or the parent.
+        of: String,
+    },
+    /// Two lines that give one number to two partitions.
+    #[error("line {line}: {index} again, after line {first_line}")]
+    NumberTwice {
+        /// Its number.
+        line: usize,
+        /// The MTD device.
+        index: crate::mtd::MtdIndex,
+        /// Where it was first.
+        first_line: usize,
+    },
+}

@@ -1,0 +1,123 @@
+//! Layouts as people have them: a boot log, a kernel command line, a table that
+//! somebody pasted, and this program's own small text.
+//!
+//! [`read`] finds out which form a text has and gives its facts, as they stand
+//! there: nothing is added, nothing is guessed, and what was passed over is named
+//! ([`Reading::skipped`]). [`place`] puts these facts to the MTD devices of a
+//! `/proc/mtd`, and tells where two of them contradict each other.
+//!
+//! Invariants: an offset comes with who says it, is counted from the start of its
+//! chip, or is unknown; a text with a number that cannot be (past 2^63, a partition
+//! past its chip) is an error with its line.
+//!
+//! Faults tolerated: what copying and pasting does to a text (see [`lines`]).
+
+mod boot_log;
+mod command_line;
+mod detect;
+mod error;
+mod lines;
+mod own;
+mod place;
+mod table;
+mod u_boot;
+
+pub use detect::read;
+pub use error::LayoutTextError;
+pub use own::render;
+pub use place::{Conflict, Placed, place};
+
+use crate::mtd::{MtdIndex, PartitionOffset};
+use std::fmt;
+
+/// Which kind of text a layout was read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Form {
+    /// The text of `/proc/mtd`: numbers, sizes and names, and no offset.
+    ProcMtd,
+    /// `mtdparts=…` of a kernel's command line.
+    CommandLine,
+    /// A kernel's messages: `0x000000000000-0x000000030000 : "u-boot"`.
+    BootLog,
+    /// What U-Boot's `mtd list`, `mtdparts` or `flinfo` prints.
+    UBoot,
+    /// This program's own form.
+    Own,
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ProcMtd => "the text of /proc/mtd",
+            Self::CommandLine => "a kernel command line",
+            Self::BootLog => "a kernel's boot log",
+            Self::UBoot => "U-Boot's list",
+            Self::Own => "mtdkeep's layout form",
+        })
+    }
+}
+
+/// What a text says of one chip.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChipFacts {
+    /// What the text calls it, such as `spi0.0`; empty where it has no name there.
+    pub name: String,
+    /// Its size in bytes, where the text says it.
+    pub size_bytes: Option<u64>,
+    /// The size of its erase blocks in bytes, where the text says it.
+    pub erase_block_bytes: Option<u64>,
+}
+
+/// What a text says of one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionFacts {
+    /// Its line in the text, counted from 1.
+    pub line: usize,
+    /// Its MTD number, where the text says it.
+    pub index: Option<MtdIndex>,
+    /// Its name; may be empty.
+    pub name: String,
+    /// Which of [`Reading::chips`] it lies on, where the text says it.
+    pub chip: Option<usize>,
+    /// Which of [`Reading::partitions`] it lies in, where it is a part of a part.
+    pub parent: Option<usize>,
+    /// Where it starts on its chip, and who says so.
+    pub offset: Option<PartitionOffset>,
+    /// How long it is in bytes; none where the text says "the rest" of a chip
+    /// whose size it does not say.
+    pub size_bytes: Option<u64>,
+    /// The size of its erase blocks in bytes, where the text says it.
+    pub erase_block_bytes: Option<u64>,
+    /// Whether the text has it read-only; none where it says nothing of that.
+    pub read_only: Option<bool>,
+}
+
+impl PartitionFacts {
+    /// Where it ends, in bytes from the start of its chip.
+    pub fn end_bytes(&self) -> Option<u64> {
+        self.offset?.bytes.checked_add(self.size_bytes?)
+    }
+}
+
+/// A line that was passed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// Its number, counted from 1.
+    pub line: usize,
+    /// The line, cut after 80 characters.
+    pub text: String,
+}
+
+/// A text's facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// Which form the text has.
+    pub form: Form,
+    /// Its chips, in the order in which they come up.
+    pub chips: Vec<ChipFacts>,
+    /// Its partitions, in its own order.
+    pub partitions: Vec<PartitionFacts>,
+    /// Lines that belong to nothing of it: prompts, other messages.
+    pub skipped: Vec<Skipped>,
+}

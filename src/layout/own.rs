@@ -1,0 +1,367 @@
+//! This program's own form, which `mtdkeep list --layout` prints and every command
+//! takes:
+//!
+//! ```text
+//! mtdkeep layout 1
+//! chip 0: size 0x1000000, erase block 0x10000, name "spi0.0"
+//! mtd0: chip 0, offset 0x0 (boot log), size 0x40000, erase block 0x10000, name "u-boot"
+//! mtd2: chip 0, in mtd1, offset 0x40000 (sysfs), size 0x2c0000, read-only, name "kernel"
+//! ```
+//!
+//! What is unknown is left out. The word behind an offset says who told it; an
+//! offset that was inferred stays inferred when it is read again. The name comes
+//! last and reaches from the first quotation mark to the last. A line that begins
+//! with `#` is a comment.
+
+use super::error::LayoutTextError;
+use super::lines::{Line, lines, quoted};
+use super::{ChipFacts, Form, PartitionFacts, Reading};
+use crate::mtd::{MtdIndex, OffsetSource, PartitionOffset};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+const HEAD: &str = "mtdkeep layout 1";
+
+/// Writes facts in this form. [`read`] gives the same facts again, if each
+/// partition has a number.
+pub fn render(chips: &[ChipFacts], partitions: &[PartitionFacts]) -> String {
+    let mut text = format!("{HEAD}\n");
+    // Writing into a String cannot fail.
+    for (at, chip) in chips.iter().enumerate() {
+        let _ = write!(text, "chip {at}:");
+        field(&mut text, "size", chip.size_bytes);
+        field(&mut text, "erase block", chip.erase_block_bytes);
+        let _ = writeln!(text, " name \"{}\"", chip.name);
+    }
+    for partition in partitions {
+        match partition.index {
+            Some(index) => {
+                let _ = write!(text, "{index}:");
+            }
+            None => text.push_str("partition:"),
+        }
+        if let Some(chip) = partition.chip {
+            let _ = write!(text, " chip {chip},");
+        }
+        let parent = partition.parent.and_then(|at| partitions.get(at)?.index);
+        if let Some(parent) = parent {
+            let _ = write!(text, " in {parent},");
+        }
+        if let Some(offset) = partition.offset {
+            let _ = write!(text, " offset {:#x} ({}),", offset.bytes, offset.source);
+        }
+        field(&mut text, "size", partition.size_bytes);
+        field(&mut text, "erase block", partition.erase_block_bytes);
+        match partition.read_only {
+            Some(true) => text.push_str(" read-only,"),
+            Some(false) => text.push_str(" writeable,"),
+            None => {}
+        }
+        let _ = writeln!(text, " name \"{}\"", partition.name);
+    }
+    text
+}
+
+fn field(text: &mut String, name: &str, value: Option<u64>) {
+    if let Some(value) = value {
+        let _ = write!(text, " {name} {value:#x},");
+    }
+}
+
+/// Reads a text that begins like this form; `None` where it does not.
+pub(super) fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
+    let mut lines = lines(text);
+    let mut skipped = Vec::new();
+    // A prompt may stand before it.
+    loop {
+        let line = lines.next()?;
+        if line.text == HEAD {
+            break;
+        }
+        skipped.push(line.skipped());
+    }
+    Some(Reader::default().read_all(lines, skipped))
+}
+
+#[derive(Default)]
+struct Reader {
+    chips: Vec<ChipFacts>,
+    partitions: Vec<PartitionFacts>,
+    /// Which line had a number first, and which partition that is.
+    numbers: BTreeMap<MtdIndex, usize>,
+    /// Parents by their numbers, to be looked up when all are there.
+    parents: Vec<(usize, MtdIndex)>,
+}
+
+impl Reader {
+    fn read_all<'a>(
+        mut self,
+        lines: impl Iterator<Item = Line<'a>>,
+        mut skipped: Vec<super::Skipped>,
+    ) -> Result<Reading, LayoutTextError> {
+        for line in lines {
+            if line.text.starts_with('#') {
+                continue;
+            }
+            let Some((subject, rest)) = line.text.split_once(':') else {
+                skipped.push(line.skipped());
+                continue;
+            };
+            let (fields, name) = split_name(&line, rest)?;
+            if let Some(number) = subject.strip_prefix("chip ") {
+                self.chip(&line, number, &fields, name)?;
+            } else if subject == "partition" || subject.starts_with("mtd") {
+                self.partition(&line, subject, &fields, name)?;
+            } else {
+                return Err(bad(&line, "it begins with neither chip N: nor mtdN:"));
+            }
+        }
+        self.finish(skipped)
+    }
+
+    fn chip(
+        &mut self,
+        line: &Line<'_>,
+        number: &str,
+        fields: &[&str],
+        name: &str,
+    ) -> Result<(), LayoutTextError> {
+        if number.parse() != Ok(self.chips.len()) {
+            return Err(bad(line, "chips count up from 0"));
+        }
+        let mut facts = ChipFacts {
+            name: name.to_owned(),
+            ..ChipFacts::default()
+        };
+        for field in fields {
+            if let Some(word) = field.strip_prefix("size ") {
+                facts.size_bytes = Some(number_of(line, word)?);
+            } else if let Some(word) = field.strip_prefix("erase block ") {
+                facts.erase_block_bytes = Some(number_of(line, word)?);
+            } else {
+                return Err(bad(line, "a chip has size, erase block and name"));
+            }
+        }
+        self.chips.push(facts);
+        Ok(())
+    }
+
+    fn partition(
+        &mut self,
+        line: &Line<'_>,
+        subject: &str,
+        fields: &[&str],
+        name: &str,
+    ) -> Result<(), LayoutTextError> {
+        let at = self.partitions.len();
+        let mut facts = PartitionFacts {
+            line: line.number,
+            index: None,
+            name: name.to_owned(),
+            chip: None,
+            parent: None,
+            offset: None,
+            size_bytes: None,
+            erase_block_bytes: None,
+            read_only: None,
+        };
+        if subject != "partition" {
+            let index = index_of(line, subject)?;
+            if let Some(first) = self.numbers.insert(index, at) {
+                return Err(LayoutTextError::NumberTwice {
+                    line: line.number,
+                    index,
+                    first_line: self.partitions[first].line,
+                });
+            }
+            facts.index = Some(index);
+        }
+        for field in fields {
+            if let Some(word) = field.strip_prefix("chip ") {
+                let chip = word.parse().ok().filter(|chip| *chip < self.chips.len());
+                facts.chip = Some(chip.ok_or_else(|| bad(line, "no such chip before it"))?);
+            } else if let Some(word) = field.strip_prefix("in ") {
+                self.parents.push((at, index_of(line, word)?));
+            } else if let Some(word) = field.strip_prefix("offset ") {
+                facts.offset = Some(offset_of(line, word)?);
+            } else if let Some(word) = field.strip_prefix("size ") {
+                facts.size_bytes = Some(number_of(line, word)?);
+            } else if let Some(word) = field.strip_prefix("erase block ") {
+                facts.erase_block_bytes = Some(number_of(line, word)?);
+            } else {
+                facts.read_only = Some(match *field {
+                    "read-only" => true,
+                    "writeable" => false,
+                    _ => return Err(bad(line, "a field that this form has not")),
+                });
+            }
+        }
+        self.partitions.push(facts);
+        Ok(())
+    }
+
+    fn finish(mut self, skipped: Vec<super::Skipped>) -> Result<Reading, LayoutTextError> {
+        for (at, parent) in &self.parents {
+            let line = self.partitions[*at].line;
+            let torn = |what| LayoutTextError::BadLine {
+                line,
+                what,
+                found: format!("in {parent}"),
+            };
+            let parent_at = *self
+                .numbers
+                .get(parent)
+                .ok_or_else(|| torn("there is no such partition"))?;
+            self.partitions[*at].parent = Some(parent_at);
+        }
+        for at in 0..self.partitions.len() {
+            // A chain of parents that is longer than there are partitions is a ring.
+            let mut up = Some(at);
+            for _ in 0..=self.partitions.len() {
+                up = up.and_then(|at| self.partitions[at].parent);
+            }
+            if up.is_some() {
+                return Err(LayoutTextError::BadLine {
+                    line: self.partitions[at].line,
+                    what: "the partition lies in itself",
+                    found: quoted(&self.partitions[at].name),
+                });
+            }
+        }
+        Ok(Reading {
+            form: Form::Own,
+            chips: self.chips,
+            partitions: self.partitions,
+            skipped,
+        })
+    }
+}
+
+fn bad(line: &Line<'_>, what: &'static str) -> LayoutTextError {
+    LayoutTextError::BadLine {
+        line: line.number,
+        what,
+        found: quoted(&line.text),
+    }
+}
+
+/// The fields before the name, and the name.
+fn split_name<'a>(
+    line: &Line<'_>,
+    rest: &'a str,
+) -> Result<(Vec<&'a str>, &'a str), LayoutTextError> {
+    let (fields, name) = rest
+        .split_once(" name \"")
+        .and_then(|(fields, name)| Some((fields, name.strip_suffix('"')?)))
+        .ok_or_else(|| bad(line, "no name \"…\" at its end"))?;
+    let fields = fields
+        .split(',')
+        .map(str::trim)
+        .filter(|field| !field.is_empty());
+    Ok((fields.collect(), name))
+}
+
+fn index_of(line: &Line<'_>, word: &str) -> Result<MtdIndex, LayoutTextError> {
+    word.strip_prefix("mtd")
+        .and_then(|number| number.parse().ok())
+        .map(MtdIndex)
+        .filter(|index| *index <= MtdIndex::MAX)
+        .ok_or_else(|| bad(line, "no number of an MTD device"))
+}
+
+fn number_of(line: &Line<'_>, word: &str) -> Result<u64, LayoutTextError> {
+    super::command_line::memory_size(word)
+        .and_then(|(number, rest)| number.filter(|_| rest.is_empty()))
+        .filter(|number| i64::try_from(*number).is_ok())
+        .ok_or_else(|| bad(line, "no number below 2^63"))
+}
+
+/// `0x40000 (sysfs)`; without a word, it is the word of who wrote the file.
+fn offset_of(line: &Line<'_>, word: &str) -> Result<PartitionOffset, LayoutTextError> {
+    let (number, source) = match word.split_once(" (") {
+        Some((number, source)) => {
+            let source = source
+                .strip_suffix(')')
+                .and_then(OffsetSource::from_word)
+                .ok_or_else(|| bad(line, "no source of offsets in the parentheses"))?;
+            (number, source)
+        }
+        None => (word, OffsetSource::User),
+    };
+    Ok(PartitionOffset {
+        bytes: number_of(line, number)?,
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    fn partition() -> impl Strategy<Value = PartitionFacts> {
+        let sources = prop::sample::select(OffsetSource::ALL.to_vec());
+        let offset = (0..1_u64 << 40, sources);
+        (
+            "[ -~]{0,12}",
+            prop::option::of(0_usize..2),
+            prop::option::of(offset),
+            prop::option::of(0..1_u64 << 40),
+            prop::option::of(any::<bool>()),
+        )
+            .prop_map(
+                |(name, chip, offset, size_bytes, read_only)| PartitionFacts {
+                    line: 0,
+                    index: None,
+                    name,
+                    chip,
+                    parent: None,
+                    offset: offset.map(|(bytes, source)| PartitionOffset { bytes, source }),
+                    size_bytes,
+                    erase_block_bytes: None,
+                    read_only,
+                },
+            )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again(mut partitions in prop::collection::vec(partition(), 1..8)) {
+            let chips = [
+                ChipFacts { name: "spi0.0".into(), size_bytes: Some(1 << 24), erase_block_bytes: None },
+                ChipFacts::default(),
+            ];
+            for (at, partition) in partitions.iter_mut().enumerate() {
+                partition.index = Some(MtdIndex(at as u32 * 3));
+                partition.parent = at.checked_sub(1);
+                partition.line = at + 4;
+            }
+            let text = render(&chips, &partitions);
+            let reading = read(&text).unwrap().unwrap();
+            prop_assert_eq!(&reading.partitions, &partitions, "{}", text);
+            prop_assert_eq!(&reading.chips[..], &chips[..]);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "(mtdkeep layout 1\n)?((chip|mtd|partition)[0-9 ]{0,3}: ?[a-z0-9 ,()x]{0,30}( name \"x\")?\n){0,5}") {
+            let _ = read(&text);
+        }
+    }
+
+    #[rstest]
+    #[case("mtd0: in mtd0, name \"a\"")]
+    #[case("mtd0: in mtd1, name \"a\"\nmtd1: in mtd0, name \"b\"")]
+    #[case("mtd0: in mtd7, name \"a\"")]
+    #[case("mtd0: chip 0, name \"a\"")]
+    #[case("mtd0: offset 0x0 (rumour), name \"a\"")]
+    #[case("mtd0: offset 0x8000000000000000, name \"a\"")]
+    #[case("mtd4294967295: name \"a\"")]
+    #[case("mtd0: name \"a\"\nmtd0: name \"b\"")]
+    #[case("mtd0: colour red, name \"a\"")]
+    #[case("mtd0: size 0x10")]
+    #[case("chip 1: name \"a\"")]
+    fn what_is_none(#[case] rest: &str) {
+        read(&format!("{HEAD}\n{rest}\n")).unwrap().unwrap_err();
+    }
+}
