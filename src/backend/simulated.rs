@@ -161,6 +161,7 @@ impl MtdBackend for SimulatedBackend {
                     bytes: known.offset_bytes,
                     source: self.offset_source,
                 });
+                device.chip = u32::try_from(known.chip).ok();
                 device.writeable = Some(known.writeable);
             }
             device.node = self.node_state(&Node::character(device.index));

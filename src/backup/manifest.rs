@@ -131,6 +131,13 @@ pub struct LayoutEntry {
     /// Who says where it starts.
     #[serde(default)]
     pub offset_source: Option<String>,
+    /// A number that all devices of one chip have and no others, where the chip is
+    /// known (since version 1.3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chip: Option<u32>,
+    /// N of the mtdN that it is a part of, where that is known (since version 1.3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<u32>,
     /// Whether the kernel lets it be written, where that is known.
     #[serde(default)]
     pub writeable: Option<bool>,
@@ -355,6 +362,8 @@ impl LayoutEntry {
             erase_block_bytes: info.erase_block_bytes,
             offset_bytes: info.offset_bytes(),
             offset_source: info.offset.map(|offset| offset.source.to_string()),
+            chip: info.chip,
+            parent: info.parent.map(|parent| parent.0),
             writeable: info.writeable,
             left_out: None,
         }

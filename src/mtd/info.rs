@@ -101,6 +101,7 @@ pub enum OffsetSource {
 
 impl OffsetSource {
     /// All of them.
+    #[cfg(feature = "full")]
     pub(crate) const ALL: [Self; 10] = [
         Self::Sysfs,
         Self::Simulation,
@@ -115,6 +116,7 @@ impl OffsetSource {
     ];
 
     /// The source that is called so.
+    #[cfg(feature = "full")]
     pub(crate) fn from_word(word: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
@@ -166,6 +168,11 @@ pub struct MtdInfo {
     pub erase_block_bytes: u64,
     /// Where it starts on its chip, where that is known.
     pub offset: Option<PartitionOffset>,
+    /// A number that all devices of one chip have and no others, where somebody
+    /// tells which chip it is on.
+    pub chip: Option<u32>,
+    /// The partition that it is a part of, where somebody tells that.
+    pub parent: Option<MtdIndex>,
     /// Whether the kernel lets it be written, where that is known.
     pub writeable: Option<bool>,
     /// Its character node.
@@ -189,6 +196,8 @@ impl MtdInfo {
             size_bytes,
             erase_block_bytes,
             offset: None,
+            chip: None,
+            parent: None,
             writeable: None,
             node: NodeState::Present,
             block_node: NodeState::Present,

@@ -33,6 +33,7 @@ pub use oddity::{Edge, Oddity, oddities};
 pub(crate) use offsets::ISPOT_TABLE;
 pub use offsets::infer_offsets;
 pub use permit::WritePermit;
+#[cfg(feature = "full")]
 pub(crate) use proc_mtd::parse_line as parse_proc_mtd_line;
 pub use proc_mtd::{ProcMtdEntry, ProcMtdError, parse_proc_mtd};
 /// The error numbers that Linux answers with.

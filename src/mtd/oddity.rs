@@ -1,11 +1,13 @@
 //! Words for what is odd about a device's partitions.
 //!
 //! Invariants: an oddity never stops anything; each is one fact with its devices;
-//! nothing is said of chips whose offsets are unknown or only inferred. Where a
-//! device has several chips, only partitions that surely follow each other on one
-//! chip are compared (same erase-block size, offsets that do not go back). Where the
-//! kernel's offsets go back, partitions lie inside others, or in another order than
-//! their numbers, or on several chips; nobody tells which, and nothing is said.
+//! nothing is said of chips whose offsets are unknown or only inferred. Partitions
+//! of a chip that somebody names are compared with all others on it, in whatever
+//! order and however deep they lie. Where nobody names the chip, only partitions
+//! that surely follow each other on one are compared (same erase-block size, offsets
+//! that do not go back). Where the kernel's offsets go back there, partitions lie
+//! inside others, or in another order than their numbers, or on several chips;
+//! nobody tells which, and nothing is said.
 
 use super::info::{MtdIndex, MtdInfo, MtdName, NodeState, OffsetSource};
 use super::node::Node;
@@ -65,6 +67,13 @@ pub enum Oddity {
         /// The other.
         second: MtdName,
     },
+    /// A partition with others inside it: the same bytes by two names.
+    Contains {
+        /// The one around.
+        outer: MtdName,
+        /// Those inside.
+        inner: Vec<MtdName>,
+    },
     /// A part of the chip between two partitions that belongs to none.
     Gap {
         /// The partition before it; `None` at the start of the chip.
@@ -123,6 +132,10 @@ impl fmt::Display for Oddity {
                  erasing one would wipe the other"
             ),
             Self::Overlap { first, second } => write!(f, "{first} and {second} overlap"),
+            Self::Contains { outer, inner } => {
+                write!(f, "{outer} contains ")?;
+                in_a_row(f, inner)
+            }
             Self::Gap {
                 after,
                 offset_bytes,
@@ -136,14 +149,7 @@ impl fmt::Display for Oddity {
                 f.write_str("belong to no partition and are in no backup")
             }
             Self::DuplicateName { name, devices } => {
-                for (position, index) in devices.iter().enumerate() {
-                    let separator = match position {
-                        0 => "",
-                        _ if position + 1 == devices.len() => " and ",
-                        _ => ", ",
-                    };
-                    write!(f, "{separator}{index}")?;
-                }
+                in_a_row(f, devices)?;
                 f.write_str(" have the same name, \"")?;
                 f.write_str(&printable(name))?;
                 f.write_str("\"")
@@ -154,6 +160,19 @@ impl fmt::Display for Oddity {
             }
         }
     }
+}
+
+/// `a, b and c`.
+fn in_a_row<T: fmt::Display>(f: &mut fmt::Formatter<'_>, items: &[T]) -> fmt::Result {
+    for (position, item) in items.iter().enumerate() {
+        let separator = match position {
+            0 => "",
+            _ if position + 1 == items.len() => " and ",
+            _ => ", ",
+        };
+        write!(f, "{separator}{item}")?;
+    }
+    Ok(())
 }
 
 /// All that is odd about these devices, which are in the order of their numbers.
@@ -186,7 +205,13 @@ pub fn oddities(devices: &[MtdInfo]) -> Vec<Oddity> {
         }
     }
     found.extend(duplicate_names(devices));
-    if !kernels_offsets_go_back(devices) {
+    if devices.iter().all(|device| device.chip.is_some()) {
+        let mut on_chips: Vec<&MtdInfo> = devices.iter().collect();
+        on_chips.sort_by_key(|device| device.chip);
+        for chip in on_chips.chunk_by(|a, b| a.chip == b.chip) {
+            on_one_chip(chip, &mut found);
+        }
+    } else if !kernels_offsets_go_back(devices) {
         for chip in devices.chunk_by(follows_on_one_chip) {
             neighbours(chip, &mut found);
         }
@@ -290,6 +315,111 @@ fn neighbours(chip: &[MtdInfo], found: &mut Vec<Oddity>) {
         }
         if farthest.is_none_or(|(_, reached)| end_bytes > reached) {
             farthest = Some((device, end_bytes));
+        }
+    }
+}
+
+/// A partition and where it lies.
+#[derive(Clone, Copy)]
+struct Lying<'a> {
+    device: &'a MtdInfo,
+    start_bytes: u64,
+    end_bytes: u64,
+}
+
+/// What is to be said of the partitions of one chip, whatever their order.
+fn on_one_chip(devices: &[&MtdInfo], found: &mut Vec<Oddity>) {
+    let mut lying = Vec::new();
+    for device in devices.iter().filter(|device| device.size_bytes > 0) {
+        // Where one of them lies is unknown: it could fill any gap.
+        let Some(start_bytes) = device.certain_offset_bytes() else {
+            return;
+        };
+        lying.push(Lying {
+            device,
+            start_bytes,
+            end_bytes: start_bytes.saturating_add(device.size_bytes),
+        });
+    }
+    // What is around comes before what is inside.
+    lying.sort_by_key(|one| (one.start_bytes, std::cmp::Reverse(one.end_bytes)));
+    nesting(&lying, found);
+    let mut reached: Option<Lying<'_>> = None;
+    for one in &lying {
+        let reached_bytes = reached.map_or(0, |before| before.end_bytes);
+        if one.start_bytes > reached_bytes {
+            found.push(Oddity::Gap {
+                after: reached.map(|before| before.device.id()),
+                offset_bytes: reached_bytes,
+                length_bytes: one.start_bytes - reached_bytes,
+            });
+        }
+        if reached.is_none_or(|before| one.end_bytes > before.end_bytes) {
+            reached = Some(*one);
+        }
+    }
+    shared_blocks(&lying, found);
+}
+
+/// Who lies inside whom, or half inside.
+fn nesting(lying: &[Lying<'_>], found: &mut Vec<Oddity>) {
+    // Those that reach over the place where the next one starts, outermost first.
+    let mut around: Vec<Lying<'_>> = Vec::new();
+    let mut pairs: Vec<(MtdIndex, MtdName, MtdName)> = Vec::new();
+    for one in lying {
+        around.retain(|outer| outer.end_bytes > one.start_bytes);
+        let is_inside = |outer: &&Lying<'_>| outer.end_bytes >= one.end_bytes;
+        let mut add = |outer: &Lying<'_>| {
+            pairs.push((outer.device.index, outer.device.id(), one.device.id()));
+        };
+        // The nearest and the outermost one say it all.
+        let nearest = around.iter().rfind(is_inside);
+        let outermost = around.iter().find(is_inside);
+        if let Some(outermost) = outermost {
+            add(outermost);
+        }
+        if let Some(nearest) = nearest {
+            if outermost.is_some_and(|outer| outer.device.index != nearest.device.index) {
+                add(nearest);
+            }
+        }
+        if let Some(half) = around.iter().rfind(|outer| !is_inside(outer)) {
+            found.push(Oddity::Overlap {
+                first: half.device.id(),
+                second: one.device.id(),
+            });
+        }
+        around.push(*one);
+    }
+    pairs.sort_by_key(|(index, ..)| *index);
+    for group in pairs.chunk_by(|a, b| a.0 == b.0) {
+        found.push(Oddity::Contains {
+            outer: group[0].1.clone(),
+            inner: group.iter().map(|(_, _, inner)| inner.clone()).collect(),
+        });
+    }
+}
+
+/// Partitions that end in the erase block in which another one starts.
+fn shared_blocks(lying: &[Lying<'_>], found: &mut Vec<Oddity>) {
+    let mut by_end: Vec<_> = lying.iter().collect();
+    by_end.sort_by_key(|one| one.end_bytes);
+    for second in lying {
+        let block_bytes = second.device.erase_block_bytes;
+        if block_bytes == 0 {
+            continue;
+        }
+        let block_offset_bytes = second.start_bytes / block_bytes * block_bytes;
+        let before = by_end.partition_point(|one| one.end_bytes <= second.start_bytes);
+        // The one that ends last before it; others would say the same again.
+        if let Some(first) = by_end[..before].last() {
+            if first.end_bytes > block_offset_bytes {
+                found.push(Oddity::SharedEraseBlock {
+                    first: first.device.id(),
+                    second: second.device.id(),
+                    block_offset_bytes,
+                });
+            }
         }
     }
 }

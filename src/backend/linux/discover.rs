@@ -7,6 +7,7 @@
 
 use super::super::ioctl::FLAG_WRITEABLE;
 use super::super::open_device::uninterrupted;
+use super::nesting::Link;
 use crate::mtd::{Errno, MtdIndex, OffsetSource, PartitionOffset};
 use rustix::fs::{Mode, OFlags};
 use std::path::Path;
@@ -32,6 +33,7 @@ pub(super) struct Sysfs {
     pub(super) size_bytes: Option<u64>,
     pub(super) offset: Option<PartitionOffset>,
     pub(super) writeable: Option<bool>,
+    pub(super) link: Option<Link>,
 }
 
 /// What sysfs tells of a device; nothing where it is absent.
@@ -45,7 +47,9 @@ pub(super) fn sysfs(root: &Path, index: MtdIndex) -> Sysfs {
     let number = |name| attribute(name)?.trim().parse::<u64>().ok();
     let flags = attribute("flags")
         .and_then(|text| u32::from_str_radix(text.trim().strip_prefix("0x")?, 16).ok());
+    let link = std::fs::read_link(&folder).ok();
     Sysfs {
+        link: link.and_then(|link| Link::parse(link.to_str()?, index)),
         size_bytes: number("size"),
         offset: number("offset").map(|bytes| PartitionOffset {
             bytes,

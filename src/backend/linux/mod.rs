@@ -14,6 +14,7 @@
 
 mod calls;
 mod discover;
+mod nesting;
 mod node;
 
 use super::open_device::OpenDevice;
@@ -22,6 +23,7 @@ use crate::mtd::{
     infer_offsets, parse_proc_mtd,
 };
 use calls::{CharDevice, PlainFile};
+use nesting::Link;
 pub use node::make_node;
 use node::{Found, Opened};
 use std::path::{Path, PathBuf};
@@ -97,8 +99,9 @@ impl LinuxBackend {
         Ok((text, files))
     }
 
-    /// Fills in what sysfs knows of a device.
-    fn add_sysfs(&self, device: &mut MtdInfo) -> Result<(), MtdError> {
+    /// Fills in what sysfs knows of a device; its link there is for all of them
+    /// together.
+    fn add_sysfs(&self, device: &mut MtdInfo) -> Result<Option<Link>, MtdError> {
         let known = discover::sysfs(&self.root, device.index);
         if let Some(witness_bytes) = known.size_bytes.filter(|size| *size != device.size_bytes) {
             return Err(MtdError::SizeDisagrees {
@@ -110,7 +113,7 @@ impl LinuxBackend {
         }
         device.offset = known.offset;
         device.writeable = known.writeable;
-        Ok(())
+        Ok(known.link)
     }
 
     /// Whether the kernel lets a device be written, asked of the device itself
@@ -168,6 +171,7 @@ impl MtdBackend for LinuxBackend {
             Err(source) => return Err(MtdError::BadTable { path, source }),
         };
         let mut devices = Vec::with_capacity(entries.len());
+        let mut links = Vec::with_capacity(entries.len());
         for entry in entries {
             let mut device = MtdInfo::new(
                 entry.index,
@@ -177,12 +181,13 @@ impl MtdBackend for LinuxBackend {
             );
             device.node = node::find(&self.root, device.index, files).into_state();
             device.block_node = node::find_block(&self.root, device.index, files).into_state();
-            self.add_sysfs(&mut device)?;
+            links.push(self.add_sysfs(&mut device)?);
             if device.writeable.is_none() && files == DeviceFiles::Nodes {
                 device.writeable = self.ask_writeable(&device);
             }
             devices.push(device);
         }
+        nesting::resolve(&mut devices, &links);
         infer_offsets(&mut devices);
         Ok(devices)
     }

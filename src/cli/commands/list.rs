@@ -40,6 +40,8 @@ struct Partition {
     erase_block_bytes: u64,
     offset_bytes: Option<u64>,
     offset_source: Option<String>,
+    chip: Option<u32>,
+    parent: Option<u32>,
     node: String,
     writeable: Option<bool>,
 }
@@ -119,6 +121,8 @@ fn partition(info: MtdInfo) -> Partition {
         erase_block_bytes: info.erase_block_bytes,
         offset_bytes: info.offset_bytes(),
         offset_source: info.offset.map(|offset| offset.source.to_string()),
+        chip: info.chip,
+        parent: info.parent.map(|parent| parent.0),
         node: match &info.node {
             NodeState::Wrong(what) => format!("wrong: {what}"),
             other => node_word(other).into(),

@@ -26,7 +26,8 @@ fn linux_on(tree: &Tree) -> LinuxBackend {
     LinuxBackend::new(Some(tree.root().to_owned()))
 }
 
-/// With the offset's source left out, which is the one thing that differs.
+/// With the offset's source left out, which differs, and the chip: a tree of files has
+/// no links that would tell it.
 fn told(backend: &dyn MtdBackend, source: OffsetSource) -> Vec<MtdInfo> {
     let mut devices = backend.devices().unwrap();
     for device in &mut devices {
@@ -36,6 +37,7 @@ fn told(backend: &dyn MtdBackend, source: OffsetSource) -> Vec<MtdInfo> {
             bytes: offset.bytes,
             source: OffsetSource::Sum,
         });
+        device.chip = None;
     }
     devices
 }

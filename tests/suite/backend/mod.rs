@@ -6,8 +6,9 @@ pub mod contract;
 #[cfg(feature = "full")]
 pub mod ioctl_numbers;
 pub mod linux_tree;
+pub mod nesting;
 pub mod oddities;
-pub mod offsets;
+mod offsets;
 pub mod proc_mtd;
 pub mod select;
 #[cfg(feature = "full")]

@@ -74,6 +74,8 @@ fn manifest() -> impl Strategy<Value = Manifest> {
                     erase_block_bytes: image.erase_block_bytes,
                     offset_bytes: *offset_bytes,
                     offset_source: None,
+                    chip: None,
+                    parent: None,
                     writeable: None,
                     left_out: left_out
                         .clone()

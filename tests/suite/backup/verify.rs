@@ -31,6 +31,8 @@ fn backup_of(count: u32) -> MemoryFolder {
         erase_block_bytes: 1,
         offset_bytes: None,
         offset_source: None,
+        chip: None,
+        parent: None,
         writeable: None,
         left_out: None,
     };
