@@ -17,12 +17,11 @@ mod shared;
 
 use criterion::{Criterion, Throughput, criterion_group};
 use mtdkeep::backend::SimulatedBackend;
-use mtdkeep::backup::{self, DigestChoice, Folder, Manifest, Request, Silent};
+use mtdkeep::backup::{self, DigestChoice, Folder, Manifest, Request, Work};
 use mtdkeep::mtd::parse_proc_mtd;
 use serde::Serialize;
 use shared::rounds::{Contest, Standing};
 use std::hint::black_box;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 /// One parser, its limit, and what both read.
@@ -66,17 +65,18 @@ fn cases() -> Vec<Case> {
         read_again: false,
         digests: DigestChoice::Both,
         now: SystemTime::UNIX_EPOCH,
+    };
+    let work = Work {
         buffer_bytes: 128 << 10,
         workers: 1,
-        folder_created: false,
-        interrupt: &AtomicBool::new(false),
+        ..Work::default()
     };
     let destination = Folder::open(folder.path(), backup::Access::Change).expect("a folder");
     backup::backup(
         &SimulatedBackend::new(device),
         &destination,
         &request,
-        &Silent,
+        &work,
     )
     .map_err(|failure| failure.error)
     .expect("the backup is made");

@@ -4,11 +4,10 @@
 //!     cargo run --example back_up -- FOLDER ROOT      a copied tree with proc/mtd and dev/mtdN
 
 use mtdkeep::backend::LinuxBackend;
-use mtdkeep::backup::{self, DeviceCheck, DigestChoice, Folder, Request, Silent};
+use mtdkeep::backup::{self, Folder, Request, Work};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::time::SystemTime;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut words = std::env::args_os().skip(1).map(PathBuf::from);
@@ -21,30 +20,19 @@ fn main() -> Result<(), Box<dyn Error>> {
 pub fn run(folder: &Path, root: Option<PathBuf>) -> Result<String, Box<dyn Error>> {
     let device = LinuxBackend::new(root);
     let folder = Folder::open_or_create(folder)?;
-    // Set from a signal handler, it ends the backup so that it can be resumed.
+    // A handler of signals may set it: then the backup ends so that it can be resumed.
     let interrupt = AtomicBool::new(false);
-
-    let request = Request {
-        partitions: &[], // all of them; or names, or "mtd3"
-        read_again: false,
-        digests: DigestChoice::Both,
-        now: SystemTime::now(),
-        buffer_bytes: 128 << 10,
-        workers: 1,
-        folder_created: folder.was_created(),
+    let work = Work {
         interrupt: &interrupt,
+        ..Work::default()
     };
-    let summary = backup::backup(&device, &folder, &request, &Silent).map_err(|f| f.error)?;
+
+    // All partitions, or those named in `Request::partitions`.
+    let summary = backup::backup(&device, &folder, &Request::default(), &work)?;
 
     // Success means that every byte of every image is what the device gave. This
     // reads both once more and compares them.
-    let check = DeviceCheck {
-        backend: Some(&device),
-        buffer_bytes: 128 << 10,
-        workers: 1,
-        interrupt: &interrupt,
-    };
-    let report = backup::verify(&folder, &check, &Silent).map_err(|f| f.error)?;
+    let report = backup::verify(&folder, Some(&device), &work)?;
     if let Some(finding) = report.findings.first() {
         return Err(finding.message().into());
     }

@@ -4,7 +4,7 @@
 //!
 //!     cargo run --example own_backend -- FLASH.BIN PROC_MTD.TXT FOLDER
 
-use mtdkeep::backup::{self, DigestChoice, Folder, Request, Silent};
+use mtdkeep::backup::{self, Folder, Request, Work};
 use mtdkeep::mtd::{
     MtdBackend, MtdError, MtdInfo, MtdRead, MtdWrite, OffsetSource, Operation, PartitionOffset,
     WritePermit, parse_proc_mtd,
@@ -12,8 +12,6 @@ use mtdkeep::mtd::{
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::SystemTime;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -28,17 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Backs it up; how many images there are.
 pub fn run(dump: Dump, folder: &Path) -> Result<usize, Box<dyn Error>> {
     let folder = Folder::open_or_create(folder)?;
-    let request = Request {
-        partitions: &[],
-        read_again: false,
-        digests: DigestChoice::Both,
-        now: SystemTime::now(),
-        buffer_bytes: 128 << 10,
-        workers: 1,
-        folder_created: folder.was_created(),
-        interrupt: &AtomicBool::new(false),
-    };
-    let summary = backup::backup(&dump, &folder, &request, &Silent).map_err(|f| f.error)?;
+    let summary = backup::backup(&dump, &folder, &Request::default(), &Work::default())?;
     Ok(summary.manifest.images.len())
 }
 

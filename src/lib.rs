@@ -10,36 +10,20 @@
 #![cfg_attr(feature = "full", doc = "```")]
 #![cfg_attr(not(feature = "full"), doc = "```ignore")]
 //! use mtdkeep::backend::SimulatedBackend;
-//! use mtdkeep::backup::{self, DeviceCheck, DigestChoice, Folder, Request, Silent};
-//! use std::sync::atomic::AtomicBool;
+//! use mtdkeep::backup::{self, Folder, Request, Work};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let device = SimulatedBackend::new(mtd_harness::profile::ispot(1));
-//! let temporary = tempfile::tempdir()?;
-//! let folder = Folder::open_or_create(&temporary.path().join("ispot-backup"))?;
-//! let interrupt = AtomicBool::new(false);
+//! # let temporary = tempfile::tempdir()?;
+//! # let folder = temporary.path().join("ispot-backup");
+//! let folder = Folder::open_or_create(&folder)?;
 //!
-//! let request = Request {
-//!     partitions: &[],
-//!     read_again: false,
-//!     digests: DigestChoice::Both,
-//!     now: std::time::SystemTime::now(),
-//!     buffer_bytes: 128 << 10,
-//!     workers: 1,
-//!     folder_created: folder.was_created(),
-//!     interrupt: &interrupt,
-//! };
-//! let summary = backup::backup(&device, &folder, &request, &Silent)?;
+//! let work = Work::default();
+//! let summary = backup::backup(&device, &folder, &Request::default(), &work)?;
 //! assert_eq!(summary.manifest.images.len(), 11);
 //! assert!(!summary.manifest.is_partial());
 //!
-//! let check = DeviceCheck {
-//!     backend: Some(&device),
-//!     buffer_bytes: 128 << 10,
-//!     workers: 1,
-//!     interrupt: &interrupt,
-//! };
-//! let report = backup::verify(&folder, &check, &Silent)?;
+//! let report = backup::verify(&folder, Some(&device), &work)?;
 //! assert_eq!(report.images_right, 11);
 //!
 //! let cleaned = backup::clean(&folder)?;

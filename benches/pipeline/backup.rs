@@ -6,9 +6,8 @@ use super::shared::rounds::Contest;
 use super::{CHIP_BYTES, DIGESTS};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use mtdkeep::backend::SimulatedBackend;
-use mtdkeep::backup::{self, DigestChoice, Folder, Request, Silent};
+use mtdkeep::backup::{self, DigestChoice, Folder, Request, Work};
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 const BUFFER_BYTES: [usize; 4] = [512, 128 << 10, 256 << 10, 1 << 20];
@@ -28,12 +27,13 @@ fn back_up(
         read_again: false,
         digests,
         now: SystemTime::UNIX_EPOCH,
+    };
+    let work = Work {
         buffer_bytes,
         workers,
-        folder_created: true,
-        interrupt: &AtomicBool::new(false),
+        ..Work::default()
     };
-    backup::backup(device, &folder, &request, &Silent)
+    backup::backup(device, &folder, &request, &work)
         .map_err(|failure| failure.error)
         .expect("the backup is made");
 }

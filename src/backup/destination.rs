@@ -29,6 +29,9 @@ pub struct FileId {
 pub trait Destination: Sync {
     /// The folder, as messages call it.
     fn describe(&self) -> String;
+    /// Whether it was made for the backup that goes there, so that whoever removes the
+    /// backup may remove it as well.
+    fn was_created(&self) -> bool;
     /// Bytes that can still be written.
     fn free_bytes(&self) -> io::Result<u64>;
     /// What lies there, sorted by name.

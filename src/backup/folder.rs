@@ -64,11 +64,6 @@ impl Folder {
         })
     }
 
-    /// Whether opening it made it.
-    pub fn was_created(&self) -> bool {
-        !self.made.is_empty()
-    }
-
     /// Why it is not locked: the answer of a file system that has no locks.
     pub fn unlocked(&self) -> Option<&io::Error> {
         self.open.unlocked.as_ref()
@@ -129,6 +124,10 @@ impl Folder {
 impl Destination for Folder {
     fn describe(&self) -> String {
         self.path.display().to_string()
+    }
+
+    fn was_created(&self) -> bool {
+        !self.made.is_empty()
     }
 
     fn free_bytes(&self) -> io::Result<u64> {

@@ -10,11 +10,11 @@ use super::contents::part;
 use super::destination::{Destination, Entry, NewFile};
 use super::digest::{DigestChoice, DigestValues, Digests};
 use super::error::BackupError;
-use super::events::Observer;
 use super::manifest::{Image, SecondReading, image_file};
 use super::naming::{Naming, Placed};
 use super::opening::Recognised;
 use super::reader::{Reader, Stop};
+use super::work::Work;
 use crate::mtd::{MtdInfo, MtdRead};
 use std::io::{self, Read};
 
@@ -30,11 +30,10 @@ pub(crate) struct Workshop<'a> {
     pub(crate) existing: &'a [Entry],
     pub(crate) read_again: bool,
     pub(crate) digests: DigestChoice,
-    pub(crate) buffer_bytes: usize,
     /// What an earlier reading in this run gave of one of the partitions.
     pub(crate) recognised: Option<&'a Recognised>,
     pub(crate) stop: Stop<'a>,
-    pub(crate) observer: &'a dyn Observer,
+    pub(crate) work: &'a Work<'a>,
 }
 
 /// A worker's buffers, made once and used for every image.
@@ -76,7 +75,7 @@ impl Workshop<'_> {
                 return Ok(made);
             }
             tries += 1;
-            self.observer.begin(&device.info().name);
+            self.work.observer.begin(&device.info().name);
         }
     }
 
@@ -112,7 +111,7 @@ impl Workshop<'_> {
                 });
             }
             // The earlier image is not what the flash has: all of it once more.
-            self.observer.begin(&info.name);
+            self.work.observer.begin(&info.name);
         }
         let temporary = part(&file);
         let mut out = self
@@ -192,7 +191,7 @@ impl Workshop<'_> {
                 )
             })?;
             offset_bytes += count as u64;
-            self.observer.progress(count as u64);
+            self.work.observer.progress(count as u64);
         }
     }
 
@@ -229,7 +228,7 @@ impl Workshop<'_> {
                     first_difference(piece, &stored[..got]).map(|at| offset_bytes + at as u64);
             }
             offset_bytes += count as u64;
-            self.observer.progress(count as u64);
+            self.work.observer.progress(count as u64);
         }
     }
 
@@ -253,7 +252,7 @@ impl Workshop<'_> {
     }
 
     fn buffer<'b>(&self, buffer: &'b mut Vec<u8>, info: &MtdInfo) -> &'b mut [u8] {
-        let bytes = buffer_bytes(self.buffer_bytes, info);
+        let bytes = buffer_bytes(self.work.buffer_bytes, info);
         if buffer.len() < bytes {
             // Fresh zeroed memory costs nothing until it is read into.
             *buffer = vec![0; bytes];

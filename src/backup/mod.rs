@@ -43,6 +43,7 @@ mod units;
 mod verify;
 mod verify_device;
 mod verify_images;
+mod work;
 mod workers;
 
 pub use clean::{Cleaning, clean, plan_clean};
@@ -65,4 +66,5 @@ pub use report::{Finding, Kind, Meaning, Report, Value};
 pub use single_file::SingleFile;
 pub use sums::{SumLine, parse as parse_sums, render as render_sums};
 pub use units::{count, size};
-pub use verify::{DeviceCheck, verify};
+pub use verify::verify;
+pub use work::Work;

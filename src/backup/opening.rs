@@ -5,7 +5,8 @@ use super::digest::{DigestChoice, DigestValues, Digests};
 use super::error::BackupError;
 use super::known;
 use super::manifest::{Identity, Image, LayoutEntry, LeftOut};
-use super::reader::{Reader, Stop};
+use super::reader::Reader;
+use super::work::Work;
 use crate::mtd::{MtdBackend, MtdError, MtdInfo, MtdRead};
 
 pub(super) type Opened = Vec<Box<dyn MtdRead>>;
@@ -100,8 +101,7 @@ pub(super) fn recognise(
     backend: &dyn MtdBackend,
     layout: &[MtdInfo],
     opened: &mut Opened,
-    buffer_bytes: usize,
-    stop: Stop<'_>,
+    work: &Work<'_>,
 ) -> Result<Option<Recognised>, BackupError> {
     const READINGS: u32 = 4;
     let found = layout.iter().find(|info| {
@@ -129,7 +129,7 @@ pub(super) fn recognise(
     };
     let mut before = None;
     for _ in 0..READINGS {
-        let Some(values) = read_whole(device, buffer_bytes, stop)? else {
+        let Some(values) = read_whole(device, work)? else {
             return Ok(None);
         };
         if before.as_ref() == Some(&values) {
@@ -144,11 +144,10 @@ pub(super) fn recognise(
 /// Both digests of all that a device holds; none where it has a hole.
 fn read_whole(
     device: &mut dyn MtdRead,
-    buffer_bytes: usize,
-    stop: Stop<'_>,
+    work: &Work<'_>,
 ) -> Result<Option<DigestValues>, BackupError> {
-    let mut buffer = vec![0; buffer_bytes.clamp(1, 64 << 10)];
-    let mut reader = Reader::new(device, stop);
+    let mut buffer = vec![0; work.buffer_bytes.clamp(1, 64 << 10)];
+    let mut reader = Reader::new(device, work.stop());
     let mut digests = Digests::new(DigestChoice::Both);
     loop {
         match reader.next(&mut buffer)? {

@@ -16,7 +16,6 @@ use super::contents::{self, State};
 use super::destination::{Destination, Entry};
 use super::digest::DigestChoice;
 use super::error::{BackupError, Failure};
-use super::events::Observer;
 use super::image::{Buffers, Made, Workshop};
 use super::manifest::{
     Device, FORMAT, FORMAT_VERSION, INDEX, Image, LayoutEntry, MANIFEST, Manifest, Origin, SUMS,
@@ -25,6 +24,7 @@ use super::manifest::{
 use super::naming::{Naming, Placed};
 use super::opening::{Opened, Recognised, layout_entry, open, recognise};
 use super::reader::Stop;
+use super::work::Work;
 use super::{html, rejoin, sums, texts, time, workers};
 use crate::mtd::{MtdBackend, MtdInfo, select};
 use joining::refuse_at_first_sight;
@@ -46,21 +46,16 @@ pub struct Request<'a> {
     pub digests: DigestChoice,
     /// The time to put into the manifest.
     pub now: SystemTime,
-    /// How much is read at once.
-    pub buffer_bytes: usize,
-    /// How many partitions are read side by side; 1 in the device's own build.
-    pub workers: usize,
-    /// Whether the caller made the folder for this backup.
-    pub folder_created: bool,
-    /// Set when the user asks to stop.
-    pub interrupt: &'a AtomicBool,
 }
 
-impl Request<'_> {
-    fn stop(&self) -> Stop<'_> {
-        Stop {
-            interrupt: self.interrupt,
-            failed: None,
+/// All partitions, read once, with both digests, now.
+impl Default for Request<'_> {
+    fn default() -> Self {
+        Self {
+            partitions: &[],
+            read_again: false,
+            digests: DigestChoice::Both,
+            now: SystemTime::now(),
         }
     }
 }
@@ -89,9 +84,9 @@ pub fn backup(
     backend: &dyn MtdBackend,
     folder: &dyn Destination,
     request: &Request<'_>,
-    observer: &dyn Observer,
+    work: &Work<'_>,
 ) -> Result<Summary, Failure> {
-    backup_of(backend, folder, request, observer, None)
+    backup_of(backend, folder, request, work, None)
 }
 
 /// The same; `origin` says where the images come from, if the backend is not the
@@ -100,7 +95,7 @@ pub(crate) fn backup_of(
     backend: &dyn MtdBackend,
     folder: &dyn Destination,
     request: &Request<'_>,
-    observer: &dyn Observer,
+    work: &Work<'_>,
     origin: Option<Origin>,
 ) -> Result<Summary, Failure> {
     let layout = backend.devices()?;
@@ -108,8 +103,7 @@ pub(crate) fn backup_of(
     let found = contents::look(folder)?;
     refuse_at_first_sight(folder, &found)?;
     let (mut opened, left_out) = open(backend, &wanted)?;
-    let (bytes, stop) = (request.buffer_bytes, request.stop());
-    let recognised = recognise(backend, &layout, &mut opened, bytes, stop)?;
+    let recognised = recognise(backend, &layout, &mut opened, work)?;
     let manifest = Manifest {
         format: FORMAT.into(),
         format_version: format!("{}.{}", FORMAT_VERSION.0, FORMAT_VERSION.1),
@@ -124,14 +118,14 @@ pub(crate) fn backup_of(
             .map(|info| layout_entry(info, &wanted, &left_out))
             .collect(),
         images: Vec::new(),
-        folder_created: request.folder_created,
+        folder_created: folder.was_created(),
         origin,
         rebuilt: None,
     };
     let mut run = Run {
         folder,
         request,
-        observer,
+        work,
         manifest,
         recognised,
         existing: Vec::new(),
@@ -150,7 +144,8 @@ pub(crate) fn backup_of(
     run.check_free_space(&opened)?;
     for (entry, error) in &left_out {
         let entry = LayoutEntry::new(entry);
-        observer.left_out(&entry, &error.to_string(), error.help().as_deref());
+        work.observer
+            .left_out(&entry, &error.to_string(), error.help().as_deref());
     }
     run.carry_out(opened).map_err(|error| Failure {
         left_behind: run.left_behind(&error),
@@ -166,7 +161,7 @@ pub(crate) fn backup_of(
 struct Run<'a> {
     folder: &'a dyn Destination,
     request: &'a Request<'a>,
-    observer: &'a dyn Observer,
+    work: &'a Work<'a>,
     /// Grows its images as they are finished.
     manifest: Manifest,
     recognised: Option<Recognised>,
@@ -222,7 +217,7 @@ impl Run<'_> {
         }
         let mark = self.write_whole(UNFINISHED, &self.manifest.to_json())?;
         self.make_images(opened, &mark)?;
-        if self.request.interrupt.load(Ordering::Relaxed) {
+        if self.work.interrupt.load(Ordering::Relaxed) {
             return Err(BackupError::Interrupted);
         }
         naming.confirm(&mark)?;
@@ -249,22 +244,21 @@ impl Run<'_> {
             existing: &self.existing,
             read_again: self.request.read_again,
             digests: self.request.digests,
-            buffer_bytes: self.request.buffer_bytes,
             recognised: self.recognised.as_ref(),
             stop: Stop {
                 failed: Some(&failed),
-                ..self.request.stop()
+                ..self.work.stop()
             },
-            observer: self.observer,
+            work: self.work,
         };
-        let observer = self.observer;
+        let observer = self.work.observer;
         let passes = 1 + u64::from(self.request.read_again);
         let bytes: u64 = opened.iter().map(|device| device.info().size_bytes).sum();
         let names: Vec<&str> = opened.iter().map(|d| d.info().name.as_str()).collect();
         observer.planned(&names, bytes.saturating_mul(passes));
         let mut results: Vec<Result<Made, BackupError>> = Vec::with_capacity(opened.len());
         workers::run(
-            self.request.workers,
+            self.work.workers,
             opened,
             |device| device.info().size_bytes,
             |device, buffers: &mut Buffers| {

@@ -11,8 +11,9 @@ use super::error::BackupError;
 use super::image::{first_difference, read_full};
 use super::manifest::image_file;
 use super::opening::Opened;
-use super::reader::{Reader, Stop};
+use super::reader::Reader;
 use super::texts;
+use super::work::Work;
 
 /// The first image in the folder that is not what the opened devices' flash holds.
 /// An empty file holds nothing that could be lost.
@@ -20,8 +21,7 @@ pub(super) fn first_other(
     folder: &dyn Destination,
     own: &[Entry],
     opened: &mut Opened,
-    buffer_bytes: usize,
-    stop: Stop<'_>,
+    work: &Work<'_>,
 ) -> Result<Option<String>, BackupError> {
     let images = own.iter().filter(|entry| {
         script_image(&entry.name).is_some() && entry.size_bytes.is_some_and(|bytes| bytes > 0)
@@ -34,8 +34,8 @@ pub(super) fn first_other(
             Some(device) if entry.size_bytes == Some(device.info().size_bytes) => is_same(
                 folder,
                 &entry.name,
-                Reader::new(device.as_mut(), stop),
-                buffer_bytes,
+                Reader::new(device.as_mut(), work.stop()),
+                work.buffer_bytes,
             )?,
             _ => false,
         };

@@ -16,30 +16,26 @@ use super::damage::{TORN, page_copy, read_sums};
 use super::destination::{Destination, Entry};
 use super::digest::{Digests, sha256};
 use super::error::{BackupError, Failure};
-use super::events::Observer;
 use super::manifest::{
     FORMAT_VERSION, INDEX, MANIFEST, MANIFEST_BYTES_MAX, Manifest, Rebuilt, SUMS,
 };
 use super::sums::{self, SumLine};
+use super::work::Work;
 use super::{damage, html, texts, time};
 use crate::mtd::MtdInfo;
 use rebuild::Pieces;
 use salvage::Salvaged;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 /// How a repair is to be done.
 #[derive(Debug)]
-pub struct RepairRequest<'a> {
+pub struct RepairRequest {
     /// The device's layout, where somebody gives it.
     pub layout: Option<RepairLayout>,
     /// The time to put into a rebuilt manifest.
     pub now: SystemTime,
-    /// How much is read at once.
-    pub buffer_bytes: usize,
-    /// Set when the user asks to stop.
-    pub interrupt: &'a AtomicBool,
 }
 
 /// A layout that somebody gives.
@@ -78,12 +74,12 @@ pub struct Repaired {
 /// Makes a backup's texts whole again.
 pub fn repair(
     folder: &dyn Destination,
-    request: &RepairRequest<'_>,
-    observer: &dyn Observer,
+    request: &RepairRequest,
+    work: &Work<'_>,
 ) -> Result<Repaired, Failure> {
     let found = contents::look(folder)?;
     check_state(folder, &found)?;
-    let (text, how) = find_manifest(folder, &found.own, request, observer)?;
+    let (text, how) = find_manifest(folder, &found.own, request, work)?;
     let manifest = Manifest::parse(&text).map_err(|source| BackupError::Manifest {
         file: MANIFEST,
         folder: folder.describe(),
@@ -144,8 +140,8 @@ fn refused(folder: &dyn Destination, holds: String, help: &str) -> BackupError {
 fn find_manifest(
     folder: &dyn Destination,
     own: &[Entry],
-    request: &RepairRequest<'_>,
-    observer: &dyn Observer,
+    request: &RepairRequest,
+    work: &Work<'_>,
 ) -> Result<(Vec<u8>, How), BackupError> {
     let lines = read_sums(folder, own)?;
     let line = lines.iter().find(|line| line.file == MANIFEST);
@@ -179,7 +175,7 @@ fn find_manifest(
             How::Rebuilt,
         )),
         (None, Some(text)) => {
-            one_image_fits(folder, own, &text, request, observer)?;
+            one_image_fits(folder, own, &text, work)?;
             let why = match line {
                 Some(_) => "is unchanged: its digest in SHA256SUMS is another",
                 None => "is unchanged: nothing has its digest",
@@ -202,13 +198,13 @@ fn find_manifest(
                 lines: &lines,
                 salvaged: Salvaged::of(&torn),
             };
-            Ok((pieces.rebuild(request, observer)?.to_json(), How::Rebuilt))
+            Ok((pieces.rebuild(request, work)?.to_json(), How::Rebuilt))
         }
     }
 }
 
 /// A whole text that nobody vouches for, with a word on that.
-fn marked(text: &[u8], request: &RepairRequest<'_>, from: &str, doubt: &str) -> Vec<u8> {
+fn marked(text: &[u8], request: &RepairRequest, from: &str, doubt: &str) -> Vec<u8> {
     let Ok(mut manifest) = Manifest::parse(text) else {
         return text.into();
     };
@@ -228,8 +224,7 @@ fn one_image_fits(
     folder: &dyn Destination,
     own: &[Entry],
     text: &[u8],
-    request: &RepairRequest<'_>,
-    observer: &dyn Observer,
+    work: &Work<'_>,
 ) -> Result<(), BackupError> {
     let images = Manifest::parse(text).map(|manifest| manifest.images);
     for image in images.unwrap_or_default() {
@@ -237,9 +232,9 @@ fn one_image_fits(
         let (Some(choice), Some(_)) = (image.digests(), there) else {
             continue;
         };
-        observer.begin(&image.name);
+        work.observer.begin(&image.name);
         let mut digests = Digests::new(choice);
-        each_piece(folder, &image.file, request, |piece| digests.update(piece))?;
+        each_piece(folder, &image.file, work, |piece| digests.update(piece))?;
         let values = digests.finish();
         if values.crc32 == image.crc32 && values.sha256 == image.sha256 {
             return Ok(());
@@ -256,14 +251,14 @@ fn one_image_fits(
 fn each_piece(
     folder: &dyn Destination,
     file: &str,
-    request: &RepairRequest<'_>,
+    work: &Work<'_>,
     mut piece: impl FnMut(&[u8]),
 ) -> Result<(), BackupError> {
     let cannot = |source| texts::error(folder, "cannot read", file, source);
     let mut stream = folder.open(file).map_err(cannot)?;
-    let mut buffer = vec![0; request.buffer_bytes.max(1)];
+    let mut buffer = vec![0; work.buffer_bytes.max(1)];
     loop {
-        if request.interrupt.load(Ordering::Relaxed) {
+        if work.interrupt.load(Ordering::Relaxed) {
             return Err(BackupError::Interrupted);
         }
         match stream.read(&mut buffer) {

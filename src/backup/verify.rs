@@ -11,36 +11,25 @@ use super::damage::{self, is_torn_copy};
 use super::destination::{Destination, Entry};
 use super::digest;
 use super::error::{BackupError, Failure};
-use super::events::Observer;
 use super::manifest::{INDEX, MANIFEST, MANIFEST_BYTES_MAX, Manifest, SUMS};
-use super::reader::Stop;
 use super::report::{Finding, Kind, Meaning, Report, Value};
 use super::sums::{self, SumLine};
 use super::verify_device::open_devices;
 use super::verify_images::{Against, ImageReading, check_images};
+use super::work::Work;
 use crate::mtd::{MtdBackend, MtdIndex};
-use std::sync::atomic::AtomicBool;
 
 /// `SHA256SUMS` is not longer than the manifest it belongs to.
 const SUMS_BYTES_MAX: u64 = MANIFEST_BYTES_MAX;
 
-/// How a check is to be done.
-pub struct DeviceCheck<'a> {
-    /// The device to compare with as well.
-    pub backend: Option<&'a dyn MtdBackend>,
-    /// How much is read at once.
-    pub buffer_bytes: usize,
-    /// How many images are read side by side.
-    pub workers: usize,
-    /// Set when the user asks to stop.
-    pub interrupt: &'a AtomicBool,
-}
-
-/// Checks a backup; the error is for what kept the check from being done at all.
+/// Checks a backup, and with a `backend` compares it with that device's flash as well.
+///
+/// What is found is in the report; the error is for what kept the check from being done
+/// at all.
 pub fn verify(
     folder: &dyn Destination,
-    check: &DeviceCheck<'_>,
-    observer: &dyn Observer,
+    backend: Option<&dyn MtdBackend>,
+    work: &Work<'_>,
 ) -> Result<Report, Failure> {
     let Contents {
         state,
@@ -53,7 +42,7 @@ pub fn verify(
     let Known {
         manifest,
         by: known_by,
-    } = known(folder, check, state, &own, &mut findings)?;
+    } = known(folder, backend, state, &own, &mut findings)?;
     let manifest_sha256 = match contents::has(&own, MANIFEST) {
         true => {
             let text = contents::read_text(folder, MANIFEST, MANIFEST_BYTES_MAX)?;
@@ -62,13 +51,9 @@ pub fn verify(
         false => None,
     };
     let images = Images::of(&manifest);
-    let stop = Stop {
-        interrupt: check.interrupt,
-        failed: None,
-    };
-    let devices = match check.backend {
+    let devices = match backend {
         // First, because another device says more than all that follows from it.
-        Some(backend) => open_devices(backend, &manifest, check.buffer_bytes, stop, &mut findings)?,
+        Some(backend) => open_devices(backend, &manifest, work, &mut findings)?,
         None => Vec::new(),
     };
     let another = findings.iter().find(|f| f.kind == Kind::AnotherDevice);
@@ -89,10 +74,8 @@ pub fn verify(
     sums.retain(|line| line.file != MANIFEST);
     let reading = ImageReading {
         folder,
-        buffer_bytes: check.buffer_bytes,
-        workers: check.workers,
-        stop,
-        observer,
+        work,
+        stop: work.stop(),
     };
     let against = Against {
         manifest: &manifest,
@@ -138,7 +121,7 @@ struct Known {
 
 fn known(
     folder: &dyn Destination,
-    check: &DeviceCheck<'_>,
+    backend: Option<&dyn MtdBackend>,
     state: State,
     own: &[Entry],
     findings: &mut Vec<Finding>,
@@ -166,7 +149,7 @@ fn known(
             let found = Finding::new(Kind::ManifestDamaged, damage.file);
             findings.push(found.because(damage.why.as_str()));
             let mut known = damage.what_is_known(folder, own)?;
-            if let Some(backend) = check.backend {
+            if let Some(backend) = backend {
                 known.name_partitions(backend)?;
             }
             Ok(Known {

@@ -4,8 +4,8 @@
 use super::error::BackupError;
 use super::manifest::{Image, LayoutEntry, Manifest};
 use super::opening::recognise;
-use super::reader::Stop;
 use super::report::{Finding, Kind, Value};
+use super::work::Work;
 use crate::mtd::{MtdBackend, MtdInfo, MtdRead};
 
 pub(super) type Devices = Vec<Option<Box<dyn MtdRead>>>;
@@ -16,12 +16,11 @@ pub(super) type Devices = Vec<Option<Box<dyn MtdRead>>>;
 pub(super) fn open_devices(
     backend: &dyn MtdBackend,
     manifest: &Manifest,
-    buffer_bytes: usize,
-    stop: Stop<'_>,
+    work: &Work<'_>,
     findings: &mut Vec<Finding>,
 ) -> Result<Devices, BackupError> {
     let mut there = backend.devices()?;
-    let identity = identity_of(backend, manifest, &there, buffer_bytes, stop)?;
+    let identity = identity_of(backend, manifest, &there, work)?;
     there.sort_unstable_by_key(|info| info.index.0);
     let (mut layout, alike) = compare_layouts(&manifest.layout, &there);
     let other = match identity {
@@ -66,13 +65,12 @@ fn identity_of(
     backend: &dyn MtdBackend,
     manifest: &Manifest,
     there: &[MtdInfo],
-    buffer_bytes: usize,
-    stop: Stop<'_>,
+    work: &Work<'_>,
 ) -> Result<Option<Result<(), Finding>>, BackupError> {
     let Some(expected) = &manifest.device.identity else {
         return Ok(None);
     };
-    let found = recognise(backend, there, &mut Vec::new(), buffer_bytes, stop)?;
+    let found = recognise(backend, there, &mut Vec::new(), work)?;
     let found = found.and_then(|found| found.identity());
     let Some(found) = found.filter(|found| found.partition == expected.partition) else {
         return Ok(None);

@@ -9,23 +9,21 @@ use super::consistency::{Images, identity_image, other_identity};
 use super::destination::{Destination, Entry};
 use super::digest::{DigestChoice, DigestValues, Digests};
 use super::error::BackupError;
-use super::events::Observer;
 use super::image::{first_difference, read_full};
 use super::manifest::{Image, Manifest, SUMS, Unreadable};
 use super::reader::{Reader, Stop};
 use super::report::{Finding, Kind, Meaning, Value};
 use super::sums::SumLine;
 use super::verify_device::Devices;
+use super::work::Work;
 use super::workers;
 use crate::mtd::{MtdInfo, MtdRead};
 
 /// How images are read, and from where.
 pub(super) struct ImageReading<'a> {
     pub(super) folder: &'a dyn Destination,
-    pub(super) buffer_bytes: usize,
-    pub(super) workers: usize,
+    pub(super) work: &'a Work<'a>,
     pub(super) stop: Stop<'a>,
-    pub(super) observer: &'a dyn Observer,
 }
 
 /// What images are compared with.
@@ -98,10 +96,10 @@ pub(super) fn check_images(
         .iter()
         .fold(0, |sum: u64, image| sum.saturating_add(image.size_bytes));
     let names: Vec<&str> = images.iter().map(|image| image.name.as_str()).collect();
-    reading.observer.planned(&names, bytes);
+    reading.work.observer.planned(&names, bytes);
     let mut results = Vec::with_capacity(jobs.len());
     workers::run(
-        reading.workers,
+        reading.work.workers,
         jobs,
         |job| job.image.size_bytes,
         |job, buffers: &mut [Vec<u8>; 2]| reading.image(job, buffers),
@@ -173,7 +171,7 @@ fn job<'a>(
 
 impl ImageReading<'_> {
     fn image(&self, job: &mut Job<'_>, buffers: &mut [Vec<u8>; 2]) -> Result<Seen, BackupError> {
-        self.observer.begin(&job.image.name);
+        self.work.observer.begin(&job.image.name);
         let mut seen = Seen::default();
         if job.entry.is_none() {
             seen.found.push(job.finding(Kind::Missing));
@@ -209,7 +207,7 @@ impl ImageReading<'_> {
             .device
             .as_mut()
             .map(|device| Reader::new(device.as_mut(), self.stop));
-        let bytes = self.buffer_bytes.max(1);
+        let bytes = self.work.buffer_bytes.max(1);
         stored.resize(bytes, 0);
         flash.resize(if reader.is_some() { bytes } else { 0 }, 0);
         let mut offset_bytes = 0u64;
@@ -238,7 +236,7 @@ impl ImageReading<'_> {
                 break;
             }
             offset_bytes += count.max(flash_count) as u64;
-            self.observer.progress(count as u64);
+            self.work.observer.progress(count as u64);
         }
         if let (Some(reader), Some(info)) = (reader, info) {
             tell_of_flash(&info, image, differs_at, &reader.into_unreadable(), found);

@@ -18,31 +18,16 @@
 use super::captured::CapturedBackend;
 use super::error::ImportError;
 use super::inspect::Capture;
-use crate::backup::{self, Destination, DigestChoice, Observer, Request, Summary};
-use std::sync::atomic::AtomicBool;
+use crate::backup::{self, Destination, DigestChoice, Request, Summary, Work};
 use std::time::SystemTime;
 
-/// How an import is to be done.
-#[derive(Debug)]
-pub struct ImportRequest<'a> {
-    /// The time to put into the manifest.
-    pub now: SystemTime,
-    /// How much is read at once.
-    pub buffer_bytes: usize,
-    /// How many files are read side by side.
-    pub workers: usize,
-    /// Whether the caller made the folder for this backup.
-    pub folder_created: bool,
-    /// Set when the user asks to stop.
-    pub interrupt: &'a AtomicBool,
-}
-
-/// Makes a backup of an inspected capture, in a folder of its own.
+/// Makes a backup of an inspected capture, in a folder of its own; `now` is the time to
+/// put into the manifest.
 pub fn import(
     capture: &Capture,
     folder: &dyn Destination,
-    request: &ImportRequest<'_>,
-    observer: &dyn Observer,
+    now: SystemTime,
+    work: &Work<'_>,
 ) -> Result<Summary, ImportError> {
     let backend = CapturedBackend::new(capture);
     let wanted = capture.wanted();
@@ -51,13 +36,9 @@ pub fn import(
         partitions: &wanted,
         read_again: false,
         digests: DigestChoice::Both,
-        now: request.now,
-        buffer_bytes: request.buffer_bytes,
-        workers: request.workers,
-        folder_created: request.folder_created,
-        interrupt: request.interrupt,
+        now,
     };
-    let summary = backup::pipeline::backup_of(&backend, folder, &request, observer, origin)?;
+    let summary = backup::pipeline::backup_of(&backend, folder, &request, work, origin)?;
     let changed = summary.manifest.images.iter().find(|image| {
         let inspected = capture.sha256_of(image.mtd);
         let same = inspected.is_some() && inspected == image.sha256.as_deref();

@@ -27,7 +27,7 @@ mod sums;
 #[cfg(feature = "full")]
 pub use error::ImportError;
 #[cfg(feature = "full")]
-pub use import::{ImportRequest, import};
+pub use import::import;
 #[cfg(feature = "full")]
 pub use inspect::{Capture, inspect};
 #[cfg(feature = "full")]

@@ -9,10 +9,10 @@ use crate::backend::SimulatedBackend;
 use crate::backup::calls::Call;
 use crate::backup::calls::faults::{self, Fault, How, Plan};
 use crate::backup::{
-    self, Access, BackupError, DeviceCheck, DigestChoice, Failure, MANIFEST, Meaning, Request,
-    Silent, UNFINISHED,
+    self, Access, BackupError, Destination as _, DigestChoice, Failure, MANIFEST, Meaning, Request,
+    UNFINISHED,
 };
-use crate::capture::{self, ImportRequest};
+use crate::capture;
 use mtd_harness::layout::Layout;
 use mtd_harness::profile::{self, SimulatedDevice};
 use rstest::rstest;
@@ -38,13 +38,14 @@ fn make_backup(path: &Path, seed: u64) -> Result<(), Failure> {
         read_again: false,
         digests: DigestChoice::Both,
         now: UNIX_EPOCH,
+    };
+    let work = backup::Work {
         buffer_bytes: 4096,
         workers: 1,
-        folder_created: folder.was_created(),
-        interrupt: &AtomicBool::new(false),
+        ..backup::Work::default()
     };
     let backend = SimulatedBackend::new(device(seed));
-    backup::backup(&backend, &folder, &request, &Silent)
+    backup::backup(&backend, &folder, &request, &work)
         .map(|_| ())
         .inspect_err(|_| {
             if folder.was_created() {
@@ -66,13 +67,12 @@ fn clean(path: &Path) -> Result<(), Failure> {
 fn verify(path: &Path, seed: u64) -> Result<bool, Failure> {
     let folder = opened(path, Folder::open(path, Access::Look))?;
     let backend = SimulatedBackend::new(device(seed));
-    let check = DeviceCheck {
-        backend: Some(&backend),
+    let work = backup::Work {
         buffer_bytes: 4096,
         workers: 1,
-        interrupt: &AtomicBool::new(false),
+        ..backup::Work::default()
     };
-    let report = backup::verify(&folder, &check, &Silent)?;
+    let report = backup::verify(&folder, Some(&backend), &work)?;
     let bad = [Meaning::Differs, Meaning::Unchecked, Meaning::Partial];
     Ok(!bad.into_iter().any(|meaning| report.has(meaning)))
 }
@@ -83,14 +83,13 @@ fn make_import(path: &Path) -> Result<(), String> {
     let capture = path.with_file_name("capture");
     let capture = capture::inspect(&capture, None, &interrupt).map_err(|e| e.to_string())?;
     let folder = opened(path, Folder::open_or_create(path)).map_err(|e| e.to_string())?;
-    let request = ImportRequest {
-        now: UNIX_EPOCH,
+    let work = backup::Work {
         buffer_bytes: 4096,
         workers: 1,
-        folder_created: folder.was_created(),
         interrupt: &interrupt,
+        ..backup::Work::default()
     };
-    capture::import(&capture, &folder, &request, &Silent)
+    capture::import(&capture, &folder, UNIX_EPOCH, &work)
         .map(|_| ())
         .map_err(|error| error.to_string())
 }

@@ -79,13 +79,7 @@ impl Run<'_> {
         finished: bool,
         opened: &mut Opened,
     ) -> Result<(), BackupError> {
-        let other = rejoin::first_other(
-            self.folder,
-            &found.own,
-            opened,
-            self.request.buffer_bytes,
-            self.request.stop(),
-        )?;
+        let other = rejoin::first_other(self.folder, &found.own, opened, self.work)?;
         if let Some(file) = other {
             return Err(self.refuse(
                 format!(

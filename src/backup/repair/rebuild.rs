@@ -14,7 +14,8 @@ use super::super::manifest::{
 };
 use super::super::sums::SumLine;
 use super::super::time;
-use super::super::{BackupError, Destination, DigestChoice, Entry, Observer};
+use super::super::work::Work;
+use super::super::{BackupError, Destination, DigestChoice, Entry};
 use super::salvage::Salvaged;
 use super::{RepairLayout, RepairRequest};
 use crate::mtd::{ISPOT_TABLE, MtdInfo, parse_proc_mtd};
@@ -49,8 +50,8 @@ struct Tally {
 impl Pieces<'_> {
     pub(super) fn rebuild(
         self,
-        request: &RepairRequest<'_>,
-        observer: &dyn Observer,
+        request: &RepairRequest,
+        work: &Work<'_>,
     ) -> Result<Manifest, BackupError> {
         let mut layout = self.layout(request.layout.as_ref())?;
         self.all_are_in(&layout)?;
@@ -58,10 +59,10 @@ impl Pieces<'_> {
         let mut images = Vec::new();
         let bytes = self.own.iter().filter_map(|entry| entry.size_bytes).sum();
         let names: Vec<&str> = layout.entries.iter().map(|e| e.name.as_str()).collect();
-        observer.planned(&names, bytes);
+        work.observer.planned(&names, bytes);
         for entry in &mut layout.entries {
-            observer.begin(&entry.name);
-            match self.image(entry, &mut tally, request, observer)? {
+            work.observer.begin(&entry.name);
+            match self.image(entry, &mut tally, work)? {
                 Some(image) => {
                     entry.left_out = None;
                     images.push(image);
@@ -204,8 +205,7 @@ impl Pieces<'_> {
         &self,
         entry: &LayoutEntry,
         tally: &mut Tally,
-        request: &RepairRequest<'_>,
-        observer: &dyn Observer,
+        work: &Work<'_>,
     ) -> Result<Option<Image>, BackupError> {
         let file = image_file(entry.index());
         let stored = self.own.iter().find(|own| own.name == file);
@@ -236,7 +236,7 @@ impl Pieces<'_> {
             }
             return Ok(is_known.then_some(image));
         };
-        let values = self.digest(&file, request, observer)?;
+        let values = self.digest(&file, work)?;
         let is_it = is_it(&image, &values);
         let size_fits = stored.size_bytes == Some(entry.size_bytes);
         if !size_fits && is_it != Some(false) {
@@ -278,16 +278,11 @@ impl Pieces<'_> {
         Ok(Some(image))
     }
 
-    fn digest(
-        &self,
-        file: &str,
-        request: &RepairRequest<'_>,
-        observer: &dyn Observer,
-    ) -> Result<DigestValues, BackupError> {
+    fn digest(&self, file: &str, work: &Work<'_>) -> Result<DigestValues, BackupError> {
         let mut digests = Digests::new(DigestChoice::Both);
-        super::each_piece(self.folder, file, request, |piece| {
+        super::each_piece(self.folder, file, work, |piece| {
             digests.update(piece);
-            observer.progress(piece.len() as u64);
+            work.observer.progress(piece.len() as u64);
         })?;
         Ok(digests.finish())
     }
@@ -297,7 +292,7 @@ impl Pieces<'_> {
         layout: Layout,
         images: Vec<Image>,
         tally: &Tally,
-        request: &RepairRequest<'_>,
+        request: &RepairRequest,
     ) -> Manifest {
         let now = time::utc(request.now);
         let mut rebuilt = tally.told();

@@ -3,7 +3,7 @@
 use crate::cli::Exit;
 use crate::cli::common::device::{self, DeviceArgs};
 use crate::cli::common::folder::{self, FOLDER_ON_DEVICE};
-use crate::cli::common::{BUFFER_BYTES, NOTE_DIGEST, partitions, signals, workers};
+use crate::cli::common::{self, NOTE_DIGEST, partitions, signals};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
@@ -144,13 +144,10 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         read_again: args.read_again,
         digests: args.digests,
         now: SystemTime::now(),
-        buffer_bytes: BUFFER_BYTES,
-        workers: workers(),
-        folder_created: folder.was_created(),
-        interrupt: &interrupt,
     };
     let progress = Progress::new(output, Lines::of(args.verbose));
-    let result = backup::backup(backend.as_ref(), &folder, &request, &progress);
+    let work = common::work(&interrupt, &progress);
+    let result = backup::backup(backend.as_ref(), &folder, &request, &work);
     progress.end();
     let summary = result.inspect_err(|_| {
         if folder.was_created() {

@@ -1,7 +1,7 @@
 //! `mtdkeep import`.
 
 use crate::cli::Exit;
-use crate::cli::common::{BUFFER_BYTES, folder, layout, partitions, signals, workers};
+use crate::cli::common::{self, folder, layout, partitions, signals};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
@@ -10,7 +10,7 @@ use crate::cli::spec::{
     CommandSpec, Job, OperandSpec, OptionSpec, RESULT, Takes, VERBOSE, option, short,
 };
 use mtdkeep::backup::{Destination as _, Folder, Manifest, Summary, size};
-use mtdkeep::capture::{Capture, ImportRequest, import, inspect};
+use mtdkeep::capture::{Capture, import, inspect};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -104,15 +104,9 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         ));
     }
     let folder = folder::open_or_create(&args.target, output)?;
-    let request = ImportRequest {
-        now: SystemTime::now(),
-        buffer_bytes: BUFFER_BYTES,
-        workers: workers(),
-        folder_created: folder.was_created(),
-        interrupt: &interrupt,
-    };
     let progress = Progress::new(output, Lines::of(args.verbose));
-    let result = import(&capture, &folder, &request, &progress);
+    let work = common::work(&interrupt, &progress);
+    let result = import(&capture, &folder, SystemTime::now(), &work);
     progress.end();
     let summary = result.inspect_err(|_| {
         if folder.was_created() {

@@ -2,14 +2,14 @@
 
 use crate::cli::Exit;
 use crate::cli::common::device::{self, DeviceArgs};
-use crate::cli::common::{BUFFER_BYTES, FOLDER, folder, layout, signals, workers};
+use crate::cli::common::{self, FOLDER, folder, layout, signals};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
 use crate::cli::progress::{Lines, Progress};
 use crate::cli::spec::{CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, option};
 use mtdkeep::backup::{
-    self, Access, DeviceCheck, How, Meaning, Rebuilt, RepairLayout, RepairRequest, Repaired, Report,
+    self, Access, How, Meaning, Rebuilt, RepairLayout, RepairRequest, Repaired, Report,
 };
 use mtdkeep::mtd::{MtdInfo, infer_offsets, parse_proc_mtd};
 use serde::Serialize;
@@ -102,22 +102,16 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let request = RepairRequest {
         layout: layout_of(args)?,
         now: SystemTime::now(),
-        buffer_bytes: BUFFER_BYTES,
-        interrupt: &interrupt,
     };
     let progress = Progress::new(output, Lines::None);
-    let result = backup::repair(&folder, &request, &progress);
+    let work = common::work(&interrupt, &progress);
+    let result = backup::repair(&folder, &request, &work);
     progress.end();
     let repaired = result?;
     // What was repaired is proven as any backup is.
-    let check = DeviceCheck {
-        backend: None,
-        buffer_bytes: BUFFER_BYTES,
-        workers: workers(),
-        interrupt: &interrupt,
-    };
     let progress = Progress::new(output, Lines::None);
-    let report = backup::verify(&folder, &check, &progress);
+    let work = common::work(&interrupt, &progress);
+    let report = backup::verify(&folder, None, &work);
     progress.end();
     Ok(tell(&repaired, &report?, &args.folder, output))
 }

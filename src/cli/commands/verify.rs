@@ -2,13 +2,13 @@
 
 use crate::cli::Exit;
 use crate::cli::common::device::{self, DeviceArgs};
-use crate::cli::common::{BUFFER_BYTES, FOLDER, NOTE_DIGEST, folder, signals, workers};
+use crate::cli::common::{self, FOLDER, NOTE_DIGEST, folder, signals};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
 use crate::cli::progress::{Lines, Progress};
 use crate::cli::spec::{CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, VERBOSE, option};
-use mtdkeep::backup::{self, Access, DeviceCheck, Finding, MANIFEST, Meaning, Report, SUMS, size};
+use mtdkeep::backup::{self, Access, Finding, MANIFEST, Meaning, Report, SUMS, size};
 use serde::Serialize;
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -108,14 +108,9 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let interrupt = signals::interrupt_flag()?;
     let folder = folder::open(&args.folder, Access::Look, output)?;
     let backend = args.device.as_ref().map(device::open).transpose()?;
-    let check = DeviceCheck {
-        backend: backend.as_deref(),
-        buffer_bytes: BUFFER_BYTES,
-        workers: workers(),
-        interrupt: &interrupt,
-    };
     let progress = Progress::new(output, Lines::None);
-    let result = backup::verify(&folder, &check, &progress);
+    let work = common::work(&interrupt, &progress);
+    let result = backup::verify(&folder, backend.as_deref(), &work);
     progress.end();
     let mut report = result?;
     let is_noted = args

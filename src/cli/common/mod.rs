@@ -8,6 +8,8 @@ pub(crate) mod layout;
 pub(crate) mod signals;
 
 use super::spec::OperandSpec;
+use mtdkeep::backup::{Observer, Work};
+use std::sync::atomic::AtomicBool;
 
 /// The operand of commands that work on a backup.
 pub(crate) const FOLDER: OperandSpec = OperandSpec {
@@ -38,6 +40,16 @@ pub(crate) fn workers() -> usize {
         rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count().clamp(1, 2) as usize)
     } else {
         1
+    }
+}
+
+/// How every command works on a backup.
+pub(crate) fn work<'a>(interrupt: &'a AtomicBool, observer: &'a dyn Observer) -> Work<'a> {
+    Work {
+        buffer_bytes: BUFFER_BYTES,
+        workers: workers(),
+        interrupt,
+        observer,
     }
 }
 

@@ -135,6 +135,10 @@ impl Destination for MemoryFolder {
         "memory".into()
     }
 
+    fn was_created(&self) -> bool {
+        false
+    }
+
     fn free_bytes(&self) -> io::Result<u64> {
         Ok(self.0.lock().unwrap().free_bytes.unwrap_or(1 << 40))
     }

@@ -7,8 +7,8 @@ use mtd_harness::layout::Layout;
 use mtd_harness::profile::{self, SimulatedDevice};
 use mtdkeep::backend::SimulatedBackend;
 use mtdkeep::backup::{
-    self, DeviceCheck, DigestChoice, ErrorKind, Failure, INDEX, Kind, MANIFEST, Manifest, Request,
-    Silent, Summary, Unreadable, verify,
+    self, DigestChoice, ErrorKind, Failure, INDEX, Kind, MANIFEST, Manifest, Request, Summary,
+    Unreadable, Work, verify,
 };
 use mtdkeep::mtd::{
     Errno, MtdBackend, MtdError, MtdInfo, MtdRead, MtdWrite, Operation, WritePermit,
@@ -114,12 +114,14 @@ fn run(
         read_again: false,
         digests,
         now: UNIX_EPOCH,
+    };
+    let work = Work {
         buffer_bytes: 4096,
         workers: 1,
-        folder_created: false,
         interrupt,
+        ..Work::default()
     };
-    backup::backup(backend, folder, &request, &Silent)
+    backup::backup(backend, folder, &request, &work)
 }
 
 fn back_up(faults: &str, folder: &MemoryFolder) -> Result<Summary, Failure> {
@@ -253,15 +255,14 @@ fn a_manifest_whose_identity_is_not_its_image_s_contradicts_itself() {
     let contradicts = |manifest: &Manifest| {
         let mut files = folder.files();
         files.insert(MANIFEST.into(), manifest.to_json());
-        let check = DeviceCheck {
-            backend: None,
+        let work = Work {
             buffer_bytes: 1000,
             workers: 1,
-            interrupt: &AtomicBool::new(false),
+            ..Work::default()
         };
         // Without the copy of the manifest that the page has.
         files.remove(INDEX);
-        let report = verify(&MemoryFolder::holding(files), &check, &Silent).unwrap();
+        let report = verify(&MemoryFolder::holding(files), None, &work).unwrap();
         let mut kinds = report.findings.iter().map(|found| found.kind);
         kinds.any(|kind| kind == Kind::OtherIdentity)
     };

@@ -7,13 +7,12 @@ use mtd_harness::layout::Layout;
 use mtd_harness::profile;
 use mtdkeep::backend::SimulatedBackend;
 use mtdkeep::backup::{
-    self, DeviceCheck, DigestChoice, ErrorKind, Failure, How, INDEX, MANIFEST, Manifest, Meaning,
-    RepairLayout, RepairRequest, Repaired, Report, Request, SUMS, Silent, UNFINISHED,
+    self, DigestChoice, ErrorKind, Failure, How, INDEX, MANIFEST, Manifest, Meaning, RepairLayout,
+    RepairRequest, Repaired, Report, Request, SUMS, UNFINISHED, Work,
 };
 use mtdkeep::mtd::MtdBackend as _;
 use rstest::rstest;
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
 use std::time::UNIX_EPOCH;
 
 type Files = BTreeMap<String, Vec<u8>>;
@@ -38,12 +37,13 @@ fn back_up(device: &SimulatedBackend, folder: &MemoryFolder) -> Result<(), Failu
         read_again: false,
         digests: DigestChoice::Both,
         now: UNIX_EPOCH,
+    };
+    let work = Work {
         buffer_bytes: 4096,
         workers: 1,
-        folder_created: false,
-        interrupt: &AtomicBool::new(false),
+        ..Work::default()
     };
-    backup::backup(device, folder, &request, &Silent).map(|_| ())
+    backup::backup(device, folder, &request, &work).map(|_| ())
 }
 
 fn whole() -> Files {
@@ -53,13 +53,12 @@ fn whole() -> Files {
 }
 
 fn verify(files: &Files) -> Result<Report, Failure> {
-    let check = DeviceCheck {
-        backend: None,
+    let work = Work {
         buffer_bytes: 4096,
         workers: 1,
-        interrupt: &AtomicBool::new(false),
+        ..Work::default()
     };
-    backup::verify(&MemoryFolder::holding(files.clone()), &check, &Silent)
+    backup::verify(&MemoryFolder::holding(files.clone()), None, &work)
 }
 
 fn is_good(report: &Report) -> bool {
@@ -91,10 +90,12 @@ fn repair_in(folder: &MemoryFolder, with_layout: bool) -> Result<Repaired, Failu
     let request = RepairRequest {
         layout,
         now: UNIX_EPOCH,
-        buffer_bytes: 4096,
-        interrupt: &AtomicBool::new(false),
     };
-    backup::repair(folder, &request, &Silent)
+    let work = Work {
+        buffer_bytes: 4096,
+        ..Work::default()
+    };
+    backup::repair(folder, &request, &work)
 }
 
 /// Repairs; no image may change, whatever comes of it.

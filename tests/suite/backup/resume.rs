@@ -6,12 +6,11 @@ use mtd_harness::layout::Layout;
 use mtd_harness::profile;
 use mtdkeep::backend::SimulatedBackend;
 use mtdkeep::backup::{
-    self, BackupError, DigestChoice, ErrorKind, Failure, MANIFEST, Manifest, Request, Silent,
-    Summary, UNFINISHED,
+    self, BackupError, DigestChoice, ErrorKind, Failure, MANIFEST, Manifest, Request, Summary,
+    UNFINISHED, Work,
 };
 use rstest::rstest;
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
 use std::time::UNIX_EPOCH;
 
 const TABLE: &str = "dev:    size   erasesize  name
@@ -39,12 +38,13 @@ fn run(
         read_again: false,
         digests: DigestChoice::Both,
         now: UNIX_EPOCH,
+    };
+    let work = Work {
         buffer_bytes: 4096,
         workers: 1,
-        folder_created: false,
-        interrupt: &AtomicBool::new(false),
+        ..Work::default()
     };
-    backup::backup(device, folder, &request, &Silent)
+    backup::backup(device, folder, &request, &work)
 }
 
 /// A backup cut off after `operations` on its folder.

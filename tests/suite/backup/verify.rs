@@ -2,20 +2,18 @@
 
 use crate::backup::memory_folder::MemoryFolder;
 use mtdkeep::backup::{
-    Device, DeviceCheck, DigestChoice, Digests, Image, Kind, LayoutEntry, MANIFEST, Manifest,
-    Report, SUMS, Silent, render_sums, verify,
+    Device, DigestChoice, Digests, Image, Kind, LayoutEntry, MANIFEST, Manifest, Report, SUMS,
+    Work, render_sums, verify,
 };
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
 
 fn check(folder: &MemoryFolder) -> Report {
-    let check = DeviceCheck {
-        backend: None,
+    let work = Work {
         buffer_bytes: 1000,
         workers: 1,
-        interrupt: &AtomicBool::new(false),
+        ..Work::default()
     };
-    verify(folder, &check, &Silent).unwrap()
+    verify(folder, None, &work).unwrap()
 }
 
 /// A backup with so many images, of a byte each.

@@ -12,11 +12,10 @@ use mtd_harness::layout::Layout;
 use mtd_harness::mtd::{NodeId, OpenFlags};
 use mtd_harness::profile::{self, SimulatedDevice};
 use mtdkeep::backend::SimulatedBackend;
-use mtdkeep::backup::{self, DeviceCheck, DigestChoice, Folder, Request, Silent};
+use mtdkeep::backup::{self, DigestChoice, Folder, Request, Work};
 use mtdkeep::mtd::{MtdBackend, MtdInfo, MtdRead, MtdWrite, WritePermit};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 /// The contents' seed.
@@ -216,14 +215,13 @@ impl Rig {
         // The folder of the job before has the backup to compare with.
         self.job("verify --device", |device| {
             let backend = SimulatedBackend::new(device.clone());
-            let check = DeviceCheck {
-                backend: Some(&backend),
+            let work = Work {
                 buffer_bytes: 256 << 10,
                 workers: 1,
-                interrupt: &AtomicBool::new(false),
+                ..Work::default()
             };
             let folder = Folder::open(folder.path(), backup::Access::Look).expect("a folder");
-            let report = backup::verify(&folder, &check, &Silent).expect("checks");
+            let report = backup::verify(&folder, Some(&backend), &work).expect("checks");
             assert_eq!(report.images_right, 11, "{:?}", report.findings);
         });
     }
@@ -332,14 +330,15 @@ fn back_up(device: &SimulatedDevice, folder: &Path, buffer_bytes: usize, read_ag
         read_again,
         digests: DigestChoice::Both,
         now: SystemTime::UNIX_EPOCH,
+    };
+    let work = Work {
         buffer_bytes,
         workers: 1,
-        folder_created: false,
-        interrupt: &AtomicBool::new(false),
+        ..Work::default()
     };
     let backend = SimulatedBackend::new(device.clone());
     let folder = Folder::open(folder, backup::Access::Look).expect("a folder");
-    let summary = backup::backup(&backend, &folder, &request, &Silent).expect("backs up");
+    let summary = backup::backup(&backend, &folder, &request, &work).expect("backs up");
     assert_eq!(summary.manifest.images.len(), 11);
 }
 

@@ -12,8 +12,8 @@ use device::{Backend, Lie, contents, device};
 use mtd_harness::fault::{FaultPlan, random_destination};
 use mtdkeep::backend::SimulatedBackend;
 use mtdkeep::backup::{
-    DeviceCheck, DigestChoice, ErrorKind, MANIFEST, Manifest, Observer, Request, Silent, Summary,
-    UNFINISHED, backup, verify,
+    DigestChoice, ErrorKind, MANIFEST, Manifest, Observer, Request, Summary, UNFINISHED, Work,
+    backup, verify,
 };
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -110,12 +110,14 @@ impl Case {
             read_again: self.read_again,
             digests: self.digests,
             now: UNIX_EPOCH,
+        };
+        let work = Work {
             buffer_bytes: self.buffer_bytes,
             workers: self.workers,
-            folder_created: false,
             interrupt: &flag,
+            observer: &observer,
         };
-        backup(backend, folder, &request, &observer).map_err(|failure| failure.error.kind())
+        backup(backend, folder, &request, &work).map_err(|failure| failure.error.kind())
     }
 }
 
@@ -209,13 +211,13 @@ fn check_finished(
         }
     }
     let flag = AtomicBool::new(false);
-    let check = DeviceCheck {
-        backend: None,
+    let work = Work {
         buffer_bytes: 1000,
         workers: 1,
         interrupt: &flag,
+        ..Work::default()
     };
-    let report = verify(folder, &check, &Silent).map_err(|f| f.error.to_string())?;
+    let report = verify(folder, None, &work).map_err(|f| f.error.to_string())?;
     if report.images_right != manifest.images.len() {
         return Err(format!("verify finds {:?}", report.findings));
     }
