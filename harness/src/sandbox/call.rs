@@ -91,6 +91,8 @@ pub(super) enum Answer {
     Stop(Job),
     /// The kernel executes it, once the signals of this process are watched.
     Watch(u32),
+    /// The kernel executes it, once they no longer are.
+    Unwatch(u32),
 }
 
 /// What the program gets.

@@ -11,7 +11,7 @@ use crate::sandbox::tracing::coverage::Covered;
 use crate::sandbox::view::namespace::{Bytes, Kind, Namespace, Node, Place};
 use crate::sandbox::view::resolve::Resolver;
 use crate::sandbox::view::shadow::Shadow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// What stands behind a path argument.
@@ -46,6 +46,8 @@ pub(super) struct State {
     pub host_has_flash: bool,
     /// Traced processes by thread-group id.
     pub traced: HashMap<u32, Level>,
+    /// Processes whose signals are to be watched no longer.
+    pub left_alone: HashSet<u32>,
     /// On which numbers their calls stop, by thread-group id.
     pub covered: HashMap<u32, Covered>,
     /// What a traced thread does at its next stop.
@@ -86,6 +88,7 @@ impl State {
             kernel: start.kernel,
             host_has_flash: std::path::Path::new("/proc/mtd").exists(),
             traced: HashMap::new(),
+            left_alone: HashSet::new(),
             covered: HashMap::new(),
             jobs: HashMap::new(),
             running: 0,

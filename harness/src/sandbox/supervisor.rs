@@ -208,9 +208,12 @@ fn handle(
         let _ = listener.let_through(id);
         return None;
     }
-    if let Ok(Answer::Watch(tgid)) = decision {
+    if let Ok(Answer::Watch(tgid) | Answer::Unwatch(tgid)) = decision {
         drop(state);
-        watch(shared, tgid);
+        match decision {
+            Ok(Answer::Watch(_)) => watch(shared, tgid),
+            _ => unwatch(shared, tgid),
+        }
         let _ = listener.let_through(id);
         return None;
     }
@@ -250,7 +253,7 @@ fn handle(
             given.map(|number| Done::Value(i64::from(number)))
         }
         Ok(Answer::Done(done)) => Ok(done),
-        Ok(Answer::Through | Answer::Watch(_)) => return None,
+        Ok(Answer::Through | Answer::Watch(_) | Answer::Unwatch(_)) => return None,
         Err(errno) => Err(errno),
     };
     // Under the lock: a descriptor of ours is closed before anybody looks
@@ -345,6 +348,21 @@ fn watch(shared: &Arc<Shared>, tgid: u32) {
     }
     drop(state);
     let _ = tracer::watch(shared, tgid);
+}
+
+/// Has the signals of a process watched no longer, and waits until that is so.
+fn unwatch(shared: &Arc<Shared>, tgid: u32) {
+    const ROUNDS: u32 = 2000;
+    let _attaching = shared.attaching();
+    shared.lock().left_alone.insert(tgid);
+    // Its tracer takes the signal away, and goes.
+    let _ = sys::tgkill(tgid, tgid, libc::SIGSTOP);
+    for _ in 0..ROUNDS {
+        if !shared.lock().traced.contains_key(&tgid) && !tracer::is_traced(tgid) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_micros(200));
+    }
 }
 
 /// Has something done inside the calling thread; the call is then over, or is

@@ -123,3 +123,38 @@ fn waiting_for_a_fifo() {
 fn a_wait_for_a_fifo_can_be_interrupted() {
     inside(&bench(), "signals::waiting_for_a_fifo");
 }
+
+#[test]
+#[ignore = "started in a sandbox by a_debugger_gets_a_process_that_is_watched"]
+fn debugging() {
+    let mut pipe = [0; 2];
+    // SAFETY: room for two descriptors; the child makes system calls alone.
+    unsafe {
+        assert_eq!(libc::pipe(pipe.as_mut_ptr()), 0);
+        let child = libc::fork();
+        if child == 0 {
+            start(libc::SIGALRM, 300);
+            libc::write(pipe[1], b"x".as_ptr().cast(), 1);
+            loop {
+                libc::pause();
+            }
+        }
+        let mut byte = 0u8;
+        assert_eq!(libc::read(pipe[0], (&raw mut byte).cast(), 1), 1);
+        let nothing = std::ptr::null_mut::<libc::c_void>();
+        let answer = libc::ptrace(libc::PTRACE_SEIZE, child, nothing, nothing);
+        assert_eq!(answer, 0, "{}", std::io::Error::last_os_error());
+        libc::kill(child, libc::SIGKILL);
+        let mut status = 0;
+        // Its stops on the way to its end.
+        while libc::waitpid(child, &mut status, libc::__WALL) == child && libc::WIFSTOPPED(status) {
+            libc::ptrace(libc::PTRACE_CONT, child, nothing, nothing);
+        }
+        assert_eq!(libc::WTERMSIG(status), libc::SIGKILL);
+    }
+}
+
+#[test]
+fn a_debugger_gets_a_process_that_is_watched() {
+    inside(&bench(), "signals::debugging");
+}

@@ -6,7 +6,7 @@
 //! that it handles, is therefore watched; see
 //! [`crate::sandbox::tracing::interrupted`].
 
-use crate::sandbox::call::{Answer, Decision, Trapped};
+use crate::sandbox::call::{Answer, Decision, Level, Trapped};
 use crate::sandbox::kernel::process::Process;
 use crate::sandbox::state::State;
 
@@ -34,6 +34,25 @@ pub(in crate::sandbox) fn send(
         return Ok(Answer::Through);
     }
     Ok(Answer::Watch(tgid))
+}
+
+/// Answers ptrace: who is watched only for its signals is left to a debugger.
+pub(in crate::sandbox) fn ptrace(
+    state: &mut State,
+    trapped: &Trapped,
+    request: u32,
+    target: u64,
+) -> Decision {
+    let tid = match request {
+        libc::PTRACE_TRACEME => trapped.tid,
+        libc::PTRACE_ATTACH | libc::PTRACE_SEIZE => target as u32,
+        _ => return Ok(Answer::Through),
+    };
+    let tgid = Process { tid }.tgid();
+    Ok(match state.traced.get(&tgid) {
+        Some(Level::Signals) => Answer::Unwatch(tgid),
+        _ => Answer::Through,
+    })
 }
 
 /// Whether the process has a handler for a signal.

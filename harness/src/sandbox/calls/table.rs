@@ -190,6 +190,7 @@ pub(in crate::sandbox) static CALLS: &[Entry] = &[
     call("kill", libc::SYS_kill, Signal(1), |s, c| signals::send(s, c, c.int(0), c.int(1))),
     call("tkill", libc::SYS_tkill, Signal(1), |s, c| signals::send(s, c, c.int(0), c.int(1))),
     call("tgkill", libc::SYS_tgkill, Signal(2), |s, c| signals::send(s, c, c.int(0), c.int(2))),
+    call("ptrace", libc::SYS_ptrace, Always, |s, c| signals::ptrace(s, c, c.word(0), c.args[1])),
     call("rt_sigqueueinfo", libc::SYS_rt_sigqueueinfo, Signal(1), |s, c| signals::send(s, c, c.int(0), c.int(1))),
 
     call("uname", libc::SYS_uname, Uname, looks::uname),

@@ -39,22 +39,31 @@ fn request(request: u32, tid: u32, address: usize, data: usize) -> Result<i64, E
     }
 }
 
-/// Follows everything that the process makes, and kills it should the tracer
-/// end without letting go.
+/// Follows everything that the process makes.
 const FOLLOW: i32 = libc::PTRACE_O_TRACESYSGOOD
     | libc::PTRACE_O_TRACECLONE
     | libc::PTRACE_O_TRACEFORK
     | libc::PTRACE_O_TRACEVFORK
     | libc::PTRACE_O_TRACEEXEC
-    | libc::PTRACE_O_TRACESECCOMP
-    | libc::PTRACE_O_EXITKILL;
+    | libc::PTRACE_O_TRACESECCOMP;
+
+/// How a thread is attached to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sandbox) enum Attachment {
+    /// It alone, for a moment.
+    Alone,
+    /// With what it makes; it goes on where the tracer ends.
+    Watched,
+    /// With what it makes; it is killed should the tracer end.
+    Followed,
+}
 
 /// Attaches to a thread without stopping it.
-pub(in crate::sandbox) fn seize(tid: u32, follow: bool) -> Result<(), Errno> {
-    let options = if follow {
-        FOLLOW
-    } else {
-        libc::PTRACE_O_TRACESYSGOOD
+pub(in crate::sandbox) fn seize(tid: u32, how: Attachment) -> Result<(), Errno> {
+    let options = match how {
+        Attachment::Alone => libc::PTRACE_O_TRACESYSGOOD,
+        Attachment::Watched => FOLLOW,
+        Attachment::Followed => FOLLOW | libc::PTRACE_O_EXITKILL,
     };
     request(libc::PTRACE_SEIZE, tid, 0, options as usize).map(drop)
 }

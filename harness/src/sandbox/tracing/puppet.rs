@@ -205,7 +205,7 @@ impl Puppet {
         }
         sys::memory_write(self.tid, page, &bytes)?;
         let mode = u64::from(libc::SECCOMP_SET_MODE_FILTER);
-        let flags = libc::SECCOMP_FILTER_FLAG_TSYNC;
+        let flags = libc::SECCOMP_FILTER_FLAG_TSYNC | libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW;
         let cookie = u64::from(crate::sandbox::kernel::kernels::SUPERVISOR_COOKIE);
         let answer = self.call(libc::SYS_seccomp, [mode, flags, page, 0, 0, cookie])?;
         self.call(libc::SYS_munmap, [page, PAGE_BYTES, 0, 0, 0, 0])?;

@@ -21,7 +21,7 @@ use crate::sandbox::kernel::arch;
 use crate::sandbox::kernel::process::Process;
 use crate::sandbox::kernel::sys;
 use crate::sandbox::supervisor::Shared;
-use crate::sandbox::tracing::ptrace::{self, Event};
+use crate::sandbox::tracing::ptrace::{self, Attachment, Event};
 use crate::sandbox::tracing::puppet::Puppet;
 use crate::sandbox::tracing::{coverage, emulate, interrupted};
 use std::collections::HashSet;
@@ -85,9 +85,10 @@ fn run(
     };
     let seized = match &work {
         Some((_, trapped)) if !stays => {
-            ptrace::seize(trapped.tid, false).map(|()| HashSet::from([trapped.tid]))
+            ptrace::seize(trapped.tid, Attachment::Alone).map(|()| HashSet::from([trapped.tid]))
         }
-        _ => seize_all(tgid),
+        Some(_) => seize_all(tgid, Attachment::Followed),
+        None => seize_all(tgid, Attachment::Watched),
     };
     let seized = seized.and_then(|known| {
         if let Some((_, trapped)) = &work {
@@ -124,13 +125,19 @@ fn run(
         leaving: HashSet::new(),
     };
     while let Ok((tid, event)) = ptrace::wait(0) {
+        if event == Event::Signal(libc::SIGSTOP) && tracer.leaves(tgid) {
+            // With the end of this thread the others are let go, too.
+            ptrace::detach(tid);
+            shared.lock().traced.remove(&tgid);
+            return;
+        }
         tracer.step(tid, event);
     }
 }
 
 /// Attaches to every thread of a process, also those that start meanwhile;
 /// answers which they are.
-fn seize_all(tgid: u32) -> Result<HashSet<u32>, Errno> {
+fn seize_all(tgid: u32, how: Attachment) -> Result<HashSet<u32>, Errno> {
     let mut seized = HashSet::new();
     loop {
         let before = seized.len();
@@ -140,7 +147,7 @@ fn seize_all(tgid: u32) -> Result<HashSet<u32>, Errno> {
                 continue;
             };
             if !seized.contains(&tid) {
-                seize_one(tid)?;
+                seize_one(tid, how)?;
                 seized.insert(tid);
             }
         }
@@ -150,11 +157,11 @@ fn seize_all(tgid: u32) -> Result<HashSet<u32>, Errno> {
     }
 }
 
-fn seize_one(tid: u32) -> Result<(), Errno> {
+fn seize_one(tid: u32, how: Attachment) -> Result<(), Errno> {
     /// How long another thread of ours may take for what it does in there.
     const PATIENCE: u32 = 5000;
     for _ in 0..PATIENCE {
-        match ptrace::seize(tid, true) {
+        match ptrace::seize(tid, how) {
             Ok(()) => return Ok(()),
             // It ended.
             Err(Errno::SRCH) => return Ok(()),
@@ -177,6 +184,14 @@ fn seize_one(tid: u32) -> Result<(), Errno> {
 fn tracer_of(tid: u32) -> Option<u32> {
     let tracer = Process { tid }.status("TracerPid");
     tracer.and_then(|id| id.parse().ok()).filter(|id| *id != 0)
+}
+
+/// Whether any thread of a process is traced by a thread of ours.
+pub(in crate::sandbox) fn is_traced(tgid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{tgid}/task"));
+    let threads = threads.into_iter().flatten().flatten();
+    let mut ids = threads.filter_map(|thread| thread.file_name().to_str()?.parse().ok());
+    ids.any(|tid| tracer_of(tid).is_some_and(is_ours))
 }
 
 /// Whether this is a thread of our own process.
@@ -209,6 +224,13 @@ impl Tracer<'_> {
             Event::Syscall => self.call_ended(tid),
             Event::Other => ptrace::go_on(tid, 0),
         }
+    }
+
+    /// Whether the process is to be watched no longer.
+    fn leaves(&self, tgid: u32) -> bool {
+        let mut state = self.shared.lock();
+        let asked = state.left_alone.remove(&tgid);
+        asked && state.traced.get(&tgid) == Some(&Level::Signals)
     }
 
     fn stopped(&mut self, tid: u32) {
