@@ -108,7 +108,7 @@ fn the_hosts_devices_are_not_changed() {
 #[case("mv /dev/mtd7/ /dev/mtdkeep-m")]
 #[case("ln /dev/mtd7/ /dev/mtdkeep-m")]
 #[case("chmod 600 /dev/mtd7/")]
-#[case("truncate -s 0 /dev/mtdblock7/")]
+#[case("truncate -c -s 0 /dev/mtdblock7/")]
 #[case("cat /dev/mtd0/..")]
 #[case("mkdir /dev/mtd0/x")]
 fn a_node_is_no_folder(#[case] line: &str) {

@@ -15,6 +15,7 @@ mod lookups;
 mod names;
 mod nodes;
 mod numbers;
+mod probe;
 mod programs;
 mod reads;
 mod signals;

@@ -66,6 +66,10 @@ pub(in crate::sandbox) fn utimes(
         (_, Times::Microseconds) => Some([word(0)?, word(1)? * 1000, word(2)?, word(3)? * 1000]),
         (_, Times::Nanoseconds) => Some([word(0)?, word(1)?, word(2)?, word(3)?]),
     };
+    if let Some([_, libc::UTIME_OMIT, _, libc::UTIME_OMIT]) = times {
+        // Nothing is to be done, wherever.
+        return Answer::value(0);
+    }
     let change_times = Change::Times(times);
     if path.address == 0 && flags & !libc::AT_EMPTY_PATH == 0 {
         return of_descriptor(state, trapped, path.folder, change_times);
@@ -108,11 +112,13 @@ pub(in crate::sandbox) fn change(
         Change::Owner(..) => KNOWN_FLAGS | libc::AT_NO_AUTOMOUNT,
         _ => KNOWN_FLAGS,
     };
+    if flags & !known != 0 {
+        return Err(Errno::INVAL);
+    }
     let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
     match state.target(trapped, path, follow)? {
         Target::Host(path) if is_private_place(&path) => change_hosts(state, &path),
         Target::Host(_) | Target::Unknown => Ok(Answer::Through),
-        _ if flags & !known != 0 => Err(Errno::INVAL),
         Target::Node(_, node) => change_node(state, trapped, node.inode, change),
         Target::Elsewhere {
             kind: Kind::Pseudo, ..
@@ -167,9 +173,6 @@ fn change_node(state: &mut State, trapped: &Trapped, inode: u64, change: Change)
             let [seconds, part, later, later_part] = times.unwrap_or([0, NOW, 0, NOW]);
             let accessed = moment(seconds, part, node.accessed)?;
             let modified = moment(later, later_part, node.modified)?;
-            if (part, later_part) == (libc::UTIME_OMIT, libc::UTIME_OMIT) {
-                return Answer::value(0);
-            }
             (node.accessed, node.modified) = (accessed, modified);
         }
     }

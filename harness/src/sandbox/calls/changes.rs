@@ -151,7 +151,10 @@ fn make(
     path: PathArgument,
     call: impl FnOnce(u64) -> Result<Done, Errno> + Send + 'static,
 ) -> Decision {
-    let target = state.target_to_make(trapped, path, false)?;
+    let target = match state.target_to_make(trapped, path, false) {
+        Err(Errno::NOTDIR) if state.is_slashed_node(trapped, path) => return Err(Errno::EXIST),
+        target => target?,
+    };
     state.links_change(&target);
     match target {
         Target::Node(..) => Err(Errno::EXIST),
@@ -235,6 +238,9 @@ pub(in crate::sandbox) fn truncate(
     path: PathArgument,
     length: u64,
 ) -> Decision {
+    if (length as i64) < 0 {
+        return Err(Errno::INVAL);
+    }
     match state.target(trapped, path, true)? {
         Target::Node(..) => Err(Errno::INVAL),
         Target::Elsewhere {

@@ -35,15 +35,16 @@ impl Form {
         const SYNC_TYPE: i32 = libc::AT_STATX_FORCE_SYNC | libc::AT_STATX_DONT_SYNC;
         const RESERVED: u32 = 0x8000_0000;
         let known = libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT | libc::AT_EMPTY_PATH;
+        let is_known = flags & !(known | SYNC_TYPE) == 0;
         let is_valid = match self {
-            Form::Stat => flags & !known == 0,
-            Form::Statx { mask } => {
-                flags & !(known | SYNC_TYPE) == 0
-                    && flags & SYNC_TYPE != SYNC_TYPE
-                    && mask & RESERVED == 0
-            }
+            Form::Stat => true,
+            Form::Statx { mask } => flags & SYNC_TYPE != SYNC_TYPE && mask & RESERVED == 0,
         };
-        if is_valid { Ok(()) } else { Err(Errno::INVAL) }
+        if is_known && is_valid {
+            Ok(())
+        } else {
+            Err(Errno::INVAL)
+        }
     }
 }
 
@@ -56,6 +57,7 @@ pub(in crate::sandbox) fn stat(
     buffer: u64,
     form: Form,
 ) -> Decision {
+    form.check(flags)?;
     let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
     let by_descriptor = flags & libc::AT_EMPTY_PATH != 0;
     let target = if path.address == 0 && by_descriptor {
@@ -63,9 +65,6 @@ pub(in crate::sandbox) fn stat(
     } else {
         state.target(trapped, path, follow)?
     };
-    if !matches!(target, Target::Host(_) | Target::Unknown) {
-        form.check(flags)?;
-    }
     match target {
         Target::Node(_, node) => node_stat(trapped.process(), &node, buffer, form),
         Target::Elsewhere { real, .. } => {
@@ -226,10 +225,12 @@ pub(in crate::sandbox) fn access(
     mode: i32,
     flags: i32,
 ) -> Decision {
+    // R_OK, W_OK, X_OK, and the flags that faccessat2 knows.
+    if mode & !7 != 0 || flags & !ACCESS_FLAGS != 0 {
+        return Err(Errno::INVAL);
+    }
     let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
     match state.target(trapped, path, follow)? {
-        // R_OK, W_OK, X_OK and the flags that faccessat2 knows.
-        Target::Node(..) if mode & !7 != 0 || flags & !ACCESS_FLAGS != 0 => Err(Errno::INVAL),
         // On the device everybody is root, who may do all but execute.
         Target::Node(..) if mode & libc::X_OK != 0 => Err(Errno::ACCESS),
         Target::Node(..) => Answer::value(0),
@@ -260,6 +261,9 @@ pub(in crate::sandbox) fn readlink(
     buffer: u64,
     size: u64,
 ) -> Decision {
+    if size as i32 <= 0 {
+        return Err(Errno::INVAL);
+    }
     let text = match state.target(trapped, path, false)? {
         Target::Node(..) => return Err(Errno::INVAL),
         Target::Elsewhere { real, .. } => {
@@ -272,9 +276,6 @@ pub(in crate::sandbox) fn readlink(
         },
         _ => return Ok(Answer::Through),
     };
-    if size as i32 <= 0 {
-        return Err(Errno::INVAL);
-    }
     let text = &text[..text.len().min(size as usize)];
     trapped.process().write(buffer, text)?;
     Answer::value(text.len() as i64)

@@ -33,12 +33,19 @@ pub(in crate::sandbox) fn rename(
     to: PathArgument,
     flags: u32,
 ) -> Decision {
+    const NOT_EXCHANGED: u32 = libc::RENAME_NOREPLACE | libc::RENAME_WHITEOUT;
+    let is_exchange = flags & libc::RENAME_EXCHANGE != 0;
+    if flags & !(NOT_EXCHANGED | libc::RENAME_EXCHANGE) != 0
+        || is_exchange && flags & NOT_EXCHANGED != 0
+    {
+        return Err(Errno::INVAL);
+    }
+    let slashed = state.ends_in_slash(trapped, from) || state.ends_in_slash(trapped, to);
     let old = state.target(trapped, from, false)?;
     let new = state.target(trapped, to, false)?;
     state.links_change(&old);
     state.links_change(&new);
-    if flags & !(libc::RENAME_NOREPLACE | libc::RENAME_EXCHANGE) != 0 {
-        // RENAME_WHITEOUT, or nonsense.
+    if flags & libc::RENAME_WHITEOUT != 0 {
         return match (old, new) {
             (Target::Host(_), Target::Host(_)) => Ok(Answer::Through),
             _ => Err(Errno::INVAL),
@@ -47,11 +54,9 @@ pub(in crate::sandbox) fn rename(
     let rename = Rename {
         process: trapped.process(),
         keeps: flags & libc::RENAME_NOREPLACE != 0,
-        exchanges: flags & libc::RENAME_EXCHANGE != 0,
+        exchanges: is_exchange,
+        slashed,
     };
-    if rename.keeps && rename.exchanges {
-        return Err(Errno::INVAL);
-    }
     match (state.file(old), state.file(new)) {
         (Err(Target::Hidden(_)), _) => Err(Errno::NOENT),
         (Err(Target::Node(old, node)), Err(Target::Node(new, other))) => {
@@ -85,6 +90,8 @@ struct Rename {
     keeps: bool,
     /// RENAME_EXCHANGE.
     exchanges: bool,
+    /// One of the paths ends in a slash: only folders are renamed.
+    slashed: bool,
 }
 
 impl Rename {
@@ -158,9 +165,13 @@ impl Rename {
     fn file_over_node(&self, state: &mut State, old: &File, new: &[u8], node: &Node) -> Decision {
         same_file_system(&old.seen, new)?;
         state.may_move(old)?;
-        let about = sys::stat(&c_string(&old.real), false)?;
+        let real = old.real.strip_suffix(b"/").unwrap_or(&old.real);
+        let about = sys::stat(&c_string(real), false)?;
         if self.keeps {
             return Err(Errno::EXIST);
+        }
+        if self.slashed && about.st_mode & libc::S_IFMT != libc::S_IFDIR {
+            return Err(Errno::NOTDIR);
         }
         if self.exchanges {
             return self.exchange_file_and_node(state, old, new, node);
@@ -275,7 +286,11 @@ pub(in crate::sandbox) fn link(
     to: PathArgument,
     flags: i32,
 ) -> Decision {
+    if flags & !(libc::AT_SYMLINK_FOLLOW | libc::AT_EMPTY_PATH) != 0 {
+        return Err(Errno::INVAL);
+    }
     let follow = flags & libc::AT_SYMLINK_FOLLOW != 0;
+    let slashed = state.ends_in_slash(trapped, from);
     let mut old = state.target(trapped, from, follow)?;
     if let Target::Descriptor(fd) = old {
         old = match state.node_behind(trapped.process(), fd) {
@@ -290,6 +305,13 @@ pub(in crate::sandbox) fn link(
     match (state.file(old), state.file(new)) {
         (Err(Target::Unknown), _) | (_, Err(Target::Unknown)) => Ok(Answer::Through),
         (Err(Target::Hidden(_)), _) => Err(Errno::NOENT),
+        (Ok(mut old), Err(Target::Node(..))) => {
+            if slashed {
+                old.real.push(b'/');
+            }
+            caller::act(trapped.process(), || sys::stat(&c_string(&old.real), false))?;
+            Err(Errno::EXIST)
+        }
         (_, Err(Target::Node(..))) => Err(Errno::EXIST),
         (Err(Target::Node(old, node)), Ok(new)) => {
             caller::act(trapped.process(), || may_create(&new.seen, &new.real))?;

@@ -11,6 +11,7 @@ use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
 use crate::sandbox::view::namespace::{Bytes, Kind, Node};
 use std::os::fd::AsFd;
+use std::sync::OnceLock;
 
 /// Answers openat2, whose flags and mode are in a structure (`struct open_how`).
 pub(in crate::sandbox) fn openat2(
@@ -65,6 +66,16 @@ fn resolved_in_bounds(
         let nofollow = if links != 0 { libc::O_NOFOLLOW } else { 0 };
         return open(state, trapped, path, flags | nofollow, mode);
     }
+    let links = libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_MAGICLINKS;
+    if resolve & !links == 0 {
+        if resolve & libc::RESOLVE_NO_SYMLINKS == 0 {
+            return open(state, trapped, path, flags, mode);
+        }
+        return match state.follows_links(trapped, path) {
+            false => open(state, trapped, path, flags | libc::O_NOFOLLOW, mode),
+            true => Err(Errno::LOOP),
+        };
+    }
     let below = resolve & (libc::RESOLVE_BENEATH | libc::RESOLVE_IN_ROOT) != 0;
     if below && written[0] != b'/' && state.is_in_mapped_folder(trapped, path.folder) {
         // The kernel stands in the real folder, and does not leave it.
@@ -82,11 +93,17 @@ pub(in crate::sandbox) fn open(
     flags: i32,
     mode: u32,
 ) -> Decision {
+    check(flags)?;
     let creates = flags & libc::O_CREAT != 0 && flags & libc::O_PATH == 0;
     let exclusive = creates && flags & libc::O_EXCL != 0;
     let follow = flags & libc::O_NOFOLLOW == 0 && !exclusive;
     let target = if creates {
-        state.target_to_make(trapped, path, follow)?
+        match state.target_to_make(trapped, path, follow) {
+            Err(Errno::NOTDIR) if state.is_slashed_node(trapped, path) => {
+                return Err(Errno::ISDIR);
+            }
+            target => target?,
+        }
     } else {
         state.target(trapped, path, follow)?
     };
@@ -104,6 +121,29 @@ pub(in crate::sandbox) fn open(
         }
         _ => Ok(Answer::Through),
     }
+}
+
+/// Refuses flags that the kernel refuses whatever the path is (fs/open.c,
+/// build_open_flags).
+fn check(flags: i32) -> Result<(), Errno> {
+    static REFUSES_NEW_FOLDERS: OnceLock<bool> = OnceLock::new();
+    const NEW_FOLDER: i32 = libc::O_CREAT | libc::O_DIRECTORY;
+    if flags & libc::O_PATH != 0 {
+        return Ok(());
+    }
+    // Linux 6.4 and later; before, that was a file.
+    let refuses = || {
+        let root = sys::open(c"/", NEW_FOLDER, 0);
+        matches!(root, Err(Errno::INVAL))
+    };
+    let is_unnamed = flags & libc::O_TMPFILE == libc::O_TMPFILE;
+    let writes = flags & libc::O_ACCMODE != libc::O_RDONLY;
+    if flags & NEW_FOLDER == NEW_FOLDER && *REFUSES_NEW_FOLDERS.get_or_init(refuses)
+        || is_unnamed && !writes
+    {
+        return Err(Errno::INVAL);
+    }
+    Ok(())
 }
 
 fn descriptor(fd: std::os::fd::OwnedFd, flags: i32) -> Done {

@@ -114,6 +114,10 @@ pub(in crate::sandbox) fn set(
     path: PathArgument,
     follow: bool,
 ) -> Decision {
+    // XATTR_CREATE and XATTR_REPLACE.
+    if trapped.args[4] & !3 != 0 {
+        return Err(Errno::INVAL);
+    }
     let name = trapped.process().path(trapped.args[1]).unwrap_or_default();
     let real = match owner(state, trapped, path, follow)? {
         Owner::Host => return Ok(Answer::Through),

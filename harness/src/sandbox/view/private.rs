@@ -128,6 +128,33 @@ impl State {
         written.is_ok_and(|written| written.last() == Some(&b'/'))
     }
 
+    /// Whether a path argument is a node's with slashes behind it.
+    pub fn is_slashed_node(&mut self, trapped: &Trapped, path: PathArgument) -> bool {
+        let Ok(mut written) = trapped.process().path(path.address) else {
+            return false;
+        };
+        if written.last() != Some(&b'/') {
+            return false;
+        }
+        while written.last() == Some(&b'/') {
+            written.pop();
+        }
+        let target = self.target_of(trapped, path.folder, written, false);
+        matches!(target, Ok(Target::Node(..)))
+    }
+
+    /// Whether a symbolic link is on the way to what a path argument names.
+    pub fn follows_links(&mut self, trapped: &Trapped, path: PathArgument) -> bool {
+        let process = trapped.process();
+        let Ok(written) = process.path(path.address) else {
+            return false;
+        };
+        let found = self
+            .resolver
+            .resolve(&self.namespace, process, path.folder, &written, false);
+        found.is_ok_and(|found| found.followed)
+    }
+
     /// Refuses to change an entry of the host's /dev; by name, because Linux
     /// would let root do it.
     pub fn refuse_on_hosts_device(&mut self, seen: &[u8]) -> Errno {

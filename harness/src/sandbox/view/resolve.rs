@@ -27,6 +27,8 @@ pub(in crate::sandbox) struct Resolved {
     pub diverged: bool,
     /// It ended in a slash: only a folder may stand there.
     pub is_folder: bool,
+    /// A symbolic link was followed.
+    pub followed: bool,
     /// It is a descriptor in /proc/PID/fd: (process, descriptor).
     pub descriptor: Option<(u32, i32)>,
 }
@@ -116,6 +118,7 @@ impl Resolver {
             path: walk.at,
             diverged: walk.diverged,
             is_folder: walk.is_folder,
+            followed: walk.links > 0,
             descriptor: walk.descriptor,
         })
     }
