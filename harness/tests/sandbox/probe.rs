@@ -500,6 +500,8 @@ fn probe(folder: &Path, is_absolute: bool, node: Option<u64>) -> String {
 #[test]
 #[ignore = "started in and out of a sandbox by answers_are_the_same"]
 fn calls() {
+    // It removes what is in the working folder.
+    let answers = std::env::var("PROBE_ANSWERS").expect("started by answers_are_the_same");
     let given = |name: &str| std::env::var(name).unwrap_or_default();
     let folder = std::env::current_dir().unwrap();
     let told = probe(
@@ -507,7 +509,7 @@ fn calls() {
         given("PROBE_ABSOLUTE") == "1",
         given("PROBE_NODE").parse().ok(),
     );
-    std::fs::write(given("PROBE_ANSWERS"), told).unwrap();
+    std::fs::write(answers, told).unwrap();
 }
 
 fn command(folder: &Path, is_absolute: bool, node: Option<u64>, answers: &Path) -> Command {
