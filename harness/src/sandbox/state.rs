@@ -9,7 +9,7 @@ use crate::sandbox::kernel::process::{Process, c_string};
 use crate::sandbox::kernel::sys;
 use crate::sandbox::tracing::coverage::Covered;
 use crate::sandbox::view::namespace::{Bytes, Kind, Namespace, Node, Place};
-use crate::sandbox::view::resolve::Resolver;
+use crate::sandbox::view::resolve::{Resolved, Resolver};
 use crate::sandbox::view::shadow::Shadow;
 use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
@@ -224,6 +224,16 @@ impl State {
             let path = self.namespace.path_of(node.inode).cloned();
             return Ok(Target::Node(path.unwrap_or(resolved.path), node));
         }
+        self.target_at(resolved, written, follow)
+    }
+
+    /// What stands where a path was found to lead.
+    fn target_at(
+        &mut self,
+        resolved: Resolved,
+        written: Bytes,
+        follow: bool,
+    ) -> Result<Target, Errno> {
         Ok(match self.namespace.place(&resolved.path) {
             Place::Node(_) if resolved.is_folder => return Err(Errno::NOTDIR),
             Place::Node(node) => Target::Node(resolved.path.clone(), node.clone()),

@@ -5,6 +5,7 @@
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 
+mod calls;
 mod device_folder;
 mod files;
 mod kernel_reads;
@@ -18,6 +19,7 @@ mod numbers;
 mod probe;
 mod programs;
 mod reads;
+mod real;
 mod signals;
 mod support;
 mod threads;
