@@ -2,8 +2,7 @@
 //! are generated. Nothing is parsed with it.
 
 use super::commands::COMMANDS;
-use super::help;
-use super::spec::{ABOUT, CommandSpec, EXIT_CODES, GLOBAL, OptionSpec, Takes};
+use super::spec::{ABOUT, CommandSpec, GLOBAL, OptionSpec, Takes};
 use clap::{Arg, ArgAction};
 
 /// The whole program.
@@ -11,7 +10,6 @@ pub(crate) fn program() -> clap::Command {
     let program = clap::Command::new("mtdkeep")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
-        .after_help(EXIT_CODES)
         .subcommand_required(true)
         .disable_help_subcommand(true)
         .args(GLOBAL.iter().map(argument));
@@ -24,12 +22,7 @@ pub(crate) fn program() -> clap::Command {
 pub(crate) fn command(command: &CommandSpec) -> clap::Command {
     let mut it = clap::Command::new(command.name)
         .about(command.about)
-        .long_about(format!("{}\n\n{}", command.about, command.details))
-        .after_help(format!(
-            "Examples:\n{}\n{}",
-            help::examples(command),
-            command.exit_codes
-        ))
+        .long_about(format!("{}.\n\n{}", command.about, command.details))
         .args(command.options().map(argument));
     if let Some(operand) = command.operand {
         let arg = Arg::new(operand.name)

@@ -21,13 +21,20 @@ pub(crate) fn program() -> String {
     options(&mut text, GLOBAL.iter());
     standard(&mut text);
     let _ = writeln!(text, "  -V, --version\n        Print the version");
-    text.push_str("\nExamples:\n  mtdkeep list\n  mtdkeep backup --output /mnt/usb/ispot\n");
-    if FULL {
-        text.push_str("  mtdkeep backup --simulate --output ispot-backup\n");
-    }
-    text.push_str("  mtdkeep verify ispot-backup\n\n");
-    text.push_str(EXIT_CODES);
-    text
+    text + "\nExamples:\n" + &program_examples() + "\n" + EXIT_CODES
+}
+
+/// The program's examples, one a line.
+pub(crate) fn program_examples() -> String {
+    let simulated = if FULL {
+        "  mtdkeep backup --simulate --output ispot-backup\n"
+    } else {
+        ""
+    };
+    format!(
+        "  mtdkeep list\n  mtdkeep backup --output /mnt/usb/ispot\n{simulated}  \
+         mtdkeep verify ispot-backup\n"
+    )
 }
 
 /// `mtdkeep COMMAND --help`.

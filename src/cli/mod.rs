@@ -13,9 +13,13 @@ mod advice;
 mod clap_tree;
 mod commands;
 mod common;
+#[cfg(feature = "full")]
+mod complete;
 mod error;
 mod given;
 mod help;
+#[cfg(feature = "full")]
+mod manual;
 mod output;
 mod parse;
 mod progress;
@@ -79,6 +83,14 @@ impl From<Exit> for ExitCode {
 pub(crate) fn main(words: impl IntoIterator<Item = OsString>) -> Exit {
     let words: Vec<OsString> = words.into_iter().collect();
     let mut output = Output::default();
+    #[cfg(feature = "full")]
+    if let Some((_, typed)) = words
+        .split_first()
+        .filter(|(word, _)| *word == complete::WORD)
+    {
+        output.text(&complete::answer(typed));
+        return output.finish(Exit::Done);
+    }
     let exit = match parse::parse(words.iter().cloned()) {
         Ok(Parsed::Print(text)) => {
             output.text(&text);

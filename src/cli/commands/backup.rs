@@ -109,6 +109,10 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
     Ok(Box::new(move |output| run(&args, output)))
 }
 
+/// What --digest takes.
+#[cfg(feature = "full")]
+pub(crate) const DIGESTS: &[&str] = &["both", "crc32", "sha256"];
+
 fn digests(word: &OsStr) -> Result<DigestChoice, UsageError> {
     match word.to_str() {
         Some("both") => Ok(DigestChoice::Both),

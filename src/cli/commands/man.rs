@@ -1,10 +1,11 @@
 //! `mtdkeep man`.
 
 use crate::cli::Exit;
-use crate::cli::clap_tree;
 use crate::cli::commands;
+use crate::cli::common::generated;
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
+use crate::cli::manual;
 use crate::cli::output::Output;
 use crate::cli::spec::{CommandSpec, Job, OperandSpec, QUIET_ONLY};
 
@@ -15,10 +16,13 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
         required: false,
         rest: false,
     }),
-    options: &[QUIET_ONLY],
+    options: &[&[generated::ALL], QUIET_ONLY],
+    details: "\
+The page goes to standard output as it is, so there is no --json.
+",
     examples: &[
-        "mtdkeep man > mtdkeep.1",
         "mtdkeep man backup > mtdkeep-backup.1",
+        "mtdkeep man --all /usr/local/share/man/man1",
     ],
     ..CommandSpec::new(
         "man",
@@ -30,22 +34,29 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
 fn parse(given: &mut Given) -> Result<Job, UsageError> {
     let command = given.operand_text()?;
     let command = command.as_deref().map(commands::named).transpose()?;
-    Ok(Box::new(move |output| run(command, output)))
+    match (command, given.path("all")) {
+        (Some(_), Some(_)) => Err(UsageError(
+            "--all writes the pages of all commands: leave COMMAND away".into(),
+        )),
+        (None, Some(folder)) => Ok(Box::new(move |output| {
+            let pages = manual::pages()
+                .map(|command| Ok((format!("{}.1", manual::name(command)), page(command)?)));
+            let pages: Vec<_> = pages.collect::<Result<_, CliError>>()?;
+            generated::write(&folder, pages, output)
+        })),
+        (command, None) => Ok(Box::new(move |output| run(command, output))),
+    }
+}
+
+fn page(command: Option<&CommandSpec>) -> Result<String, CliError> {
+    manual::page(command).map_err(|error| CliError::Other {
+        exit: Exit::Io,
+        message: format!("cannot render the manual page: {error}"),
+        help: None,
+    })
 }
 
 fn run(command: Option<&CommandSpec>, output: &Output) -> Result<Exit, CliError> {
-    let page = match command {
-        None => clap_tree::program(),
-        Some(command) => clap_tree::command(command).name(format!("mtdkeep-{}", command.name)),
-    };
-    let mut text = Vec::new();
-    clap_mangen::Man::new(page)
-        .render(&mut text)
-        .map_err(|error| CliError::Other {
-            exit: Exit::Io,
-            message: format!("cannot render the manual page: {error}"),
-            help: None,
-        })?;
-    output.text(&String::from_utf8_lossy(&text));
+    output.text(&page(command)?);
     Ok(Exit::Done)
 }

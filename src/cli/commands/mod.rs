@@ -1,10 +1,10 @@
 //! The commands, one file each: its entry of the table (`SPEC`), what its words
 //! mean (`parse`), and what it does.
 
-mod backup;
+pub(crate) mod backup;
 mod clean;
 #[cfg(feature = "full")]
-mod completions;
+pub(crate) mod completions;
 #[cfg(feature = "full")]
 mod image;
 #[cfg(feature = "full")]

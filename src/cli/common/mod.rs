@@ -4,6 +4,8 @@
 pub(crate) mod device;
 pub(crate) mod folder;
 #[cfg(feature = "full")]
+pub(crate) mod generated;
+#[cfg(feature = "full")]
 pub(crate) mod layout;
 pub(crate) mod signals;
 

@@ -207,7 +207,7 @@ fn conforms(value: &Value, schema: &Value, root: &Value, at: &str) {
 #[case(&["completions", "bash"], "_mtdkeep")]
 #[case(&["completions", "zsh"], "#compdef mtdkeep")]
 #[case(&["completions", "fish"], "complete -c mtdkeep")]
-#[case(&["man"], ".TH mtdkeep")]
+#[case(&["man"], ".TH MTDKEEP")]
 #[case(&["man", "backup"], "read\\-again")]
 #[case(&["--help"], "Exit codes:")]
 #[case(&["verify", "--help"], "Examples:")]

@@ -13,6 +13,8 @@ pub mod digest;
 #[cfg(feature = "full")]
 pub mod errors;
 #[cfg(feature = "full")]
+pub mod generated;
+#[cfg(feature = "full")]
 pub mod image;
 #[cfg(feature = "full")]
 pub mod interrupt;
