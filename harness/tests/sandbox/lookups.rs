@@ -210,6 +210,34 @@ print(os.open('/dev/mtdblock3', os.O_RDONLY | os.O_EXCL) > 0)
     assert_eq!(bench.ok("python3 script.py"), "16\nTrue\n");
 }
 
+/// What a node's descriptor refuses, in the order of Linux.
+#[test]
+#[ignore = "needs python3"]
+fn descriptors_refuse_what_no_node_does() {
+    let bench = bench();
+    std::fs::write(
+        bench.file("script.py"),
+        "
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_long
+libc.mmap.argtypes = [ctypes.c_long, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+def mmap(fd, flags):
+    ctypes.set_errno(0); libc.mmap(0, 4096, 1, flags, fd, 0); return ctypes.get_errno()
+def sendfile(to, of):
+    try: return os.sendfile(to, of, 0, 512)
+    except OSError as e: return e.errno
+block, character = os.open('/dev/mtdblock3', os.O_RDONLY), os.open('/dev/mtd3', os.O_RDONLY)
+text = os.open('/etc/passwd', os.O_RDONLY)
+print(mmap(block, 0), mmap(block, 0x80003), mmap(block, 1), mmap(character, 1), mmap(character, 0))
+print(sendfile(block, text), sendfile(character, text))
+print(sendfile(os.open('/dev/mtd7', os.O_WRONLY), text))
+",
+    )
+    .unwrap();
+    assert_eq!(bench.ok("python3 script.py"), "22 95 0 19 22\n9 9\n22\n");
+}
+
 /// Who gave up his privileges handles mapped files with what is left.
 #[test]
 #[ignore = "needs root"]

@@ -155,7 +155,7 @@ fn stress_ng() {
         "open",
     ] {
         bench.ok(&format!(
-            "cd /mnt/stress && stress-ng --temp-path /mnt/stress --{load} 2 --{load}-ops 40 --quiet --timeout 60 --verify"
+            "cd /mnt/stress && stress-ng --temp-path /mnt/stress --{load} 2 --{load}-ops 10 --quiet --timeout 60 --verify"
         ));
     }
     assert_eq!(folder.path().read_dir().unwrap().count(), 0);

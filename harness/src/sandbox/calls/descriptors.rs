@@ -180,9 +180,18 @@ pub(in crate::sandbox) fn mmap(state: &mut State, trapped: &Trapped) -> Decision
     let open = state.handles.get(which)?;
     let (length, protection, flags) = (trapped.args[1], trapped.int(2), trapped.int(3));
     // In the order of mm/mmap.c, do_mmap.
-    let shared = flags & libc::MAP_TYPE != libc::MAP_PRIVATE;
-    if length == 0 {
+    let kind = flags & libc::MAP_TYPE;
+    let shared = kind != libc::MAP_PRIVATE;
+    let is_known = matches!(
+        kind,
+        libc::MAP_SHARED | libc::MAP_PRIVATE | libc::MAP_SHARED_VALIDATE
+    );
+    if length == 0 || !is_known {
         return Err(Errno::INVAL);
+    }
+    if kind == libc::MAP_SHARED_VALIDATE && flags & libc::MAP_SYNC != 0 {
+        // Only memory that keeps its contents takes it.
+        return Err(Errno::OPNOTSUPP);
     }
     let access = open.handle.flags();
     if shared && protection & libc::PROT_WRITE != 0 && !access.write || !access.read {
@@ -211,7 +220,11 @@ pub(in crate::sandbox) fn copy(
     reads_block: bool,
 ) -> Decision {
     if let Some((_, which)) = state.flash(trapped.process(), to) {
-        if matches!(state.handles.get(which), Ok(open) if is_block(open.node)) {
+        let open = state.handles.get(which)?;
+        if !open.handle.flags().write {
+            return Err(Errno::BADF);
+        }
+        if is_block(open.node) {
             state.warn("sendfile and splice into a block node are not emulated");
         }
         return Err(Errno::INVAL);
