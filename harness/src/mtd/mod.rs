@@ -34,6 +34,7 @@ use crate::chip::Chip;
 use crate::layout::Layout;
 use access::{ChipCell, Mtd};
 use block::BlockDevice;
+#[allow(unused_imports, reason = "the sandbox alone watches")]
 pub(crate) use block::BlockWatcher;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
@@ -263,12 +264,20 @@ impl MtdSystem {
     }
 
     /// The size of a block node: whole sectors. None: no such device.
+    #[allow(
+        dead_code,
+        reason = "the sandbox alone asks, which not every machine has"
+    )]
     pub(crate) fn block_bytes(&self, index: u32) -> Option<u64> {
         Some(block::capacity_bytes(self.mtd(self.registered(index)?)))
     }
 
     /// What a block node reads as now, caches included, uncounted and past any
     /// fault.
+    #[allow(
+        dead_code,
+        reason = "the sandbox alone asks, which not every machine has"
+    )]
     pub(crate) fn peek_block(&self, index: u32, at: u64, buf: &mut [u8]) -> Result<(), Errno> {
         let registered = self.registered(index).ok_or(Errno::NXIO)?;
         lock(&registered.block).peek(self.mtd(registered), at, buf)
@@ -276,6 +285,10 @@ impl MtdSystem {
 
     /// Has somebody told where a block node reads otherwise from now on. A change
     /// of the flash under it is the chip's to tell.
+    #[allow(
+        dead_code,
+        reason = "the sandbox alone asks, which not every machine has"
+    )]
     pub(crate) fn watch_block(&self, index: u32, watcher: Weak<dyn BlockWatcher>) {
         if let Some(registered) = self.registered(index) {
             lock(&registered.block).watch(watcher);
