@@ -1,6 +1,6 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first asks to stop, the second stops at once.
 //! In the end the program dies of the signal itself, so that whoever started it
-//! sees that: a shell's loop ends.
+//! sees that: a shell's loop ends. One that was ignored from the start stays so.
 
 use crate::cli::Exit;
 use crate::cli::error::CliError;
@@ -24,6 +24,9 @@ pub(crate) fn interrupt_flag() -> Result<Arc<AtomicBool>, CliError> {
 fn watch() -> io::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
+        if is_ignored(signal) {
+            continue;
+        }
         // In this order: at the first signal the flag is not set yet.
         signal_hook::flag::register_conditional_default(signal, Arc::clone(&flag))?;
         let remember = move || ASKED_BY.store(signal as u8, Ordering::Relaxed);
@@ -35,6 +38,18 @@ fn watch() -> io::Result<Arc<AtomicBool>> {
     // not the end of the program. Handled, not ignored: that would be inherited.
     signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     Ok(flag)
+}
+
+/// Whether this program was started with a signal ignored, as `nohup` and a shell's
+/// job in the background do: it then stays so, and ends nothing.
+pub(crate) fn is_ignored(signal: i32) -> bool {
+    let mut now = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: only asks; all zeros is a valid `sigaction`, and the call writes none
+    // but a valid one there.
+    unsafe {
+        libc::sigaction(signal, std::ptr::null(), now.as_mut_ptr()) == 0
+            && now.assume_init().sa_sigaction == libc::SIG_IGN
+    }
 }
 
 /// The exit code of a program that stopped because it was asked to: what a shell

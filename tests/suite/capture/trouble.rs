@@ -2,6 +2,7 @@
 //! table, a signal.
 
 use crate::capture::support::{Bench, shown, small};
+use crate::cli::support::signals_at_start;
 use crate::cli::support::text;
 use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
@@ -234,6 +235,7 @@ fn a_signal_leaves_nothing_behind(#[case] shell: &[&str]) {
         // Where no redirection of the script's hides what it says.
         let mv = "mv() { sleep 1; command mv \"$@\"; }\n";
         let mut command = bench.command_with(shell, &[], mv);
+        signals_at_start(&mut command, &[]);
         let child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

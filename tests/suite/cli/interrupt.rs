@@ -1,6 +1,6 @@
 //! Ctrl-C and SIGTERM in the middle of a backup.
 
-use crate::cli::support::{mtdkeep, program, snapshot};
+use crate::cli::support::{mtdkeep, program, signals_at_start, snapshot};
 use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
@@ -15,8 +15,10 @@ mtd0: 00020000 00020000 \"small\"
 mtd1: 10000000 00020000 \"large\"
 ";
 
-fn start(folder: &Path) -> Child {
-    program()
+fn start(folder: &Path, ignored: &'static [i32]) -> Child {
+    let mut command = program();
+    signals_at_start(&mut command, ignored);
+    command
         .current_dir(folder)
         .args(["backup", "--simulate=table", "--output", "b"])
         .stdout(Stdio::null())
@@ -44,7 +46,7 @@ fn wait_for_part(folder: &Path) {
 fn a_signal_leaves_no_half_file_under_its_final_name(#[case] signal: Signal) {
     let outer = tempfile::tempdir().unwrap();
     fs::write(outer.path().join("table"), TABLE).unwrap();
-    let child = start(outer.path());
+    let child = start(outer.path(), &[]);
     wait_for_part(outer.path());
     kill_process(Pid::from_child(&child), signal).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -62,12 +64,30 @@ fn a_signal_leaves_no_half_file_under_its_final_name(#[case] signal: Signal) {
     assert!(!folder.exists());
 }
 
+/// As under `nohup`, and in a shell's job in the background.
+#[test]
+fn what_was_ignored_from_the_start_stops_nothing() {
+    let outer = tempfile::tempdir().unwrap();
+    fs::write(outer.path().join("table"), TABLE).unwrap();
+    let child = start(outer.path(), &[libc::SIGHUP, libc::SIGINT]);
+    wait_for_part(outer.path());
+    let pid = Pid::from_child(&child);
+    for signal in [Signal::HUP, Signal::INT, Signal::TERM] {
+        kill_process(pid, signal).unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    // At a second one that counts it would end at once, without a word.
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("interrupted"), "{stderr}");
+    assert_eq!(output.status.signal(), Some(libc::SIGTERM), "{stderr}");
+}
+
 /// A kill leaves its `.part` file; the next run knows it as its own.
 #[test]
 fn a_kill_can_be_cleaned_up() {
     let outer = tempfile::tempdir().unwrap();
     fs::write(outer.path().join("table"), TABLE).unwrap();
-    let mut child = start(outer.path());
+    let mut child = start(outer.path(), &[]);
     wait_for_part(outer.path());
     child.kill().unwrap();
     child.wait().unwrap();

@@ -1,6 +1,6 @@
 //! `mtdkeep sandbox`, as the real binary.
 
-use crate::cli::support::{mtdkeep, text};
+use crate::cli::support::{mtdkeep, program, signals_at_start, text};
 use std::process::Command;
 use std::time::Duration;
 
@@ -84,13 +84,14 @@ fn signals_end_this_program_as_they_ended_the_other() {
     use std::os::unix::process::ExitStatusExt;
     let temporary = tempfile::tempdir().unwrap();
     for signal in [9, 15, 2] {
-        let mut command = mtdkeep();
+        let mut command = program();
+        signals_at_start(&mut command, &[]);
         command
             .env("PATH", "/usr/bin:/bin")
             .env("TMPDIR", temporary.path());
         let line = format!("cat /proc/mtd; kill -{signal} $$");
-        let ended = command.args(["sandbox", "--", "sh", "-c", &line]).assert();
-        let status = ended.get_output().status;
+        command.args(["sandbox", "--", "sh", "-c", &line]);
+        let status = command.output().unwrap().status;
         assert_eq!(status.signal(), Some(signal), "{status:?}");
         let left = std::fs::read_dir(temporary.path()).unwrap().count();
         assert_eq!(left, 0, "its temporary folder is left");
@@ -108,6 +109,7 @@ fn sigterm_and_interrupt_end_everything() {
         command
             .process_group(0)
             .stdout(std::process::Stdio::piped());
+        signals_at_start(&mut command, &[]);
         let mut running = command.spawn().unwrap();
         let mut line = String::new();
         let stdout = running.stdout.take().unwrap();
@@ -123,6 +125,33 @@ fn sigterm_and_interrupt_end_everything() {
             "{pid:?} lives on"
         );
     }
+}
+
+/// As under `nohup`, and in a shell's job in the background.
+#[test]
+fn what_was_ignored_from_the_start_ends_nothing() {
+    use rustix::process::Signal;
+    use std::io::{BufRead, BufReader, Write};
+    use std::os::unix::process::CommandExt;
+    use std::process::Stdio;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mtdkeep"));
+    command.args(["sandbox", "--", "sh", "-c", "echo begun; read line; exit 3"]);
+    command.process_group(0);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    signals_at_start(&mut command, &[libc::SIGINT, libc::SIGHUP, libc::SIGQUIT]);
+    let mut running = command.spawn().unwrap();
+    let stdout = running.stdout.take().unwrap();
+    BufReader::new(stdout)
+        .read_line(&mut String::new())
+        .unwrap();
+    let group = rustix::process::Pid::from_child(&running);
+    for signal in [Signal::INT, Signal::INT, Signal::QUIT, Signal::HUP] {
+        rustix::process::kill_process_group(group, signal).unwrap();
+    }
+    let mut stdin = running.stdin.take().unwrap();
+    stdin.write_all(b"\n").unwrap();
+    let status = running.wait().unwrap();
+    assert_eq!(status.code(), Some(3), "{status:?}");
 }
 
 #[test]

@@ -15,6 +15,27 @@ pub(crate) fn program() -> std::process::Command {
     std::process::Command::cargo_bin("mtdkeep").expect("the binary is built")
 }
 
+/// Lets a program begin with Ctrl-C's signal, SIGTERM, SIGHUP and SIGQUIT as they
+/// usually are, but for those that are `ignored`; whatever is ignored here, as in a
+/// shell's job in the background, or under `nohup`.
+#[cfg(feature = "full")]
+pub(crate) fn signals_at_start(command: &mut std::process::Command, ignored: &'static [i32]) {
+    use std::os::unix::process::CommandExt as _;
+    let set = move || {
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT] {
+            let wanted = match ignored.contains(&signal) {
+                true => libc::SIG_IGN,
+                false => libc::SIG_DFL,
+            };
+            // SAFETY: no handler is set, and the call is async-signal-safe.
+            unsafe { libc::signal(signal, wanted) };
+        }
+        Ok(())
+    };
+    // SAFETY: it makes async-signal-safe calls only.
+    unsafe { command.pre_exec(set) };
+}
+
 /// The words of [`program`], to be the end of a shell's command line.
 #[cfg(feature = "full")]
 pub(crate) fn program_words() -> Vec<std::ffi::OsString> {

@@ -3,6 +3,7 @@
 use super::{Args, NOT_SET_UP};
 use crate::cli::Exit;
 use crate::cli::common::device::simulated;
+use crate::cli::common::signals;
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::output::Output;
 use mtd_harness::mtd::NodeId;
@@ -210,15 +211,19 @@ fn print_stats(device: &SimulatedDevice) {
 }
 
 /// Ctrl-C reaches the program as well, which may handle it: the second one
-/// ends it. SIGTERM and SIGHUP end it at once. Answers the signal that did.
+/// ends it. SIGTERM and SIGHUP end it at once. What was ignored from the start
+/// stays so, in the program as well. Answers the signal that did.
 fn watch_signals(killer: Killer) -> Result<Arc<AtomicI32>, CliError> {
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGQUIT, SIGTERM, SIGHUP])
+    let watched = [SIGINT, SIGQUIT, SIGTERM, SIGHUP]
+        .into_iter()
+        .filter(|signal| !signals::is_ignored(*signal));
+    let mut arriving = signal_hook::iterator::Signals::new(watched)
         .map_err(|error| other(Exit::Program(NOT_SET_UP), error.to_string()))?;
     let ended_by = Arc::new(AtomicI32::new(0));
     let tell = Arc::clone(&ended_by);
     let watch = std::thread::Builder::new().spawn(move || {
         let mut asked = false;
-        for signal in signals.forever() {
+        for signal in arriving.forever() {
             if asked || matches!(signal, SIGTERM | SIGHUP) {
                 tell.store(signal, Ordering::Relaxed);
                 killer.kill();
