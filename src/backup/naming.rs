@@ -42,7 +42,7 @@ impl Naming<'_> {
     ) -> Result<Placed, BackupError> {
         let failed = |source| self.error("cannot name", to, source);
         let id = file.id().map_err(failed)?;
-        if id.size_bytes != values.length_bytes {
+        if id.size_bytes != values.length_bytes && !is_blind() {
             return Err(self.interfered(from));
         }
         let mut placed = Placed {
@@ -87,6 +87,9 @@ impl Naming<'_> {
 
     /// Whether a name is still that of the file that got it; an error if not.
     pub(super) fn confirm(self, placed: &Placed) -> Result<(), BackupError> {
+        if is_blind() {
+            return Ok(());
+        }
         let Placed { name, id, values } = placed;
         let same = match self.0.id(name) {
             Ok(now) if now == *id => Ok(true),
@@ -134,4 +137,13 @@ impl Naming<'_> {
     fn error(self, operation: &'static str, file: &str, source: io::Error) -> BackupError {
         texts::error(self.0, operation, file, source)
     }
+}
+
+/// Whether a test has this module compare nothing, to see that it is caught.
+#[inline]
+fn is_blind() -> bool {
+    #[cfg(test)]
+    return super::calls::faults::crippled().is_some();
+    #[cfg(not(test))]
+    false
 }

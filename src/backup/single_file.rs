@@ -46,18 +46,31 @@ impl SingleFile {
             }
             made => made,
         }?;
-        let locked = lock::lock(&file, Access::Change);
-        // Whoever took it for stale in the moment before it was locked has removed it.
-        if locked.is_ok() && !lock::is_at(&file, &temporary)? {
-            return Err(Errno::WOULDBLOCK.into());
-        }
-        locked?;
-        Ok(Self {
+        let begun = Self {
             path: path.into(),
             temporary,
             file: OpenFile(file),
             length_bytes: 0,
-        })
+        };
+        match begun.lock() {
+            Ok(()) => Ok(begun),
+            // Somebody took it for stale, and removes it.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
+            Err(error) => {
+                begun.discard();
+                Err(error)
+            }
+        }
+    }
+
+    /// Keeps others from taking it for stale; whoever did in the moment before has
+    /// removed it.
+    fn lock(&self) -> io::Result<()> {
+        lock::lock(&self.file.0, Access::Change)?;
+        match lock::is_at(&self.file.0, &self.temporary)? {
+            true => Ok(()),
+            false => Err(Errno::WOULDBLOCK.into()),
+        }
     }
 
     /// Gives the file its name.

@@ -26,6 +26,15 @@ pub(crate) struct Fault {
     pub(crate) how: How,
 }
 
+/// What a subject does wrong on purpose, for a check to catch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Crippled {
+    /// It does not look whose the files under its names are.
+    ComparesNothing,
+    /// Nor whether a write failed.
+    SwallowsErrorsOfWrites,
+}
+
 type Action = (usize, Box<dyn FnOnce()>);
 
 /// What is to happen to calls.
@@ -38,6 +47,8 @@ pub(crate) struct Plan {
     pub(crate) before: Option<Action>,
     /// Calls that the file system does not have, with its answer.
     pub(crate) cannot: Vec<(Call, Errno)>,
+    /// What the code under test leaves out.
+    pub(crate) crippled: Option<Crippled>,
 }
 
 #[derive(Default)]
@@ -114,4 +125,9 @@ impl State {
 /// Whether a plan is at work, so that nothing needs to reach the medium.
 pub(super) fn is_active() -> bool {
     STATE.with_borrow(Option::is_some)
+}
+
+/// What the plan cripples.
+pub(in crate::backup) fn crippled() -> Option<Crippled> {
+    STATE.with_borrow(|state| state.as_ref()?.plan.crippled)
 }

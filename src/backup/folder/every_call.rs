@@ -7,7 +7,7 @@
 use super::Folder;
 use crate::backend::SimulatedBackend;
 use crate::backup::calls::Call;
-use crate::backup::calls::faults::{self, Fault, How, Plan};
+use crate::backup::calls::faults::{self, Crippled, Fault, How, Plan};
 use crate::backup::{
     self, Access, BackupError, Destination as _, DigestChoice, Failure, MANIFEST, Meaning, Request,
     UNFINISHED,
@@ -17,8 +17,10 @@ use mtd_harness::layout::Layout;
 use mtd_harness::profile::{self, SimulatedDevice};
 use rstest::rstest;
 use rustix::io::Errno;
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 use std::time::UNIX_EPOCH;
 
@@ -201,6 +203,20 @@ fn no_success_is_false_and_the_same_again_completes_it(
     work: Work,
     #[values(How::Once, How::KindFromThenOn, How::AllFromThenOn, How::Done)] how: How,
 ) {
+    fail_every_call(work, how, None).unwrap();
+}
+
+/// The check must find what a run does that tells nothing of failed writes.
+#[rstest]
+fn a_run_that_swallows_errors_is_caught(
+    #[values(Work::Backup, Work::Resume, Work::Import)] work: Work,
+) {
+    let found = fail_every_call(work, How::Once, Some(Crippled::SwallowsErrorsOfWrites));
+    assert!(found.unwrap_err().contains("a false success"));
+}
+
+/// What is wrong, if something is.
+fn fail_every_call(work: Work, how: How, crippled: Option<Crippled>) -> Result<(), String> {
     let errnos: &[Errno] = match how {
         How::Once => &[
             Errno::IO,
@@ -225,14 +241,19 @@ fn no_success_is_false_and_the_same_again_completes_it(
             let place = calmly(|| Workplace::new(work));
             let plan = Plan {
                 fault: Some(fault),
+                crippled,
                 ..Plan::default()
             };
             let (succeeded, calls) = faults::with(plan, || place.run(work));
             let done = place.is_done(work);
-            assert!(done || !succeeded, "{fault:?}: a false success; {calls:?}");
+            if succeeded && !done {
+                return Err(format!("{fault:?}: a false success; {calls:?}"));
+            }
             if !done && work != Work::VerifyDamaged {
                 let again = calmly(|| place.run(work)) && place.is_done(work);
-                assert!(again, "{fault:?}: it cannot be completed; {calls:?}");
+                if !again {
+                    return Err(format!("{fault:?}: it cannot be completed; {calls:?}"));
+                }
             }
             if at >= calls.len() {
                 assert!(at > 10 && (succeeded || work == Work::VerifyDamaged));
@@ -240,6 +261,7 @@ fn no_success_is_false_and_the_same_again_completes_it(
             }
         }
     }
+    Ok(())
 }
 
 /// What another process does, just before a call.
@@ -302,27 +324,80 @@ fn nothing_foreign_is_ever_part_of_a_success(
     )]
     intruder: Intruder,
 ) {
+    intrude_at_every_call(work, intruder, None).unwrap();
+}
+
+/// The check must find what a run does that compares nothing.
+#[rstest]
+fn a_run_that_compares_nothing_is_caught(
+    #[values(Work::Backup, Work::Resume, Work::Import)] work: Work,
+    #[values(Intruder::ReplacesImages, Intruder::ReplacesParts)] intruder: Intruder,
+) {
+    let found = intrude_at_every_call(work, intruder, Some(Crippled::ComparesNothing));
+    assert!(found.unwrap_err().contains("a false success"));
+}
+
+/// What is wrong, if something is.
+fn intrude_at_every_call(
+    work: Work,
+    intruder: Intruder,
+    crippled: Option<Crippled>,
+) -> Result<(), String> {
     for at in 0.. {
         let place = calmly(|| Workplace::new(work));
         let path = place.path();
         let plan = Plan {
             before: Some((at, Box::new(move || intruder.act(&path)))),
             cannot: vec![(Call::Lock, Errno::NOLCK)],
+            crippled,
             ..Plan::default()
         };
         let (succeeded, calls) = faults::with(plan, || place.run(work));
         if at >= calls.len() {
             assert!(at > 10 && succeeded && place.is_done(work));
-            return;
+            break;
         }
         // Once a file was looked at for the last time nobody can know what happens
         // to it.
         let named = calls.iter().rposition(|call| *call == Call::Rename);
         let too_late = named.is_some_and(|named| at + LAST_LOOKS > named);
-        assert!(
-            !succeeded || place.is_done(work) || too_late,
-            "{intruder:?} before call {at}, {:?}: a false success; {calls:?}",
-            calls.get(at)
-        );
+        if succeeded && !too_late && !place.is_done(work) {
+            return Err(format!(
+                "{intruder:?} before call {at}, {:?}: a false success; {calls:?}",
+                calls.get(at)
+            ));
+        }
     }
+    Ok(())
+}
+
+/// A second run of this program, tried just before every call of a backup. Without
+/// locks it gets in, so that this check is seen to find it.
+#[rstest]
+fn the_lock_keeps_a_second_run_out(#[values(true, false)] locks: bool) {
+    let mut got_in = 0;
+    for at in 0.. {
+        let place = Workplace::new(Work::Backup);
+        let (path, second) = (place.path(), Rc::new(Cell::new(None)));
+        let tell = Rc::clone(&second);
+        let act = move || tell.set(Some(calmly(|| make_backup(&path, 2)).is_ok()));
+        let no_lock = (Call::Lock, Errno::NOLCK);
+        let plan = Plan {
+            before: Some((at, Box::new(act))),
+            cannot: if locks { vec![] } else { vec![no_lock] },
+            ..Plan::default()
+        };
+        let (succeeded, calls) = faults::with(plan, || place.run(Work::Backup));
+        let Some(second) = second.get() else {
+            assert!(at > 10 && at >= calls.len() && succeeded);
+            break;
+        };
+        let locked = calls.iter().position(|call| *call == Call::Lock).unwrap();
+        if locks && at > locked {
+            assert!(!second && succeeded, "before call {at}: {calls:?}");
+            assert!(place.is_done(Work::Backup));
+        }
+        got_in += u32::from(second && at > locked);
+    }
+    assert_eq!(got_in == 0, locks, "{got_in}");
 }

@@ -116,6 +116,11 @@ fn every_call_fails(
         if made.is_ok() {
             assert!(whole, "{fault:?}: a false success: {calls:?}");
         } else if !whole {
+            // What looks like another's (its name is gone) is left to it.
+            if how == How::Once && errno != Errno::NOENT {
+                let left = path.parent().filter(|folder| folder.exists());
+                assert_eq!(left.map(files).unwrap_or_default(), [""; 0], "{fault:?}");
+            }
             make(&path, b"all of it").unwrap_or_else(|error| panic!("{fault:?}: {error}"));
         }
         if at >= calls.len() {
