@@ -62,6 +62,12 @@ pub enum BackupError {
         /// What the file system still has for this user.
         free_bytes: u64,
     },
+    /// There is no memory for a buffer.
+    #[error("no memory for a buffer of {}", size(*bytes as u64))]
+    NoMemory {
+        /// How large it would be.
+        bytes: usize,
+    },
     /// The folder holds something that a backup must not touch or mix with.
     #[error("{folder} {holds}; nothing in it was changed")]
     Refused {
@@ -176,6 +182,7 @@ impl BackupError {
             | Self::File { .. }
             | Self::Interfered { .. }
             | Self::NoSpace { .. }
+            | Self::NoMemory { .. }
             | Self::NoManifest { .. } => ErrorKind::Io,
         }
     }
@@ -200,6 +207,9 @@ impl BackupError {
                 "free some space, choose another folder with --output, or back up fewer \
                  partitions at a time with --partition"
                     .into()
+            }
+            Self::NoMemory { .. } => {
+                "end what else takes memory, and start the same command again".into()
             }
             Self::Refused { help, .. } => help.clone(),
             Self::Busy { .. } => {

@@ -6,6 +6,7 @@
 //! read in full and gave exactly its bytes; it is never replaced by an image with
 //! more holes. One buffer, a second one only to compare.
 
+use super::buffer;
 use super::contents::part;
 use super::destination::{Destination, Entry, NewFile};
 use super::digest::{DigestChoice, DigestValues, Digests};
@@ -172,7 +173,7 @@ impl Workshop<'_> {
         temporary: &str,
         buffers: &mut Buffers,
     ) -> Result<Digests, BackupError> {
-        let flash = self.buffer(&mut buffers.flash, info);
+        let flash = self.buffer(&mut buffers.flash, info)?;
         let mut digests = Digests::new(self.digests);
         let mut offset_bytes = 0;
         loop {
@@ -209,8 +210,8 @@ impl Workshop<'_> {
             .folder
             .open(file)
             .map_err(|source| self.error("cannot open", file, None, source))?;
-        let flash = self.buffer(&mut buffers.flash, info);
-        let stored = self.buffer(&mut buffers.file, info);
+        let flash = self.buffer(&mut buffers.flash, info)?;
+        let stored = self.buffer(&mut buffers.file, info)?;
         let mut offset_bytes = 0;
         let mut first_difference_bytes = None;
         loop {
@@ -251,13 +252,12 @@ impl Workshop<'_> {
         }))
     }
 
-    fn buffer<'b>(&self, buffer: &'b mut Vec<u8>, info: &MtdInfo) -> &'b mut [u8] {
-        let bytes = buffer_bytes(self.work.buffer_bytes, info);
-        if buffer.len() < bytes {
-            // Fresh zeroed memory costs nothing until it is read into.
-            *buffer = vec![0; bytes];
-        }
-        &mut buffer[..bytes]
+    fn buffer<'b>(
+        &self,
+        buffer: &'b mut Vec<u8>,
+        info: &MtdInfo,
+    ) -> Result<&'b mut [u8], BackupError> {
+        buffer::grow(buffer, buffer_bytes(self.work.buffer_bytes, info))
     }
 
     fn error(

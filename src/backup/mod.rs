@@ -9,6 +9,7 @@
 //! `mtdN.bin` in any folder is whole; success means that every byte of every
 //! image is what the device gave; memory does not grow with the flash.
 
+mod buffer;
 pub(crate) mod calls;
 mod clean;
 mod consistency;

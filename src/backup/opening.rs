@@ -1,6 +1,7 @@
 //! What a backup finds out about its device before anything is written: which
 //! devices open, which stay out and why, and which device of its kind it is.
 
+use super::buffer;
 use super::digest::{DigestChoice, DigestValues, Digests};
 use super::error::BackupError;
 use super::known;
@@ -8,6 +9,7 @@ use super::manifest::{Identity, Image, LayoutEntry, LeftOut};
 use super::reader::Reader;
 use super::work::Work;
 use crate::mtd::{MtdBackend, MtdError, MtdInfo, MtdRead};
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) type Opened = Vec<Box<dyn MtdRead>>;
 pub(super) type Unopened = Vec<(MtdInfo, MtdError)>;
@@ -32,24 +34,27 @@ pub(super) fn open(
     }
 }
 
-/// A device's entry in the manifest's layout, with the reason where it has no image.
-pub(super) fn layout_entry(info: &MtdInfo, wanted: &[MtdInfo], unopened: &Unopened) -> LayoutEntry {
-    let mut entry = LayoutEntry::new(info);
-    entry.left_out = if let Some((_, error)) = unopened.iter().find(|(i, _)| i.index == info.index)
-    {
-        Some(LeftOut {
-            by_choice: false,
-            reason: error.to_string(),
-        })
-    } else if wanted.iter().any(|other| other.index == info.index) {
-        None
-    } else {
-        Some(LeftOut {
-            by_choice: true,
-            reason: "not asked for".into(),
-        })
+/// The manifest's layout: each device, with the reason where it has no image.
+pub(super) fn layout_entries(
+    layout: &[MtdInfo],
+    wanted: &[MtdInfo],
+    unopened: &Unopened,
+) -> Vec<LayoutEntry> {
+    let wanted: BTreeSet<_> = wanted.iter().map(|info| info.index).collect();
+    let unopened: BTreeMap<_, _> = unopened.iter().map(|(i, error)| (i.index, error)).collect();
+    let entry = |info: &MtdInfo| {
+        let left_out = if let Some(error) = unopened.get(&info.index) {
+            Some((false, error.to_string()))
+        } else if wanted.contains(&info.index) {
+            None
+        } else {
+            Some((true, "not asked for".into()))
+        };
+        let mut entry = LayoutEntry::new(info);
+        entry.left_out = left_out.map(|(by_choice, reason)| LeftOut { by_choice, reason });
+        entry
     };
-    entry
+    layout.iter().map(entry).collect()
 }
 
 /// The partition that tells this device from others of its kind, as it was read
@@ -146,11 +151,12 @@ fn read_whole(
     device: &mut dyn MtdRead,
     work: &Work<'_>,
 ) -> Result<Option<DigestValues>, BackupError> {
-    let mut buffer = vec![0; work.buffer_bytes.clamp(1, 64 << 10)];
+    let mut buffer = Vec::new();
+    let buffer = buffer::grow(&mut buffer, work.buffer_bytes.clamp(1, 64 << 10))?;
     let mut reader = Reader::new(device, work.stop());
     let mut digests = Digests::new(DigestChoice::Both);
     loop {
-        match reader.next(&mut buffer)? {
+        match reader.next(buffer)? {
             0 => break,
             count => digests.update(&buffer[..count]),
         }

@@ -22,12 +22,13 @@ use super::manifest::{
     UNFINISHED, image_file,
 };
 use super::naming::{Naming, Placed};
-use super::opening::{Opened, Recognised, layout_entry, open, recognise};
+use super::opening::{Opened, Recognised, layout_entries, open, recognise};
 use super::reader::Stop;
 use super::work::Work;
 use super::{html, rejoin, sums, texts, time, workers};
 use crate::mtd::{MtdBackend, MtdInfo, select};
 use joining::refuse_at_first_sight;
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
@@ -113,10 +114,7 @@ pub(crate) fn backup_of(
             description: backend.description(),
             identity: recognised.as_ref().and_then(Recognised::identity),
         },
-        layout: layout
-            .iter()
-            .map(|info| layout_entry(info, &wanted, &left_out))
-            .collect(),
+        layout: layout_entries(&layout, &wanted, &left_out),
         images: Vec::new(),
         folder_created: folder.was_created(),
         origin,
@@ -178,10 +176,8 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn check_free_space(&self, opened: &Opened) -> Result<(), BackupError> {
-        let is_there = |info: &MtdInfo| {
-            let file = image_file(info.index);
-            self.existing.iter().any(|entry| entry.name == file)
-        };
+        let existing: BTreeSet<&str> = self.existing.iter().map(|e| e.name.as_str()).collect();
+        let is_there = |info: &MtdInfo| existing.contains(image_file(info.index).as_str());
         let images_bytes = opened
             .iter()
             .map(|device| device.info())

@@ -4,6 +4,7 @@
 //! byte, what this device's flash holds; what differs may be another device's, and
 //! is never replaced.
 
+use super::buffer;
 use super::contents::script_image;
 use super::damage::TORN;
 use super::destination::{Destination, Entry};
@@ -54,8 +55,9 @@ fn is_same(
 ) -> Result<bool, BackupError> {
     let cannot = |source| texts::error(folder, "cannot read", file, source);
     let mut stored = folder.open(file).map_err(cannot)?;
-    let mut buffers = [vec![0; buffer_bytes.max(1)], vec![0; buffer_bytes.max(1)]];
-    let [read, kept] = &mut buffers;
+    let (mut read, mut kept) = (Vec::new(), Vec::new());
+    let read = buffer::grow(&mut read, buffer_bytes.max(1))?;
+    let kept = buffer::grow(&mut kept, buffer_bytes.max(1))?;
     loop {
         let count = flash.next(read)?;
         if count == 0 {

@@ -11,6 +11,7 @@
 mod rebuild;
 mod salvage;
 
+use super::buffer;
 use super::contents::{self, Contents, State};
 use super::damage::{TORN, page_copy, read_sums};
 use super::destination::{Destination, Entry};
@@ -256,12 +257,13 @@ fn each_piece(
 ) -> Result<(), BackupError> {
     let cannot = |source| texts::error(folder, "cannot read", file, source);
     let mut stream = folder.open(file).map_err(cannot)?;
-    let mut buffer = vec![0; work.buffer_bytes.max(1)];
+    let mut buffer = Vec::new();
+    let buffer = buffer::grow(&mut buffer, work.buffer_bytes.max(1))?;
     loop {
         if work.interrupt.load(Ordering::Relaxed) {
             return Err(BackupError::Interrupted);
         }
-        match stream.read(&mut buffer) {
+        match stream.read(buffer) {
             Ok(0) => return Ok(()),
             Ok(count) => piece(&buffer[..count]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

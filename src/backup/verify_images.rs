@@ -5,6 +5,7 @@
 //! flash is unknown (by the manifest, or because it cannot be read now) nothing
 //! counts as different.
 
+use super::buffer;
 use super::consistency::{Images, identity_image, other_identity};
 use super::destination::{Destination, Entry};
 use super::digest::{DigestChoice, DigestValues, Digests};
@@ -208,8 +209,8 @@ impl ImageReading<'_> {
             .as_mut()
             .map(|device| Reader::new(device.as_mut(), self.stop));
         let bytes = self.work.buffer_bytes.max(1);
-        stored.resize(bytes, 0);
-        flash.resize(if reader.is_some() { bytes } else { 0 }, 0);
+        let stored = buffer::grow(stored, bytes)?;
+        let flash = buffer::grow(flash, if reader.is_some() { bytes } else { 0 })?;
         let mut offset_bytes = 0u64;
         let mut differs_at = None;
         loop {

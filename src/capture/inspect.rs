@@ -227,7 +227,13 @@ impl Found {
         interrupt: &AtomicBool,
     ) -> Result<BTreeMap<u32, Inspected>, ImportError> {
         let mut images = BTreeMap::new();
-        let mut buffer = vec![0; BUFFER_BYTES];
+        let mut buffer = Vec::new();
+        let no_memory = |_| ImportError::Read {
+            what: self.folder.describe(),
+            source: io::ErrorKind::OutOfMemory.into(),
+        };
+        buffer.try_reserve_exact(BUFFER_BYTES).map_err(no_memory)?;
+        buffer.resize(BUFFER_BYTES, 0);
         for (mtd, bytes) in self.sizes_bytes.clone() {
             let file = format!("{}.bin", MtdIndex(mtd));
             let Some(info) = devices.iter().find(|info| info.index.0 == mtd) else {

@@ -1,0 +1,16 @@
+//! The buffers for flash and files, the only large memory that a backup takes.
+//!
+//! Fault tolerated: no memory for one, which is an error and not the end of the
+//! program.
+
+use super::error::BackupError;
+
+/// Makes a buffer as large as that, where it is smaller; gives that much of it.
+pub(crate) fn grow(buffer: &mut Vec<u8>, bytes: usize) -> Result<&mut [u8], BackupError> {
+    let missing = bytes.saturating_sub(buffer.len());
+    buffer
+        .try_reserve_exact(missing)
+        .map_err(|_| BackupError::NoMemory { bytes })?;
+    buffer.resize(buffer.len() + missing, 0);
+    Ok(&mut buffer[..bytes])
+}
