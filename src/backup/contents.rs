@@ -16,6 +16,7 @@ use super::manifest::{
 use crate::capture::format::{
     FOLDER_MADE, MD5_SUMS, RECORD, RECORD_BYTES_MAX, RECORD_HEAD, RECORD_PART, SCRIPT_PAGE, TABLE,
 };
+use std::collections::BTreeSet;
 use std::io::Read as _;
 
 /// How much of `index.html` is looked at to tell whose it is.
@@ -231,12 +232,10 @@ fn is_own(
     })
 }
 
-/// Whether an unfinished backup was going to make an image of that name.
-pub(crate) fn is_planned(manifest: &Manifest, name: &str) -> bool {
-    manifest
-        .layout
-        .iter()
-        .any(|entry| entry.left_out.is_none() && image_file(entry.index()) == name)
+/// The images that a backup is going to make.
+pub(crate) fn planned(manifest: &Manifest) -> BTreeSet<String> {
+    let wanted = manifest.layout.iter().filter(|e| e.left_out.is_none());
+    wanted.map(|entry| image_file(entry.index())).collect()
 }
 
 fn is_own_part(state: &State, images: &Images, name: &str) -> bool {

@@ -326,9 +326,9 @@ impl Run<'_> {
                 "{folder} holds a backup with its manifest; `mtdkeep verify` says whether it is good"
             ));
         }
-        let is_image = |entry: &&Entry| contents::is_planned(&self.manifest, &entry.name);
+        let planned = contents::planned(&self.manifest);
+        let is_image = |entry: &&Entry| planned.contains(&entry.name);
         let images = entries.iter().filter(is_image).count();
-        let wanted = self.manifest.layout.iter().filter(|e| e.left_out.is_none());
         let whole = match error {
             // Whose they are is not known then.
             BackupError::Interfered { .. } => "",
@@ -337,7 +337,7 @@ impl Run<'_> {
         Some(format!(
             "{folder} holds an unfinished backup: {images} of {} images{whole}; \
              starting again completes it, `mtdkeep clean` removes it",
-            wanted.count()
+            planned.len()
         ))
     }
 }

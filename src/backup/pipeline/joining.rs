@@ -4,8 +4,10 @@ use super::Run;
 use crate::backup::contents::{self, Contents, State, names};
 use crate::backup::destination::{Destination, Entry};
 use crate::backup::error::BackupError;
+use crate::backup::manifest::Manifest;
 use crate::backup::opening::Opened;
 use crate::backup::rejoin;
+use std::collections::BTreeSet;
 
 /// Refuses what needs no look at the device.
 pub(super) fn refuse_at_first_sight(
@@ -54,14 +56,7 @@ impl Run<'_> {
             ));
         }
         if finished && !earlier.is_partial() {
-            return Err(self.refuse(
-                format!(
-                    "already holds a finished backup of this device, made {}",
-                    earlier.created_utc
-                ),
-                "choose another folder with --output, check this one with `mtdkeep verify`, or \
-                 remove it with `mtdkeep clean`",
-            ));
+            return Err(self.refuse_finished(earlier, &found.own));
         }
         self.manifest.folder_created |= earlier.folder_created;
         self.take_over(found.own, found.parts)?;
@@ -100,9 +95,8 @@ impl Run<'_> {
         let (images, _): (Vec<_>, Vec<_>) = own
             .into_iter()
             .partition(|entry| contents::script_image(&entry.name).is_some());
-        let stranger = images
-            .iter()
-            .find(|entry| !contents::is_planned(&self.manifest, &entry.name));
+        let planned = contents::planned(&self.manifest);
+        let stranger = images.iter().find(|entry| !planned.contains(&entry.name));
         if let Some(stranger) = stranger {
             return Err(self.refuse(
                 format!(
@@ -120,6 +114,28 @@ impl Run<'_> {
                 .map_err(|source| self.error("cannot remove", &entry.name, source))?;
         }
         Ok(())
+    }
+
+    /// There is nothing to complete; or a clean was killed, or something else
+    /// removed a part.
+    fn refuse_finished(&self, earlier: &Manifest, own: &[Entry]) -> BackupError {
+        let there: BTreeSet<&str> = own.iter().map(|e| e.name.as_str()).collect();
+        let mut files = earlier.images.iter().map(|image| image.file.as_str());
+        match files.find(|file| !there.contains(file)) {
+            Some(file) => self.refuse(
+                format!("has the manifest of a finished backup of this device, but no {file}"),
+                "`mtdkeep verify` says what is still good of it, `mtdkeep clean` removes it; or \
+                 choose another folder with --output",
+            ),
+            None => self.refuse(
+                format!(
+                    "already holds a finished backup of this device, made {}",
+                    earlier.created_utc
+                ),
+                "choose another folder with --output, check this one with `mtdkeep verify`, or \
+                 remove it with `mtdkeep clean`",
+            ),
+        }
     }
 
     fn refuse(&self, holds: String, help: &str) -> BackupError {

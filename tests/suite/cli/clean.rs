@@ -214,3 +214,19 @@ fn what_cannot_be_cleaned_says_why_and_what_next(
     }
     assert!(!stderr.contains("--output"), "{stderr}");
 }
+
+/// A clean that was killed leaves the manifest for last: a backup says what is so.
+#[test]
+fn what_a_killed_clean_leaves_is_no_finished_backup() {
+    let (_outer, folder) = small_backup();
+    fs::remove_file(folder.join("mtd1.bin")).unwrap();
+    let mut again = mtdkeep();
+    again.args(["backup", "--simulate", "-p", "param", "-p", "ver_1", "-o"]);
+    let refused = again.arg(&folder).assert().code(5);
+    let stderr = text(&refused.get_output().stderr);
+    assert!(stderr.contains("but no mtd1.bin"), "{stderr}");
+    assert!(!stderr.contains("already holds"), "{stderr}");
+    assert!(stderr.contains("mtdkeep clean"), "{stderr}");
+    assert_eq!(clean(&folder, &[]).0, 0);
+    assert!(!folder.exists());
+}
