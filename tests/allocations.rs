@@ -9,10 +9,10 @@ use mtd_harness::layout::Layout;
 use mtd_harness::profile::{self, SimulatedDevice};
 use mtdkeep::backend::SimulatedBackend;
 use mtdkeep::backup::{
-    self, Access, DeviceCheck, DigestChoice, ErrorKind, Failure, Folder, INDEX, MANIFEST, Meaning,
-    RepairLayout, RepairRequest, Request, Silent, UNFINISHED,
+    self, Access, ErrorKind, Failure, Folder, INDEX, MANIFEST, Meaning, RepairLayout,
+    RepairRequest, Request, UNFINISHED,
 };
-use mtdkeep::import::{self, ImportRequest};
+use mtdkeep::capture;
 use mtdkeep::mtd::MtdBackend as _;
 use rstest::rstest;
 use std::alloc::{GlobalAlloc, Layout as Size, System};
@@ -110,33 +110,29 @@ fn told(error: Failure) -> (ErrorKind, String) {
     (error.error.kind(), error.to_string())
 }
 
+fn how() -> backup::Work<'static> {
+    backup::Work {
+        buffer_bytes: BUFFER_BYTES,
+        ..backup::Work::default()
+    }
+}
+
 fn make_backup(path: &Path) -> Ended {
     let folder = Folder::open_or_create(path).unwrap();
     let request = Request {
-        partitions: &[],
         read_again: true,
-        digests: DigestChoice::Both,
         now: UNIX_EPOCH,
-        buffer_bytes: BUFFER_BYTES,
-        workers: 1,
-        folder_created: folder.was_created(),
-        interrupt: &AtomicBool::new(false),
+        ..Request::default()
     };
     let backend = SimulatedBackend::new(device());
-    let made = backup::backup(&backend, &folder, &request, &Silent);
+    let made = backup::backup(&backend, &folder, &request, &how());
     made.map(drop).map_err(told)
 }
 
 fn verify(path: &Path) -> Ended {
     let folder = Folder::open(path, Access::Look).unwrap();
     let backend = SimulatedBackend::new(device());
-    let check = DeviceCheck {
-        backend: Some(&backend),
-        buffer_bytes: BUFFER_BYTES,
-        workers: 1,
-        interrupt: &AtomicBool::new(false),
-    };
-    let report = backup::verify(&folder, &check, &Silent).map_err(told)?;
+    let report = backup::verify(&folder, Some(&backend), &how()).map_err(told)?;
     // A manifest that was made anew cannot know of holes, and stays partial.
     for meaning in [Meaning::Differs, Meaning::Unchecked] {
         assert!(!report.has(meaning), "{report:?}");
@@ -145,20 +141,13 @@ fn verify(path: &Path) -> Ended {
 }
 
 fn make_import(path: &Path) -> Ended {
-    let interrupt = AtomicBool::new(false);
-    let capture = import::inspect(&path.with_file_name("capture"), None, &interrupt)
-        .map_err(|error| (ErrorKind::Io, error.to_string()))?;
+    let failed = |error: capture::ImportError| (ErrorKind::Io, error.to_string());
+    let never = AtomicBool::new(false);
+    let captured = path.with_file_name("capture");
+    let captured = capture::inspect(&captured, None, &never).map_err(failed)?;
     let folder = Folder::open_or_create(path).unwrap();
-    let request = ImportRequest {
-        now: UNIX_EPOCH,
-        buffer_bytes: BUFFER_BYTES,
-        workers: 1,
-        folder_created: folder.was_created(),
-        interrupt: &interrupt,
-    };
-    let made = import::import(&capture, &folder, &request, &Silent);
-    made.map(drop)
-        .map_err(|error| (ErrorKind::Io, error.to_string()))
+    let made = capture::import(&captured, &folder, UNIX_EPOCH, &how());
+    made.map(drop).map_err(failed)
 }
 
 fn repair(path: &Path) -> Ended {
@@ -170,10 +159,8 @@ fn repair(path: &Path) -> Ended {
     let request = RepairRequest {
         layout: Some(layout),
         now: UNIX_EPOCH,
-        buffer_bytes: BUFFER_BYTES,
-        interrupt: &AtomicBool::new(false),
     };
-    let repaired = backup::repair(&folder, &request, &Silent);
+    let repaired = backup::repair(&folder, &request, &how());
     repaired.map(drop).map_err(told)
 }
 
