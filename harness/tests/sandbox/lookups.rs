@@ -232,10 +232,18 @@ text = os.open('/etc/passwd', os.O_RDONLY)
 print(mmap(block, 0), mmap(block, 0x80003), mmap(block, 1), mmap(character, 1), mmap(character, 0))
 print(sendfile(block, text), sendfile(character, text))
 print(sendfile(os.open('/dev/mtd7', os.O_WRONLY), text))
+import fcntl, struct
+def ioctl(fd, command):
+    try: return struct.unpack('i', fcntl.ioctl(fd, command, bytes(64))[:4])[0]
+    except OSError as e: return -e.errno
+print([ioctl(fd, command) for fd in (block, character) for command in (2, 0xc020660b, 0x5460)])
 ",
     )
     .unwrap();
-    assert_eq!(bench.ok("python3 script.py"), "22 95 0 19 22\n9 9\n22\n");
+    assert_eq!(
+        bench.ok("python3 script.py"),
+        "22 95 0 19 22\n9 9\n22\n[4096, -95, -25, 4096, -95, -25]\n"
+    );
 }
 
 /// Who gave up his privileges handles mapped files with what is left.

@@ -55,11 +55,24 @@ pub(in crate::sandbox) fn ioctl(state: &mut State, trapped: &Trapped) -> Decisio
     if let LOOP_SET_FD | LOOP_CHANGE_FD | LOOP_CONFIGURE = command {
         return loop_over(state, trapped, command, argument);
     }
-    changing_flash(state, trapped, |open| {
-        let answer = open.handle.ioctl(command, argument, &mut memory);
-        answer.map(i64::from)
+    changing_flash(state, trapped, |open| match command {
+        // Of the file system that the node stands in (fs/ioctl.c, do_vfs_ioctl).
+        FIGETBSZ => {
+            memory.write(argument, &DEVTMPFS_BLOCK_BYTES.to_ne_bytes())?;
+            Ok(0)
+        }
+        FIEMAP => Err(Errno::OPNOTSUPP),
+        _ => {
+            let answer = open.handle.ioctl(command, argument, &mut memory);
+            answer.map(i64::from)
+        }
     })
 }
+
+// include/uapi/linux/fs.h and fiemap.h
+const FIGETBSZ: u32 = 2;
+const FIEMAP: u32 = 0xc020_660b;
+const DEVTMPFS_BLOCK_BYTES: i32 = 4096;
 
 // include/uapi/linux/loop.h
 const LOOP_SET_FD: u32 = 0x4c00;

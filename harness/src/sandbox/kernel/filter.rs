@@ -199,12 +199,12 @@ fn fcntl_steps() -> Vec<Step> {
     steps
 }
 
-/// FIBMAP, FIGETBSZ, HDIO_GETGEO, FIONREAD, the three that put a file under a loop
+/// FIBMAP, FIGETBSZ, HDIO_GETGEO, FIONREAD, FIOQSIZE, the three that put a file under a loop
 /// device, and whatever has a type of MTD
 /// ('M'), block devices (0x12), file systems ('f') or file clones (0x94).
 fn ioctl_steps() -> Vec<Step> {
     let mut steps = vec![Step::Load(low(1))];
-    for command in [0x1, 0x2, 0x301, 0x541b, 0x4c00, 0x4c06, 0x4c0a] {
+    for command in [0x1, 0x2, 0x301, 0x541b, 0x5460, 0x4c00, 0x4c06, 0x4c0a] {
         steps.push(Step::If(JUMP_EQUAL, command, Goto::Notify, Goto::Next));
     }
     steps.push(Step::Alu(SHIFT_RIGHT, 8));
