@@ -14,7 +14,7 @@ pub mod simulated;
 
 pub use linux::{LinuxBackend, make_node};
 #[cfg(feature = "full")]
-pub use simulated::SimulatedBackend;
+pub use simulated::{SimulatedBackend, Told};
 
 use crate::mtd::{MtdError, MtdInfo, WritePermit};
 

@@ -24,7 +24,18 @@ use std::path::PathBuf;
 pub struct SimulatedBackend {
     device: SimulatedDevice,
     may_make_nodes: bool,
-    offset_source: OffsetSource,
+    told: Vec<Told>,
+}
+
+/// What is known of a simulated partition beside what the harness holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    /// Who tells where it starts.
+    pub source: OffsetSource,
+    /// What it is a part of, where that is told.
+    pub parent: Option<MtdIndex>,
+    /// Nobody tells how large its erase blocks are.
+    pub erase_block_assumed: bool,
 }
 
 impl SimulatedBackend {
@@ -33,18 +44,14 @@ impl SimulatedBackend {
         Self {
             device,
             may_make_nodes: true,
-            offset_source: OffsetSource::Simulation,
+            told: Vec::new(),
         }
     }
 
-    /// Whether the layout's offsets were only inferred, as they are where it comes
-    /// from the text of a `/proc/mtd`. They are then told as such.
-    pub fn with_inferred_offsets(mut self, inferred: bool) -> Self {
-        self.offset_source = if inferred {
-            OffsetSource::Sum
-        } else {
-            OffsetSource::Simulation
-        };
+    /// Who told the layout, by MTD number; what nobody is named for is the
+    /// simulation's own.
+    pub fn with_told(mut self, told: Vec<Told>) -> Self {
+        self.told = told;
         self
     }
 
@@ -157,10 +164,13 @@ impl MtdBackend for SimulatedBackend {
                 .iter()
                 .find(|known| MtdIndex(known.index) == device.index)
             {
+                let told = self.told.get(known.index as usize);
                 device.offset = Some(PartitionOffset {
                     bytes: known.offset_bytes,
-                    source: self.offset_source,
+                    source: told.map_or(OffsetSource::Simulation, |told| told.source),
                 });
+                device.parent = told.and_then(|told| told.parent);
+                device.erase_block_assumed = told.is_some_and(|told| told.erase_block_assumed);
                 device.chip = u32::try_from(known.chip).ok();
                 device.writeable = Some(known.writeable);
             }

@@ -104,7 +104,7 @@ pub(crate) const fn short(short: char, option: OptionSpec) -> OptionSpec {
 }
 
 /// The option is known to the device's build only so that it can say so.
-const fn full_only(option: OptionSpec) -> OptionSpec {
+pub(crate) const fn full_only(option: OptionSpec) -> OptionSpec {
     OptionSpec {
         full_only: true,
         help: if cfg!(feature = "full") {
@@ -135,7 +135,7 @@ Exit codes:
 pub(crate) const SIMULATE: OptionSpec = full_only(option(
     "simulate",
     Takes::MaybeValue("PROFILE"),
-    "Use a simulated device: ispot (the default), or a file with the text of a /proc/mtd",
+    "Use a simulated device: ispot (the default), or a file with a layout",
 ));
 pub(crate) const SEED: OptionSpec = full_only(option(
     "seed",
@@ -156,6 +156,12 @@ const ASSUME_ORDER: OptionSpec = full_only(option(
     "assume-order",
     Takes::Nothing,
     "With --image: the partitions of --simulate=FILE follow each other and fill the chip",
+));
+/// For commands that cut a dump.
+pub(crate) const LAYOUT: OptionSpec = full_only(option(
+    "layout",
+    Takes::Value("FILE"),
+    "With --image: where its partitions lie, as a boot log, mtdparts=, U-Boot's list, ...",
 ));
 const ROOT: OptionSpec = option(
     "root",

@@ -15,6 +15,7 @@
 mod boot_log;
 mod command_line;
 mod detect;
+mod devices;
 mod error;
 mod lines;
 mod own;
@@ -23,6 +24,7 @@ mod table;
 mod u_boot;
 
 pub use detect::read;
+pub use devices::{DescribeError, Described, describe, facts};
 pub use error::LayoutTextError;
 pub use own::render;
 pub use place::{Conflict, Placed, place};

@@ -129,11 +129,16 @@ pub fn place(devices: &mut [MtdInfo], reading: &Reading) -> Placed {
             continue;
         }
         if let Some(chip) = facts.chip {
+            device.chip = device.chip.or_else(|| u32::try_from(chip).ok());
             placed.chip_of.insert(index, chip);
         }
         let parent = facts.parent.and_then(|parent| owners[parent]);
         if let Some(parent) = parent {
-            placed.parent_of.insert(index, devices[parent].index);
+            let parent = devices[parent].index;
+            placed.parent_of.insert(index, parent);
+            if let Some(device) = owners[at].map(|owner| &mut devices[owner]) {
+                device.parent = device.parent.or(Some(parent));
+            }
         }
     }
     placed

@@ -166,6 +166,8 @@ pub struct MtdInfo {
     pub size_bytes: u64,
     /// Its erase-block size; 0 where the device has none (MTD_NO_ERASE: RAM, ROM).
     pub erase_block_bytes: u64,
+    /// Nobody told that erase-block size: a simulation had to have one.
+    pub erase_block_assumed: bool,
     /// Where it starts on its chip, where that is known.
     pub offset: Option<PartitionOffset>,
     /// A number that all devices of one chip have and no others, where somebody
@@ -195,6 +197,7 @@ impl MtdInfo {
             name: name.into(),
             size_bytes,
             erase_block_bytes,
+            erase_block_assumed: false,
             offset: None,
             chip: None,
             parent: None,

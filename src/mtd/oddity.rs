@@ -406,7 +406,7 @@ fn shared_blocks(lying: &[Lying<'_>], found: &mut Vec<Oddity>) {
     by_end.sort_by_key(|one| one.end_bytes);
     for second in lying {
         let block_bytes = second.device.erase_block_bytes;
-        if block_bytes == 0 {
+        if block_bytes == 0 || second.device.erase_block_assumed {
             continue;
         }
         let block_offset_bytes = second.start_bytes / block_bytes * block_bytes;

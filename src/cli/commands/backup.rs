@@ -9,7 +9,7 @@ use crate::cli::given::Given;
 use crate::cli::output::Output;
 use crate::cli::progress::{Lines, Progress};
 use crate::cli::spec::{
-    CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, VERBOSE, option, short,
+    CommandSpec, DEVICE, Job, LAYOUT, OptionSpec, RESULT, Takes, VERBOSE, option, short,
 };
 use mtdkeep::backup::{
     self, Destination as _, DigestChoice, Folder, Manifest, Request, Summary, size,
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {
-    options: &[OPTIONS, &[VERBOSE], DEVICE, RESULT],
+    options: &[OPTIONS, &[VERBOSE], &[LAYOUT], DEVICE, RESULT],
     details: "\
 Flash is only read. Each image gets its name when all of it is stored; the
 manifest comes last. A backup that was cut off is completed by the same command.
@@ -89,7 +89,10 @@ struct Args {
 }
 
 fn parse(given: &mut Given) -> Result<Job, UsageError> {
-    let device = device::parse(given)?;
+    #[cfg_attr(not(feature = "full"), allow(unused_mut))]
+    let mut device = device::parse(given)?;
+    #[cfg(feature = "full")]
+    device.set_layout(given.path("layout"))?;
     let default = if device.is_named() {
         FOLDER_ELSEWHERE
     } else {
@@ -136,12 +139,9 @@ struct Body<'a> {
 
 fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let interrupt = signals::interrupt_flag()?;
-    let backend = device::open(&args.device)?;
+    let backend = device::open(&args.device, output)?;
     // Before the folder is made: a wrong name or a missing device leaves nothing.
     mtdkeep::mtd::select(&backend.devices()?, &args.partitions)?;
-    if let Some(warning) = args.device.warning() {
-        output.warn(warning);
-    }
     let folder = folder::open_or_create(&args.folder, output)?;
     let request = Request {
         partitions: &args.partitions,

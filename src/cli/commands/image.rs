@@ -59,8 +59,8 @@ struct Body {
 
 fn run(device: &simulated::Args, path: &Path, output: &Output) -> Result<Exit, CliError> {
     let interrupt = signals::interrupt_flag()?;
-    let simulated = simulated::open(device)?;
-    if simulated.offsets_are_inferred {
+    let simulated = simulated::open(device, output)?;
+    if simulated.offsets_are_inferred() {
         output.warn(
             "the partitions stand in the order of the table, one after the other; on the real \
              device's chip they may lie otherwise",

@@ -5,14 +5,14 @@ use crate::cli::common::device::{self, DeviceArgs};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
-use crate::cli::spec::{CommandSpec, DEVICE, Job, RESULT};
+use crate::cli::spec::{CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, full_only, option};
 use mtdkeep::backup::size;
 use mtdkeep::mtd::{MtdInfo, NodeState, oddities};
 use mtdkeep::printable::printable;
 use serde::Serialize;
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {
-    options: &[DEVICE, RESULT],
+    options: &[OPTIONS, DEVICE, RESULT],
     examples: &[
         "mtdkeep list",
         "mtdkeep list --json",
@@ -24,6 +24,12 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
         parse,
     )
 };
+
+const OPTIONS: &[OptionSpec] = &[full_only(option(
+    "layout",
+    Takes::Nothing,
+    "Print the layout in the form that --simulate=FILE and --layout FILE take",
+))];
 
 #[derive(Serialize)]
 struct Body {
@@ -37,7 +43,7 @@ struct Partition {
     mtd: u32,
     name: String,
     size_bytes: u64,
-    erase_block_bytes: u64,
+    erase_block_bytes: Option<u64>,
     offset_bytes: Option<u64>,
     offset_source: Option<String>,
     chip: Option<u32>,
@@ -48,11 +54,15 @@ struct Partition {
 
 fn parse(given: &mut Given) -> Result<Job, UsageError> {
     let device = device::parse(given)?;
+    #[cfg(feature = "full")]
+    if given.flag("layout") {
+        return Ok(Box::new(move |output| layout(&device, output)));
+    }
     Ok(Box::new(move |output| run(&device, output)))
 }
 
 fn run(device: &DeviceArgs, output: &Output) -> Result<Exit, CliError> {
-    let backend = device::open(device)?;
+    let backend = device::open(device, output)?;
     let devices = backend.devices()?;
     let notes: Vec<String> = oddities(&devices).iter().map(ToString::to_string).collect();
     let width = devices.iter().map(|d| d.name.chars().count()).max();
@@ -82,6 +92,24 @@ fn run(device: &DeviceArgs, output: &Output) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
+/// The layout as a text that other commands take.
+#[cfg(feature = "full")]
+fn layout(device: &DeviceArgs, output: &Output) -> Result<Exit, CliError> {
+    if output.is_json() {
+        return Err(CliError::Other {
+            exit: Exit::Usage,
+            message: "--layout prints a text".into(),
+            help: Some("leave --json or --layout away; `list --json` has all of it".into()),
+        });
+    }
+    let devices = device::open(device, output)?.devices()?;
+    let (chips, partitions) = mtdkeep::layout::facts(&devices);
+    for line in mtdkeep::layout::render(&chips, &partitions).lines() {
+        output.line(line);
+    }
+    Ok(Exit::Done)
+}
+
 const INFERRED: &str = "note: offsets with ? are inferred: nobody told them; they are right \
                         only if the partitions follow each other on one chip";
 
@@ -101,7 +129,10 @@ fn row(info: &MtdInfo, width: usize) -> String {
         info.index.to_string(),
         printable(&info.name),
         size(info.size_bytes),
-        size(info.erase_block_bytes),
+        match info.erase_block_assumed {
+            true => "unknown".into(),
+            false => size(info.erase_block_bytes),
+        },
         node_word(&info.node),
     )
 }
@@ -118,7 +149,7 @@ fn partition(info: MtdInfo) -> Partition {
     Partition {
         mtd: info.index.0,
         size_bytes: info.size_bytes,
-        erase_block_bytes: info.erase_block_bytes,
+        erase_block_bytes: Some(info.erase_block_bytes).filter(|_| !info.erase_block_assumed),
         offset_bytes: info.offset_bytes(),
         offset_source: info.offset.map(|offset| offset.source.to_string()),
         chip: info.chip,

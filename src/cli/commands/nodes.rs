@@ -56,7 +56,7 @@ fn run(device: &DeviceArgs, create: bool, output: &Output) -> Result<Exit, CliEr
             help: Some("leave --create away to see what is missing".into()),
         });
     }
-    let backend = device::open(device)?;
+    let backend = device::open(device, output)?;
     let devices = backend.devices()?;
     let root = device.root.as_deref().unwrap_or(Path::new("/"));
     let mut body = Body {

@@ -100,7 +100,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let interrupt = signals::interrupt_flag()?;
     let folder = folder::open(&args.folder, Access::Change, output)?;
     let request = RepairRequest {
-        layout: layout_of(args)?,
+        layout: layout_of(args, output)?,
         now: SystemTime::now(),
     };
     let progress = Progress::new(output, Lines::None);
@@ -116,9 +116,9 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     Ok(tell(&repaired, &report?, &args.folder, output))
 }
 
-fn layout_of(args: &Args) -> Result<Option<RepairLayout>, CliError> {
+fn layout_of(args: &Args, output: &Output) -> Result<Option<RepairLayout>, CliError> {
     if let Some(device) = &args.device {
-        let backend = device::open(device)?;
+        let backend = device::open(device, output)?;
         return Ok(Some(RepairLayout {
             devices: backend.devices()?,
             from: format!("the layout of the device: {}", backend.description()),

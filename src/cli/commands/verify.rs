@@ -7,7 +7,9 @@ use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
 use crate::cli::progress::{Lines, Progress};
-use crate::cli::spec::{CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, VERBOSE, option};
+use crate::cli::spec::{
+    CommandSpec, DEVICE, Job, LAYOUT, OptionSpec, RESULT, Takes, VERBOSE, option,
+};
 use mtdkeep::backup::{self, Access, Finding, MANIFEST, Meaning, Report, SUMS, size};
 use serde::Serialize;
 use std::ffi::OsStr;
@@ -15,7 +17,7 @@ use std::path::PathBuf;
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {
     operand: Some(FOLDER),
-    options: &[OPTIONS, &[VERBOSE], DEVICE, RESULT],
+    options: &[OPTIONS, &[VERBOSE], &[LAYOUT], DEVICE, RESULT],
     examples: &[
         "mtdkeep verify ispot-backup",
         "mtdkeep verify --device /var/wwwroot/mtd_backup",
@@ -55,7 +57,10 @@ struct Args {
 }
 
 fn parse(given: &mut Given) -> Result<Job, UsageError> {
-    let device = device::parse(given)?;
+    #[cfg_attr(not(feature = "full"), allow(unused_mut))]
+    let mut device = device::parse(given)?;
+    #[cfg(feature = "full")]
+    device.set_layout(given.path("layout"))?;
     let with_device = given.flag("device");
     if !with_device && device.is_named() {
         return Err(UsageError(
@@ -107,7 +112,9 @@ struct Body<'a> {
 fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let interrupt = signals::interrupt_flag()?;
     let folder = folder::open(&args.folder, Access::Look, output)?;
-    let backend = args.device.as_ref().map(device::open).transpose()?;
+    let backend = args.device.as_ref();
+    let backend = backend.map(|device| device::open(device, output));
+    let backend = backend.transpose()?;
     let progress = Progress::new(output, Lines::None);
     let work = common::work(&interrupt, &progress);
     let result = backup::verify(&folder, backend.as_deref(), &work);

@@ -3,6 +3,7 @@
 
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
+use crate::cli::output::Output;
 use mtdkeep::backend::LinuxBackend;
 use mtdkeep::mtd::MtdBackend;
 use std::path::PathBuf;
@@ -24,12 +25,16 @@ impl DeviceArgs {
         self.root.is_some() || self.is_simulated()
     }
 
-    /// What must be said before the device is worked on.
-    pub(crate) fn warning(&self) -> Option<&'static str> {
-        #[cfg(feature = "full")]
-        return self.simulated.as_ref().and_then(simulated::Args::warning);
-        #[cfg(not(feature = "full"))]
-        None
+    /// Takes the file of `--layout`, for a command that has it.
+    #[cfg(feature = "full")]
+    pub(crate) fn set_layout(&mut self, file: Option<PathBuf>) -> Result<(), UsageError> {
+        match (file, &mut self.simulated) {
+            (None, _) => Ok(()),
+            (Some(file), Some(simulated)) => simulated.set_layout(file),
+            (Some(_), None) => Err(UsageError(
+                "--layout is for --image and --simulate=FILE; a real device tells its own".into(),
+            )),
+        }
     }
 
     /// Whether the device is not a real one.
@@ -62,18 +67,20 @@ pub(crate) fn parse(given: &mut Given) -> Result<DeviceArgs, UsageError> {
     Ok(device)
 }
 
-/// The device that the options name.
-pub(crate) fn open(device: &DeviceArgs) -> Result<Box<dyn MtdBackend>, CliError> {
+/// The device that the options name. What must be said of it is said.
+pub(crate) fn open(device: &DeviceArgs, output: &Output) -> Result<Box<dyn MtdBackend>, CliError> {
     #[cfg(feature = "full")]
     if let Some(args) = &device.simulated {
-        let simulated = simulated::open(args)?;
+        let simulated = simulated::open(args, output)?;
         let backend = mtdkeep::backend::SimulatedBackend::new(simulated.device);
-        return Ok(Box::new(
-            backend.with_inferred_offsets(simulated.offsets_are_inferred),
-        ));
+        return Ok(Box::new(backend.with_told(simulated.told)));
     }
+    #[cfg(not(feature = "full"))]
+    let _ = output;
     Ok(Box::new(LinuxBackend::new(device.root.clone())))
 }
 
+#[cfg(feature = "full")]
+mod layouts;
 #[cfg(feature = "full")]
 pub(crate) mod simulated;

@@ -19,6 +19,8 @@ pub mod image;
 #[cfg(feature = "full")]
 pub mod interrupt;
 #[cfg(feature = "full")]
+pub mod layouts;
+#[cfg(feature = "full")]
 pub mod lock;
 #[cfg(feature = "full")]
 pub mod manifest;

@@ -24,10 +24,7 @@ const NOT_FOUND: u8 = 127;
 const WEB_ROOT: &str = "/var/wwwroot";
 
 pub(super) fn run(args: Args, output: &Output) -> Result<Exit, CliError> {
-    let mut device = simulated::device(&args.device)?;
-    if let Some(warning) = args.device.warning() {
-        output.warn(warning);
-    }
+    let mut device = simulated::open(&args.device, output)?.device;
     for node in &args.nodes {
         add_node(&mut device, node)?;
     }

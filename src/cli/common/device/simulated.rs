@@ -5,16 +5,16 @@
 //! their numbers, or may lie inside each other: an image with such a layout is
 //! refused, unless the user says that they follow each other.
 
+use super::layouts::{self, Chosen};
 use crate::cli::Exit;
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
+use crate::cli::output::Output;
 use mtd_harness::fault::FaultPlan;
 use mtd_harness::layout::Layout;
 use mtd_harness::profile::{self, SimulatedDevice};
+use mtdkeep::backend::Told;
 use std::path::{Path, PathBuf};
-
-/// A captured `/proc/mtd` longer than this is none.
-const TABLE_BYTES_MAX: u64 = 1 << 20;
 
 /// The contents' seed where none is given.
 const SEED: u64 = 1;
@@ -24,6 +24,10 @@ const SEED: u64 = 1;
 pub(crate) struct Args {
     /// Its layout.
     profile: Profile,
+    /// Nobody named that profile.
+    is_default: bool,
+    /// Another text that tells of the same layout.
+    more: Option<PathBuf>,
     /// Whole contents of its chip, instead of made ones.
     image: Option<PathBuf>,
     /// The user says that the partitions follow each other and fill the chip.
@@ -39,8 +43,8 @@ pub(crate) struct Args {
 enum Profile {
     /// The Clear iSpot.
     Ispot,
-    /// The layout of a captured `/proc/mtd`.
-    ProcMtd(PathBuf),
+    /// A layout from a text, in any form.
+    Text(PathBuf),
 }
 
 /// What is given of a simulated device, if one is; checked.
@@ -79,7 +83,7 @@ fn profile_of(given: &mut Given) -> Option<Profile> {
     given.take("simulate").map(|value| match value {
         None => Profile::Ispot,
         Some(name) if name == "ispot" => Profile::Ispot,
-        Some(file) => Profile::ProcMtd(file.into()),
+        Some(file) => Profile::Text(file.into()),
     })
 }
 
@@ -88,7 +92,7 @@ fn checked(given: &mut Given, simulate: Option<Profile>) -> Result<Args, UsageEr
     let seed = given.number("seed")?;
     let faults = given.text("faults")?;
     let assume_order = given.flag("assume-order");
-    if assume_order && (image.is_none() || !matches!(simulate, Some(Profile::ProcMtd(_)))) {
+    if assume_order && (image.is_none() || !matches!(simulate, Some(Profile::Text(_)))) {
         return Err(UsageError(
             "--assume-order is for --image with the layout of --simulate=FILE".into(),
         ));
@@ -99,6 +103,8 @@ fn checked(given: &mut Given, simulate: Option<Profile>) -> Result<Args, UsageEr
         ));
     }
     Ok(Args {
+        is_default: simulate.is_none(),
+        more: None,
         profile: simulate.unwrap_or(Profile::Ispot),
         image,
         assume_order,
@@ -108,70 +114,96 @@ fn checked(given: &mut Given, simulate: Option<Profile>) -> Result<Args, UsageEr
 }
 
 impl Args {
-    /// What must be said where an image is cut in an assumed order.
-    pub(crate) fn warning(&self) -> Option<&'static str> {
-        self.assume_order.then_some(
-            "the image is cut in the order of its table, as --assume-order says: nothing proves \
-             where a partition starts",
-        )
+    /// Takes the file of `--layout`, for a command that has it.
+    pub(crate) fn set_layout(&mut self, file: PathBuf) -> Result<(), UsageError> {
+        match (&self.profile, self.is_default) {
+            (Profile::Ispot, true) => self.profile = Profile::Text(file),
+            (Profile::Ispot, false) => {
+                return Err(UsageError(
+                    "--layout is not for the iSpot, whose layout is known".into(),
+                ));
+            }
+            (Profile::Text(_), _) => self.more = Some(file),
+        }
+        Ok(())
     }
 }
 
 /// A simulated device, and what is known of its layout.
 pub(crate) struct Simulated {
     pub(crate) device: SimulatedDevice,
+    /// Who told where its partitions start, by MTD number; empty: the simulation.
+    pub(crate) told: Vec<Told>,
+}
+
+impl Simulated {
     /// Nobody told where its partitions start: they are put one after the other.
-    pub(crate) offsets_are_inferred: bool,
+    pub(crate) fn offsets_are_inferred(&self) -> bool {
+        self.told.iter().any(|told| told.source.is_inferred())
+    }
 }
 
-/// The simulated device that the options describe.
-pub(crate) fn device(args: &Args) -> Result<SimulatedDevice, CliError> {
-    open(args).map(|simulated| simulated.device)
-}
-
-/// The same, with what is known of its layout.
-pub(crate) fn open(args: &Args) -> Result<Simulated, CliError> {
-    let layout = match &args.profile {
-        Profile::ProcMtd(file) => Some(layout(file)?),
+/// The simulated device that the options describe. What must be said of it is said.
+pub(crate) fn open(args: &Args, output: &Output) -> Result<Simulated, CliError> {
+    let chosen = match &args.profile {
+        Profile::Text(file) => {
+            let image_bytes = args.image.as_deref().map(length).transpose()?;
+            Some(layouts::choose(file, args.more.as_deref(), image_bytes)?)
+        }
         Profile::Ispot => None,
     };
-    let offsets_are_inferred = layout.as_ref().is_some_and(has_no_offsets);
-    if let (Some(image), true, false) = (&args.image, offsets_are_inferred, args.assume_order) {
+    let is_inferred = chosen.as_ref().is_some_and(Chosen::is_inferred);
+    if let (Some(image), true, false) = (&args.image, is_inferred, args.assume_order) {
         return Err(not_cut(args, image));
     }
-    let mut device = match (&args.image, layout) {
-        (Some(image), layout) => {
-            let layout = layout.unwrap_or_else(Layout::ispot);
-            profile::from_image(image, &layout).map_err(|error| io_error(error.to_string()))?
+    let mut device = match (&args.image, &chosen) {
+        (Some(image), chosen) => {
+            let ispot = Layout::ispot();
+            let layout = chosen.as_ref().map_or(&ispot, |chosen| &chosen.layout);
+            profile::from_image(image, layout).map_err(|error| io_error(error.to_string()))?
         }
-        (None, Some(layout)) => profile::from_layout(&layout, args.seed),
+        (None, Some(chosen)) => profile::from_layout(&chosen.layout, args.seed),
         (None, None) => profile::ispot(args.seed),
     };
     if let Some(faults) = &args.faults {
         // Places of faults are chip offsets; a second chip has none.
         device.set_faults(0, Some(faults.clone()));
     }
-    if args.assume_order {
-        // It goes into manifest and page.
+    // What is assumed goes into manifest and page.
+    if args.assume_order && is_inferred {
+        output.warn(
+            "the image is cut in the order of its table, as --assume-order says: nothing proves \
+             where a partition starts",
+        );
         device.description += ", cut in the order of its table because the user said so: where \
                                partitions start is not proven";
     }
+    for note in chosen.iter().flat_map(|chosen| &chosen.notes) {
+        output.warn(note);
+    }
+    for assumed in chosen.iter().flat_map(|chosen| &chosen.assumed) {
+        device.description += &format!(" ({assumed})");
+    }
     Ok(Simulated {
         device,
-        offsets_are_inferred,
+        told: chosen.map(|chosen| chosen.told).unwrap_or_default(),
     })
 }
 
-/// Whether nobody knows where the partitions of a layout from a `/proc/mtd` start.
-/// The iSpot's are known, and a single partition is its whole chip.
-fn has_no_offsets(layout: &Layout) -> bool {
-    let alone = layout.chips.iter().all(|chip| chip.partitions.len() == 1);
-    *layout != Layout::ispot() && !alone
+fn length(image: &Path) -> Result<u64, CliError> {
+    std::fs::metadata(image)
+        .map(|data| data.len())
+        .map_err(|error| {
+            io_error(format!(
+                "cannot read the image {}: {error}",
+                image.display()
+            ))
+        })
 }
 
 fn not_cut(args: &Args, image: &Path) -> CliError {
     let table = match &args.profile {
-        Profile::ProcMtd(file) => file.display().to_string(),
+        Profile::Text(file) => file.display().to_string(),
         Profile::Ispot => String::new(),
     };
     CliError::Other {
@@ -182,8 +214,9 @@ fn not_cut(args: &Args, image: &Path) -> CliError {
             image.display()
         ),
         help: Some(
-            "take images of single partitions with `mtdkeep import --layout`; or, where you know \
-             that the partitions follow each other and fill the chip, say so with --assume-order"
+            "`backup --layout FILE` takes the offsets from a boot log, mtdparts= or U-Boot's list; \
+             or, where you know that the partitions follow each other and fill the chip, say so \
+             with --assume-order"
                 .into(),
         ),
     }
@@ -192,26 +225,6 @@ fn not_cut(args: &Args, image: &Path) -> CliError {
 fn fault_plan(spec: &str) -> Result<FaultPlan, UsageError> {
     spec.parse()
         .map_err(|error| UsageError(format!("--faults: {error}")))
-}
-
-fn layout(file: &Path) -> Result<Layout, CliError> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    std::fs::File::open(file)
-        .and_then(|table| table.take(TABLE_BYTES_MAX).read_to_end(&mut bytes))
-        .map_err(|error| CliError::Other {
-            exit: Exit::Io,
-            message: format!("cannot read the layout {}: {error}", file.display()),
-            help: Some(
-                "--simulate takes ispot, or a file with the text of a device's /proc/mtd".into(),
-            ),
-        })?;
-    let text = String::from_utf8_lossy(&bytes);
-    Layout::from_proc_mtd(&text).map_err(|error| CliError::Other {
-        exit: Exit::Io,
-        message: format!("the layout {}: {error}", file.display()),
-        help: Some("it must be the text of a /proc/mtd, unchanged and whole".into()),
-    })
 }
 
 fn io_error(message: String) -> CliError {

@@ -1,0 +1,215 @@
+//! Layouts from pasted texts: what cuts a dump, and what keeps from cutting it.
+
+use crate::cli::support::{mtdkeep, text};
+use rstest::rstest;
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+
+/// What a router's user pastes: `firmware` around two others, and last in its order.
+const TABLE: &str = "root@router:~# cat /proc/mtd
+dev:    size   erasesize  name
+mtd0: 00000800 00000400 \"boot\"
+mtd1: 00001000 00000400 \"kernel\"
+mtd2: 00002000 00000400 \"rootfs\"
+mtd3: 00000400 00000400 \"art\"
+mtd4: 00003400 00000400 \"firmware\"
+root@router:~#
+";
+
+const LOG: &str = "[    0.40] spi-nor spi0.0: found\r
+[    0.41] Creating 5 MTD partitions on \"spi0.0\":\r
+[    0.42] 0x000000000000-0x000000000800 : \u{201c}boot\u{201d}\r
+[    0.43] 0x000000000800-0x000000001800 : \"kernel\"\r
+[    0.44] 0x000000001800-0x000000003800 : \"rootfs\"\r
+[    0.45] 0x000000003c00-0x000000004000 : \"art\"\r
+[    0.46] 0x000000000800-0x000000003c00 : \"firmware\"\r
+";
+
+const PARTS: &str = "mtdparts=spi0.0:2k(boot),4k(kernel),8k(rootfs),1k@15k(art),13k@2k(firmware)";
+
+/// `table`, `log`, `parts` and a dump of the chip, whose words of four bytes are all
+/// different.
+fn folder() -> (TempDir, Vec<u8>) {
+    let outer = tempfile::tempdir().unwrap();
+    let chip: Vec<u8> = (0..0x1000_u32).flat_map(u32::to_be_bytes).collect();
+    for (name, bytes) in [
+        ("table", TABLE.as_bytes()),
+        ("log", LOG.as_bytes()),
+        ("parts", PARTS.as_bytes()),
+        ("chip", &chip),
+    ] {
+        fs::write(outer.path().join(name), bytes).unwrap();
+    }
+    (outer, chip)
+}
+
+fn run(at: &Path, line: &str, code: i32) -> (String, String) {
+    let words = line.split(' ');
+    let output = mtdkeep().current_dir(at).args(words).output().unwrap();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{line}: {stdout}{stderr}");
+    (stdout.into(), stderr.into())
+}
+
+fn is_cut_rightly(at: &Path, chip: &[u8]) {
+    let places = [
+        0..0x800,
+        0x800..0x1800,
+        0x1800..0x3800,
+        0x3c00..0x4000,
+        0x800..0x3c00,
+    ];
+    for (mtd, place) in places.into_iter().enumerate() {
+        let image = fs::read(at.join(format!("b/mtd{mtd}.bin"))).unwrap();
+        assert!(image == chip[place], "mtd{mtd}");
+    }
+    run(at, "verify b", 0);
+}
+
+#[rstest]
+#[case::log_alone("--layout log", "boot log")]
+#[case::log_as_profile("--simulate=log", "boot log")]
+#[case::command_line("--layout parts", "command line")]
+#[case::table_and_log("--simulate=table --layout log", "boot log")]
+#[case::table_and_command_line("--simulate=table --layout parts", "command line")]
+fn a_dump_is_cut_where_a_text_says(#[case] layout: &str, #[case] source: &str) {
+    let (outer, chip) = folder();
+    let at = outer.path();
+    run(at, &format!("backup --image chip {layout} -o b"), 0);
+    is_cut_rightly(at, &chip);
+    let manifest = fs::read_to_string(at.join("b/manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    for entry in manifest["layout"].as_array().unwrap() {
+        assert_eq!(entry["offset_source"], source);
+        assert_eq!(entry["chip"], 0);
+    }
+    run(at, &format!("verify --device --image chip {layout} b"), 0);
+}
+
+#[test]
+fn what_was_passed_over_and_assumed_is_said() {
+    let (outer, _) = folder();
+    let at = outer.path();
+    let (stdout, stderr) = run(at, "list --image chip --simulate=log", 0);
+    for said in [
+        "passed over: line 1",
+        "no MTD numbers",
+        "erase blocks: 0x400 is assumed",
+    ] {
+        assert!(stderr.contains(said), "no {said:?} in {stderr}");
+    }
+    assert_eq!(stdout.matches("unknown").count(), 5, "{stdout}");
+    let (stdout, _) = run(at, "list --image chip --simulate=log --layout", 0);
+    assert!(!stdout.contains("erase block"), "{stdout}");
+    run(at, "backup --image chip --layout log -o b", 0);
+    let manifest = fs::read_to_string(at.join("b/manifest.json")).unwrap();
+    assert!(manifest.contains("0x400 is assumed"), "{manifest}");
+}
+
+#[rstest]
+#[case::size(
+    "3c00-0x000000004000",
+    "3c00-0x000000003e00",
+    "mtd3 (art) has 0x400 bytes"
+)]
+#[case::name("\"kernel\"", "\"Kernel\"", "no partition \"Kernel\"")]
+fn a_contradiction_cuts_nothing(#[case] from: &str, #[case] to: &str, #[case] says: &str) {
+    let (outer, _) = folder();
+    let at = outer.path();
+    fs::write(at.join("wrong"), LOG.replace(from, to)).unwrap();
+    let line = "backup --image chip --simulate=table --layout wrong -o b";
+    let (_, stderr) = run(at, line, 5);
+    assert!(stderr.contains("contradict"), "{stderr}");
+    assert!(stderr.contains(says), "{stderr}");
+    assert!(!at.join("b").exists());
+}
+
+/// Two texts that both tell offsets, and not the same.
+#[test]
+fn offsets_that_differ_cut_nothing() {
+    let (outer, _) = folder();
+    let at = outer.path();
+    fs::write(at.join("other"), PARTS.replace("1k@15k", "1k@14k")).unwrap();
+    let line = "backup --image chip --simulate=log --layout other -o b";
+    let (_, stderr) = run(at, line, 5);
+    assert!(
+        stderr.contains("mtd3 (art) starts at 0x3c00 by the boot log and at 0x3800"),
+        "{stderr}"
+    );
+    run(
+        at,
+        "backup --image chip --simulate=log --layout parts -o b",
+        0,
+    );
+}
+
+#[test]
+fn a_dump_that_is_not_the_chip_is_not_cut() {
+    let (outer, chip) = folder();
+    let at = outer.path();
+    fs::write(at.join("short"), &chip[..0x2000]).unwrap();
+    let (_, stderr) = run(at, "backup --image short --layout log -o b", 5);
+    assert!(
+        stderr.contains("past the 0x2000 bytes of the dump"),
+        "{stderr}"
+    );
+    fs::write(at.join("long"), [&chip[..], &chip[..]].concat()).unwrap();
+    let (_, stderr) = run(at, "backup --image long --layout log -o b", 0);
+    assert!(
+        stderr.contains("0x4000 bytes at 0x4000, at the end of the dump, belong to no partition"),
+        "{stderr}"
+    );
+    is_cut_rightly(at, &chip);
+    let told = "mtdkeep layout 1\nchip 0: size 0x4000, name \"nor\"\n\
+                mtd0: chip 0, offset 0x0, size 0x800, erase block 0x400, name \"boot\"\n";
+    fs::write(at.join("told"), told).unwrap();
+    let (_, stderr) = run(at, "backup --image long --layout told -o c", 5);
+    assert!(stderr.contains("the chip has 0x4000"), "{stderr}");
+}
+
+/// `list --layout` prints what every command takes, with the same devices in it.
+#[rstest]
+#[case("--simulate")]
+#[case("--simulate=table")]
+#[case("--image chip --simulate=log")]
+fn the_own_form_comes_back(#[case] device: &str) {
+    let (outer, _) = folder();
+    let at = outer.path();
+    let (own, _) = run(at, &format!("list {device} --layout"), 0);
+    fs::write(at.join("own"), &own).unwrap();
+    let (again, _) = run(at, "list --simulate=own --layout", 0);
+    assert_eq!(own, again);
+    run(at, "list --layout --json --simulate", 2);
+}
+
+#[rstest]
+#[case("backup --layout log")]
+#[case("backup --simulate --layout log")]
+#[case("verify --device --root / --layout log x")]
+fn a_layout_is_for_simulated_devices(#[case] line: &str) {
+    let (outer, _) = folder();
+    run(outer.path(), line, 2);
+}
+
+/// What is written through one partition is there through the one around it.
+#[test]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+fn overlapping_partitions_share_their_cells() {
+    let (outer, _) = folder();
+    let script = "cat /dev/mtd1 /dev/mtd2 > parts; head -c 12288 /dev/mtd4 > whole; \
+                  cmp parts whole && head -c 4 /dev/zero > zero && cat zero 1<> /dev/mtd4 >&1; \
+                  head -c 4 /dev/mtd1 | od -An -tx1";
+    let output = mtdkeep()
+        .current_dir(outer.path())
+        .args(["sandbox", "--image", "chip", "--simulate=log", "--", "sh"])
+        .args(["-c", script])
+        .output()
+        .unwrap();
+    let said = text(&output.stdout);
+    assert!(
+        said.contains("00 00 00 00"),
+        "{said}{}",
+        text(&output.stderr)
+    );
+}
