@@ -11,6 +11,7 @@ use super::commands::{self, COMMANDS, backup};
 use super::common::device;
 use super::given::Given;
 use super::spec::{CommandSpec, DEVICE, GLOBAL, OptionSpec, Takes};
+use crate::cli::output::Output;
 use mtdkeep::printable::printable;
 use std::ffi::OsString;
 
@@ -218,7 +219,8 @@ impl<'a> Line<'a> {
         let Ok(device) = device::parse(&mut given) else {
             return Vec::new();
         };
-        let devices = device::open(&device).and_then(|it| Ok(it.devices()?));
+        let devices =
+            device::open(&device, &Output::new(false, true)).and_then(|it| Ok(it.devices()?));
         let devices = devices.unwrap_or_default();
         let names = devices.iter().map(|info| info.name.clone());
         names
