@@ -85,6 +85,7 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
 
 #[derive(Serialize)]
 struct Body<'a> {
+    folder: String,
     outcome: &'a str,
     manifest_is: &'a str,
     written: &'a [String],
@@ -191,6 +192,7 @@ fn tell(repaired: &Repaired, report: &Report, path: &Path, output: &Output) -> E
         report.images_right,
     ));
     let body = Body {
+        folder: path.display().to_string(),
         outcome,
         manifest_is,
         written: &repaired.written,

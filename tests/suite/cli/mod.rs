@@ -34,6 +34,8 @@ pub mod repair;
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 pub mod sandbox;
+#[cfg(feature = "full")]
+pub mod schema;
 pub mod support;
 #[cfg(feature = "full")]
 pub mod terminal;
