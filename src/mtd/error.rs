@@ -3,9 +3,10 @@
 //! Invariants: an error's text is whole (operation, device, hex offset, length
 //! and the system's answer), so a program prints it alone, without the chain of
 //! sources; what to do next is [`MtdError::help`]; what it means for the caller
-//! is [`MtdError::kind`].
+//! is [`MtdError::kind`]. All that is known of each error beside its text is one row of
+//! `table`.
 
-mod help;
+mod table;
 
 use super::info::MtdName;
 use super::proc_mtd::ProcMtdError;
@@ -311,65 +312,6 @@ pub enum MtdError {
         /// How it was named then.
         second: String,
     },
-}
-
-impl MtdError {
-    /// What the error means for the caller.
-    pub fn kind(&self) -> MtdErrorKind {
-        match self {
-            Self::NoMtd { .. } | Self::NoDevices { .. } => MtdErrorKind::NoMtd,
-            Self::BadTable { .. } => MtdErrorKind::BadTable,
-            Self::UnknownPartition { .. }
-            | Self::AmbiguousPartition { .. }
-            | Self::PartitionTwice { .. } => MtdErrorKind::BadSelection,
-            Self::NodeMissing { .. } | Self::NodeWrong { .. } | Self::NotCaptured { .. } => {
-                MtdErrorKind::NodeMissing
-            }
-            Self::SizeDisagrees { .. }
-            | Self::EraseBlockDisagrees { .. }
-            | Self::EndedEarly { .. }
-            | Self::GoesOn { .. } => MtdErrorKind::Disagreement,
-            Self::NotPermitted { .. } => MtdErrorKind::NotPermitted,
-            Self::ReadOnly { .. } | Self::BadRange { .. } => MtdErrorKind::Refused,
-            Self::File { .. }
-            | Self::Device { .. }
-            | Self::Unfinished { .. }
-            | Self::LeftBehind { .. } => MtdErrorKind::Io,
-        }
-    }
-
-    /// The system's answer, where the system gave one.
-    pub fn errno(&self) -> Option<Errno> {
-        match self {
-            Self::NoMtd { source, .. }
-            | Self::File { source, .. }
-            | Self::Device { source, .. }
-            | Self::Unfinished { source, .. }
-            | Self::LeftBehind { source, .. }
-            | Self::NotPermitted { source, .. } => Some(*source),
-            _ => None,
-        }
-    }
-
-    /// The device it is about, where it is about one.
-    pub fn device(&self) -> Option<&MtdName> {
-        match self {
-            Self::Device { device, .. }
-            | Self::Unfinished { device, .. }
-            | Self::SizeDisagrees { device, .. }
-            | Self::EraseBlockDisagrees { device, .. }
-            | Self::EndedEarly { device, .. }
-            | Self::GoesOn { device, .. }
-            | Self::NotCaptured { device, .. }
-            | Self::NodeMissing { device, .. }
-            | Self::NodeWrong { device, .. }
-            | Self::NotPermitted { device, .. }
-            | Self::ReadOnly { device, .. }
-            | Self::BadRange { device, .. }
-            | Self::PartitionTwice { device, .. } => Some(device),
-            _ => None,
-        }
-    }
 }
 
 /// ` at 0x…, N bytes`, as far as known.

@@ -1,0 +1,171 @@
+//! What each error means, what it is about, and what to do next: one row for each.
+//!
+//! Invariant: a help line is true of the error's own case; where nothing useful
+//! is known there is none.
+
+use super::{List, MtdError, MtdErrorKind as Kind, Operation};
+use crate::mtd::info::MtdName;
+use rustix::io::Errno;
+use std::path::Path;
+
+/// A row of the table.
+struct Row<'a> {
+    kind: Kind,
+    device: Option<&'a MtdName>,
+    errno: Option<Errno>,
+    help: Help<'a>,
+}
+
+/// What to do next.
+enum Help<'a> {
+    /// Nothing sensible can be said.
+    Nothing,
+    Text(&'a str),
+    /// To remove a folder.
+    Remove(&'a Path),
+    /// To choose one of these.
+    ThereAre(&'a [MtdName]),
+}
+
+impl MtdError {
+    /// What the error means for the caller.
+    pub fn kind(&self) -> Kind {
+        self.row().kind
+    }
+
+    /// The device it is about, where it is about one.
+    pub fn device(&self) -> Option<&MtdName> {
+        self.row().device
+    }
+
+    /// The system's answer, where the system gave one.
+    pub fn errno(&self) -> Option<Errno> {
+        self.row().errno
+    }
+
+    /// What to do next, as one line; `None` where nothing sensible can be said.
+    pub fn help(&self) -> Option<String> {
+        match self.row().help {
+            Help::Nothing => None,
+            Help::Text(text) => Some(text.into()),
+            Help::Remove(path) => Some(format!("as root: rm -r {}", path.display())),
+            Help::ThereAre(known) => Some(format!("there are {}", List(known))),
+        }
+    }
+
+    fn row(&self) -> Row<'_> {
+        use Help::{Nothing, Remove, Text, ThereAre};
+        match self {
+            Self::NoMtd {
+                other_root, source, ..
+            } => row(Kind::NoMtd, no_table(*other_root, *source)).because(source),
+            Self::NoDevices { .. } => row(Kind::NoMtd, Text(NO_DEVICES)),
+            Self::BadTable { .. } => row(Kind::BadTable, Text(BAD_TABLE)),
+            Self::File { source, .. } => row(Kind::Io, Nothing).because(source),
+            Self::Device {
+                operation,
+                device,
+                source,
+                ..
+            } => row(Kind::Io, of_call(*operation, *source))
+                .of(device)
+                .because(source),
+            Self::Unfinished { device, source, .. } => {
+                row(Kind::Io, Text(UNFINISHED)).of(device).because(source)
+            }
+            Self::LeftBehind { path, source } => row(Kind::Io, Remove(path)).because(source),
+            Self::EndedEarly { device, .. } | Self::GoesOn { device, .. } => {
+                row(Kind::Disagreement, Text(CHANGED)).of(device)
+            }
+            Self::SizeDisagrees { device, .. } | Self::EraseBlockDisagrees { device, .. } => {
+                row(Kind::Disagreement, Text(FOREIGN)).of(device)
+            }
+            Self::NotCaptured { device, .. } => {
+                row(Kind::NodeMissing, Text(NOT_CAPTURED)).of(device)
+            }
+            Self::NodeMissing { device, fix, .. } | Self::NodeWrong { device, fix, .. } => {
+                row(Kind::NodeMissing, Text(fix)).of(device)
+            }
+            Self::NotPermitted {
+                operation,
+                device,
+                nodev,
+                source,
+                ..
+            } => row(Kind::NotPermitted, not_permitted(*operation, *nodev))
+                .of(device)
+                .because(source),
+            Self::ReadOnly { device, .. } => row(Kind::Refused, Text(READ_ONLY)).of(device),
+            Self::BadRange { device, .. } => row(Kind::Refused, Nothing).of(device),
+            Self::UnknownPartition { known, .. } => row(Kind::BadSelection, ThereAre(known)),
+            Self::AmbiguousPartition { .. } => row(Kind::BadSelection, Text(AMBIGUOUS)),
+            Self::PartitionTwice { device, .. } => row(Kind::BadSelection, Text(TWICE)).of(device),
+        }
+    }
+}
+
+const NO_DEVICES: &str = "the kernel has MTD but found no flash; \
+    use --simulate for a simulated device, or --root DIR for a copied tree";
+const BAD_TABLE: &str = "the table must be the text of /proc/mtd, unchanged and whole; \
+    if it is a copy, copy it again";
+const UNFINISHED: &str =
+    "flash has changed: do not restart the device before this area is whole again";
+const CHANGED: &str = "it changed while it was read: find the devices again and start over";
+const FOREIGN: &str = "the node or the tree belongs to another device or kernel; \
+    nothing was read from it";
+const NOT_CAPTURED: &str = "if the device still works, capture it as well and import again";
+const READ_ONLY: &str = "a partition off an erase-block boundary is read-only to the kernel; \
+    erasing it would hit its neighbour";
+const AMBIGUOUS: &str = "say which with its number, such as mtd3";
+const TWICE: &str = "name each partition once";
+
+fn row<'a>(kind: Kind, help: Help<'a>) -> Row<'a> {
+    Row {
+        kind,
+        device: None,
+        errno: None,
+        help,
+    }
+}
+
+impl<'a> Row<'a> {
+    fn of(mut self, device: &'a MtdName) -> Self {
+        self.device = Some(device);
+        self
+    }
+
+    fn because(mut self, errno: &Errno) -> Self {
+        self.errno = Some(*errno);
+        self
+    }
+}
+
+fn no_table(other_root: bool, source: Errno) -> Help<'static> {
+    Help::Text(match source {
+        _ if other_root => "the folder given with --root must hold the device's proc, sys and dev",
+        Errno::NOENT => {
+            "this kernel has no MTD, or /proc is not mounted; \
+             use --simulate for a simulated device, or --root DIR for a copied tree"
+        }
+        _ => "check that /proc is mounted and readable",
+    })
+}
+
+/// After a call on an open device.
+fn of_call(operation: Operation, source: Errno) -> Help<'static> {
+    match (operation, source) {
+        (_, Errno::NODEV | Errno::NXIO) => Help::Text(
+            "the node is there, but the kernel has no such device; compare with /proc/mtd",
+        ),
+        (Operation::Read, _) => Help::Text("the rest of the device may still be readable"),
+        _ => Help::Nothing,
+    }
+}
+
+fn not_permitted(operation: Operation, nodev: bool) -> Help<'static> {
+    Help::Text(match operation {
+        _ if nodev => "its file system is mounted nodev; make the node in /dev",
+        Operation::MakeNode => "run it as root; only root makes nodes",
+        _ => "run it as root, or let this user read the node",
+    })
+}
