@@ -10,7 +10,6 @@
 //! nobody tells which, and nothing is said.
 
 use super::info::{MtdIndex, MtdInfo, MtdName, NodeState, OffsetSource};
-use super::node::Node;
 use crate::printable::printable;
 use std::fmt;
 
@@ -105,10 +104,11 @@ pub enum Oddity {
 impl fmt::Display for Oddity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // How to make it depends on the place: in a copied tree it would be a
+            // way to the flash of the machine that has the copy.
             Self::NodeMissing { device } => write!(
                 f,
-                "{device} has no device node ({} makes it)",
-                Node::character(device.index).mknod_line()
+                "{device} has no device node (`mtdkeep nodes` says what to do)"
             ),
             Self::NodeWrong { device, found } => {
                 write!(f, "the device node of {device} is wrong: it is {found}")

@@ -80,6 +80,14 @@ impl LinuxBackend {
         }
     }
 
+    /// Whether it looks at a copy of a device's files, in which plain files stand for
+    /// the nodes: a node there would be of the flash of the machine that has the copy.
+    ///
+    /// Errors: as [`MtdBackend::devices`].
+    pub fn is_copied_tree(&self) -> Result<bool, MtdError> {
+        Ok(self.table()?.1 == DeviceFiles::PlainFiles)
+    }
+
     fn proc_mtd_path(&self) -> PathBuf {
         self.root.join("proc/mtd")
     }

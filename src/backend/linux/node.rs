@@ -69,6 +69,9 @@ fn find_node(root: &Path, node: &Node, devfs_path: &str, files: DeviceFiles) -> 
         match rustix::fs::stat(path) {
             Ok(stat) => {
                 return match foreign(&stat, node, files) {
+                    None if files == DeviceFiles::PlainFiles && leads_out(root, path) => {
+                        Found::Wrong(path.clone(), "a link out of the tree".into())
+                    }
                     None => Found::Usable(path.clone()),
                     Some(what) => Found::Wrong(path.clone(), what),
                 };
@@ -78,6 +81,15 @@ fn find_node(root: &Path, node: &Node, devfs_path: &str, files: DeviceFiles) -> 
         }
     }
     Found::Missing(path)
+}
+
+/// Whether links lead a path out of a copied tree, to a file that is none of its
+/// device's.
+fn leads_out(root: &Path, path: &Path) -> bool {
+    match (std::fs::canonicalize(root), std::fs::canonicalize(path)) {
+        (Ok(root), Ok(path)) => !path.starts_with(root),
+        _ => true,
+    }
 }
 
 /// `None` if this is what stands for the device, else what it is instead.

@@ -6,10 +6,10 @@ use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
 use crate::cli::spec::{CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, option};
-use mtdkeep::backend;
-use mtdkeep::mtd::{MtdInfo, Node, NodeState, missing_nodes};
+use mtdkeep::backend::{self, LinuxBackend};
+use mtdkeep::mtd::{MtdInfo, Node, NodeKind, NodeState, missing_nodes};
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {
     options: &[OPTIONS, DEVICE, RESULT],
@@ -36,7 +36,9 @@ struct Body {
 #[derive(Serialize)]
 struct NodeBody {
     path: String,
-    mknod: String,
+    /// None in a copied tree, where it would make a way to this machine's flash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mknod: Option<String>,
     created: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -56,6 +58,22 @@ fn run(device: &DeviceArgs, create: bool, output: &Output) -> Result<Exit, CliEr
             help: Some("leave --create away to see what is missing".into()),
         });
     }
+    let copy = copied_tree(device)?;
+    if let (true, Some(root)) = (create, &copy) {
+        return Err(CliError::Other {
+            exit: Exit::Refused,
+            message: format!(
+                "{} is a copy of a device's files; a node made there would be of this \
+                 machine's flash",
+                root.display()
+            ),
+            help: Some(
+                "put each partition's bytes into a plain file instead; without --create the \
+                 missing ones are listed"
+                    .into(),
+            ),
+        });
+    }
     let backend = device::open(device, output)?;
     let devices = backend.devices()?;
     let root = device.root.as_deref().unwrap_or(Path::new("/"));
@@ -64,8 +82,12 @@ fn run(device: &DeviceArgs, create: bool, output: &Output) -> Result<Exit, CliEr
         wrong: wrong(&devices),
     };
     for node in missing_nodes(&devices) {
-        body.missing
-            .push(one(&node, &devices, root, create, output));
+        match &copy {
+            Some(copy) => body.missing.extend(missing_file(copy, &node, output)),
+            None => body
+                .missing
+                .push(one(&node, &devices, root, create, output)),
+        }
     }
     if body.missing.is_empty() && body.wrong.is_empty() {
         output.line("all device nodes are there");
@@ -84,11 +106,38 @@ fn run(device: &DeviceArgs, create: bool, output: &Output) -> Result<Exit, CliEr
     Ok(exit)
 }
 
+/// The tree, where it is a copy.
+fn copied_tree(device: &DeviceArgs) -> Result<Option<PathBuf>, CliError> {
+    let root = device.root.clone().filter(|_| !device.is_simulated());
+    let Some(root) = root else {
+        return Ok(None);
+    };
+    let is_copy = LinuxBackend::new(Some(root.clone())).is_copied_tree()?;
+    Ok(is_copy.then_some(root))
+}
+
+/// What is missing in a copy; block nodes are of no use there.
+fn missing_file(copy: &Path, node: &Node, output: &Output) -> Option<NodeBody> {
+    if node.kind != NodeKind::Character {
+        return None;
+    }
+    let path = copy.join(&node.path).display().to_string();
+    output.line(&format!(
+        "{path} is missing: put the partition's bytes into a plain file of that name"
+    ));
+    Some(NodeBody {
+        path,
+        mknod: None,
+        created: false,
+        error: None,
+    })
+}
+
 fn one(node: &Node, devices: &[MtdInfo], root: &Path, create: bool, output: &Output) -> NodeBody {
     let mknod = node.mknod_line();
     let mut body = NodeBody {
         path: node.to_string(),
-        mknod: mknod.clone(),
+        mknod: Some(mknod.clone()),
         created: false,
         error: None,
     };

@@ -198,6 +198,35 @@ fn something_else_in_a_nodes_place_is_named_and_not_opened() {
     assert!(error.to_string().contains("a pipe"), "{error}");
 }
 
+/// A copied tree may hold links, and they lead to files of the machine that has it.
+#[rstest]
+#[case::absolute(None)]
+#[case::relative(Some("../../other"))]
+fn a_link_out_of_a_copied_tree_is_not_followed(#[case] target: Option<&str>) {
+    use std::os::unix::fs::symlink;
+    let outer = tempfile::tempdir().unwrap();
+    let other = outer.path().join("other");
+    fs::write(&other, b"mine").unwrap();
+    let root = outer.path().join("tree");
+    for folder in ["dev", "proc"] {
+        fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    let table = "dev:    size   erasesize  name\nmtd0: 00000004 00000004 \"a\"\nmtd1: 00000004 00000004 \"b\"\n";
+    fs::write(root.join("proc/mtd"), table).unwrap();
+    symlink(target.map_or(other, Into::into), root.join("dev/mtd0")).unwrap();
+    // One that stays inside is as good as a file.
+    fs::write(root.join("dev/inside"), b"data").unwrap();
+    symlink("inside", root.join("dev/mtd1")).unwrap();
+    let backend = LinuxBackend::new(Some(root));
+    let devices = backend.devices().unwrap();
+    let error = backend.open(&devices[0]).err().expect("it leads out");
+    assert!(
+        error.to_string().contains("a link out of the tree"),
+        "{error}"
+    );
+    assert!(backend.open(&devices[1]).is_ok());
+}
+
 /// A copied tree may hold nodes. They lead to the flash of the machine that has
 /// the copy, so they must never be read in place of the copied device's.
 #[test]

@@ -47,7 +47,7 @@ fn an_ispot_is_odd_in_three_ways() {
         words(&ispot),
         [
             "mtd9 (FIS directory) ends inside an erase block; Linux makes it read-only",
-            "mtd10 (RedBoot config) has no device node (mknod /dev/mtd10 c 90 20 makes it)",
+            "mtd10 (RedBoot config) has no device node (`mtdkeep nodes` says what to do)",
             "mtd10 (RedBoot config) starts inside an erase block; Linux makes it read-only",
             "mtd9 (FIS directory) and mtd10 (RedBoot config) share the erase block at 0xfe0000; \
              erasing one would wipe the other",

@@ -108,7 +108,15 @@ fn nodes_and_usage() {
     let root = tree();
     let (code, said) = run(root.path(), &["nodes", "--root", "."]);
     assert_eq!(code, 0);
-    assert!(said.contains("mknod /dev/mtd2 c 90 4\n"), "{said}");
+    assert!(said.contains("./dev/mtd2 is missing: put"), "{said}");
+    assert!(
+        !said.contains("mknod") && !said.contains("mtdblock"),
+        "{said}"
+    );
+    let (code, _) = run(root.path(), &["nodes", "--root", ".", "--create"]);
+    assert_eq!(code, 5, "a node there would be of this machine's flash");
+    assert!(!root.path().join("dev/mtd2").exists());
+    assert!(!root.path().join("dev/mtdblock0").exists());
     for wrong in [
         &["backup", "--root", ".", "-p", "nonsense"][..],
         &["backup", "--root", ".", "-p", "boot", "-p", "mtd0"],
