@@ -8,7 +8,6 @@ use rstest::rstest;
 const SCRIPT: &str = include_str!("../../fixtures/sandbox/copy_all.sh");
 
 #[rstest]
-#[case::sh("sh", &[])]
 #[ignore = "needs bash"]
 #[case::bash("bash", &[])]
 #[ignore = "needs busybox-static"]
