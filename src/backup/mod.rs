@@ -22,6 +22,8 @@ mod events;
 pub(crate) mod folder;
 mod html;
 mod image;
+#[cfg(feature = "full")]
+mod join;
 pub(crate) mod known;
 mod litter;
 pub(crate) mod lock;
@@ -53,6 +55,8 @@ pub use digest::{DigestChoice, DigestValues, Digests};
 pub use error::{BackupError, ErrorKind, Failure};
 pub use events::{Observer, Silent};
 pub use folder::Folder;
+#[cfg(feature = "full")]
+pub use join::{JoinError, Plan, join, plan as plan_join};
 pub use known::description;
 pub use lock::Access;
 pub use manifest::{

@@ -1,4 +1,4 @@
-//! `mtdkeep image`: the whole chip of a simulated device as one file.
+//! `mtdkeep image`: the whole chip of a simulated device, or of a backup, as one file.
 
 use crate::cli::Exit;
 use crate::cli::common::device::simulated;
@@ -16,15 +16,19 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+mod from_backup;
+
 pub(crate) const SPEC: CommandSpec = CommandSpec {
     options: &[OPTIONS, RESULT],
     examples: &[
         "mtdkeep image --simulate --output flash.bin",
         "mtdkeep image --simulate --seed 7 --output flash-7.bin",
+        "mtdkeep image --from ispot-backup --output chip.bin",
+        "mtdkeep image --from router --layout boot.log --fill --output chip.bin",
     ],
     ..CommandSpec::new(
         "image",
-        "Write the whole chip of a simulated device to one file",
+        "Write the whole chip of a backup, or of a simulated device, to one file",
         parse,
     )
 };
@@ -38,15 +42,56 @@ const OPTIONS: &[OptionSpec] = &[
             "The file; must not be there yet",
         ),
     ),
+    option(
+        "from",
+        Takes::Value("DIR"),
+        "Put the chip together from this backup's images",
+    ),
+    option(
+        "layout",
+        Takes::Value("FILE"),
+        "With --from: where the partitions lie, if the backup does not tell",
+    ),
+    option(
+        "fill",
+        Takes::Nothing,
+        "With --from: write 0xFF where no partition lies",
+    ),
     SIMULATE,
     SEED,
 ];
 
 fn parse(given: &mut Given) -> Result<Job, UsageError> {
-    let device = simulated::parse(given)?
-        .ok_or_else(|| UsageError("image writes a simulated chip: add --simulate".into()))?;
-    let output = given.path("output");
-    let file = output.ok_or_else(|| UsageError("image needs --output FILE".into()))?;
+    let simulated = simulated::parse(given)?;
+    let file = given.path("output");
+    let file = file.ok_or_else(|| UsageError("image needs --output FILE".into()))?;
+    let (layout, fill) = (given.path("layout"), given.flag("fill"));
+    let device = match (given.path("from"), simulated) {
+        (Some(_), Some(_)) => {
+            return Err(UsageError(
+                "--from is for a backup, --simulate for a simulated device: use one".into(),
+            ));
+        }
+        (Some(from), None) => {
+            let args = from_backup::Args {
+                from,
+                layout,
+                fill,
+                to: file,
+            };
+            return Ok(Box::new(move |output| from_backup::run(&args, output)));
+        }
+        (None, _) if layout.is_some() || fill => {
+            return Err(UsageError("--layout and --fill are for --from".into()));
+        }
+        (None, Some(device)) => device,
+        (None, None) => {
+            return Err(UsageError(
+                "image writes a backup's chip, or a simulated one: add --from DIR or --simulate"
+                    .into(),
+            ));
+        }
+    };
     Ok(Box::new(move |output| run(&device, &file, output)))
 }
 

@@ -213,3 +213,66 @@ fn overlapping_partitions_share_their_cells() {
         text(&output.stderr)
     );
 }
+
+/// From a boot log to a whole chip again: cut, put together, byte for byte.
+#[test]
+fn a_chip_comes_back_from_its_backup() {
+    let (outer, mut chip) = folder();
+    let at = outer.path();
+    run(at, "backup --image chip --layout log -o b", 0);
+    run(at, "image --from b -o again", 0);
+    assert!(fs::read(at.join("again")).unwrap() == chip);
+    // An existing file is nobody's to replace.
+    run(at, "image --from b -o again", 5);
+    // Without `firmware` the chip has a hole, which is filled only if told.
+    let line = "backup --image chip --layout log -o c -p boot -p kernel -p rootfs -p art";
+    run(at, line, 0);
+    let (_, stderr) = run(at, "image --from c -o holed", 3);
+    assert!(stderr.contains("no image of mtd4 (firmware)"), "{stderr}");
+    let log = LOG.replace("3c00 : \"firmware\"", "3800 : \"firmware\"");
+    fs::write(at.join("log"), log).unwrap();
+    run(at, "backup --image chip --layout log -o d", 0);
+    let (_, stderr) = run(at, "image --from d -o holed", 5);
+    assert!(
+        stderr.contains("no partition covers 0x400 bytes at 0x3800") && stderr.contains("--fill"),
+        "{stderr}"
+    );
+    assert!(!at.join("holed").exists());
+    run(at, "image --from d --fill -o holed", 0);
+    chip[0x3800..0x3c00].fill(0xff);
+    assert!(fs::read(at.join("holed")).unwrap() == chip);
+    // A wrong byte, and the backup is no chip.
+    let image = at.join("d/mtd1.bin");
+    let mut bytes = fs::read(&image).unwrap();
+    bytes[7] ^= 1;
+    fs::write(image, bytes).unwrap();
+    run(at, "image --from d --fill -o wrong", 1);
+    assert!(!at.join("wrong").exists());
+}
+
+/// A capture with the table alone: nobody tells the places until a text does.
+#[test]
+fn a_capture_needs_a_text_that_tells_the_places() {
+    let (outer, chip) = folder();
+    let at = outer.path();
+    run(at, "backup --image chip --layout log -o b", 0);
+    fs::create_dir(at.join("captured")).unwrap();
+    for mtd in 0..5 {
+        let name = format!("mtd{mtd}.bin");
+        fs::copy(at.join("b").join(&name), at.join("captured").join(&name)).unwrap();
+    }
+    let table: String = TABLE
+        .lines()
+        .filter(|l| !l.starts_with("root@"))
+        .map(|l| format!("{l}\n"))
+        .collect();
+    fs::write(at.join("clean"), table).unwrap();
+    run(at, "import captured --layout clean -o i", 0);
+    let (_, stderr) = run(at, "image --from i -o again", 5);
+    assert!(
+        stderr.contains("nobody tells where mtd0 (boot) lies"),
+        "{stderr}"
+    );
+    run(at, "image --from i --layout parts -o again", 0);
+    assert!(fs::read(at.join("again")).unwrap() == chip);
+}

@@ -1,0 +1,160 @@
+//! A chip cut into partitions and put together again, over random layouts.
+
+use mtd_harness::chip::Geometry;
+use mtd_harness::layout::{ChipLayout, Layout, PartitionSpec};
+use mtd_harness::profile;
+use mtdkeep::backend::SimulatedBackend;
+use mtdkeep::backup::{
+    self, Folder, JoinError, MANIFEST, Manifest, Request, SUMS, join, plan_join,
+};
+use mtdkeep::layout;
+use proptest::prelude::*;
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+
+const BLOCK: u64 = 0x100;
+const BLOCKS: u64 = 32;
+
+/// Partitions anywhere on the chip, over each other, in any order.
+fn parts() -> impl Strategy<Value = Vec<Range<u64>>> {
+    let part = (0..BLOCKS, 1..=BLOCKS).prop_map(|(start, blocks)| {
+        let end = (start + blocks).min(BLOCKS);
+        start * BLOCK..end * BLOCK
+    });
+    prop::collection::vec(part, 1..8)
+}
+
+fn layout(parts: &[Range<u64>]) -> Layout {
+    let geometry = Geometry {
+        size_bytes: BLOCK * BLOCKS,
+        erase_block_bytes: BLOCK as u32,
+    };
+    let partitions = parts.iter().enumerate().map(|(at, part)| PartitionSpec {
+        name: format!("p{at}"),
+        offset_bytes: part.start,
+        size_bytes: part.end - part.start,
+    });
+    Layout {
+        chips: vec![ChipLayout {
+            geometry,
+            partitions: partitions.collect(),
+        }],
+    }
+}
+
+fn chip() -> Vec<u8> {
+    (0..(BLOCK * BLOCKS / 4) as u32)
+        .flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes())
+        .collect()
+}
+
+/// Backs the chip up; `names` are the partitions, all where there are none.
+fn back_up(parts: &[Range<u64>], names: &[String], at: &Path) -> (Folder, Manifest) {
+    let device = profile::from_bytes(&chip(), &layout(parts)).unwrap();
+    let folder = Folder::open_or_create(at).unwrap();
+    let request = Request {
+        partitions: names,
+        ..Request::default()
+    };
+    let backend = SimulatedBackend::new(device);
+    let summary = backup::backup(&backend, &folder, &request, &backup::Work::default()).unwrap();
+    (folder, summary.manifest)
+}
+
+fn joined(folder: &Folder, manifest: &Manifest) -> Result<(Vec<u8>, Vec<Range<u64>>), JoinError> {
+    let plan = plan_join(manifest, None)?;
+    let mut bytes = Vec::new();
+    join(folder, &plan, &mut |piece| {
+        bytes.extend_from_slice(piece);
+        Ok(())
+    })?;
+    Ok((bytes, plan.gaps))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn what_was_cut_is_put_together_again(parts in parts()) {
+        let outer = tempfile::tempdir().unwrap();
+        let (folder, manifest) = back_up(&parts, &[], outer.path());
+        let (bytes, gaps) = joined(&folder, &manifest).unwrap();
+        let end = parts.iter().map(|part| part.end).max().unwrap();
+        let mut wanted = chip();
+        wanted.truncate(end as usize);
+        for (at, byte) in wanted.iter_mut().enumerate() {
+            let covered = parts.iter().any(|part| part.contains(&(at as u64)));
+            let in_gap = gaps.iter().any(|gap| gap.contains(&(at as u64)));
+            prop_assert_eq!(covered, !in_gap);
+            if !covered {
+                *byte = 0xff;
+            }
+        }
+        prop_assert!(bytes == wanted);
+    }
+
+    /// A byte that is another one in one image: never a chip.
+    #[test]
+    fn a_damaged_image_makes_no_chip(parts in parts(), at in any::<prop::sample::Index>(), which in any::<prop::sample::Index>()) {
+        let outer = tempfile::tempdir().unwrap();
+        let (folder, manifest) = back_up(&parts, &[], outer.path());
+        let file = outer.path().join(&manifest.images[which.index(parts.len())].file);
+        let mut image = fs::read(&file).unwrap();
+        let at = at.index(image.len());
+        image[at] ^= 1;
+        fs::write(&file, image).unwrap();
+        let error = joined(&folder, &manifest).unwrap_err();
+        let found = matches!(error, JoinError::Differ { .. } | JoinError::Changed { .. });
+        prop_assert!(found, "{}", error);
+    }
+
+    /// What was left out is there only if others have all of its bytes.
+    #[test]
+    fn a_partition_without_an_image_must_be_in_others(parts in parts(), which in any::<prop::sample::Index>()) {
+        let left_out = which.index(parts.len());
+        let names: Vec<_> = (0..parts.len()).filter(|at| *at != left_out).map(|at| format!("p{at}")).collect();
+        prop_assume!(!names.is_empty());
+        let outer = tempfile::tempdir().unwrap();
+        let (folder, manifest) = back_up(&parts, &names, outer.path());
+        let others = |at: u64| parts.iter().enumerate().any(|(n, p)| n != left_out && p.contains(&at));
+        match joined(&folder, &manifest) {
+            Ok(_) => prop_assert!(parts[left_out].clone().all(others)),
+            Err(JoinError::NoImage { .. }) => prop_assert!(!parts[left_out].clone().all(others)),
+            Err(error) => prop_assert!(false, "{}", error),
+        }
+    }
+}
+
+/// Places that are only inferred, or of an unknown chip, make no chip; a text does.
+#[test]
+fn only_certain_places_count() {
+    let outer = tempfile::tempdir().unwrap();
+    let parts = [0..0x400, 0x400..0x2000];
+    let (folder, manifest) = back_up(&parts, &[], outer.path());
+    let text = |log: &str| layout::read(log.as_bytes()).unwrap();
+    let log = text("0x0-0x400 : \"p0\"\n0x400-0x2000 : \"p1\"\n");
+    let mut inferred = manifest.clone();
+    for entry in &mut inferred.layout {
+        entry.offset_source = Some("sum of sizes".into());
+    }
+    let mut elsewhere = manifest.clone();
+    for entry in &mut elsewhere.layout {
+        entry.chip = None;
+    }
+    for manifest in [&inferred, &elsewhere] {
+        let error = joined(&folder, manifest).unwrap_err();
+        assert!(matches!(error, JoinError::Uncertain { .. }), "{error}");
+        assert_eq!(plan_join(manifest, Some(&log)).unwrap().size_bytes, 0x2000);
+    }
+    let other = text("0x0-0x400 : \"p0\"\n0x800-0x2400 : \"p1\"\n");
+    let error = plan_join(&manifest, Some(&other)).unwrap_err();
+    assert!(matches!(error, JoinError::Contradiction(_)), "{error}");
+    let mut two_chips = manifest.clone();
+    two_chips.layout[1].chip = Some(1);
+    let error = joined(&folder, &two_chips).unwrap_err();
+    assert!(matches!(error, JoinError::SeveralChips { .. }), "{error}");
+    for text in [MANIFEST, SUMS] {
+        assert!(outer.path().join(text).exists());
+    }
+}
