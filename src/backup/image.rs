@@ -23,7 +23,7 @@ use std::io::{self, Read};
 const TRIES: u64 = 3;
 
 /// What making an image needs beside the device; shared by all workers.
-pub(crate) struct Workshop<'a> {
+pub(crate) struct ImageWriter<'a> {
     pub(crate) folder: &'a dyn Destination,
     /// The mark of this run; while it lies there, nobody else's does.
     pub(crate) mark: &'a Placed,
@@ -46,7 +46,7 @@ pub(crate) struct Buffers {
 
 /// An image, and how it came about.
 #[derive(Debug)]
-pub(crate) struct Made {
+pub(crate) struct FinishedImage {
     pub(crate) image: Image,
     /// The file that has its name.
     pub(crate) placed: Placed,
@@ -56,7 +56,7 @@ pub(crate) struct Made {
     pub(crate) recovered: u64,
 }
 
-impl Workshop<'_> {
+impl ImageWriter<'_> {
     /// Makes the image of one device, or finds that it is there already.
     ///
     /// The partition that tells devices apart was read before: an image that is
@@ -65,7 +65,7 @@ impl Workshop<'_> {
         &self,
         device: &mut dyn MtdRead,
         buffers: &mut Buffers,
-    ) -> Result<Made, BackupError> {
+    ) -> Result<FinishedImage, BackupError> {
         let mut tries = 1;
         loop {
             let mut made = self.make_once(device, buffers)?;
@@ -84,7 +84,7 @@ impl Workshop<'_> {
         &self,
         device: &mut dyn MtdRead,
         buffers: &mut Buffers,
-    ) -> Result<Made, BackupError> {
+    ) -> Result<FinishedImage, BackupError> {
         let info = device.info().clone();
         let file = image_file(info.index);
         let existing = self.existing.iter().find(|entry| entry.name == file);
@@ -104,7 +104,7 @@ impl Workshop<'_> {
                     same: true,
                     first_difference_bytes: None,
                 });
-                return Ok(Made {
+                return Ok(FinishedImage {
                     placed: naming.kept(&image.file, id, values),
                     image,
                     kept: true,
@@ -136,7 +136,7 @@ impl Workshop<'_> {
         temporary: &str,
         replaces: bool,
         buffers: &mut Buffers,
-    ) -> Result<Made, BackupError> {
+    ) -> Result<FinishedImage, BackupError> {
         let file = image_file(info.index);
         let mut reader = Reader::new(device, self.stop);
         let digests = self.copy(&mut reader, info, out, temporary, buffers)?;
@@ -156,7 +156,7 @@ impl Workshop<'_> {
         let naming = Naming(self.folder);
         naming.confirm(self.mark)?;
         let placed = naming.give(out, temporary, &image.file, values)?;
-        Ok(Made {
+        Ok(FinishedImage {
             image,
             placed,
             kept: false,

@@ -16,7 +16,7 @@ use super::contents::{self, State};
 use super::destination::{Destination, Entry};
 use super::digest::DigestChoice;
 use super::error::{BackupError, Failure};
-use super::image::{Buffers, Made, Workshop};
+use super::image::{Buffers, FinishedImage, ImageWriter};
 use super::manifest::{
     Device, FORMAT, FORMAT_VERSION, INDEX, Image, LayoutEntry, MANIFEST, Manifest, Origin, SUMS,
     UNFINISHED, image_file,
@@ -234,7 +234,7 @@ impl Run<'_> {
 
     fn make_images(&mut self, opened: Opened, mark: &Placed) -> Result<(), BackupError> {
         let failed = AtomicBool::new(false);
-        let workshop = Workshop {
+        let writer = ImageWriter {
             folder: self.folder,
             mark,
             existing: &self.existing,
@@ -252,14 +252,14 @@ impl Run<'_> {
         let bytes: u64 = opened.iter().map(|device| device.info().size_bytes).sum();
         let names: Vec<&str> = opened.iter().map(|d| d.info().name.as_str()).collect();
         observer.planned(&names, bytes.saturating_mul(passes));
-        let mut results: Vec<Result<Made, BackupError>> = Vec::with_capacity(opened.len());
+        let mut results: Vec<Result<FinishedImage, BackupError>> = Vec::with_capacity(opened.len());
         workers::run(
             self.work.workers,
             opened,
             |device| device.info().size_bytes,
             |device, buffers: &mut Buffers| {
                 observer.begin(&device.info().name);
-                let made = workshop.make(device.as_mut(), buffers);
+                let made = writer.make(device.as_mut(), buffers);
                 if made.is_err() {
                     failed.store(true, Ordering::Relaxed);
                 }

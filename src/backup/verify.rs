@@ -31,25 +31,15 @@ pub fn verify(
     backend: Option<&dyn MtdBackend>,
     work: &Work<'_>,
 ) -> Result<Report, Failure> {
-    let Contents {
-        state,
-        own,
-        parts,
-        litter,
-        foreign,
-    } = contents::look(folder)?;
+    let mut there = contents::look(folder)?;
+    let state = std::mem::replace(&mut there.state, State::Empty);
+    let own = &there.own;
     let mut findings = Vec::new();
     let Known {
         manifest,
         by: known_by,
-    } = known(folder, backend, state, &own, &mut findings)?;
-    let manifest_sha256 = match contents::has(&own, MANIFEST) {
-        true => {
-            let text = contents::read_text(folder, MANIFEST, MANIFEST_BYTES_MAX)?;
-            Some(digest::sha256(&text))
-        }
-        false => None,
-    };
+    } = known(folder, backend, state, own, &mut findings)?;
+    let manifest_sha256 = sha256_of_manifest(folder, own)?;
     let images = Images::of(&manifest);
     let devices = match backend {
         // First, because another device says more than all that follows from it.
@@ -65,7 +55,7 @@ pub fn verify(
     }
     // Told after the images, which matter more.
     let mut of_texts = Vec::new();
-    let mut sums = read_sums(folder, &manifest, &images, &own, &mut of_texts)?;
+    let mut sums = read_sums(folder, &manifest, &images, own, &mut of_texts)?;
     if let Some(line) = sums.iter().find(|line| line.file == MANIFEST) {
         // A damaged one was told of.
         let is = manifest_sha256.as_deref().filter(|_| known_by.is_none());
@@ -80,22 +70,14 @@ pub fn verify(
     let against = Against {
         manifest: &manifest,
         images: &images,
-        own: &own,
+        own,
         sums: &sums,
         other_identity: other_identity.as_deref(),
     };
     let right = check_images(&reading, &against, devices, &mut findings)?;
     findings.append(&mut of_texts);
-    for entry in parts.iter().chain(&foreign) {
-        findings.push(Finding::new(Kind::NotPart, &entry.name));
-    }
-    if !own.iter().any(|entry| entry.name == INDEX) {
-        findings.push(Finding::new(Kind::PageMissing, INDEX));
-    }
-    for entry in &litter {
-        findings.push(Finding::new(Kind::Litter, &entry.name));
-    }
-    damage_notes(&images, &own, known_by, &mut findings);
+    tell_of_files(&there, &mut findings);
+    damage_notes(&images, own, known_by, &mut findings);
     if let Some(by) = known_by {
         tell_what_is_proven(&manifest, by, &mut findings);
     }
@@ -111,6 +93,31 @@ pub fn verify(
         with_flash,
         manifest,
     })
+}
+
+/// The digest of the manifest that stands in the folder, if one does.
+fn sha256_of_manifest(
+    folder: &dyn Destination,
+    own: &[Entry],
+) -> Result<Option<String>, BackupError> {
+    if !contents::has(own, MANIFEST) {
+        return Ok(None);
+    }
+    let text = contents::read_text(folder, MANIFEST, MANIFEST_BYTES_MAX)?;
+    Ok(Some(digest::sha256(&text)))
+}
+
+/// Files that are no part of the backup, and the page that should be there.
+fn tell_of_files(there: &Contents, findings: &mut Vec<Finding>) {
+    for entry in there.parts.iter().chain(&there.foreign) {
+        findings.push(Finding::new(Kind::NotPart, &entry.name));
+    }
+    if !there.own.iter().any(|entry| entry.name == INDEX) {
+        findings.push(Finding::new(Kind::PageMissing, INDEX));
+    }
+    for entry in &there.litter {
+        findings.push(Finding::new(Kind::Litter, &entry.name));
+    }
 }
 
 /// The manifest to check by, and in place of a damaged one the file that knows.
