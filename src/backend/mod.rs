@@ -6,11 +6,12 @@
 //! of code over a handful of system calls, so that the simulation exercises what
 //! runs on the device.
 
+#[doc(hidden)] // no promise: a test compares the numbers with the simulation's
 pub mod ioctl;
-pub mod linux;
+mod linux;
 mod open_device;
 #[cfg(feature = "full")]
-pub mod simulated;
+mod simulated;
 
 pub use linux::{LinuxBackend, make_node};
 #[cfg(feature = "full")]

@@ -1,6 +1,6 @@
 //! What a device without this program can do, and what becomes of it on the PC: a
 //! script that captures, and the import of what it captured. Two ends of one thing;
-//! [`format`] is what passes between them.
+//! `format` is what passes between them.
 
 #[cfg(feature = "full")]
 mod captured;

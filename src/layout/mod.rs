@@ -10,7 +10,7 @@
 //! chip, or is unknown; a text with a number that cannot be (past 2^63, a partition
 //! past its chip) is an error with its line.
 //!
-//! Faults tolerated: what copying and pasting does to a text (see [`lines`]).
+//! Faults tolerated: what copying and pasting does to a text (see `lines`).
 
 mod boot_log;
 mod command_line;

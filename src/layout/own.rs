@@ -22,7 +22,7 @@ use std::fmt::Write as _;
 
 const HEAD: &str = "mtdkeep layout 1";
 
-/// Writes facts in this form. [`read`] gives the same facts again, if each
+/// Writes facts in this form. `read` gives the same facts again, if each
 /// partition has a number.
 pub fn render(chips: &[ChipFacts], partitions: &[PartitionFacts]) -> String {
     let mut text = format!("{HEAD}\n");
