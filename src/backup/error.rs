@@ -191,12 +191,8 @@ impl BackupError {
     pub fn help(&self) -> Option<String> {
         Some(match self {
             Self::Mtd(error) | Self::NothingReadable { first: error } => return error.help(),
-            Self::Folder {
-                operation: "cannot open",
-                source,
-                ..
-            } => opening_help(source)?.into(),
-            Self::Folder { source, folder, .. } => folder_help(folder, source)?,
+            // The command knows what it wanted there: the command line says more.
+            Self::Folder { .. } => "check the folder, and the medium that holds it".into(),
             Self::File { source, .. } => match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                     "free some space and start the same command again".into()
@@ -237,33 +233,6 @@ impl BackupError {
             }
             Self::Interrupted => "start the same command again to go on".into(),
         })
-    }
-}
-
-/// For a folder that must be there already.
-fn opening_help(source: &io::Error) -> Option<&'static str> {
-    Some(match source.kind() {
-        io::ErrorKind::NotFound => "look at the name: no such folder is there",
-        io::ErrorKind::NotADirectory => {
-            "name the folder that holds the backup, not one of its files"
-        }
-        io::ErrorKind::PermissionDenied => "start it as a user who may read the folder",
-        _ => return None,
-    })
-}
-
-fn folder_help(folder: &str, source: &io::Error) -> Option<String> {
-    match source.kind() {
-        io::ErrorKind::NotFound => Some(format!(
-            "make the folder that is to hold {folder}, or choose another with --output"
-        )),
-        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-            Some("choose another folder with --output".into())
-        }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            Some("choose a folder that this user may write, with --output".into())
-        }
-        _ => None,
     }
 }
 

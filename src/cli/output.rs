@@ -91,6 +91,16 @@ impl Output {
         }
     }
 
+    /// A sentence of the result, which may go on in another line.
+    pub(crate) fn sentence(&self, text: &str) {
+        #[cfg(feature = "full")]
+        for line in wrapped(&printable(text)) {
+            self.line(&line);
+        }
+        #[cfg(not(feature = "full"))]
+        self.line(text);
+    }
+
     /// The program's own text that was asked for by name: help, completions, a
     /// manual page. It goes out as it is.
     pub(crate) fn text(&self, text: &str) {
@@ -174,6 +184,49 @@ impl Output {
             _ => exit,
         }
     }
+}
+
+/// A sentence in lines of a terminal's usual width, further ones indented. What has
+/// no blank stays whole, because a digest or a path is there to be copied.
+#[cfg(feature = "full")]
+fn wrapped(text: &str) -> Vec<String> {
+    const COLUMNS: usize = 80;
+    let mut lines: Vec<String> = Vec::new();
+    let indent = text.len() - text.trim_start_matches(' ').len();
+    for word in text.trim_start_matches(' ').split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= COLUMNS => {
+                *line += " ";
+                *line += word;
+            }
+            Some(_) => lines.push(" ".repeat(indent + 2) + word),
+            None => lines.push(" ".repeat(indent) + word),
+        }
+    }
+    lines
+}
+
+#[cfg(all(test, feature = "full"))]
+#[rstest::rstest]
+#[case("", &[""])]
+#[case("short", &["short"])]
+#[case("  a  b", &["  a  b"])]
+fn short_sentences_stay(#[case] text: &str, #[case] lines: &[&str]) {
+    assert_eq!(wrapped(text), lines);
+}
+
+#[cfg(all(test, feature = "full"))]
+#[test]
+fn long_sentences_go_on_indented() {
+    let digest = "f".repeat(90);
+    let text = format!("note: {} end {digest} more", ["word"; 20].join(" "));
+    let lines = wrapped(&text);
+    assert_eq!(lines.len(), 4);
+    let rest: Vec<&str> = lines.iter().map(|line| line.trim_start()).collect();
+    assert_eq!(rest.join(" "), text);
+    assert!(lines[1..].iter().all(|line| line.starts_with("  ")));
+    let too_long = lines.iter().filter(|line| line.chars().count() > 80);
+    assert_eq!(too_long.collect::<Vec<_>>(), [&format!("  {digest}")]);
 }
 
 fn to_stderr(text: &str) {

@@ -68,12 +68,40 @@ fn bar(output: &Output) -> indicatif::ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    let template =
-        "{msg:14} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} left";
-    match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
+    let columns = rustix::termios::tcgetwinsize(std::io::stderr())
+        .map(|size| size.ws_col)
+        .ok()
+        .filter(|columns| *columns > 0);
+    match ProgressStyle::with_template(template(columns.unwrap_or(80))) {
+        Ok(style) if utf8() => bar.with_style(style),
+        Ok(style) => bar.with_style(style.progress_chars("#>-")),
         Err(_) => bar,
     }
+}
+
+/// What fits into so many columns: a line that wraps leaves its remains behind.
+#[cfg(feature = "full")]
+fn template(columns: u16) -> &'static str {
+    match columns {
+        80.. => {
+            "{msg:14!} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} left"
+        }
+        40.. => "{msg:14!} {wide_bar} {percent:>3}% {eta} left",
+        8.. => "{wide_msg}{percent:>3}%",
+        _ => "",
+    }
+}
+
+/// Whether the terminal shows more than ASCII, as the locale says.
+#[cfg(feature = "full")]
+fn utf8() -> bool {
+    let names = ["LC_ALL", "LC_CTYPE", "LANG"];
+    let locale = names.iter().filter_map(std::env::var_os);
+    let locale = locale.into_iter().find(|value| !value.is_empty());
+    locale.is_some_and(|locale| {
+        let locale = locale.to_string_lossy().to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
 }
 
 impl Observer for Progress<'_> {

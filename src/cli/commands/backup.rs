@@ -194,7 +194,7 @@ fn tell(summary: &Summary, folder: &Folder, on_device: bool, output: &Output) ->
         Exit::Differs => line += "; the flash changed while it was read",
         _ => {}
     }
-    output.line(&line);
+    output.sentence(&line);
     let digest = manifest.sha256();
     output.line(&format!("backup digest: {digest}"));
     if exit == Exit::Done {

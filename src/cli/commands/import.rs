@@ -139,9 +139,9 @@ fn tell(summary: &Summary, capture: &Capture, folder: &Folder, output: &Output) 
         (Exit::Done, "done")
     };
     let origin = &capture.origin;
-    output.line(&format!("layout: {}", origin.layout_from));
+    output.sentence(&format!("layout: {}", origin.layout_from));
     for what in &origin.proven {
-        output.line(&format!("proven: {what}"));
+        output.sentence(&format!("proven: {what}"));
     }
     for what in &origin.not_proven {
         output.warn(&format!("not proven: {}", what));
@@ -164,7 +164,7 @@ fn tell(summary: &Summary, capture: &Capture, folder: &Folder, output: &Output) 
         Exit::Differs => line += "; the flash changed while it was read",
         _ => {}
     }
-    output.line(&line);
+    output.sentence(&line);
     let digest = manifest.sha256();
     output.line(&format!("backup digest: {digest}"));
     let body = Body {

@@ -78,10 +78,10 @@ fn run(device: &DeviceArgs, output: &Output) -> Result<Exit, CliError> {
         info.offset
             .is_some_and(|offset| offset.source.is_inferred())
     }) {
-        output.line(INFERRED);
+        output.sentence(INFERRED);
     }
     for note in &notes {
-        output.line(&format!("note: {note}"));
+        output.sentence(&format!("note: {note}"));
     }
     let body = Body {
         device: backend.description(),

@@ -167,10 +167,10 @@ fn tell(repaired: &Repaired, report: &Report, path: &Path, output: &Output) -> E
     let rebuilt = repaired.manifest.rebuilt.as_ref();
     if let (How::Rebuilt, Some(rebuilt)) = (repaired.how, rebuilt) {
         for from in &rebuilt.made_from {
-            output.line(&format!("made from: {from}"));
+            output.sentence(&format!("made from: {from}"));
         }
         for what in &rebuilt.proven {
-            output.line(&format!("proven: {what}"));
+            output.sentence(&format!("proven: {what}"));
         }
         for what in &rebuilt.not_proven {
             output.warn(&format!("not proven: {what}"));

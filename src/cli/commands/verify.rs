@@ -135,7 +135,7 @@ fn tell(report: &Report, is_noted: bool, args: &Args, output: &Output) -> Exit {
         Some(Meaning::Note) | None => (Exit::Done, "good"),
     };
     for line in report.findings.iter().flat_map(|f| f.lines(args.verbose)) {
-        output.line(&line);
+        output.sentence(&line);
     }
     let images = &report.manifest.images;
     let sizes = images.iter().map(|image| image.size_bytes);
@@ -165,7 +165,7 @@ fn tell(report: &Report, is_noted: bool, args: &Args, output: &Output) -> Exit {
         Some((first, last)) => format!("{first} and {last}"),
         None => with,
     };
-    output.line(&format!("compared with {with}"));
+    output.sentence(&format!("compared with {with}"));
     if let (Some(digest), None) = (&report.manifest_sha256, report.known_by) {
         output.line(&format!("backup digest: {digest}"));
     }
@@ -174,7 +174,7 @@ fn tell(report: &Report, is_noted: bool, args: &Args, output: &Output) -> Exit {
         next = Some(NOTE_DIGEST.into());
     }
     if let Some(next) = &next {
-        output.line(&format!("next: {next}"));
+        output.sentence(&format!("next: {next}"));
     }
     let body = Body {
         folder: args.folder.display().to_string(),

@@ -44,3 +44,5 @@ pub mod together;
 pub mod tree;
 #[cfg(feature = "full")]
 pub mod verify;
+#[cfg(feature = "full")]
+pub mod width;
