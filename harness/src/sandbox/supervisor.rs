@@ -203,16 +203,12 @@ fn handle(
     let mut state = shared.lock();
     state.about.clear();
     let decision = (entry.decide)(&mut state, &trapped);
-    if matches!(decision, Ok(Answer::Through)) {
-        drop(state);
-        let _ = listener.let_through(id);
-        return None;
-    }
-    if let Ok(Answer::Watch(tgid) | Answer::Unwatch(tgid)) = decision {
+    if let Ok(Answer::Through | Answer::Watch(_) | Answer::Unwatch(_)) = decision {
         drop(state);
         match decision {
-            Ok(Answer::Watch(_)) => watch(shared, tgid),
-            _ => unwatch(shared, tgid),
+            Ok(Answer::Watch(tgid)) => watch(shared, tgid),
+            Ok(Answer::Unwatch(tgid)) => unwatch(shared, tgid),
+            _ => {}
         }
         let _ = listener.let_through(id);
         return None;
