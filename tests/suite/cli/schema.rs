@@ -220,6 +220,11 @@ fn furnished() -> tempfile::TempDir {
     fs::write(at("table"), table).unwrap();
     fs::write(at("two"), "dev:    size   erasesize  name\nmtd0: 00000800 00000400 \"a\"\nmtd1: 00000800 00000400 \"b\"\n").unwrap();
     fs::write(at("dump"), [0xff; 0x1000]).unwrap();
+    fs::write(at("log"), "0x400-0xc00 : \"a\"\n0x800-0x1000 : \"b\"\n").unwrap();
+    quiet(
+        "backup --image dump --simulate=two --layout log -o whole",
+        0,
+    );
     fs::create_dir_all(at("root/proc")).unwrap();
     fs::copy(at("table"), at("root/proc/mtd")).unwrap();
     outer
@@ -269,6 +274,17 @@ const LINES: &[(&str, i32, &str)] = &[
     ("nodes --root root", 0, ""),
     ("image --simulate -o new.bin", 0, ""),
     ("image --simulate -o table", 5, "refused"),
+    ("image --from good -o new.bin", 3, "partial"),
+    ("image --from good --layout log -o new.bin", 5, "refused"),
+    ("image --from whole -o new.bin", 5, "refused"),
+    ("image --from whole --fill -o new.bin", 0, ""),
+    ("list --image dump --simulate=log", 0, ""),
+    ("list --image dump --simulate=log --layout", 2, "usage"),
+    (
+        "backup --image dump --simulate=two --layout log -o new",
+        0,
+        "done",
+    ),
     ("image -o new.bin", 2, "usage"),
     ("script", 0, ""),
     ("script --output-dir relative", 2, "usage"),

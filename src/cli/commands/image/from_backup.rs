@@ -34,6 +34,7 @@ struct Gap {
 struct Body {
     output: String,
     size_bytes: u64,
+    device: String,
     from: String,
     filled: Vec<Gap>,
 }
@@ -94,7 +95,12 @@ pub(super) fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         }
     }
     file.finish().map_err(|source| not_named(path, &source))?;
-    Ok(tell(&plan, args, output))
+    Ok(tell(
+        &plan,
+        &report.manifest.device.description,
+        args,
+        output,
+    ))
 }
 
 fn reading(args: &Args) -> Result<Option<texts::Reading>, CliError> {
@@ -167,7 +173,7 @@ fn refused(error: JoinError) -> CliError {
     }
 }
 
-fn tell(plan: &Plan, args: &Args, output: &Output) -> Exit {
+fn tell(plan: &Plan, device: &str, args: &Args, output: &Output) -> Exit {
     if !plan.size_is_told {
         output.line(
             "note: no layout tells how large the chip is: the file ends with the last partition",
@@ -186,6 +192,7 @@ fn tell(plan: &Plan, args: &Args, output: &Output) -> Exit {
     let body = Body {
         output: args.to.display().to_string(),
         size_bytes: plan.size_bytes,
+        device: device.into(),
         from: args.from.display().to_string(),
         filled: plan.gaps.iter().map(gap).collect(),
     };
