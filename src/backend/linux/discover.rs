@@ -8,9 +8,9 @@
 use super::super::ioctl::FLAG_WRITEABLE;
 use super::super::open_device::uninterrupted;
 use super::nesting::Link;
+use super::root::Root;
 use crate::mtd::{Errno, MtdIndex, OffsetSource, PartitionOffset};
 use rustix::fs::{Mode, OFlags};
-use std::path::Path;
 
 /// No `/proc/mtd` comes near this; a file that does is something else.
 const TABLE_BYTES_MAX: usize = 1 << 20;
@@ -19,9 +19,14 @@ const ATTRIBUTE_BYTES_MAX: usize = 4096;
 /// What statfs calls procfs (Linux 6.1, include/uapi/linux/magic.h).
 const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 
+/// Where sysfs has MTD devices, below the root.
+const SYSFS: &str = "sys/class/mtd";
+/// The table of devices, below the root.
+pub(super) const TABLE: &str = "proc/mtd";
+
 /// The text of `/proc/mtd`, and whether it comes from a kernel's procfs.
-pub(super) fn read_table(path: &Path) -> Result<(Vec<u8>, bool), Errno> {
-    let file = open(path)?;
+pub(super) fn read_table(root: &Root) -> Result<(Vec<u8>, bool), Errno> {
+    let file = open(root, TABLE)?;
     let on_procfs = uninterrupted(|| rustix::fs::fstatfs(&file))
         .is_ok_and(|stat| stat.f_type as u64 == PROC_SUPER_MAGIC);
     Ok((read_whole(&file, TABLE_BYTES_MAX)?, on_procfs))
@@ -37,17 +42,19 @@ pub(super) struct Sysfs {
 }
 
 /// What sysfs tells of a device; nothing where it is absent.
-pub(super) fn sysfs(root: &Path, index: MtdIndex) -> Sysfs {
-    let folder = root.join(format!("sys/class/mtd/{index}"));
+pub(super) fn sysfs(root: &Root, index: MtdIndex) -> Sysfs {
+    let folder = format!("{SYSFS}/{index}");
     let attribute = |name| {
-        let file = open(&folder.join(name)).ok()?;
+        let file = open(root, &format!("{folder}/{name}")).ok()?;
         let bytes = read_whole(&file, ATTRIBUTE_BYTES_MAX).ok()?;
         String::from_utf8(bytes).ok()
     };
     let number = |name| attribute(name)?.trim().parse::<u64>().ok();
     let flags = attribute("flags")
         .and_then(|text| u32::from_str_radix(text.trim().strip_prefix("0x")?, 16).ok());
-    let link = std::fs::read_link(&folder).ok();
+    // Where it leads is told, and not followed.
+    let class = root.resolve(SYSFS).ok();
+    let link = class.and_then(|class| std::fs::read_link(class.join(index.to_string())).ok());
     Sysfs {
         link: link.and_then(|link| Link::parse(link.to_str()?, index)),
         size_bytes: number("size"),
@@ -61,9 +68,9 @@ pub(super) fn sysfs(root: &Path, index: MtdIndex) -> Sysfs {
 
 /// What the machine calls itself: the device tree's model, or the `Hardware`
 /// line that ARM kernels have in `/proc/cpuinfo`.
-pub(super) fn model(root: &Path) -> Option<String> {
+pub(super) fn model(root: &Root) -> Option<String> {
     let text = |path: &str| {
-        let file = open(&root.join(path)).ok()?;
+        let file = open(root, path).ok()?;
         let bytes = read_whole(&file, TABLE_BYTES_MAX).ok()?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
     };
@@ -79,9 +86,10 @@ pub(super) fn model(root: &Path) -> Option<String> {
 
 /// Opens a file of discovery. O_NONBLOCK, so that a pipe in a copied tree does
 /// not hang the program.
-fn open(path: &Path) -> Result<rustix::fd::OwnedFd, Errno> {
+fn open(root: &Root, path: &str) -> Result<rustix::fd::OwnedFd, Errno> {
+    let path = root.resolve(path)?;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    uninterrupted(|| rustix::fs::open(path, flags, Mode::empty()))
+    uninterrupted(|| rustix::fs::open(&path, flags, Mode::empty()))
 }
 
 fn read_whole(file: &rustix::fd::OwnedFd, bytes_max: usize) -> Result<Vec<u8>, Errno> {

@@ -16,6 +16,7 @@ mod calls;
 mod discover;
 mod nesting;
 mod node;
+mod root;
 
 use super::open_device::OpenDevice;
 use crate::mtd::{
@@ -26,7 +27,9 @@ use calls::{CharDevice, PlainFile};
 use nesting::Link;
 pub use node::make_node;
 use node::{Found, Opened};
+use root::Root;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// What stands for a device in `dev`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +66,9 @@ enum DeviceFiles {
 /// ```
 #[derive(Debug, Clone)]
 pub struct LinuxBackend {
-    root: PathBuf,
-    is_other_root: bool,
+    root: Root,
+    /// Known once the table was read.
+    files: OnceLock<DeviceFiles>,
 }
 
 impl LinuxBackend {
@@ -72,11 +76,12 @@ impl LinuxBackend {
     /// `dev` below that folder instead.
     ///
     /// Below a `root` whose `proc` is a real one the devices are nodes (a change
-    /// of root in all but name); otherwise they are plain files.
+    /// of root in all but name); otherwise they are plain files. Symbolic links are
+    /// followed as if `root` were the root: nothing outside of it is read.
     pub fn new(root: Option<PathBuf>) -> Self {
         Self {
-            is_other_root: root.is_some(),
-            root: root.unwrap_or_else(|| PathBuf::from("/")),
+            root: Root::new(root),
+            files: OnceLock::new(),
         }
     }
 
@@ -85,26 +90,34 @@ impl LinuxBackend {
     ///
     /// Errors: as [`MtdBackend::devices`].
     pub fn is_copied_tree(&self) -> Result<bool, MtdError> {
-        Ok(self.table()?.1 == DeviceFiles::PlainFiles)
+        Ok(self.files()? == DeviceFiles::PlainFiles)
     }
 
     fn proc_mtd_path(&self) -> PathBuf {
-        self.root.join("proc/mtd")
+        self.root.path(discover::TABLE)
     }
 
     fn table(&self) -> Result<(Vec<u8>, DeviceFiles), MtdError> {
-        let path = self.proc_mtd_path();
-        let (text, on_procfs) = discover::read_table(&path).map_err(|source| MtdError::NoMtd {
-            path,
-            other_root: self.is_other_root,
+        let read = discover::read_table(&self.root);
+        let (text, on_procfs) = read.map_err(|source| MtdError::NoMtd {
+            path: self.proc_mtd_path(),
+            other_root: self.root.is_other(),
             source,
         })?;
-        let files = if self.is_other_root && !on_procfs {
+        let files = if self.root.is_other() && !on_procfs {
             DeviceFiles::PlainFiles
         } else {
             DeviceFiles::Nodes
         };
-        Ok((text, files))
+        Ok((text, *self.files.get_or_init(|| files)))
+    }
+
+    /// What stands for a device. The table tells, and is read once for all of them.
+    fn files(&self) -> Result<DeviceFiles, MtdError> {
+        match self.files.get() {
+            Some(files) => Ok(*files),
+            None => Ok(self.table()?.1),
+        }
     }
 
     /// Fills in what sysfs knows of a device; its link there is for all of them
@@ -137,7 +150,7 @@ impl LinuxBackend {
     }
 
     fn open_file(&self, device: &MtdInfo, for_writing: bool) -> Result<Opened, MtdError> {
-        let (_, files) = self.table()?;
+        let files = self.files()?;
         match node::find(&self.root, device.index, files) {
             Found::Usable(path) => node::open(&path, device, files, for_writing),
             Found::Wrong(path, found) => Err(MtdError::NodeWrong {
@@ -163,7 +176,7 @@ impl MtdBackend for LinuxBackend {
     fn description(&self) -> String {
         let model = discover::model(&self.root);
         let model = model.as_deref().unwrap_or("Linux MTD device");
-        if self.is_other_root {
+        if self.root.is_other() {
             format!("{model} (below another root)")
         } else {
             model.to_owned()

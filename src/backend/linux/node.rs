@@ -10,6 +10,7 @@
 //! process that may make no nodes.
 
 use super::super::open_device::uninterrupted;
+use super::root::Root;
 use super::{DeviceFiles, path_error};
 use crate::mtd::{
     Errno, MtdError, MtdIndex, MtdInfo, MtdName, Node, NodeKind, NodeState, Operation,
@@ -48,7 +49,7 @@ pub(super) struct Opened {
 }
 
 /// Looks for the character node `/dev/mtdN`, or devfs's `/dev/mtd/N`.
-pub(super) fn find(root: &Path, index: MtdIndex, files: DeviceFiles) -> Found {
+pub(super) fn find(root: &Root, index: MtdIndex, files: DeviceFiles) -> Found {
     find_node(
         root,
         &Node::character(index),
@@ -58,38 +59,30 @@ pub(super) fn find(root: &Path, index: MtdIndex, files: DeviceFiles) -> Found {
 }
 
 /// Looks for the block node `/dev/mtdblockN`, or devfs's `/dev/mtdblock/N`.
-pub(super) fn find_block(root: &Path, index: MtdIndex, files: DeviceFiles) -> Found {
+pub(super) fn find_block(root: &Root, index: MtdIndex, files: DeviceFiles) -> Found {
     let devfs = format!("dev/mtdblock/{}", index.0);
     find_node(root, &Node::block(index), &devfs, files)
 }
 
-fn find_node(root: &Path, node: &Node, devfs_path: &str, files: DeviceFiles) -> Found {
-    let path = root.join(&node.path);
-    for path in [&path, &root.join(devfs_path)] {
-        match rustix::fs::stat(path) {
-            Ok(stat) => {
+fn find_node(root: &Root, node: &Node, devfs_path: &str, files: DeviceFiles) -> Found {
+    for below in [&node.path, devfs_path] {
+        let looked = root
+            .resolve(below)
+            .and_then(|path| Ok((rustix::fs::stat(&path)?, path)));
+        match looked {
+            Ok((stat, path)) => {
                 return match foreign(&stat, node, files) {
-                    None if files == DeviceFiles::PlainFiles && leads_out(root, path) => {
-                        Found::Wrong(path.clone(), "a link out of the tree".into())
-                    }
-                    None => Found::Usable(path.clone()),
-                    Some(what) => Found::Wrong(path.clone(), what),
+                    None => Found::Usable(path),
+                    Some(what) => Found::Wrong(path, what),
                 };
             }
             Err(Errno::NOENT | Errno::NOTDIR) => {}
-            Err(errno) => return Found::Wrong(path.clone(), format!("out of reach ({errno})")),
+            Err(errno) => {
+                return Found::Wrong(root.path(below), format!("out of reach ({errno})"));
+            }
         }
     }
-    Found::Missing(path)
-}
-
-/// Whether links lead a path out of a copied tree, to a file that is none of its
-/// device's.
-fn leads_out(root: &Path, path: &Path) -> bool {
-    match (std::fs::canonicalize(root), std::fs::canonicalize(path)) {
-        (Ok(root), Ok(path)) => !path.starts_with(root),
-        _ => true,
-    }
+    Found::Missing(root.path(&node.path))
 }
 
 /// `None` if this is what stands for the device, else what it is instead.
@@ -294,7 +287,15 @@ fn is_nodev(path: &Path) -> bool {
 /// Makes a node of `device`, mode 0600, below `root` (`/` on the device itself). An
 /// existing path is an error (EEXIST) and stays as it is; nothing is ever replaced.
 pub fn make_node(root: &Path, node: &Node, device: &MtdName) -> Result<(), MtdError> {
-    let path = root.join(&node.path);
+    // A link in the place of `dev` must not lead to another root's.
+    let (folder, name) = node.path.rsplit_once('/').unwrap_or(("", &node.path));
+    let folder = Root::new(Some(root.to_owned())).resolve(folder);
+    let path = folder.map(|folder| folder.join(name));
+    let path = path.map_err(|source| MtdError::File {
+        operation: Operation::MakeNode,
+        path: root.join(&node.path),
+        source,
+    })?;
     let file_type = match node.kind {
         NodeKind::Character => FileType::CharacterDevice,
         NodeKind::Block => FileType::BlockDevice,
