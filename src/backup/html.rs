@@ -25,7 +25,7 @@ code,pre{color:#aaa}.bad{color:#f88}}";
 pub fn render(manifest: &Manifest, text: &[u8]) -> String {
     let mut page = String::with_capacity(8192 + 2 * text.len());
     let device = Escaped(&manifest.device.description);
-    let total: u64 = manifest.images.iter().map(|image| image.size_bytes).sum();
+    let total = crate::mtd::total_bytes(manifest.images.iter().map(|image| image.size_bytes));
     let with_sums = manifest.has_sha256();
     let manifest_link = format!("<a href=\"{MANIFEST}\">{MANIFEST}</a>");
     // Writing into a String cannot fail, here and below.

@@ -288,7 +288,7 @@ fn buffer_bytes(wanted_bytes: usize, info: &MtdInfo) -> usize {
 }
 
 fn total_bytes(reader: &Reader<'_>) -> u64 {
-    reader.unreadable().iter().map(|r| r.length_bytes).sum()
+    crate::mtd::total_bytes(reader.unreadable().iter().map(|r| r.length_bytes))
 }
 
 /// A device's image, and how many reads failed first.

@@ -12,7 +12,7 @@
 mod check;
 
 use super::digest::{self, DigestChoice};
-use crate::mtd::{MtdIndex, MtdInfo};
+use crate::mtd::{MtdIndex, MtdInfo, total_bytes};
 use crate::printable::printable_json;
 use serde::{Deserialize, Serialize};
 
@@ -343,7 +343,7 @@ impl Image {
 
     /// How many bytes the flash did not give.
     pub fn unreadable_bytes(&self) -> u64 {
-        self.unreadable.iter().map(|range| range.length_bytes).sum()
+        total_bytes(self.unreadable.iter().map(|range| range.length_bytes))
     }
 }
 

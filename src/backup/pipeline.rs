@@ -26,7 +26,7 @@ use super::opening::{Opened, Recognised, layout_entries, open, recognise};
 use super::reader::Stop;
 use super::work::Work;
 use super::{html, rejoin, sums, texts, time, workers};
-use crate::mtd::{MtdBackend, MtdInfo, select};
+use crate::mtd::{MtdBackend, MtdInfo, select, total_bytes};
 use joining::refuse_at_first_sight;
 use std::collections::BTreeSet;
 use std::io;
@@ -249,7 +249,7 @@ impl Run<'_> {
         };
         let observer = self.work.observer;
         let passes = 1 + u64::from(self.request.read_again);
-        let bytes: u64 = opened.iter().map(|device| device.info().size_bytes).sum();
+        let bytes = total_bytes(opened.iter().map(|device| device.info().size_bytes));
         let names: Vec<&str> = opened.iter().map(|d| d.info().name.as_str()).collect();
         observer.planned(&names, bytes.saturating_mul(passes));
         let mut results: Vec<Result<FinishedImage, BackupError>> = Vec::with_capacity(opened.len());

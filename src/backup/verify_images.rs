@@ -130,7 +130,7 @@ pub(super) fn check_images(
         let wrong = |f: &Finding| decides(f) && of_image(f);
         if !found.iter().any(wrong) {
             right.images += 1;
-            right.bytes += image.size_bytes;
+            right.bytes = right.bytes.saturating_add(image.size_bytes);
         }
         findings.extend(found);
     }

@@ -6,7 +6,7 @@
 //! packages/redboot (fis.h, fconfig.c); Linux 6.1,
 //! drivers/mtd/parsers/redboot.c.
 
-use crate::mtd::{MtdInfo, OffsetSource};
+use crate::mtd::{MtdInfo, OffsetSource, total_bytes};
 use std::cmp::Ordering;
 
 /// Partitions by these names hold the formats.
@@ -93,7 +93,7 @@ fn chip_bytes(layout: &[MtdInfo]) -> Option<u64> {
         let source = info.offset.map(|offset| offset.source);
         matches!(source, Some(OffsetSource::Sum | OffsetSource::Known))
     };
-    let total = layout.iter().map(|info| info.size_bytes).sum();
+    let total = total_bytes(layout.iter().map(|info| info.size_bytes));
     layout.iter().all(summed).then_some(total)
 }
 

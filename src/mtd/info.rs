@@ -11,6 +11,11 @@ pub const MTD_CHAR_MAJOR: u32 = 90;
 /// Major number of MTD's block nodes (the same file).
 pub const MTD_BLOCK_MAJOR: u32 = 31;
 
+/// All sizes together; `u64::MAX` where they are more, which no flash is.
+pub fn total_bytes(sizes_bytes: impl Iterator<Item = u64>) -> u64 {
+    sizes_bytes.fold(0, u64::saturating_add)
+}
+
 /// N of mtdN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MtdIndex(pub u32);

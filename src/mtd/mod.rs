@@ -23,6 +23,7 @@ mod proc_mtd;
 mod select;
 
 pub use error::{MtdError, MtdErrorKind, Operation, SizeWitness};
+pub use info::total_bytes;
 pub use info::{
     MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR, MtdIndex, MtdInfo, MtdName, NodeState, OffsetSource,
     PartitionOffset,

@@ -66,6 +66,15 @@ pub enum ProcMtdError {
         /// The line.
         found: String,
     },
+    /// Sizes that are all right one by one, and together more than 63 bits: nothing
+    /// has such a table, and nobody could add them up.
+    #[error("line {line}: with this one all sizes together are past 63 bits: {found:?}")]
+    SumTooLarge {
+        /// Its number.
+        line: usize,
+        /// The line.
+        found: String,
+    },
     /// An erase-block size past the 32 bits that the kernel has for it.
     #[error("line {line}: an erase-block size past 32 bits: {found:?}")]
     EraseBlockTooLarge {
@@ -119,8 +128,15 @@ pub fn parse_proc_mtd(text: &[u8]) -> Result<Vec<ProcMtdEntry>, ProcMtdError> {
         });
     }
     let mut entries: Vec<(ProcMtdEntry, usize)> = Vec::new();
+    let mut sum_bytes = 0_i64;
     for (line, text) in (2..).zip(lines) {
-        entries.push((parse_line(line, text)?, line));
+        let entry = parse_line(line, text)?;
+        let sum = sum_bytes.checked_add_unsigned(entry.size_bytes);
+        sum_bytes = sum.ok_or_else(|| ProcMtdError::SumTooLarge {
+            line,
+            found: quoted(text),
+        })?;
+        entries.push((entry, line));
     }
     // Stable: of one number, the lines stay in order, and neighbours tell.
     entries.sort_by_key(|(entry, _)| entry.index);

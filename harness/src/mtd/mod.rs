@@ -63,18 +63,19 @@ pub enum NodeId {
 }
 
 impl NodeId {
-    /// The node of mtdN.
+    /// The node of mtdN. Numbers past what Linux has nodes for (2^19 - 1) give one
+    /// that no device has.
     pub fn mtd(index: u32) -> Self {
         Self::Character {
             major: MTD_CHAR_MAJOR,
-            minor: index * 2,
+            minor: index.saturating_mul(2),
         }
     }
     /// The node of mtdNro, the read-only twin.
     pub fn mtd_read_only(index: u32) -> Self {
         Self::Character {
             major: MTD_CHAR_MAJOR,
-            minor: index * 2 + 1,
+            minor: index.saturating_mul(2).saturating_add(1),
         }
     }
     /// The node of mtdblockN.

@@ -18,7 +18,7 @@ use super::super::work::Work;
 use super::super::{BackupError, Destination, DigestChoice, Entry};
 use super::salvage::Salvaged;
 use super::{RepairLayout, RepairRequest};
-use crate::mtd::{ISPOT_TABLE, MtdInfo, parse_proc_mtd};
+use crate::mtd::{ISPOT_TABLE, MtdInfo, parse_proc_mtd, total_bytes};
 
 /// What there is to rebuild from.
 pub(super) struct Pieces<'a> {
@@ -57,7 +57,7 @@ impl Pieces<'_> {
         self.all_are_in(&layout)?;
         let mut tally = Tally::default();
         let mut images = Vec::new();
-        let bytes = self.own.iter().filter_map(|entry| entry.size_bytes).sum();
+        let bytes = total_bytes(self.own.iter().filter_map(|entry| entry.size_bytes));
         let names: Vec<&str> = layout.entries.iter().map(|e| e.name.as_str()).collect();
         work.observer.planned(&names, bytes);
         for entry in &mut layout.entries {

@@ -14,6 +14,7 @@ use crate::cli::spec::{
 use mtdkeep::backup::{
     self, Destination as _, DigestChoice, Folder, Manifest, Request, Summary, size,
 };
+use mtdkeep::mtd::total_bytes;
 use serde::Serialize;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -163,7 +164,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
 
 fn tell(summary: &Summary, folder: &Folder, on_device: bool, output: &Output) -> Exit {
     let manifest = &summary.manifest;
-    let total = manifest.images.iter().map(|image| image.size_bytes).sum();
+    let total = total_bytes(manifest.images.iter().map(|image| image.size_bytes));
     let (exit, outcome) = if manifest.is_partial() {
         (Exit::Partial, "partial")
     } else if summary.changed_while_read() {
@@ -180,11 +181,8 @@ fn tell(summary: &Summary, folder: &Folder, on_device: bool, output: &Output) ->
     match exit {
         Exit::Partial => {
             let missing = manifest.missing_partitions().count();
-            let holes: u64 = manifest
-                .images
-                .iter()
-                .map(backup::Image::unreadable_bytes)
-                .sum();
+            let holes = manifest.images.iter().map(backup::Image::unreadable_bytes);
+            let holes = total_bytes(holes);
             line += &format!(
                 "; partial: {} left out, {} unreadable",
                 partitions(missing),

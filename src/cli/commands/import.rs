@@ -11,6 +11,7 @@ use crate::cli::spec::{
 };
 use mtdkeep::backup::{Destination as _, Folder, Manifest, Summary, size};
 use mtdkeep::capture::{Capture, import, inspect};
+use mtdkeep::mtd::total_bytes;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -151,7 +152,7 @@ fn tell(summary: &Summary, capture: &Capture, folder: &Folder, output: &Output) 
             "mtd{mtd}: the flash changed while it was read; the image is the first reading"
         ));
     }
-    let total = manifest.images.iter().map(|image| image.size_bytes).sum();
+    let total = total_bytes(manifest.images.iter().map(|image| image.size_bytes));
     let missing = manifest.missing_partitions().count();
     let mut line = format!(
         "{}, {}, imported into {}",

@@ -175,10 +175,11 @@ fn a_very_long_foreign_line_is_quoted_in_part() {
 }
 
 prop_compose! {
-    /// What a kernel can have: unique numbers in order, any one-line name.
+    /// What a kernel can have: unique numbers in order, any one-line name, and sizes
+    /// that can be added up.
     fn entries()(
         parts in prop::collection::btree_map(
-            0_u32..=MtdIndex::MAX.0, (0..=i64::MAX as u64, any::<u32>(), "[^\\n]{0,20}"), 0..20)
+            0_u32..=MtdIndex::MAX.0, (0..=(i64::MAX / 20) as u64, any::<u32>(), "[^\\n]{0,20}"), 0..20)
     ) -> Vec<ProcMtdEntry> {
         parts.into_iter().map(|(index, (size_bytes, erase_block_bytes, name))| ProcMtdEntry {
             index: MtdIndex(index), name, size_bytes, erase_block_bytes: erase_block_bytes.into(),

@@ -21,6 +21,8 @@ pub mod interrupt;
 #[cfg(feature = "full")]
 pub mod layouts;
 #[cfg(feature = "full")]
+pub mod limits;
+#[cfg(feature = "full")]
 pub mod lock;
 #[cfg(feature = "full")]
 pub mod manifest;
