@@ -206,8 +206,8 @@ pub fn oddities(devices: &[MtdInfo]) -> Vec<Oddity> {
     }
     found.extend(duplicate_names(devices));
     if devices.iter().all(|device| device.chip.is_some()) {
-        let mut on_chips: Vec<&MtdInfo> = devices.iter().collect();
-        on_chips.sort_by_key(|device| device.chip);
+        let by_number: Vec<&MtdInfo> = devices.iter().collect();
+        let on_chips = sorted(by_number, |device| [device.chip.unwrap_or(0).into(), 0]);
         for chip in on_chips.chunk_by(|a, b| a.chip == b.chip) {
             on_one_chip(chip, &mut found);
         }
@@ -319,6 +319,17 @@ fn neighbours(chip: &[MtdInfo], found: &mut Vec<Oddity>) {
     }
 }
 
+/// In the order of their keys, and as before where these are alike. One instance of
+/// the library's sorting for all kinds of items: each takes kilobytes on the device.
+fn sorted<T>(items: Vec<T>, key: impl Fn(&T) -> [u64; 2]) -> Vec<T> {
+    let mut order: Vec<([u64; 2], usize)> = Vec::with_capacity(items.len());
+    order.extend(items.iter().enumerate().map(|(at, item)| (key(item), at)));
+    order.sort_unstable();
+    let mut items: Vec<Option<T>> = items.into_iter().map(Some).collect();
+    let sorted = order.iter().filter_map(|(_, at)| items[*at].take());
+    sorted.collect()
+}
+
 /// A partition and where it lies.
 #[derive(Clone, Copy)]
 struct Lying<'a> {
@@ -342,7 +353,7 @@ fn on_one_chip(devices: &[&MtdInfo], found: &mut Vec<Oddity>) {
         });
     }
     // What is around comes before what is inside.
-    lying.sort_by_key(|one| (one.start_bytes, std::cmp::Reverse(one.end_bytes)));
+    let lying = sorted(lying, |one| [one.start_bytes, !one.end_bytes]);
     nesting(&lying, found);
     let mut reached: Option<Lying<'_>> = None;
     for one in &lying {
@@ -391,7 +402,7 @@ fn nesting(lying: &[Lying<'_>], found: &mut Vec<Oddity>) {
         }
         around.push(*one);
     }
-    pairs.sort_by_key(|(index, ..)| *index);
+    let pairs = sorted(pairs, |(index, ..)| [index.0.into(), 0]);
     for group in pairs.chunk_by(|a, b| a.0 == b.0) {
         found.push(Oddity::Contains {
             outer: group[0].1.clone(),
@@ -402,8 +413,7 @@ fn nesting(lying: &[Lying<'_>], found: &mut Vec<Oddity>) {
 
 /// Partitions that end in the erase block in which another one starts.
 fn shared_blocks(lying: &[Lying<'_>], found: &mut Vec<Oddity>) {
-    let mut by_end: Vec<_> = lying.iter().collect();
-    by_end.sort_by_key(|one| one.end_bytes);
+    let by_end = sorted(lying.to_vec(), |one| [one.end_bytes, 0]);
     for second in lying {
         let block_bytes = second.device.erase_block_bytes;
         if block_bytes == 0 || second.device.erase_block_assumed {
