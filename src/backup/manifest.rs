@@ -10,11 +10,13 @@
 //! made, or that was cut off.
 
 mod check;
+mod read;
 
 use super::digest::{self, DigestChoice};
 use crate::mtd::{MtdIndex, MtdInfo, total_bytes};
 use crate::printable::printable_json;
-use serde::{Deserialize, Serialize};
+use read::{Fields, Json, Part as _};
+use serde::Serialize;
 
 /// The manifest of a finished backup.
 pub const MANIFEST: &str = "manifest.json";
@@ -37,7 +39,7 @@ pub const FORMAT_VERSION: (u32, u32) = (1, 3);
 pub const MANIFEST_BYTES_MAX: u64 = 16 << 20;
 
 /// All that a manifest says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Manifest {
     /// Always [`FORMAT`].
     pub format: String,
@@ -54,19 +56,18 @@ pub struct Manifest {
     /// The images, in the order of their numbers.
     pub images: Vec<Image>,
     /// Whether the backup made the folder itself, so that `clean` may remove it.
-    #[serde(default)]
     pub folder_created: bool,
     /// Where the images come from, if this program did not read the flash itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
     /// That this is not the text which the backup wrote, and what it was made from
     /// (since version 1.3).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rebuilt: Option<Rebuilt>,
 }
 
 /// What a manifest was made from when the backup's own was lost.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Rebuilt {
     /// When, `YYYY-MM-DDThh:mm:ssZ`.
     pub rebuilt_utc: String,
@@ -80,7 +81,7 @@ pub struct Rebuilt {
 
 /// Where images come from that were captured without this program, and what is
 /// known of them (since version 1.1).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Origin {
     /// Who captured them, in words.
     pub captured_by: String,
@@ -91,22 +92,21 @@ pub struct Origin {
     /// What could not be proven, in words.
     pub not_proven: Vec<String>,
     /// N of each mtdN whose second reading on the device differed.
-    #[serde(default)]
     pub changed_while_read: Vec<u32>,
 }
 
 /// The device as its backend describes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Device {
     /// In words.
     pub description: String,
     /// A partition whose contents no other device has, where there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<Identity>,
 }
 
 /// Tells two devices with one layout apart.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Identity {
     /// Name of the partition that holds what the factory gave to this one device.
     pub partition: String,
@@ -115,7 +115,7 @@ pub struct Identity {
 }
 
 /// One MTD device of the layout.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LayoutEntry {
     /// N of mtdN.
     pub mtd: u32,
@@ -126,28 +126,25 @@ pub struct LayoutEntry {
     /// Its erase-block size; 0 where it has none.
     pub erase_block_bytes: u64,
     /// Where it starts on its chip, where that is known.
-    #[serde(default)]
     pub offset_bytes: Option<u64>,
     /// Who says where it starts.
-    #[serde(default)]
     pub offset_source: Option<String>,
     /// A number that all devices of one chip have and no others, where the chip is
     /// known (since version 1.3).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub chip: Option<u32>,
     /// N of the mtdN that it is a part of, where that is known (since version 1.3).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<u32>,
     /// Whether the kernel lets it be written, where that is known.
-    #[serde(default)]
     pub writeable: Option<bool>,
     /// Why there is no image of it; none where there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub left_out: Option<LeftOut>,
 }
 
 /// Why an MTD device has no image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LeftOut {
     /// True where the caller had not asked for it: nothing went wrong.
     pub by_choice: bool,
@@ -156,7 +153,7 @@ pub struct LeftOut {
 }
 
 /// One image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Image {
     /// N of mtdN.
     pub mtd: u32,
@@ -170,24 +167,23 @@ pub struct Image {
     pub erase_block_bytes: u64,
     /// CRC-32 of the file, eight hex digits; none where the backup was made
     /// without it (since version 1.2), as below. One of both is always there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub crc32: Option<String>,
     /// SHA-256 of the file, 64 hex digits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
     /// What the flash did not give; the file holds 0xFF there.
-    #[serde(default)]
     pub unreadable: Vec<Unreadable>,
     /// What a second reading of the flash gave, where there was one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub second_reading: Option<SecondReading>,
     /// What else keeps the image from being all of the device.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub doubt: Option<String>,
 }
 
 /// A range of an image that the flash did not give.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unreadable {
     /// From the start of the image.
     pub offset_bytes: u64,
@@ -198,12 +194,12 @@ pub struct Unreadable {
 }
 
 /// The result of reading the flash twice.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SecondReading {
     /// Whether both readings gave the same bytes.
     pub same: bool,
     /// Where they differ first, from the start of the image.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub first_difference_bytes: Option<u64>,
 }
 
@@ -254,24 +250,23 @@ pub enum ManifestError {
 impl Manifest {
     /// Reads a manifest and refuses one that cannot be trusted.
     pub fn parse(text: &[u8]) -> Result<Self, ManifestError> {
+        let json: Json = serde_json::from_slice(text)?;
+        let fields = Fields::of(json, "manifest").map_err(torn)?;
         // Format and version first: another major version may lack our fields,
-        // and "unknown version" then says more than "missing field".
-        #[derive(Deserialize)]
-        struct Head {
-            format: String,
-            format_version: String,
-        }
-        let head: Head = serde_json::from_slice(text)?;
-        if head.format != FORMAT {
-            return Err(ManifestError::ForeignFormat { found: head.format });
-        }
-        let major = head.format_version.split('.').next().unwrap_or_default();
-        if major.parse() != Ok(FORMAT_VERSION.0) {
-            return Err(ManifestError::UnknownVersion {
-                found: head.format_version,
+        // and "unknown version" then says more than "is missing".
+        let (format, version) = fields.head().map_err(torn)?;
+        if format != FORMAT {
+            return Err(ManifestError::ForeignFormat {
+                found: format.to_owned(),
             });
         }
-        let manifest: Self = serde_json::from_slice(text)?;
+        let major = version.split('.').next().unwrap_or_default();
+        if major.parse() != Ok(FORMAT_VERSION.0) {
+            return Err(ManifestError::UnknownVersion {
+                found: version.to_owned(),
+            });
+        }
+        let manifest = Self::read(fields).map_err(torn)?;
         manifest.check()?;
         Ok(manifest)
     }
@@ -324,6 +319,10 @@ impl Manifest {
                 _ => self.device.description == other.device.description,
             }
     }
+}
+
+fn torn(wrong: read::WrongField) -> ManifestError {
+    ManifestError::Torn(serde::de::Error::custom(wrong))
 }
 
 impl Image {
