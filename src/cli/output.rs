@@ -27,16 +27,14 @@ pub(crate) struct Output {
     warnings: Mutex<Vec<String>>,
 }
 
-/// Every JSON document: the command, its exit code, and the command's own part.
+/// How every JSON document begins; the command's own part follows.
 #[derive(Serialize)]
-struct Document<'a, T: Serialize> {
+struct Head<'a> {
     format: &'a str,
     format_version: &'a str,
     command: &'a str,
     exit_code: u8,
     warnings: &'a [String],
-    #[serde(flatten)]
-    body: &'a T,
 }
 
 #[derive(Serialize)]
@@ -130,15 +128,14 @@ impl Output {
             return;
         }
         let warnings = lock(&self.warnings);
-        let document = Document {
+        let head = serde_json::to_string_pretty(&Head {
             format: "mtdkeep-output",
             format_version: "1.0",
             command,
             exit_code: exit.code(),
             warnings: &warnings,
-            body,
-        };
-        match serde_json::to_string_pretty(&document) {
+        });
+        match head.and_then(|head| Ok(joined(&head, &serde_json::to_string_pretty(body)?))) {
             Ok(text) => self.text(&(printable_json(&text) + "\n")),
             Err(error) => to_stderr(&format!("mtdkeep: no JSON document: {error}\n")),
         }
@@ -227,6 +224,16 @@ fn long_sentences_go_on_indented() {
     assert!(lines[1..].iter().all(|line| line.starts_with("  ")));
     let too_long = lines.iter().filter(|line| line.chars().count() > 80);
     assert_eq!(too_long.collect::<Vec<_>>(), [&format!("  {digest}")]);
+}
+
+/// Two objects as one. Serde could flatten one into the other, for another copy of
+/// each command's serialiser in the device's program.
+fn joined(head: &str, body: &str) -> String {
+    match (head.strip_suffix("\n}"), body.strip_prefix("{\n")) {
+        (Some(head), Some(body)) => format!("{head},\n{body}"),
+        // An object without a field has no line end.
+        _ => head.to_owned(),
+    }
 }
 
 fn to_stderr(text: &str) {
