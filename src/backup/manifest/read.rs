@@ -165,7 +165,7 @@ impl Fields {
 
     fn maybe_short(&mut self, name: &'static str) -> Taken<Option<u32>> {
         let number = self.maybe_number(name)?;
-        let short = number.map(|number| u32::try_from(number));
+        let short = number.map(u32::try_from);
         short
             .transpose()
             .map_err(|_| wrong(name, "needs more than 32 bits"))
