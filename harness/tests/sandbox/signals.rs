@@ -28,6 +28,23 @@ fn start(signal: i32, every_us: i64) {
     }
 }
 
+/// Runs a test in a process of one thread: a signal to the process, as a timer
+/// sends it, can be meant for no other. The test program itself has two.
+fn alone(test: fn()) {
+    // SAFETY: the child has this thread alone, and ends here; the other thread of
+    // this program waits for this one, and holds no lock meanwhile.
+    unsafe {
+        let child = libc::fork();
+        if child == 0 {
+            let failed = std::panic::catch_unwind(test).is_err();
+            libc::_exit(i32::from(failed));
+        }
+        let mut status = 0;
+        assert_eq!(libc::waitpid(child, &mut status, 0), child);
+        assert_eq!(status, 0, "the test's own words are above");
+    }
+}
+
 fn is_interrupted(answer: i32) -> bool {
     answer == -1 && std::io::Error::last_os_error().raw_os_error() == Some(libc::EINTR)
 }
@@ -62,6 +79,10 @@ fn interrupted_calls(rounds: u32) -> u32 {
 #[test]
 #[ignore = "started in a sandbox by a_timer_interrupts_no_call_on_files"]
 fn under_a_timer() {
+    alone(under_a_timer_alone);
+}
+
+fn under_a_timer_alone() {
     start(libc::SIGALRM, 300);
     assert_eq!(interrupted_calls(8000), 0);
     assert!(SIGNALS.load(Ordering::Relaxed) > 0);
@@ -82,6 +103,10 @@ fn a_timer_interrupts_no_call_on_files() {
 #[test]
 #[ignore = "started in a sandbox by a_signal_from_another_process_interrupts_no_call_on_files"]
 fn under_fire() {
+    alone(under_fire_alone);
+}
+
+fn under_fire_alone() {
     start(libc::SIGUSR1, 0);
     // SAFETY: the child makes system calls alone.
     unsafe {
@@ -109,6 +134,10 @@ fn a_signal_from_another_process_interrupts_no_call_on_files() {
 #[test]
 #[ignore = "started in a sandbox by a_wait_for_a_fifo_can_be_interrupted"]
 fn waiting_for_a_fifo() {
+    alone(waiting_for_a_fifo_alone);
+}
+
+fn waiting_for_a_fifo_alone() {
     start(libc::SIGALRM, 20_000);
     for path in [c"here", c"/var/wwwroot/here"] {
         // SAFETY: the paths are C strings.

@@ -117,15 +117,7 @@ impl Bench {
 #[track_caller]
 pub fn inside(bench: &Bench, test: &str) {
     let me = std::env::current_exe().unwrap();
-    // With one thread the test is the main thread's: the one that a signal to the
-    // process goes to.
-    let args = [
-        "--ignored",
-        "--exact",
-        "--nocapture",
-        "--test-threads=1",
-        test,
-    ];
+    let args = ["--ignored", "--exact", "--nocapture", test];
     let outcome = bench.run(me.to_str().unwrap(), &args);
     let told = text(&outcome.stdout) + &text(&outcome.stderr);
     assert!(
