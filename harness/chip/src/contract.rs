@@ -138,6 +138,9 @@ mod tests {
     }
 
     impl Storage for Broken {
+        fn geometry(&self) -> Geometry {
+            self.0.geometry()
+        }
         fn read(&self, offset: u64, buf: &mut [u8]) -> Result<(), Errno> {
             match self.1 {
                 Wrong::ReadFails if offset > 1000 => Err(Errno::IO),

@@ -152,6 +152,10 @@ fn read_exact_at(file: &File, mut offset_bytes: u64, mut buf: &mut [u8]) -> io::
 }
 
 impl Storage for FileStorage {
+    fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
     fn read(&self, offset_bytes: u64, buf: &mut [u8]) -> Result<(), Errno> {
         for piece in pieces(self.block_bytes(), offset_bytes, buf.len()) {
             let out = &mut buf[piece.done..piece.done + piece.length];

@@ -82,6 +82,8 @@ pub struct EraseBlock(pub u64);
 /// Where the cells live. The chip checks ranges before it calls. An
 /// implementation can be put through [`check_storage`].
 pub trait Storage: Send + Sync {
+    /// The chip that it has the cells of: its size and its erase blocks.
+    fn geometry(&self) -> Geometry;
     /// Copies cells into `buf`.
     fn read(&self, offset_bytes: u64, buf: &mut [u8]) -> Result<(), Errno>;
     /// Clears bits: every cell becomes old AND new.
@@ -90,6 +92,21 @@ pub trait Storage: Send + Sync {
     fn erase(&mut self, offset_bytes: u64, length_bytes: u64) -> Result<(), Errno>;
     /// Replaces cells whatever they held, as a factory programmer does.
     fn load(&mut self, offset_bytes: u64, data: &[u8]) -> Result<(), Errno>;
+}
+
+/// A chip asks for cells by its own geometry, so that a storage of another one would
+/// answer with wrong cells or none.
+fn check_geometry(geometry: Geometry, storage: &dyn Storage) {
+    let found = storage.geometry();
+    assert!(
+        found == geometry,
+        "a storage of {} bytes in erase blocks of {} does not fit a chip of {} bytes in erase \
+         blocks of {}",
+        found.size_bytes,
+        found.erase_block_bytes,
+        geometry.size_bytes,
+        geometry.erase_block_bytes
+    );
 }
 
 /// What the command that clears lock bits reaches.
@@ -144,8 +161,10 @@ impl Chip {
     /// A chip over the given storage.
     ///
     /// # Panics
-    /// If the erase-block size is 0 or does not divide the size.
+    /// If the storage is of another geometry, or if the erase-block size is 0 or does
+    /// not divide the size.
     pub fn with_storage(geometry: Geometry, storage: Box<dyn Storage>) -> Self {
+        check_geometry(geometry, &*storage);
         let block_bytes = u64::from(geometry.erase_block_bytes);
         assert!(
             block_bytes != 0 && geometry.size_bytes % block_bytes == 0,
@@ -166,7 +185,11 @@ impl Chip {
 
     /// Puts the cells somewhere else; `storage` holds the contents already.
     /// Locks, counters, clock and faults stay. Answers the old storage.
+    ///
+    /// # Panics
+    /// If the storage is of another geometry.
     pub fn replace_storage(&mut self, storage: Box<dyn Storage>) -> Box<dyn Storage> {
+        check_geometry(self.geometry, &*storage);
         let old = std::mem::replace(&mut self.storage, storage);
         self.tell(0, self.geometry.size_bytes);
         old

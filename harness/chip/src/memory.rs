@@ -13,6 +13,7 @@ const SPARES: usize = 4;
 
 /// Cells in memory; gigabytes are fine as long as most of them are erased.
 pub struct MemoryStorage {
+    geometry: Geometry,
     block_bytes: usize,
     blocks: SparseTable<Option<Box<[u8]>>>,
     spares: Vec<Box<[u8]>>,
@@ -22,6 +23,7 @@ impl MemoryStorage {
     /// All cells erased.
     pub fn new(geometry: Geometry) -> Self {
         Self {
+            geometry,
             block_bytes: geometry.erase_block_bytes as usize,
             blocks: SparseTable::new(),
             spares: Vec::new(),
@@ -76,6 +78,10 @@ impl MemoryStorage {
 }
 
 impl Storage for MemoryStorage {
+    fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
     fn read(&self, offset_bytes: u64, buf: &mut [u8]) -> Result<(), Errno> {
         for piece in pieces(self.block_bytes, offset_bytes, buf.len()) {
             let out = &mut buf[piece.done..piece.done + piece.length];

@@ -325,3 +325,17 @@ fn it_is_sent_shared_and_printed() {
     let chip = Chip::new(Geometry::INTEL_28F128J3);
     assert!(shared(&chip).contains("size_bytes: 16777216"));
 }
+
+#[test]
+#[should_panic = "does not fit a chip of 131072 bytes"]
+fn a_storage_of_another_geometry_is_refused() {
+    let small = Geometry {
+        size_bytes: 0x2_0000,
+        erase_block_bytes: 0x1_0000,
+    };
+    let large = Geometry {
+        size_bytes: 0x4_0000,
+        ..small
+    };
+    Chip::with_storage(small, Box::new(MemoryStorage::new(large)));
+}

@@ -109,6 +109,10 @@ impl LazyStorage {
 }
 
 impl Storage for LazyStorage {
+    fn geometry(&self) -> Geometry {
+        self.memory.geometry()
+    }
+
     fn read(&self, offset_bytes: u64, buf: &mut [u8]) -> Result<(), Errno> {
         let mut block = offset_bytes / self.block_bytes as u64;
         let mut start = (offset_bytes % self.block_bytes as u64) as usize;
