@@ -77,3 +77,18 @@ pub(crate) fn vouch(folder: &std::path::Path) {
     let lines: String = lines.map(|line| format!("{line}\n")).collect();
     std::fs::write(&sums, format!("{lines}{digest}  manifest.json\n")).expect("it can be written");
 }
+
+/// Output as the device's program prints it, which leaves long sentences to the
+/// terminal: the lines that the full program broke at 80 columns, whole again.
+#[cfg(feature = "full")]
+pub(crate) fn unwrapped(text: &str) -> String {
+    let mut whole = String::new();
+    for line in text.lines() {
+        match line.strip_prefix("  ") {
+            // What is behind a bracket is JSON, which nobody breaks.
+            Some(rest) if !text.starts_with('{') => whole += &format!(" {rest}"),
+            _ => whole += &format!("\n{line}"),
+        }
+    }
+    whole.trim_start_matches('\n').to_owned() + "\n"
+}

@@ -1,7 +1,7 @@
 //! What the program sees of the device: the list, and the nodes.
 
 use super::{assert_chip_untouched, run, virtual_ispot};
-use crate::cli::support::{mtdkeep, text};
+use crate::cli::support::{mtdkeep, text, unwrapped};
 use rstest::rstest;
 
 /// The same table, notes included, as the PC's program prints of the simulation.
@@ -26,7 +26,7 @@ fn the_list_is_the_simulations(#[case] sysfs: bool, #[case] source: &str) {
         .code(0)
         .get_output()
         .clone();
-    let mut expected = text(&simulated.stdout).to_owned();
+    let mut expected = unwrapped(text(&simulated.stdout));
     if !sysfs {
         expected = expected.replacen("missing  read-only", "missing  unknown", 1);
     }
@@ -138,7 +138,7 @@ mount -o remount,rw /",
         .says(&["mtd10 is left out", "as root: mknod /dev/mtd10 c 90 20"]);
     steps
         .expect("verify", 3)
-        .says(&["mtd10 RedBoot config is not in this backup"]);
+        .says(&["mtd10 (RedBoot config) is not in this backup"]);
     steps
         .expect("create", 4)
         .says(&["making a node for /dev/mtd10 failed: Read-only file system"]);

@@ -2,7 +2,7 @@
 //! boot stub and kernel are in it, it starts from address 0 of the chip.
 
 use super::{device, run, virtual_ispot};
-use crate::cli::support::{mtdkeep, text};
+use crate::cli::support::{mtdkeep, text, unwrapped};
 use mtd_harness::format::jffs2::{self, Content};
 use mtd_virtual_device::BootFrom;
 use sha2::{Digest, Sha256};
@@ -58,7 +58,7 @@ step device mtdkeep verify --device /mnt/backup",
         assert_eq!(kernels, ours);
     }
     let simulated = mtdkeep().args(["list", "--simulate"]).assert().code(0);
-    let simulated = text(&simulated.get_output().stdout).to_owned();
+    let simulated = unwrapped(text(&simulated.get_output().stdout));
     assert_eq!(steps.expect("list", 0).stdout, simulated);
     assert_eq!(simulated.matches("read-only\n").count(), 4, "{simulated}");
 
