@@ -5,11 +5,11 @@ use crate::cli::support::{mtdkeep, text, unwrapped};
 use rstest::rstest;
 
 /// The same table, notes included, as the PC's program prints of the simulation.
-/// Without sysfs the offsets are running sums, and come to the same; whether mtd10
-/// may be written would then be its node's to tell, and it has none.
+/// Without sysfs the offsets are those of the layout that the program knows, and come
+/// to the same; whether mtd10 may be written would then be its node's to tell, and it has none.
 #[rstest]
 #[case::with_sysfs(true, "sysfs")]
-#[case::without_sysfs(false, "sum")]
+#[case::without_sysfs(false, "known layout")]
 #[ignore = "needs what ci/virtual-ispot installs"]
 fn the_list_is_the_simulations(#[case] sysfs: bool, #[case] source: &str) {
     let mut ispot = virtual_ispot();
