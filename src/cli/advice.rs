@@ -7,7 +7,7 @@ use super::error::CliError;
 use super::help;
 use super::spec::CommandSpec;
 use mtdkeep::backup::{BackupError, Failure};
-use mtdkeep::mtd::{MtdError, MtdName};
+use mtdkeep::mtd::{Errno, MtdError, MtdName};
 use std::io;
 
 /// The next step, as one line; none where nothing sensible can be said.
@@ -34,8 +34,23 @@ fn makes(name: &str) -> bool {
     matches!(name, "backup" | "import" | "image")
 }
 
+/// The limit of a process, or of the machine, on open files: no medium is to blame.
+const TOO_FEW_FILES: &str = "too few files may be open at once: raise the limit, with `ulimit -n` \
+    in the shell that starts it, or end other programs; then start the same command again";
+
+fn lacks_descriptors(source: &io::Error) -> bool {
+    [Errno::MFILE, Errno::NFILE]
+        .iter()
+        .any(|errno| source.raw_os_error() == Some(errno.raw_os_error()))
+}
+
 fn of_backup(name: &str, failure: &Failure) -> Option<String> {
     let text = match &*failure.error {
+        BackupError::Folder { source, .. } | BackupError::File { source, .. }
+            if lacks_descriptors(source) =>
+        {
+            TOO_FEW_FILES
+        }
         BackupError::Folder { source, .. } => folder_step(name, source.kind()),
         BackupError::File { source, .. } => match source.kind() {
             io::ErrorKind::PermissionDenied if !makes(name) => {
@@ -78,6 +93,12 @@ fn folder_step(name: &str, kind: io::ErrorKind) -> &'static str {
 }
 
 fn of_device(error: &MtdError) -> Option<String> {
+    if error
+        .errno()
+        .is_some_and(|errno| errno == Errno::MFILE || errno == Errno::NFILE)
+    {
+        return Some(TOO_FEW_FILES.into());
+    }
     let help = error.help()?;
     let MtdError::UnknownPartition { wanted, known } = error else {
         return Some(help);

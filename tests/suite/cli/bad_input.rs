@@ -309,3 +309,30 @@ fn a_limit_on_file_sizes_is_an_error_that_says_so() {
     assert_eq!(output.status.code(), Some(4), "{stderr}");
     assert!(stderr.contains("File too large"), "{stderr}");
 }
+
+/// With descriptors for the folder's files, but not for all devices as well.
+#[test]
+fn a_limit_on_open_files_is_no_fault_of_the_medium() {
+    let outer = tempfile::tempdir().unwrap();
+    let root = outer.path().join("tree");
+    fs::create_dir_all(root.join("proc")).unwrap();
+    fs::create_dir_all(root.join("dev")).unwrap();
+    let mut table = String::from("dev:    size   erasesize  name\n");
+    for mtd in 0..16 {
+        table += &format!("mtd{mtd}: 00000004 00000004 \"p{mtd}\"\n");
+        fs::write(root.join(format!("dev/mtd{mtd}")), b"data").unwrap();
+    }
+    fs::write(root.join("proc/mtd"), table).unwrap();
+    let output = std::process::Command::new("sh")
+        .args(["-c", "ulimit -n 12; exec \"$@\"", "sh"])
+        .args(crate::cli::support::program_words())
+        .args(["backup", "--root", "tree", "--output", "c"])
+        .current_dir(outer.path())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{stderr}");
+    assert!(stderr.contains("ulimit -n"), "{stderr}");
+    assert!(!stderr.contains("check the medium"), "{stderr}");
+    assert!(!outer.path().join("c/manifest.json").exists());
+}
