@@ -129,6 +129,8 @@ proptest! {
 }
 
 /// It used to wrap around: to mtd2147483647's node, and to another's in between.
+// Other machines have no sandbox.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[test]
 fn a_node_past_the_last_number_is_wrong_usage() {
     for number in ["524288", "2147483648", "4294967295", "4294967296"] {
