@@ -1,7 +1,6 @@
 //! What stops an import.
 
 use crate::backup::Failure;
-use crate::mtd::ProcMtdError;
 use std::io;
 
 /// What stopped an import.
@@ -40,13 +39,13 @@ pub enum ImportError {
         /// What was looked for, and why nothing was assumed.
         why: String,
     },
-    /// The layout is no `/proc/mtd`.
-    #[error("the layout {file} cannot be used: {source}")]
+    /// The layout is torn, or none.
+    #[error("the layout {file} cannot be used: {why}")]
     BadLayout {
         /// Where it is from.
         file: String,
         /// What is wrong with it.
-        source: ProcMtdError,
+        why: String,
     },
     /// The layout lists nothing.
     #[error("the layout {file} lists no MTD device")]
@@ -55,10 +54,12 @@ pub enum ImportError {
         file: String,
     },
     /// The given layout is not the captured one.
-    #[error("the given layout {file} is not the one that was captured as proc_mtd.txt")]
+    #[error("the given layout {file} is not the one that was captured as proc_mtd.txt{why}")]
     LayoutsDiffer {
         /// The given one.
         file: String,
+        /// What differs, behind a colon.
+        why: String,
     },
     /// Files are not what they should be.
     #[error("the capture is not right; nothing was imported:{}", Lines(problems))]
@@ -104,11 +105,13 @@ impl ImportError {
                 "start the same `mtdkeep backup` again, on the same device, to complete it".into()
             }
             Self::NeedsLayout { .. } => {
-                "save the text of the device's /proc/mtd into a file and name it with --layout"
+                "save the text of the device's /proc/mtd, or its boot log, into a file and name it \
+                 with --layout"
                     .into()
             }
             Self::BadLayout { .. } | Self::EmptyLayout { .. } => {
-                "it must be the text of the device's /proc/mtd, unchanged and whole".into()
+                "it must be whole: the text of the device's /proc/mtd, its boot log, mtdparts=, ..."
+                    .into()
             }
             Self::LayoutsDiffer { .. } => "leave --layout away, or find out which one is \
                                            the device's"

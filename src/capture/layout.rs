@@ -2,11 +2,14 @@
 //!
 //! Invariant: nothing is guessed. The one layout that may be assumed is the Clear
 //! iSpot's, and only where every file has exactly the size that it has there and
-//! no more than mtd10, which the iSpot has no node for, is missing.
+//! no more than mtd10, which the iSpot has no node for, is missing. What a given text
+//! leaves open (numbers, erase blocks, the size of a chip's rest) is in
+//! [`KnownLayout::doubts`].
 
 use super::error::ImportError;
 use super::format::TABLE;
-use crate::mtd::{ISPOT_TABLE, MtdInfo, ProcMtdEntry, infer_offsets, parse_proc_mtd};
+use crate::layout::{self as texts, Form, Reading, describe, place};
+use crate::mtd::{ISPOT_TABLE, MtdIndex, MtdInfo, ProcMtdEntry, infer_offsets, parse_proc_mtd};
 use std::collections::BTreeMap;
 
 /// The partition that the iSpot has no node for.
@@ -19,6 +22,8 @@ pub(super) struct KnownLayout {
     /// In words.
     pub(super) from: String,
     pub(super) assumed: bool,
+    /// What nobody tells of it, in words.
+    pub(super) doubts: Vec<String>,
 }
 
 /// Finds the layout: the given one, the captured one, or the iSpot's.
@@ -27,44 +32,133 @@ pub(super) fn find(
     captured: Option<&[u8]>,
     sizes_bytes: &BTreeMap<u32, u64>,
 ) -> Result<KnownLayout, ImportError> {
-    let given = match given {
-        Some((file, text)) => Some((file, parse(file, text)?)),
-        None => None,
-    };
     let captured = captured.map(|text| parse(TABLE, text)).transpose()?;
-    let (entries, from) = match (given, captured) {
-        (Some((file, given)), Some(captured)) if given != captured => {
-            return Err(ImportError::LayoutsDiffer { file: file.into() });
-        }
-        (_, Some(captured)) => (captured, "the device's /proc/mtd, as captured".to_owned()),
-        (Some((file, given)), None) => (given, format!("the file {file}")),
-        (None, None) => return assume_ispot(sizes_bytes),
+    match (given, captured) {
+        (given, Some(captured)) => of_captured(captured, given),
+        (Some((file, text)), None) => of_text(file, text, sizes_bytes),
+        (None, None) => assume_ispot(sizes_bytes),
+    }
+}
+
+/// The captured table; a given text may add to it, and must not contradict it.
+fn of_captured(
+    captured: Vec<ProcMtdEntry>,
+    given: Option<(&str, &[u8])>,
+) -> Result<KnownLayout, ImportError> {
+    let mut from = "the device's /proc/mtd, as captured".to_owned();
+    let differs = |file: &str, why: String| ImportError::LayoutsDiffer {
+        file: file.into(),
+        why,
     };
+    let mut layout = plain_devices(captured);
+    if let Some((file, text)) = given {
+        let reading = reading(file, text)?;
+        if reading.form == Form::ProcMtd && reading.partitions.len() != layout.len() {
+            return Err(differs(file, ": it has other partitions".into()));
+        }
+        let placed = place(&mut layout, &reading);
+        let other_blocks = reading.partitions.iter().find(|facts| {
+            let device = layout.iter().find(|d| Some(d.index) == facts.index);
+            let told = device.zip(facts.erase_block_bytes);
+            told.is_some_and(|(device, bytes)| device.erase_block_bytes != bytes)
+        });
+        if let Some(facts) = other_blocks {
+            let line = facts.line;
+            return Err(differs(
+                file,
+                format!(": line {line} has other erase blocks"),
+            ));
+        }
+        if !placed.conflicts.is_empty() {
+            let lines = placed.conflicts.iter().map(|c| format!("\n  {c}"));
+            return Err(differs(file, format!(":{}", lines.collect::<String>())));
+        }
+        if reading.form != Form::ProcMtd {
+            from += &format!("; and the file {file} ({})", reading.form);
+        }
+    }
+    infer_offsets(&mut layout);
     Ok(KnownLayout {
-        devices: devices(entries),
+        devices: layout,
         from,
         assumed: false,
+        doubts: Vec::new(),
     })
 }
 
-fn parse(file: &str, text: &[u8]) -> Result<Vec<ProcMtdEntry>, ImportError> {
-    let entries = parse_proc_mtd(text).map_err(|source| ImportError::BadLayout {
+/// A given text alone, of any form.
+fn of_text(
+    file: &str,
+    text: &[u8],
+    sizes_bytes: &BTreeMap<u32, u64>,
+) -> Result<KnownLayout, ImportError> {
+    let mut reading = reading(file, text)?;
+    let mut doubts = Vec::new();
+    if let Some(rest) = rest_as_captured(&mut reading, sizes_bytes) {
+        doubts.push(format!(
+            "that {rest} is whole: by {file} it takes the rest of a chip whose size is not told"
+        ));
+    }
+    let described = describe(&reading, None, None).map_err(|error| bad(file, error))?;
+    if described.numbered {
+        doubts.push(format!(
+            "that the numbers are the device's: {file} has none, and its order gave them"
+        ));
+    }
+    if described.devices.iter().any(|d| d.erase_block_bytes == 0) && described.numbered {
+        doubts.push(format!("how large erase blocks are: {file} does not tell"));
+    }
+    Ok(KnownLayout {
+        devices: described.devices,
+        from: match reading.form {
+            Form::ProcMtd => format!("the file {file}"),
+            form => format!("the file {file} ({form})"),
+        },
+        assumed: false,
+        doubts,
+    })
+}
+
+/// The rest of a chip whose size the text does not tell has the size of its file.
+fn rest_as_captured(reading: &mut Reading, sizes_bytes: &BTreeMap<u32, u64>) -> Option<MtdIndex> {
+    let chips = &reading.chips;
+    let is_rest = |facts: &texts::PartitionFacts| {
+        let chip = facts.chip.and_then(|chip| chips.get(chip));
+        facts.size_bytes.is_none() && chip.is_none_or(|chip| chip.size_bytes.is_none())
+    };
+    let at = reading.partitions.iter().position(is_rest)?;
+    let facts = &mut reading.partitions[at];
+    let index = facts.index.unwrap_or(MtdIndex(u32::try_from(at).ok()?));
+    facts.size_bytes = sizes_bytes.get(&index.0).copied();
+    facts.size_bytes.map(|_| index)
+}
+
+fn reading(file: &str, text: &[u8]) -> Result<Reading, ImportError> {
+    let reading = texts::read(text).map_err(|error| bad(file, error))?;
+    if reading.partitions.is_empty() {
+        return Err(ImportError::EmptyLayout { file: file.into() });
+    }
+    Ok(reading)
+}
+
+fn bad(file: &str, why: impl std::fmt::Display) -> ImportError {
+    ImportError::BadLayout {
         file: file.into(),
-        source,
-    })?;
+        why: why.to_string(),
+    }
+}
+
+fn parse(file: &str, text: &[u8]) -> Result<Vec<ProcMtdEntry>, ImportError> {
+    let entries = parse_proc_mtd(text).map_err(|error| bad(file, error))?;
     if entries.is_empty() {
         return Err(ImportError::EmptyLayout { file: file.into() });
     }
     Ok(entries)
 }
 
-fn devices(entries: Vec<ProcMtdEntry>) -> Vec<MtdInfo> {
-    let mut devices: Vec<MtdInfo> = entries
-        .into_iter()
-        .map(|e| MtdInfo::new(e.index, e.name, e.size_bytes, e.erase_block_bytes))
-        .collect();
-    infer_offsets(&mut devices);
-    devices
+fn plain_devices(entries: Vec<ProcMtdEntry>) -> Vec<MtdInfo> {
+    let device = |e: ProcMtdEntry| MtdInfo::new(e.index, e.name, e.size_bytes, e.erase_block_bytes);
+    entries.into_iter().map(device).collect()
 }
 
 fn assume_ispot(sizes_bytes: &BTreeMap<u32, u64>) -> Result<KnownLayout, ImportError> {
@@ -75,7 +169,8 @@ fn assume_ispot(sizes_bytes: &BTreeMap<u32, u64>) -> Result<KnownLayout, ImportE
             ),
         })
     };
-    let devices = devices(parse("of the Clear iSpot", ISPOT_TABLE.as_bytes())?);
+    let mut devices = plain_devices(parse("of the Clear iSpot", ISPOT_TABLE.as_bytes())?);
+    infer_offsets(&mut devices);
     for info in &devices {
         match sizes_bytes.get(&info.index.0) {
             Some(&bytes) if bytes == info.size_bytes => {}
@@ -97,6 +192,7 @@ fn assume_ispot(sizes_bytes: &BTreeMap<u32, u64>) -> Result<KnownLayout, ImportE
         devices,
         from: "assumed: the Clear iSpot's, because all files have its sizes".into(),
         assumed: true,
+        doubts: Vec::new(),
     })
 }
 
@@ -147,7 +243,31 @@ mod tests {
         assert!(!given.assumed && given.from.contains('f'));
         find(Some(("f", table)), Some(table), &sizes()).unwrap();
         find(Some(("f", table)), Some(other.as_bytes()), &sizes()).unwrap_err();
+        let fewer = &table[..table.len() - 44];
+        find(Some(("f", fewer)), Some(table), &sizes()).unwrap_err();
+        let blocks = ISPOT_TABLE.replacen("00020000 \"", "00010000 \"", 1);
+        find(Some(("f", blocks.as_bytes())), Some(table), &sizes()).unwrap_err();
         find(Some(("f", &table[..60])), None, &sizes()).unwrap_err();
         find(Some(("f", &table[..36])), None, &sizes()).unwrap_err();
+    }
+
+    #[test]
+    fn a_text_of_another_form_is_one_too() {
+        let sizes = BTreeMap::from([(0, 0x4_0000), (1, 0x7c_0000)]);
+        let parts = b"console=ttyS0 mtdparts=nor:256k(boot)ro,-(rest)";
+        let known = find(Some(("f", parts)), None, &sizes).unwrap();
+        assert_eq!(known.devices[1].size_bytes, 0x7c_0000);
+        assert_eq!(known.devices[1].certain_offset_bytes(), Some(0x4_0000));
+        assert_eq!(known.doubts.len(), 3, "{:?}", known.doubts);
+        assert!(known.from.contains("command line"), "{}", known.from);
+        let table = b"dev:    size   erasesize  name\n\
+                      mtd0: 00040000 00010000 \"boot\"\nmtd1: 007c0000 00010000 \"rest\"\n";
+        let both = find(Some(("f", parts)), Some(table), &sizes).unwrap();
+        assert_eq!(both.devices[1].certain_offset_bytes(), Some(0x4_0000));
+        assert_eq!(both.devices[1].erase_block_bytes, 0x1_0000);
+        assert!(both.doubts.is_empty());
+        let other = b"mtdparts=nor:128k(boot),-(rest)";
+        let error = find(Some(("f", other)), Some(table), &sizes).unwrap_err();
+        assert!(error.to_string().contains("0x20000"), "{error}");
     }
 }

@@ -44,6 +44,7 @@ impl Found {
         if layout.assumed {
             not_proven.push("that the layout is the device's: it was assumed".into());
         }
+        not_proven.extend(layout.doubts.iter().cloned());
         let inferred = |info: &MtdInfo| {
             info.offset
                 .is_some_and(|offset| offset.source.is_inferred())

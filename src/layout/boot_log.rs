@@ -11,9 +11,14 @@
 //! Sources: Linux 6.1, drivers/mtd/mtdpart.c (`allocate_partition`,
 //! `add_mtd_partitions`) and mtdcore.c; the messages are older than 2.6.
 //!
-//! Offsets behind `Creating … on "X"` count from the start of X. Where X is a
-//! partition of the same log they are made offsets of the chip by adding X's own.
-//! A line that comes without such a heading counts from where the one before did.
+//! Offsets behind `Creating N … on "X"` count from the start of X, N lines long; where
+//! X is a partition of the same log they are made offsets of the chip by adding X's own.
+//! Partitions of a partition come while those of the chip are still being made: when
+//! X's are all there, the lines go on where X's own did.
+//!
+//! `N … partitions found on MTD device X` with no such heading behind it is OpenWrt's
+//! splitting of X (target/linux/generic, mtd_partition_split): the next N lines count
+//! from where X's own does.
 
 use super::error::LayoutTextError;
 use super::lines::{Line, lines, quoted};
@@ -27,6 +32,54 @@ struct Base {
     parent: Option<usize>,
 }
 
+/// So many lines are counted from there.
+#[derive(Debug, Clone, Copy)]
+struct Frame {
+    base: Base,
+    left: u32,
+}
+
+/// What the lines so far say of the next one.
+#[derive(Debug, Default)]
+struct Counting {
+    /// The headings whose lines are not all there yet, the innermost last.
+    frames: Vec<Frame>,
+    /// A split that no heading followed.
+    split: Option<Frame>,
+    last: Option<Base>,
+}
+
+impl Counting {
+    fn heading(&mut self, count: u32, base: Base) {
+        if base.parent.is_none() {
+            // Another chip, or the same log once more.
+            self.frames.clear();
+        }
+        self.frames.push(Frame { base, left: count });
+        self.split = None;
+    }
+
+    /// From where the next line counts.
+    fn next(&mut self, reading: &mut Reading) -> Base {
+        if let Some(split) = self.split.as_mut().filter(|split| split.left > 0) {
+            split.left -= 1;
+            return split.base;
+        }
+        while self.frames.len() > 1 && self.frames.last().is_some_and(|frame| frame.left == 0) {
+            self.frames.pop();
+        }
+        let base = match self.frames.last_mut() {
+            Some(frame) => {
+                frame.left = frame.left.saturating_sub(1);
+                frame.base
+            }
+            None => self.last.unwrap_or_else(|| base_of("", reading)),
+        };
+        self.last = Some(base);
+        base
+    }
+}
+
 /// Reads a text that has such lines; `None` where it has none.
 pub(super) fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
     let mut reading = Reading {
@@ -35,29 +88,49 @@ pub(super) fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
         partitions: Vec::new(),
         skipped: Vec::new(),
     };
-    let mut base = None;
+    let mut counting = Counting::default();
     for line in lines(text) {
-        if let Some(name) = heading(&line.text) {
-            base = Some(base_of(name, &mut reading));
+        if let Some((count, name)) = heading(&line.text) {
+            let base = base_of(name, &mut reading);
+            counting.heading(count, base);
         } else if let Some((start, end, name)) = row(&line.text) {
-            let at = *base.get_or_insert_with(|| base_of("", &mut reading));
+            let at = counting.next(&mut reading);
             if let Err(error) = add(&line, at, (start, end, name), &mut reading) {
                 return Some(Err(error));
             }
         } else {
+            if let Some((count, name)) = split(&line.text) {
+                counting.split =
+                    base_around(name, &reading).map(|base| Frame { base, left: count });
+            }
             reading.skipped.push(line.skipped());
         }
     }
     (!reading.partitions.is_empty()).then_some(Ok(reading))
 }
 
-/// X of `Creating 3 MTD partitions on "X":`.
-fn heading(text: &str) -> Option<&str> {
+/// N and X of `2 tplink-fw partitions found on MTD device X`.
+fn split(text: &str) -> Option<(u32, &str)> {
+    let (before, name) = text.split_once(" partitions found on MTD device ")?;
+    let (count, _) = before.split_once(' ')?;
+    Some((count.parse().ok()?, name))
+}
+
+/// From where the partition of that name counts itself.
+fn base_around(name: &str, reading: &Reading) -> Option<Base> {
+    let found = reading.partitions.iter().rfind(|p| p.name == name)?;
+    Some(Base {
+        chip: found.chip.unwrap_or_default(),
+        parent: found.parent,
+    })
+}
+
+/// N and X of `Creating N MTD partitions on "X":`.
+fn heading(text: &str) -> Option<(u32, &str)> {
     let rest = text.strip_prefix("Creating ")?;
     let (count, rest) = rest.split_once(" MTD partitions on \"")?;
-    count.parse::<u32>().ok()?;
     let (name, _) = rest.rsplit_once('"')?;
-    Some(name)
+    Some((count.parse().ok()?, name))
 }
 
 /// Start, end and name of `0x000000000000-0x000000030000 : "u-boot"`. Numbers past
@@ -189,7 +262,7 @@ mod tests {
 
     /// After the boot log of an Archer AX23 with OpenWrt 23.05.2.
     const NESTED: &str = "\
-[    0.80] 6 fixed-partitions partitions found on MTD device spi0.0
+[    0.80] 3 fixed-partitions partitions found on MTD device spi0.0
 [    0.81] Creating 3 MTD partitions on \"spi0.0\":
 [    0.82] 0x000000000000-0x000000040000 : \"u-boot\"
 [    0.83] 0x000000040000-0x000000fa0000 : \"firmware\"
@@ -200,6 +273,7 @@ mod tests {
 [    0.88] mtd: setting mtd3 (rootfs) as root device
 [    0.89] 1 squashfs-split partitions found on MTD device rootfs
 [    0.90] 0x000000640000-0x000000f60000 : \"rootfs_data\"
+[    0.91] 0x000000fa0000-0x000001000000 : \"radio\"
 ";
 
     #[test]
@@ -214,6 +288,7 @@ mod tests {
                 ("kernel", Some(1), Some(0x4_0000)),
                 ("rootfs", Some(1), Some(0x30_0000)),
                 ("rootfs_data", Some(1), Some(0x68_0000)),
+                ("radio", None, Some(0xfa_0000)),
             ]
         );
         let reading = read(NESTED).unwrap().unwrap();
@@ -231,6 +306,24 @@ mod tests {
         assert_eq!(got[0], (0, None, "RedBoot".into(), Some(0), Some(0x4_0000)));
         assert_eq!(got[1].0, 1);
         assert_eq!(got[1].2, "more \"quoted\"");
+    }
+
+    /// LEDE 17.01: what was split off counts from the chip as well.
+    #[test]
+    fn flat_offsets_of_an_older_kernel() {
+        let got = facts(
+            "4 tp-link partitions found on MTD device spi0.0\n\
+             Creating 3 MTD partitions on \"spi0.0\":\n\
+             0x000000000000-0x000000020000 : \"u-boot\"\n\
+             0x000000020000-0x00000013f5dc : \"kernel\"\n\
+             0x00000013f5dc-0x0000003f0000 : \"rootfs\"\n\
+             1 squashfs-split partitions found on MTD device rootfs\n\
+             0x0000003a0000-0x0000003f0000 : \"rootfs_data\"\n\
+             0x000000020000-0x0000003f0000 : \"firmware\"\n",
+        );
+        let at: Vec<_> = got.iter().map(|p| (p.0, p.1, p.3)).collect();
+        let offsets = [0, 0x2_0000, 0x13_f5dc, 0x3a_0000, 0x2_0000];
+        assert_eq!(at, offsets.map(|offset| (0, None, Some(offset))));
     }
 
     #[test]

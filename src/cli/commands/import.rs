@@ -45,7 +45,7 @@ const OPTIONS: &[OptionSpec] = &[
     option(
         "layout",
         Takes::Value("FILE"),
-        "The text of the device's /proc/mtd, where the capture has none",
+        "The device's /proc/mtd, boot log, mtdparts=, ..., where the capture has none",
     ),
     short(
         'o',
@@ -93,6 +93,12 @@ struct Body<'a> {
 fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let interrupt = signals::interrupt_flag()?;
     let layout = args.layout.as_deref().map(layout::read).transpose()?;
+    if let Some((name, text)) = &layout {
+        let reading = layout::understand(name, text)?;
+        if let Some(note) = layout::passed_over(name, &reading) {
+            output.warn(&note);
+        }
+    }
     let layout = layout
         .as_ref()
         .map(|(name, text)| (name.as_str(), text.as_slice()));

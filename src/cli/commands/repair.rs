@@ -11,7 +11,7 @@ use crate::cli::spec::{CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, opti
 use mtdkeep::backup::{
     self, Access, How, Meaning, Rebuilt, RepairLayout, RepairRequest, Repaired, Report,
 };
-use mtdkeep::mtd::{MtdInfo, infer_offsets, parse_proc_mtd};
+use mtdkeep::layout::describe;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -43,7 +43,7 @@ const OPTIONS: &[OptionSpec] = &[
     option(
         "layout",
         Takes::Value("FILE"),
-        "The text of the device's /proc/mtd, where the layout is lost",
+        "The device's /proc/mtd, boot log, mtdparts=, ..., where the layout is lost",
     ),
     option(
         "device",
@@ -128,20 +128,23 @@ fn layout_of(args: &Args, output: &Output) -> Result<Option<RepairLayout>, CliEr
     let Some(file) = &args.layout else {
         return Ok(None);
     };
-    let (name, text) = layout::read(file)?;
-    let entries = parse_proc_mtd(&text).map_err(|error| CliError::Other {
+    let (name, reading) = layout::reading(file, output)?;
+    let bad = |why: String| CliError::Other {
         exit: Exit::Io,
-        message: format!("the layout {name} cannot be used: {error}"),
-        help: Some(layout::HELP.into()),
-    })?;
-    let mut devices: Vec<MtdInfo> = entries
-        .into_iter()
-        .map(|e| MtdInfo::new(e.index, e.name, e.size_bytes, e.erase_block_bytes))
-        .collect();
-    infer_offsets(&mut devices);
+        message: format!("the layout {name} cannot be used: {why}"),
+        help: Some(layout::FORMS.into()),
+    };
+    let described = describe(&reading, None, None).map_err(|error| bad(error.to_string()))?;
+    if described.devices.is_empty() {
+        return Err(bad("it tells of no partition".into()));
+    }
+    let numbered = match described.numbered {
+        true => ", which has no MTD numbers: its order gave them",
+        false => "",
+    };
     Ok(Some(RepairLayout {
-        devices,
-        from: format!("the layout in the file {name}"),
+        devices: described.devices,
+        from: format!("the layout in the file {name} ({}{numbered})", reading.form),
     }))
 }
 

@@ -1,24 +1,75 @@
-//! The text of a `/proc/mtd` from a file, as `--layout` takes it.
+//! A layout's text from a file, as `--layout` and `--simulate` take it.
 
 use crate::cli::Exit;
 use crate::cli::error::CliError;
+use crate::cli::output::Output;
+use mtdkeep::layout::{self, Reading};
 use std::io::Read as _;
 use std::path::Path;
 
-/// A `/proc/mtd` longer than this is none.
-const TABLE_BYTES_MAX: u64 = 1 << 20;
+/// A file longer than this is no layout. A dump with a partition table in it is
+/// one, and a boot log may be long.
+const FILE_BYTES_MAX: u64 = 256 << 20;
 
-pub(crate) const HELP: &str = "--layout takes a file with the text of the device's /proc/mtd";
+/// How many passed-over lines are quoted.
+const SKIPPED_MAX: usize = 3;
 
-/// The file's name and its text.
+pub(crate) const FORMS: &str = "a layout is the text of a /proc/mtd, a boot log with the lines \
+    of its partitions, mtdparts=, U-Boot's `mtd list`, or what `mtdkeep list --layout` prints";
+
+/// The file's name and what is in it.
 pub(crate) fn read(file: &Path) -> Result<(String, Vec<u8>), CliError> {
-    let mut text = Vec::new();
+    let name = file.display().to_string();
+    let failed = |why: &dyn std::fmt::Display| CliError::Other {
+        exit: Exit::Io,
+        message: format!("cannot read the layout {name}: {why}"),
+        help: Some(FORMS.into()),
+    };
+    let mut bytes = Vec::new();
     std::fs::File::open(file)
-        .and_then(|table| table.take(TABLE_BYTES_MAX).read_to_end(&mut text))
-        .map_err(|error| CliError::Other {
-            exit: Exit::Io,
-            message: format!("cannot read the layout {}: {error}", file.display()),
-            help: Some(HELP.into()),
-        })?;
-    Ok((file.display().to_string(), text))
+        .and_then(|text| text.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
+        .map_err(|error| failed(&error))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(failed(&"it has more than 256 MiB, which no layout has"));
+    }
+    Ok((name, bytes))
+}
+
+/// The facts of a text; `name` is its file's.
+pub(crate) fn understand(name: &str, bytes: &[u8]) -> Result<Reading, CliError> {
+    layout::read(bytes).map_err(|error| CliError::Other {
+        exit: Exit::Io,
+        message: format!("the layout {name}: {error}"),
+        help: Some(FORMS.into()),
+    })
+}
+
+/// The facts of a file's text. What was passed over in it is said.
+pub(crate) fn reading(file: &Path, output: &Output) -> Result<(String, Reading), CliError> {
+    let (name, bytes) = read(file)?;
+    let reading = understand(&name, &bytes)?;
+    if let Some(note) = passed_over(&name, &reading) {
+        output.warn(&note);
+    }
+    Ok((name, reading))
+}
+
+/// Which lines of a text belong to nothing, if there are such.
+pub(crate) fn passed_over(name: &str, reading: &Reading) -> Option<String> {
+    if reading.skipped.is_empty() {
+        return None;
+    }
+    let lines = reading.skipped.iter().take(SKIPPED_MAX);
+    let lines: Vec<_> = lines
+        .map(|skipped| format!("line {}: {:?}", skipped.line, skipped.text))
+        .collect();
+    let more = match reading.skipped.len().saturating_sub(SKIPPED_MAX) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    Some(format!(
+        "{name} was read as {}; passed over: {}{more}",
+        reading.form,
+        lines.join(", ")
+    ))
 }

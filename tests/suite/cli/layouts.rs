@@ -276,3 +276,60 @@ fn a_capture_needs_a_text_that_tells_the_places() {
     run(at, "image --from i --layout parts -o again", 0);
     assert!(fs::read(at.join("again")).unwrap() == chip);
 }
+
+/// Every form is a layout for a capture as well; what it leaves open is told.
+#[rstest]
+#[case::table("table", None, &["where partitions start"])]
+#[case::log("log", Some("boot log"), &["numbers are the device's", "how large erase blocks are"])]
+#[case::parts("parts", Some("command line"), &["numbers are the device's"])]
+fn a_capture_takes_every_form(
+    #[case] layout: &str,
+    #[case] source: Option<&str>,
+    #[case] not_proven: &[&str],
+) {
+    let (outer, chip) = folder();
+    let at = outer.path();
+    run(at, "backup --image chip --layout log -o b", 0);
+    fs::create_dir(at.join("captured")).unwrap();
+    for mtd in 0..5 {
+        let name = format!("mtd{mtd}.bin");
+        fs::copy(at.join("b").join(&name), at.join("captured").join(&name)).unwrap();
+    }
+    let line = format!("import captured --layout {layout} -o i");
+    let (_, stderr) = run(at, &line, 0);
+    let manifest = fs::read_to_string(at.join("i/manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    assert_eq!(manifest["layout"][3]["offset_source"].as_str(), source);
+    if source.is_some() {
+        for what in not_proven {
+            assert!(stderr.contains(what), "{stderr}");
+        }
+        run(at, "image --from i -o again", 0);
+        assert!(fs::read(at.join("again")).unwrap() == chip);
+    }
+    // Another device's text is named with its line.
+    fs::write(
+        at.join("torn"),
+        "mtdkeep layout 1\nmtd0: size 0x, name \"a\"\n",
+    )
+    .unwrap();
+    let (_, stderr) = run(at, "import captured --layout torn -o j", 4);
+    assert!(stderr.contains("line 2"), "{stderr}");
+}
+
+#[rstest]
+#[case("log", "boot log")]
+#[case("parts", "command line")]
+fn a_lost_manifest_is_made_anew_with_every_form(#[case] layout: &str, #[case] source: &str) {
+    let (outer, _) = folder();
+    let at = outer.path();
+    run(at, "backup --image chip --layout log -o b", 0);
+    fs::remove_file(at.join("b/manifest.json")).unwrap();
+    fs::remove_file(at.join("b/index.html")).unwrap();
+    run(at, &format!("repair --layout {layout} b"), 3);
+    let manifest = fs::read_to_string(at.join("b/manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    assert_eq!(manifest["layout"][4]["offset_source"], source);
+    let from = manifest["rebuilt"]["made_from"].to_string();
+    assert!(from.contains("no MTD numbers"), "{from}");
+}

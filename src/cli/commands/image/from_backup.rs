@@ -7,7 +7,6 @@ use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use crate::cli::progress::{Lines, Progress};
 use mtdkeep::backup::{self, Access, JoinError, Meaning, Plan, SingleFile, join, plan_join, size};
-use mtdkeep::layout as texts;
 use serde::Serialize;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -62,7 +61,12 @@ pub(super) fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
             help: Some("`mtdkeep verify` says what is missing or wrong".into()),
         });
     }
-    let plan = plan_join(&report.manifest, reading(args)?.as_ref()).map_err(refused)?;
+    let layout = args.layout.as_deref();
+    let layout = layout
+        .map(|file| layout::reading(file, output))
+        .transpose()?;
+    let layout = layout.as_ref().map(|(_, reading)| reading);
+    let plan = plan_join(&report.manifest, layout).map_err(refused)?;
     tell_gaps(&plan, args.fill, output)?;
     let path = &args.to;
     let file = make_above(path).and_then(|()| SingleFile::create(path));
@@ -101,19 +105,6 @@ pub(super) fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         args,
         output,
     ))
-}
-
-fn reading(args: &Args) -> Result<Option<texts::Reading>, CliError> {
-    let Some(file) = &args.layout else {
-        return Ok(None);
-    };
-    let (name, text) = layout::read(file)?;
-    let reading = texts::read(&text).map_err(|error| CliError::Other {
-        exit: Exit::Io,
-        message: format!("the layout {name}: {error}"),
-        help: Some("a boot log, mtdparts= and U-Boot's list tell where partitions lie".into()),
-    })?;
-    Ok(Some(reading))
 }
 
 /// Says what no partition covers; refuses it unless it is to be filled.

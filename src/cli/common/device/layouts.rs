@@ -5,26 +5,17 @@
 //! assumed for the simulation is in [`Chosen::notes`], to be told.
 
 use crate::cli::Exit;
+use crate::cli::common::layout::{self as common, FORMS};
 use crate::cli::error::CliError;
 use mtd_harness::chip::Geometry;
 use mtd_harness::layout::{ChipLayout, Layout, PartitionSpec};
 use mtdkeep::backend::Told;
 use mtdkeep::layout::{self, Described, Form, LayoutTextError, Reading};
 use mtdkeep::mtd::{MtdInfo, OffsetSource};
-use std::io::Read as _;
 use std::path::Path;
-
-/// A layout text longer than this is none; a boot log may be long.
-const TEXT_BYTES_MAX: u64 = 4 << 20;
 
 /// The largest erase block that is assumed where no text tells one.
 const ASSUMED_BLOCK_BYTES: u64 = 64 << 10;
-
-/// How many passed-over lines are quoted.
-const SKIPPED_MAX: usize = 3;
-
-pub(super) const FORMS: &str = "a layout is the text of a /proc/mtd, a boot log with the lines \
-    of its partitions, mtdparts=, U-Boot's `mtd list`, or what `mtdkeep list --layout` prints";
 
 /// A layout, and what is known of it.
 #[derive(Debug)]
@@ -52,7 +43,7 @@ pub(super) fn choose(
     more: Option<&Path>,
     image_bytes: Option<u64>,
 ) -> Result<Chosen, CliError> {
-    let text = text(file)?;
+    let (_, text) = common::read(file)?;
     if more.is_none() {
         if let Some(chosen) = plain_table(file, &text)? {
             return Ok(chosen);
@@ -61,7 +52,7 @@ pub(super) fn choose(
     let mut notes = Vec::new();
     let base = reading(file, &text, &mut notes)?;
     let more = match more {
-        Some(more) => Some(reading(more, &self::text(more)?, &mut notes)?),
+        Some(more) => Some(reading(more, &common::read(more)?.1, &mut notes)?),
         None => None,
     };
     let described = layout::describe(&base, more.as_ref(), image_bytes)
@@ -88,7 +79,7 @@ fn plain_table(file: &Path, text: &[u8]) -> Result<Option<Chosen>, CliError> {
         Err(error) => match layout::read(text) {
             // As somebody pasted it: the table without what stands around it.
             Ok(found) if found.form == Form::ProcMtd => {
-                skipped(file, &found, &mut notes);
+                notes.extend(common::passed_over(&file.display().to_string(), &found));
                 Layout::from_proc_mtd(&table_of(&found)).map_err(|_| bad(&error))?
             }
             Ok(_) => return Ok(None),
@@ -133,48 +124,11 @@ fn table_of(reading: &Reading) -> String {
     text
 }
 
-fn text(file: &Path) -> Result<Vec<u8>, CliError> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(file)
-        .and_then(|text| text.take(TEXT_BYTES_MAX).read_to_end(&mut bytes))
-        .map_err(|error| CliError::Other {
-            exit: Exit::Io,
-            message: format!("cannot read the layout {}: {error}", file.display()),
-            help: Some(format!(
-                "--simulate takes ispot, or a file with a layout: {FORMS}"
-            )),
-        })?;
-    Ok(bytes)
-}
-
 fn reading(file: &Path, text: &[u8], notes: &mut Vec<String>) -> Result<Reading, CliError> {
-    let reading = layout::read(text).map_err(|error| CliError::Other {
-        exit: Exit::Io,
-        message: format!("the layout {}: {error}", file.display()),
-        help: Some(FORMS.into()),
-    })?;
-    skipped(file, &reading, notes);
+    let name = file.display().to_string();
+    let reading = common::understand(&name, text)?;
+    notes.extend(common::passed_over(&name, &reading));
     Ok(reading)
-}
-
-fn skipped(file: &Path, reading: &Reading, notes: &mut Vec<String>) {
-    if reading.skipped.is_empty() {
-        return;
-    }
-    let lines = reading.skipped.iter().take(SKIPPED_MAX);
-    let lines: Vec<_> = lines
-        .map(|skipped| format!("line {}: {:?}", skipped.line, skipped.text))
-        .collect();
-    let more = match reading.skipped.len().saturating_sub(SKIPPED_MAX) {
-        0 => String::new(),
-        more => format!(", and {more} more"),
-    };
-    notes.push(format!(
-        "{} was read as {}; passed over: {}{more}",
-        file.display(),
-        reading.form,
-        lines.join(", ")
-    ));
 }
 
 fn refused(message: String, help: &str) -> CliError {
