@@ -281,7 +281,7 @@ impl ImageWriter<'_> {
 /// How large a buffer is: at least one erase block, so that one that cannot be
 /// read is filled as a whole; but no more than a limit, for devices with huge
 /// erase blocks and little memory.
-fn buffer_bytes(wanted_bytes: usize, info: &MtdInfo) -> usize {
+pub(crate) fn buffer_bytes(wanted_bytes: usize, info: &MtdInfo) -> usize {
     const LIMIT_BYTES: u64 = 512 << 10;
     let block_bytes = info.erase_block_bytes.min(LIMIT_BYTES) as usize;
     wanted_bytes.max(block_bytes).max(1)
@@ -292,7 +292,7 @@ fn total_bytes(reader: &Reader<'_>) -> u64 {
 }
 
 /// A device's image, and how many reads failed first.
-fn finish(
+pub(crate) fn finish(
     info: MtdInfo,
     file: String,
     values: &DigestValues,

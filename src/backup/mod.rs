@@ -39,10 +39,16 @@ mod repair;
 mod report;
 #[cfg(feature = "full")]
 mod single_file;
+mod stream;
 mod sums;
+pub(crate) mod tar;
+#[cfg(feature = "full")]
+mod tar_folder;
 mod texts;
 mod time;
 mod units;
+#[cfg(feature = "full")]
+mod unpack;
 mod verify;
 mod verify_device;
 mod verify_images;
@@ -69,7 +75,12 @@ pub use repair::{How, RepairLayout, RepairRequest, Repaired, repair};
 pub use report::{Finding, Kind, Meaning, Report, Value};
 #[cfg(feature = "full")]
 pub use single_file::SingleFile;
+pub use stream::stream;
 pub use sums::{SumLine, parse as parse_sums, render as render_sums};
+#[cfg(feature = "full")]
+pub use tar_folder::{TarError, TarFolder};
 pub use units::{count, size};
+#[cfg(feature = "full")]
+pub use unpack::{Unpacked, unpack};
 pub use verify::verify;
 pub use work::Work;

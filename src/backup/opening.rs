@@ -5,20 +5,72 @@ use super::buffer;
 use super::digest::{DigestChoice, DigestValues, Digests};
 use super::error::BackupError;
 use super::known;
-use super::manifest::{Identity, Image, LayoutEntry, LeftOut};
+use super::manifest::{
+    Device, FORMAT, FORMAT_VERSION, Identity, Image, LayoutEntry, LeftOut, Manifest,
+};
 use super::reader::Reader;
+use super::time;
 use super::work::Work;
 use crate::mtd::{MtdBackend, MtdError, MtdInfo, MtdRead};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
 
-pub(super) type Opened = Vec<Box<dyn MtdRead>>;
-pub(super) type Unopened = Vec<(MtdInfo, MtdError)>;
+pub(crate) type Opened = Vec<Box<dyn MtdRead>>;
+pub(crate) type Unopened = Vec<(MtdInfo, MtdError)>;
+
+/// What a backup has before its first image, wherever it goes.
+pub(crate) struct Beginning {
+    pub(crate) opened: Opened,
+    pub(crate) left_out: Unopened,
+    pub(crate) recognised: Option<Recognised>,
+    /// Without images.
+    pub(crate) manifest: Manifest,
+}
+
+/// Opens the wanted devices of a layout and finds out which device it is.
+pub(crate) fn begin(
+    backend: &dyn MtdBackend,
+    layout: &[MtdInfo],
+    wanted: &[MtdInfo],
+    now: SystemTime,
+    work: &Work<'_>,
+) -> Result<Beginning, BackupError> {
+    let (mut opened, left_out) = open(backend, wanted)?;
+    let recognised = recognise(backend, layout, &mut opened, work)?;
+    let manifest = Manifest {
+        format: FORMAT.into(),
+        format_version: format!("{}.{}", FORMAT_VERSION.0, FORMAT_VERSION.1),
+        tool: concat!("mtdkeep ", env!("CARGO_PKG_VERSION")).into(),
+        created_utc: time::utc(now),
+        device: Device {
+            description: backend.description(),
+            identity: recognised.as_ref().and_then(Recognised::identity),
+        },
+        layout: layout_entries(layout, wanted, &left_out),
+        images: Vec::new(),
+        folder_created: false,
+        origin: None,
+        rebuilt: None,
+    };
+    Ok(Beginning {
+        opened,
+        left_out,
+        recognised,
+        manifest,
+    })
+}
+
+/// Says which partitions will not be in the backup.
+pub(crate) fn tell_left_out(left_out: &Unopened, work: &Work<'_>) {
+    for (info, error) in left_out {
+        let (reason, help) = (error.to_string(), error.help());
+        work.observer
+            .left_out(&LayoutEntry::new(info), &reason, help.as_deref());
+    }
+}
 
 /// Opens the wanted devices; an error only where none of them opens.
-pub(super) fn open(
-    backend: &dyn MtdBackend,
-    wanted: &[MtdInfo],
-) -> Result<(Opened, Unopened), BackupError> {
+fn open(backend: &dyn MtdBackend, wanted: &[MtdInfo]) -> Result<(Opened, Unopened), BackupError> {
     let (mut opened, mut left_out) = (Vec::new(), Vec::new());
     for info in wanted {
         match backend.open(info) {
@@ -35,11 +87,7 @@ pub(super) fn open(
 }
 
 /// The manifest's layout: each device, with the reason where it has no image.
-pub(super) fn layout_entries(
-    layout: &[MtdInfo],
-    wanted: &[MtdInfo],
-    unopened: &Unopened,
-) -> Vec<LayoutEntry> {
+fn layout_entries(layout: &[MtdInfo], wanted: &[MtdInfo], unopened: &Unopened) -> Vec<LayoutEntry> {
     let wanted: BTreeSet<_> = wanted.iter().map(|info| info.index).collect();
     let unopened: BTreeMap<_, _> = unopened.iter().map(|(i, error)| (i.index, error)).collect();
     let entry = |info: &MtdInfo| {
@@ -59,7 +107,7 @@ pub(super) fn layout_entries(
 
 /// The partition that tells this device from others of its kind, as it was read
 /// before anything was written.
-pub(super) struct Recognised {
+pub(crate) struct Recognised {
     mtd: u32,
     partition: String,
     /// What two readings in a row gave; none where no two were the same.
@@ -76,7 +124,7 @@ impl Recognised {
     }
 
     /// Why an image may not be what the flash holds, if it is of that partition.
-    pub(super) fn doubt(&self, image: &Image) -> Option<String> {
+    pub(crate) fn doubt(&self, image: &Image) -> Option<String> {
         if image.mtd != self.mtd || !image.unreadable.is_empty() {
             return None;
         }

@@ -17,15 +17,12 @@ use super::destination::{Destination, Entry};
 use super::digest::DigestChoice;
 use super::error::{BackupError, Failure};
 use super::image::{Buffers, FinishedImage, ImageWriter};
-use super::manifest::{
-    Device, FORMAT, FORMAT_VERSION, INDEX, Image, LayoutEntry, MANIFEST, Manifest, Origin, SUMS,
-    UNFINISHED, image_file,
-};
+use super::manifest::{INDEX, Image, MANIFEST, Manifest, Origin, SUMS, UNFINISHED, image_file};
 use super::naming::{Naming, Placed};
-use super::opening::{Opened, Recognised, layout_entries, open, recognise};
+use super::opening::{Beginning, Opened, Recognised, begin, tell_left_out};
 use super::reader::Stop;
 use super::work::Work;
-use super::{html, rejoin, sums, texts, time, workers};
+use super::{html, rejoin, sums, texts, workers};
 use crate::mtd::{MtdBackend, MtdInfo, select, total_bytes};
 use joining::refuse_at_first_sight;
 use std::collections::BTreeSet;
@@ -103,23 +100,14 @@ pub(crate) fn backup_of(
     let wanted = select(&layout, request.partitions)?;
     let found = contents::look(folder)?;
     refuse_at_first_sight(folder, &found)?;
-    let (mut opened, left_out) = open(backend, &wanted)?;
-    let recognised = recognise(backend, &layout, &mut opened, work)?;
-    let manifest = Manifest {
-        format: FORMAT.into(),
-        format_version: format!("{}.{}", FORMAT_VERSION.0, FORMAT_VERSION.1),
-        tool: concat!("mtdkeep ", env!("CARGO_PKG_VERSION")).into(),
-        created_utc: time::utc(request.now),
-        device: Device {
-            description: backend.description(),
-            identity: recognised.as_ref().and_then(Recognised::identity),
-        },
-        layout: layout_entries(&layout, &wanted, &left_out),
-        images: Vec::new(),
-        folder_created: folder.was_created(),
-        origin,
-        rebuilt: None,
-    };
+    let Beginning {
+        mut opened,
+        left_out,
+        recognised,
+        mut manifest,
+    } = begin(backend, &layout, &wanted, request.now, work)?;
+    manifest.folder_created = folder.was_created();
+    manifest.origin = origin;
     let mut run = Run {
         folder,
         request,
@@ -140,11 +128,7 @@ pub(crate) fn backup_of(
         _ => run.join_earlier_run(found)?,
     }
     run.check_free_space(&opened)?;
-    for (entry, error) in &left_out {
-        let entry = LayoutEntry::new(entry);
-        work.observer
-            .left_out(&entry, &error.to_string(), error.help().as_deref());
-    }
+    tell_left_out(&left_out, work);
     run.carry_out(opened).map_err(|error| Failure {
         left_behind: run.left_behind(&error),
         error: Box::new(error),

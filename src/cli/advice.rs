@@ -59,6 +59,9 @@ fn of_backup(name: &str, failure: &Failure) -> Option<String> {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 "free some space and start the same command again"
             }
+            io::ErrorKind::BrokenPipe => {
+                "whoever took the stream has ended: what it said comes first; then start again"
+            }
             _ => "check the medium that holds the folder, then start the same command again",
         },
         BackupError::NoManifest { .. } => {

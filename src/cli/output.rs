@@ -15,12 +15,15 @@ use mtdkeep::printable::{printable, printable_json};
 use serde::Serialize;
 use std::io::{self, Write as _};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The program's output.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
     json: bool,
     quiet: bool,
+    /// Standard output has a backup on it, and what is said goes to standard error.
+    diverted: AtomicBool,
     /// The first thing that went wrong with standard output.
     failed: Mutex<Option<io::Error>>,
     /// What was warned of, for the JSON document.
@@ -82,6 +85,12 @@ impl Output {
         self.json
     }
 
+    /// From here on, what is said goes to standard error: standard output is for a
+    /// backup's bytes.
+    pub(crate) fn divert(&self) {
+        self.diverted.store(true, Ordering::Relaxed);
+    }
+
     /// A line of the result.
     pub(crate) fn line(&self, line: &str) {
         if !self.quiet && !self.json {
@@ -102,6 +111,10 @@ impl Output {
     /// The program's own text that was asked for by name: help, completions, a
     /// manual page. It goes out as it is.
     pub(crate) fn text(&self, text: &str) {
+        if self.diverted.load(Ordering::Relaxed) {
+            to_stderr(text);
+            return;
+        }
         let mut stdout = io::stdout().lock();
         if let Err(error) = stdout
             .write_all(text.as_bytes())

@@ -3,7 +3,7 @@
 use crate::cli::Exit;
 use crate::cli::common::device::{self, DeviceArgs};
 use crate::cli::common::folder::{self, FOLDER_ON_DEVICE};
-use crate::cli::common::{self, NOTE_DIGEST, partitions, signals};
+use crate::cli::common::{self, NOTE_DIGEST, partitions, signals, stream};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
@@ -11,9 +11,7 @@ use crate::cli::progress::{Lines, Progress};
 use crate::cli::spec::{
     CommandSpec, DEVICE, Job, LAYOUT, OptionSpec, RESULT, Takes, VERBOSE, option, short,
 };
-use mtdkeep::backup::{
-    self, Destination as _, DigestChoice, Folder, Manifest, Request, Summary, size,
-};
+use mtdkeep::backup::{self, Destination as _, DigestChoice, Manifest, Request, Summary, size};
 use mtdkeep::mtd::total_bytes;
 use serde::Serialize;
 use std::ffi::OsStr;
@@ -29,11 +27,15 @@ An erase block that cannot be read is named, stands as 0xFF in its image, and
 makes the backup partial. Digests find accidents. What somebody changed on purpose
 is found by the backup digest that is printed in the end (SHA-256 of manifest.json),
 if it is noted elsewhere, and if the images have a SHA-256: see `verify --digest`.
+With `--output -` nothing is stored: images, manifest.json, SHA256SUMS and the page
+come as one tar on standard output, and what is said goes to standard error. A tar
+that was cut off has no manifest; `verify` and `import` take it, and say so.
 ",
     examples: &[
         "mtdkeep backup",
         "mtdkeep backup --output /mnt/usb/ispot --read-again",
         "mtdkeep backup --output keep --partition param --partition mtd10",
+        "mtdkeep backup --output - | ssh me@pc 'cat > ispot.tar'",
         "mtdkeep backup --simulate --output ispot-backup",
         "mtdkeep backup --image flash.bin --output from-image",
     ],
@@ -50,7 +52,8 @@ const OPTIONS: &[OptionSpec] = &[
         option(
             "output",
             Takes::Value("DIR"),
-            "The folder [default: /var/wwwroot/mtd_backup on a real device, else mtd_backup]",
+            "The folder, or - for a tar on standard output [default: \
+             /var/wwwroot/mtd_backup on a real device, else mtd_backup]",
         ),
     ),
     short(
@@ -78,9 +81,16 @@ const WEB_ROOT: &str = "/var/wwwroot";
 /// Where a backup goes that is not made on a device: below the current folder.
 const FOLDER_ELSEWHERE: &str = "mtd_backup";
 
+/// Where a backup goes.
+enum To {
+    Folder(PathBuf),
+    /// Standard output, as a tar.
+    Stream,
+}
+
 struct Args {
     device: DeviceArgs,
-    folder: PathBuf,
+    to: To,
     /// Which partitions; empty: all.
     partitions: Vec<String>,
     read_again: bool,
@@ -101,7 +111,11 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
     };
     let args = Args {
         device,
-        folder: given.path("output").unwrap_or_else(|| default.into()),
+        to: match given.path("output") {
+            Some(path) if path == Path::new("-") => To::Stream,
+            Some(path) => To::Folder(path),
+            None => To::Folder(default.into()),
+        },
         partitions: given.texts("partition")?,
         read_again: given.flag("read-again"),
         digests: match given.value("digest") {
@@ -139,11 +153,13 @@ struct Body<'a> {
 }
 
 fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
+    if matches!(args.to, To::Stream) {
+        stream::divert(output)?;
+    }
     let interrupt = signals::interrupt_flag()?;
     let backend = device::open(&args.device, output)?;
     // Before the folder is made: a wrong name or a missing device leaves nothing.
     mtdkeep::mtd::select(&backend.devices()?, &args.partitions)?;
-    let folder = folder::open_or_create(&args.folder, output)?;
     let request = Request {
         partitions: &args.partitions,
         read_again: args.read_again,
@@ -152,6 +168,12 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     };
     let progress = Progress::new(output, Lines::of(args.verbose));
     let work = common::work(&interrupt, &progress);
+    let To::Folder(path) = &args.to else {
+        let result = backup::stream(backend.as_ref(), &mut stream::Stdout, &request, &work);
+        progress.end();
+        return Ok(tell(&result?, "-", false, output));
+    };
+    let folder = folder::open_or_create(path, output)?;
     let result = backup::backup(backend.as_ref(), &folder, &request, &work);
     progress.end();
     let summary = result.inspect_err(|_| {
@@ -159,10 +181,11 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
             folder.remove_if_empty();
         }
     })?;
-    Ok(tell(&summary, &folder, !args.device.is_named(), output))
+    let on_device = !args.device.is_named();
+    Ok(tell(&summary, &folder.describe(), on_device, output))
 }
 
-fn tell(summary: &Summary, folder: &Folder, on_device: bool, output: &Output) -> Exit {
+fn tell(summary: &Summary, to: &str, on_device: bool, output: &Output) -> Exit {
     let manifest = &summary.manifest;
     let total = total_bytes(manifest.images.iter().map(|image| image.size_bytes));
     let (exit, outcome) = if manifest.is_partial() {
@@ -172,12 +195,11 @@ fn tell(summary: &Summary, folder: &Folder, on_device: bool, output: &Output) ->
     } else {
         (Exit::Done, "done")
     };
-    let mut line = format!(
-        "{}, {}, in {}",
-        partitions(manifest.images.len()),
-        size(total),
-        folder.describe()
-    );
+    let mut line = format!("{}, {}, ", partitions(manifest.images.len()), size(total));
+    match to {
+        "-" => line += "as a tar on standard output",
+        folder => line += &format!("in {folder}"),
+    }
     match exit {
         Exit::Partial => {
             let missing = manifest.missing_partitions().count();
@@ -199,11 +221,11 @@ fn tell(summary: &Summary, folder: &Folder, on_device: bool, output: &Output) ->
         output.line(&format!("next: {NOTE_DIGEST}"));
     }
     if on_device {
-        tell_where(&folder.describe(), output);
+        tell_where(to, output);
     }
     let body = Body {
         outcome,
-        output: folder.describe(),
+        output: to.into(),
         kept_images: summary.kept,
         manifest_sha256: &digest,
         manifest,

@@ -1,7 +1,7 @@
 //! `mtdkeep import`.
 
 use crate::cli::Exit;
-use crate::cli::common::{self, folder, layout, partitions, signals};
+use crate::cli::common::{self, folder, layout, partitions, signals, stream};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
@@ -16,10 +16,12 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+mod tar;
+
 pub(crate) const SPEC: CommandSpec = CommandSpec {
     operand: Some(OperandSpec {
         name: "DIR",
-        help: "The folder with the captured files (mtdN.bin); it is not changed",
+        help: "The captured files' folder, or a backup's tar, or - for one from standard input",
         required: true,
         rest: false,
     }),
@@ -29,10 +31,13 @@ Takes captures of `mtdkeep script` and of the well-known shell script (mtdN.bin
 and index.html; where nothing tells a layout, the Clear iSpot's is assumed if
 every file has exactly its size there). Sizes, digests and contents are compared;
 what could not be proven is told, and stands in the manifest.
+A tar of `backup --output -`, or of `serve`, becomes the backup that it holds, exact to
+the byte, if every image in it is what its manifest says.
 ",
     examples: &[
         "mtdkeep import mtd_backup",
         "mtdkeep import mtd_backup --layout proc_mtd.txt --output ispot-backup",
+        "ssh root@192.168.1.1 mtdkeep backup --output - | mtdkeep import - --output router",
     ],
     ..CommandSpec::new(
         "import",
@@ -92,6 +97,13 @@ struct Body<'a> {
 
 fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let interrupt = signals::interrupt_flag()?;
+    let around = match args.target.parent() {
+        Some(around) if around != Path::new("") && around.is_dir() => around,
+        _ => Path::new("."),
+    };
+    if let Some(archive) = stream::archive(&args.captured, around)? {
+        return tar::run(&archive, args, &interrupt, output);
+    }
     let layout = args.layout.as_deref().map(layout::read).transpose()?;
     if let Some((name, text)) = &layout {
         let reading = layout::understand(name, text)?;
@@ -125,7 +137,11 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
 
 /// `DIR-imported` beside DIR.
 fn beside(folder: &Path) -> Result<PathBuf, UsageError> {
-    let name = folder.file_name().ok_or_else(|| {
+    let name = match folder.extension() {
+        Some(end) if end == "tar" => folder.file_stem(),
+        _ => folder.file_name(),
+    };
+    let name = name.filter(|name| *name != "-").ok_or_else(|| {
         UsageError(format!(
             "{} has no name to make another of: say where the backup goes with --output DIR",
             folder.display()

@@ -2,6 +2,8 @@
 
 use crate::cli::Exit;
 use crate::cli::common::device::{self, DeviceArgs};
+#[cfg(feature = "full")]
+use crate::cli::common::stream;
 use crate::cli::common::{self, FOLDER, NOTE_DIGEST, folder, signals};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
@@ -10,10 +12,10 @@ use crate::cli::progress::{Lines, Progress};
 use crate::cli::spec::{
     CommandSpec, DEVICE, Job, LAYOUT, OptionSpec, RESULT, Takes, VERBOSE, option,
 };
-use mtdkeep::backup::{self, Access, Finding, MANIFEST, Meaning, Report, SUMS, size};
+use mtdkeep::backup::{self, Access, Destination, Finding, MANIFEST, Meaning, Report, SUMS, size};
 use serde::Serialize;
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {
     operand: Some(FOLDER),
@@ -23,12 +25,16 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
         "mtdkeep verify --device /var/wwwroot/mtd_backup",
         "mtdkeep verify --simulate --device ispot-backup",
         "mtdkeep verify --digest 0123456789abcdef ispot-backup",
+        #[cfg(feature = "full")]
+        "ssh root@192.168.1.1 mtdkeep backup --output - | mtdkeep verify -",
     ],
     details: "\
 Digests beside the images find accidents, and not what somebody changed on purpose:
 whoever changes an image can change them as well. That is found by the backup digest,
 SHA-256 of manifest.json, which `backup` and `verify` print: note it elsewhere. It
-binds the images that have a SHA-256, not those with CRC-32 alone.
+binds the images that have a SHA-256, not those with CRC-32 alone. The full program
+takes a tar in place of DIR as well (of `backup --output -`), or - for one from
+standard input.
 ",
     ..CommandSpec::new(
         "verify",
@@ -111,13 +117,13 @@ struct Body<'a> {
 
 fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let interrupt = signals::interrupt_flag()?;
-    let folder = folder::open(&args.folder, Access::Look, output)?;
+    let folder = open(&args.folder, output)?;
     let backend = args.device.as_ref();
     let backend = backend.map(|device| device::open(device, output));
     let backend = backend.transpose()?;
     let progress = Progress::new(output, Lines::None);
     let work = common::work(&interrupt, &progress);
-    let result = backup::verify(&folder, backend.as_deref(), &work);
+    let result = backup::verify(folder.as_ref(), backend.as_deref(), &work);
     progress.end();
     let mut report = result?;
     let is_noted = args
@@ -125,6 +131,15 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         .as_deref()
         .is_some_and(|digest| report.compare_digest(digest));
     Ok(tell(&report, is_noted, args, output))
+}
+
+/// A folder, or a tar that stands for one.
+fn open(path: &Path, output: &Output) -> Result<Box<dyn Destination>, CliError> {
+    #[cfg(feature = "full")]
+    if let Some(archive) = stream::archive(path, &std::env::temp_dir())? {
+        return Ok(Box::new(archive));
+    }
+    Ok(Box::new(folder::open(path, Access::Look, output)?))
 }
 
 fn tell(report: &Report, is_noted: bool, args: &Args, output: &Output) -> Exit {

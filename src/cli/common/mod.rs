@@ -8,6 +8,7 @@ pub(crate) mod generated;
 #[cfg(feature = "full")]
 pub(crate) mod layout;
 pub(crate) mod signals;
+pub(crate) mod stream;
 
 use super::spec::OperandSpec;
 use mtdkeep::backup::{Observer, Work};

@@ -38,6 +38,8 @@ pub mod repair;
 pub mod sandbox;
 #[cfg(feature = "full")]
 pub mod schema;
+#[cfg(feature = "full")]
+pub mod stream;
 pub mod support;
 #[cfg(feature = "full")]
 pub mod terminal;
