@@ -40,6 +40,7 @@ pub fn run() -> Result<(), Box<dyn Error>> {
     // chip's: param starts at 0x40000.
     device.set_faults(0, Some("read-error@0x50000:once".parse()?));
     assert_eq!(read_all(&mut param)?, device.partition_bytes(1));
+    device.set_faults(0, None);
 
     // One that stays is an error, not wrong bytes.
     device.set_faults(0, Some("read-error@0x50000".parse()?));

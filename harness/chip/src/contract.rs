@@ -1,7 +1,7 @@
 //! What every [`Storage`] must do, as a check that any implementation can be
 //! put through: random operations beside a plain byte vector.
 
-use super::{Geometry, Storage};
+use crate::{EraseBlock, Geometry, Storage, hash_of};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
@@ -72,6 +72,9 @@ pub fn check_storage(
             }
         }
         answer.map_err(|errno| told(&done, format!("failed: {errno}")))?;
+        if step % 16 == 0 {
+            check_fork(storage, geometry, &model).map_err(|why| told(&done, why))?;
+        }
         let mut found = vec![0; size];
         storage
             .read(0, &mut found)
@@ -85,6 +88,38 @@ pub fn check_storage(
         }
     }
     Ok(())
+}
+
+/// A fork has the same cells and hashes, and is independent; the storage itself must
+/// read as the model afterwards, which the caller looks at.
+fn check_fork(storage: &dyn Storage, geometry: Geometry, model: &[u8]) -> Result<(), String> {
+    let failed = |errno: crate::Errno| format!("then forking failed: {errno}");
+    let mut fork = storage.fork().map_err(failed)?;
+    let size = geometry.size_bytes as usize;
+    let mut found = vec![0; size];
+    fork.read(0, &mut found).map_err(failed)?;
+    if found != *model {
+        return Err("then a fork had other cells".into());
+    }
+    for block in (0..geometry.erase_blocks()).map(EraseBlock) {
+        let start = geometry.start_of(block) as usize;
+        let cells = &model[start..start + geometry.erase_block_bytes as usize];
+        if storage.hash(block).map_err(failed)? != hash_of(cells) {
+            return Err(format!("then erase block {} had another hash", block.0));
+        }
+        let identities = (storage.identity(block), fork.identity(block));
+        if let (Some(one), Some(other)) = identities {
+            if one != other {
+                return Err(format!("then a fork told erase block {} apart", block.0));
+            }
+        }
+    }
+    fork.load(0, &vec![0xa5; size]).map_err(failed)?;
+    fork.read(0, &mut found).map_err(failed)?;
+    match found.iter().all(|byte| *byte == 0xa5) {
+        true => Ok(()),
+        false => Err("then a fork kept cells that were replaced".into()),
+    }
 }
 
 /// Random bytes; all ones now and then, as erased cells are.
@@ -124,6 +159,7 @@ mod tests {
     }
 
     /// A storage with one thing wrong.
+    #[derive(Clone)]
     struct Broken(MemoryStorage, Wrong);
 
     #[derive(Debug, Clone, Copy, PartialEq)]
@@ -135,6 +171,9 @@ mod tests {
         LoadAnds,
         ReadOffByOne,
         ReadFails,
+        ForkErased,
+        ForkIsStale,
+        HashStale,
     }
 
     impl Storage for Broken {
@@ -170,6 +209,43 @@ mod tests {
                 _ => self.0.load(offset, data),
             }
         }
+        fn fork(&self) -> Result<Box<dyn Storage>, Errno> {
+            match self.1 {
+                Wrong::ForkErased => Ok(Box::new(MemoryStorage::new(GEOMETRY))),
+                Wrong::ForkIsStale => Ok(Box::new(Stale(self.0.clone()))),
+                _ => Ok(Box::new(self.clone())),
+            }
+        }
+        fn hash(&self, block: EraseBlock) -> Result<u128, Errno> {
+            match self.1 {
+                Wrong::HashStale => Ok(hash_of(&[block.0 as u8])),
+                _ => self.0.hash(block),
+            }
+        }
+    }
+
+    /// A fork that takes no change.
+    struct Stale(MemoryStorage);
+
+    impl Storage for Stale {
+        fn geometry(&self) -> Geometry {
+            self.0.geometry()
+        }
+        fn read(&self, offset: u64, buf: &mut [u8]) -> Result<(), Errno> {
+            self.0.read(offset, buf)
+        }
+        fn program(&mut self, _: u64, _: &[u8]) -> Result<(), Errno> {
+            Ok(())
+        }
+        fn erase(&mut self, _: u64, _: u64) -> Result<(), Errno> {
+            Ok(())
+        }
+        fn load(&mut self, _: u64, _: &[u8]) -> Result<(), Errno> {
+            Ok(())
+        }
+        fn fork(&self) -> Result<Box<dyn Storage>, Errno> {
+            Ok(Box::new(MemoryStorage::copy_of(self)?))
+        }
     }
 
     #[rstest]
@@ -181,7 +257,10 @@ mod tests {
             Wrong::EraseShort,
             Wrong::LoadAnds,
             Wrong::ReadOffByOne,
-            Wrong::ReadFails
+            Wrong::ReadFails,
+            Wrong::ForkErased,
+            Wrong::ForkIsStale,
+            Wrong::HashStale
         )]
         wrong: Wrong,
     ) {

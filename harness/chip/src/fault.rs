@@ -24,6 +24,7 @@
 //! | `bit-flip@PLACE` | one bit of the place, by `seed`, another one in each read, reads inverted | always |
 //! | `program-error@PLACE` | programming it fails | EIO, always |
 //! | `erase-error@PLACE` | erasing it fails | EIO, always |
+//! | `power-cut@PLACE` | power goes in the middle of an operation on it, until it is switched on ([`cut`](crate::cut)) | `tear=b`, always |
 //! | `size@mtdN=BYTES` | the MTD device changes its size | at once |
 //!
 //! Without a place a fault lies everywhere. The options:
@@ -34,6 +35,7 @@
 //! | `after=N` | the first N operations that touch the place go well (`size`: the first N operations on the chip) |
 //! | `seed=N` | for what is left to chance |
 //! | `errno=NAME` | another error, such as `ETIME` |
+//! | `tear=TEAR` | what a power cut leaves of the operation ([`Tear`]); `after=N` counts operations of the chip, so program commands, one by one |
 //!
 //! [`Display`](std::fmt::Display) writes the same grammar, so that a failing test's
 //! message replays it:
@@ -67,8 +69,10 @@ pub use random::{RandomPlan, random_destination};
 pub use spec::SpecError;
 
 use crate::Errno;
+use crate::power::Tear;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
 
 /// What goes wrong on the flash side. See the [module](self) for its text form.
@@ -83,7 +87,7 @@ pub struct FaultPlan {
 }
 
 /// One fault: what, where, when.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Fault {
     /// What happens.
     pub kind: FaultKind,
@@ -96,7 +100,7 @@ pub struct Fault {
 }
 
 /// What a fault does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FaultKind {
     /// A read fails.
@@ -111,12 +115,14 @@ pub enum FaultKind {
     ProgramError(Errno),
     /// Erasing fails.
     EraseError(Errno),
+    /// Power goes in the middle of an operation.
+    PowerCut(Tear),
     /// An MTD device changes its size.
     SizeChange(SizeChange),
 }
 
 /// An MTD device that is not as long as it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SizeChange {
     /// N of mtdN.
     pub index: u32,
@@ -125,7 +131,7 @@ pub struct SizeChange {
 }
 
 /// When a fault strikes, counted in operations that touch its place.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Trigger {
     /// So many operations go well first.
     pub after: u64,
@@ -181,7 +187,7 @@ impl Fault {
 }
 
 /// How often a trigger was touched and has struck.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Hash)]
 struct Gate {
     touched: u64,
     struck: u64,
@@ -329,6 +335,32 @@ impl FaultPlan {
             }
         }
         Ok(())
+    }
+
+    /// Whether it has power cuts.
+    pub(crate) fn cuts_power(&self) -> bool {
+        self.faults()
+            .any(|fault| matches!(fault.kind, FaultKind::PowerCut(_)))
+    }
+
+    /// The chip is about to do one operation, which errors have let pass: whether power
+    /// goes in it, and what that leaves.
+    pub(crate) fn on_operation(&mut self, offset_bytes: u64, length_bytes: u64) -> Option<Tear> {
+        let touched = range(offset_bytes, length_bytes);
+        self.faults
+            .iter_mut()
+            .find_map(|armed| match armed.fault.kind {
+                FaultKind::PowerCut(tear) => armed.strike(&touched).map(|_| tear),
+                _ => None,
+            })
+    }
+
+    /// All that decides what it will do. What the generators hold follows from it.
+    pub(crate) fn hash_into(&self, hasher: &mut impl Hasher) {
+        for armed in &self.faults {
+            (&armed.fault, armed.gate, armed.over).hash(hasher);
+        }
+        self.operations.hash(hasher);
     }
 
     /// The size changes that are due by now, each one once. Whoever owns the

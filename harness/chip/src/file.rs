@@ -9,16 +9,17 @@
 //! Reading goes through pread rather than a mapping: a mapping of a file that
 //! somebody shortens kills the process with SIGBUS, and needs `unsafe`.
 
-use super::memory::{and_into, is_erased, pieces};
+use super::memory::{self, and_into, pieces};
 use super::table::SparseTable;
-use super::{Geometry, Storage};
-use crate::Errno;
+use crate::storage::{ERASED, hash_of, is_erased};
+use crate::{EraseBlock, Errno, Geometry, Storage};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What holds an erase block's cells.
-#[derive(Default)]
+#[derive(Clone, Default)]
 enum Cells {
     /// The image file.
     #[default]
@@ -26,7 +27,7 @@ enum Cells {
     /// Nothing: every cell is 0xFF.
     Erased,
     /// Memory.
-    Changed(Box<[u8]>),
+    Changed(Arc<memory::Cells>),
 }
 
 /// Why an image file cannot serve as a chip.
@@ -57,10 +58,12 @@ pub enum ImageError {
     },
 }
 
-/// Cells that start as an image file says; changes stay in memory.
+/// Cells that start as an image file says; changes stay in memory. Clones share the
+/// file and the erase blocks that neither has changed.
+#[derive(Clone)]
 pub struct FileStorage {
     geometry: Geometry,
-    image: File,
+    image: Arc<File>,
     blocks: SparseTable<Cells>,
 }
 
@@ -87,7 +90,7 @@ impl FileStorage {
         }
         Ok(Self {
             geometry,
-            image,
+            image: Arc::new(image),
             blocks: SparseTable::new(),
         })
     }
@@ -122,10 +125,10 @@ impl FileStorage {
         };
         let entry = self.blocks.entry(block);
         if let Some(cells) = fetched {
-            *entry = Cells::Changed(cells.into());
+            *entry = Cells::Changed(memory::Cells::new(cells.into()));
         }
         match entry {
-            Cells::Changed(cells) => Ok(cells),
+            Cells::Changed(cells) => Ok(memory::Cells::bytes_mut(cells)),
             _ => Err(Errno::IO),
         }
     }
@@ -161,7 +164,8 @@ impl Storage for FileStorage {
             let out = &mut buf[piece.done..piece.done + piece.length];
             match self.blocks.get(piece.block).unwrap_or(&Cells::Image) {
                 Cells::Changed(cells) => {
-                    out.copy_from_slice(&cells[piece.start..piece.start + piece.length])
+                    let cells = &cells.bytes()[piece.start..piece.start + piece.length];
+                    out.copy_from_slice(cells)
                 }
                 Cells::Erased => out.fill(0xff),
                 Cells::Image => self.read_image(offset_bytes + piece.done as u64, out)?,
@@ -205,12 +209,36 @@ impl Storage for FileStorage {
         for piece in pieces(self.block_bytes(), offset_bytes, data.len()) {
             let data = &data[piece.done..piece.done + piece.length];
             if piece.length == self.block_bytes() {
-                *self.blocks.entry(piece.block) = Cells::Changed(data.into());
+                *self.blocks.entry(piece.block) = Cells::Changed(memory::Cells::new(data.into()));
             } else {
                 let cells = self.changed(piece.block)?;
                 cells[piece.start..piece.start + piece.length].copy_from_slice(data);
             }
         }
         Ok(())
+    }
+
+    fn fork(&self) -> Result<Box<dyn Storage>, Errno> {
+        Ok(Box::new(self.clone()))
+    }
+
+    fn identity(&self, block: EraseBlock) -> Option<usize> {
+        Some(match self.blocks.get(block.0).unwrap_or(&Cells::Image) {
+            Cells::Changed(cells) => memory::Cells::identity(cells),
+            Cells::Erased => 0,
+            Cells::Image => Arc::as_ptr(&self.image) as usize,
+        })
+    }
+
+    fn hash(&self, block: EraseBlock) -> Result<u128, Errno> {
+        match self.blocks.get(block.0).unwrap_or(&Cells::Image) {
+            Cells::Changed(cells) => Ok(cells.hash()),
+            Cells::Erased => Ok(ERASED),
+            Cells::Image => {
+                let mut cells = vec![0; self.block_bytes()];
+                self.read_image(self.geometry.start_of(block), &mut cells)?;
+                Ok(hash_of(&cells))
+            }
+        }
     }
 }

@@ -3,10 +3,19 @@
 //! Kept as the state most erase blocks share and the exceptions from it, so
 //! that a chip of gigabytes with few locks costs next to nothing.
 
-use super::UnlockScope;
 use std::collections::BTreeSet;
 
-#[derive(Debug, Default)]
+/// What the command that clears lock bits reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum UnlockScope {
+    /// The erase block that was addressed, as on later chips.
+    #[default]
+    EraseBlock,
+    /// Every erase block of the chip, as on the 28F128J3A.
+    WholeChip,
+}
+
+#[derive(Debug, Clone, Default, Hash)]
 pub(super) struct Locks {
     pub(super) scope: UnlockScope,
     most: bool,
@@ -16,6 +25,11 @@ pub(super) struct Locks {
 impl Locks {
     pub(super) fn is_locked(&self, block: u64) -> bool {
         self.most != (!self.exceptions.is_empty() && self.exceptions.contains(&block))
+    }
+
+    /// As a chip comes: nothing locked, nothing chosen.
+    pub(super) fn is_clear(&self) -> bool {
+        !self.most && self.exceptions.is_empty() && self.scope == UnlockScope::default()
     }
 
     pub(super) fn set(&mut self, block: u64, locked: bool) {

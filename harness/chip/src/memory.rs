@@ -1,22 +1,71 @@
 //! Cells in memory, sparse: an erased erase block takes no memory.
 //!
 //! Invariants: an absent erase block reads as 0xFF; a held one has the full
-//! size. Nothing here fails: the chip has checked the range before.
+//! size, and is copied before it changes if a fork holds it too. Nothing here fails:
+//! the chip has checked the range before.
 
 use super::table::SparseTable;
-use super::{Geometry, Storage};
-use crate::Errno;
+use crate::storage::{ERASED, hash_of, is_erased};
+use crate::{EraseBlock, Errno, Geometry, Storage};
+use std::sync::{Arc, OnceLock};
 
 /// Buffers of erased blocks kept for the next program, so that erase-and-program
 /// loops do not go back to the system for memory each time.
 const SPARES: usize = 4;
 
-/// Cells in memory; gigabytes are fine as long as most of them are erased.
+/// The cells of one erase block, which several chips may hold.
+#[derive(Clone, Default)]
+pub(crate) struct Cells {
+    bytes: Box<[u8]>,
+    hash: OnceLock<u128>,
+}
+
+impl Cells {
+    pub(crate) fn new(bytes: Box<[u8]>) -> Arc<Self> {
+        Arc::new(Self {
+            bytes,
+            hash: OnceLock::new(),
+        })
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// To be changed: copied first if somebody else holds them.
+    pub(crate) fn bytes_mut(cells: &mut Arc<Self>) -> &mut [u8] {
+        let cells = Arc::make_mut(cells);
+        cells.hash.take();
+        &mut cells.bytes
+    }
+
+    pub(crate) fn hash(&self) -> u128 {
+        *self.hash.get_or_init(|| hash_of(&self.bytes))
+    }
+
+    /// See [`Storage::identity`].
+    pub(crate) fn identity(cells: &Arc<Self>) -> usize {
+        Arc::as_ptr(cells) as usize
+    }
+}
+
+/// Cells in memory; gigabytes are fine as long as most of them are erased. Clones
+/// share the erase blocks that neither has changed.
 pub struct MemoryStorage {
     geometry: Geometry,
     block_bytes: usize,
-    blocks: SparseTable<Option<Box<[u8]>>>,
-    spares: Vec<Box<[u8]>>,
+    blocks: SparseTable<Option<Arc<Cells>>>,
+    spares: Vec<Arc<Cells>>,
+}
+
+impl Clone for MemoryStorage {
+    fn clone(&self) -> Self {
+        Self {
+            blocks: self.blocks.clone(),
+            spares: Vec::new(),
+            ..*self
+        }
+    }
 }
 
 impl MemoryStorage {
@@ -30,7 +79,24 @@ impl MemoryStorage {
         }
     }
 
-    /// Bytes of memory that the cells take now.
+    /// A copy of another storage's cells.
+    ///
+    /// # Errors
+    /// Cells that cannot be read.
+    pub fn copy_of(storage: &dyn Storage) -> Result<Self, Errno> {
+        let geometry = storage.geometry();
+        let mut copy = Self::new(geometry);
+        let mut cells = vec![0; geometry.erase_block_bytes as usize];
+        for block in 0..geometry.erase_blocks() {
+            let start = geometry.start_of(EraseBlock(block));
+            storage.read(start, &mut cells)?;
+            copy.load(start, &cells)?;
+        }
+        Ok(copy)
+    }
+
+    /// Bytes of memory that the cells take now, those included that a fork holds
+    /// as well.
     pub fn held_bytes(&self) -> u64 {
         let held = self.blocks.iter().filter(|(_, block)| block.is_some());
         held.count() as u64 * self.block_bytes as u64
@@ -39,26 +105,24 @@ impl MemoryStorage {
     /// An absent block made present, with every cell erased.
     fn held(&mut self, block: u64) -> &mut [u8] {
         let entry = self.blocks.entry(block);
-        if entry.is_none() {
-            *entry = Some(match self.spares.pop() {
-                Some(mut spare) => {
-                    spare.fill(0xff);
-                    spare
-                }
-                None => vec![0xff; self.block_bytes].into_boxed_slice(),
-            });
-        }
-        entry.as_mut().expect("was just put there")
+        let cells = entry.get_or_insert_with(|| match self.spares.pop() {
+            Some(mut spare) => {
+                Cells::bytes_mut(&mut spare).fill(0xff);
+                spare
+            }
+            None => Cells::new(vec![0xff; self.block_bytes].into_boxed_slice()),
+        });
+        Cells::bytes_mut(cells)
     }
 
-    /// An absent block that gets all its cells at once.
+    /// A block that gets all its cells at once.
     fn hold_all(&mut self, block: u64, data: &[u8]) {
         let cells = match self.spares.pop() {
             Some(mut spare) => {
-                spare.copy_from_slice(data);
+                Cells::bytes_mut(&mut spare).copy_from_slice(data);
                 spare
             }
-            None => data.into(),
+            None => Cells::new(data.into()),
         };
         *self.blocks.entry(block) = Some(cells);
     }
@@ -70,8 +134,10 @@ impl MemoryStorage {
     fn drop_block(&mut self, block: u64) {
         if self.is_held(block) {
             let cells = self.blocks.entry(block).take();
+            let mine = |cells: &mut Arc<Cells>| Arc::get_mut(cells).is_some();
             if self.spares.len() < SPARES {
-                self.spares.extend(cells);
+                self.spares
+                    .extend(cells.and_then(|mut cells| mine(&mut cells).then_some(cells)));
             }
         }
     }
@@ -87,7 +153,8 @@ impl Storage for MemoryStorage {
             let out = &mut buf[piece.done..piece.done + piece.length];
             match self.blocks.get(piece.block) {
                 Some(Some(cells)) => {
-                    out.copy_from_slice(&cells[piece.start..piece.start + piece.length])
+                    let cells = &cells.bytes()[piece.start..piece.start + piece.length];
+                    out.copy_from_slice(cells)
                 }
                 _ => out.fill(0xff),
             }
@@ -145,6 +212,24 @@ impl Storage for MemoryStorage {
         }
         Ok(())
     }
+
+    fn fork(&self) -> Result<Box<dyn Storage>, Errno> {
+        Ok(Box::new(self.clone()))
+    }
+
+    fn identity(&self, block: EraseBlock) -> Option<usize> {
+        match self.blocks.get(block.0) {
+            Some(Some(cells)) => Some(Cells::identity(cells)),
+            _ => Some(0),
+        }
+    }
+
+    fn hash(&self, block: EraseBlock) -> Result<u128, Errno> {
+        match self.blocks.get(block.0) {
+            Some(Some(cells)) => Ok(cells.hash()),
+            _ => Ok(ERASED),
+        }
+    }
 }
 
 /// The part of a range that lies in one erase block.
@@ -188,10 +273,4 @@ pub(super) fn and_into(cells: &mut [u8], data: &[u8]) {
     for (cell, new) in cells.iter_mut().zip(data) {
         *cell &= *new;
     }
-}
-
-/// Whether all bytes are 0xFF; looks no further than the first that is not.
-pub(super) fn is_erased(data: &[u8]) -> bool {
-    data.chunks(64)
-        .all(|chunk| chunk.iter().all(|byte| *byte == 0xff))
 }

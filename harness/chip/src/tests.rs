@@ -3,6 +3,8 @@
 use super::*;
 use proptest::prelude::*;
 use rstest::rstest;
+use std::io;
+use std::time::Duration;
 
 const BLOCK_BYTES: u32 = 64;
 const BLOCKS: u64 = 8;

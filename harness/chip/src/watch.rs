@@ -9,6 +9,10 @@ pub trait Watcher: Send + Sync {
     /// These cells changed; `cells` holds them as they are now. The chip is held
     /// meanwhile: whoever is told must not use it.
     fn changed(&self, cells: &dyn Storage, offset_bytes: u64, length_bytes: u64);
+
+    /// The chip lost its power: nobody learns how the operation under way ended. The
+    /// chip is held, as with a change, and its cells are as the cut left them.
+    fn power_gone(&self) {}
 }
 
 /// The watchers of one chip, as long as they live.
@@ -25,5 +29,14 @@ impl Watchers {
         for watcher in self.0.iter().filter_map(Weak::upgrade) {
             watcher.changed(cells, offset_bytes, length_bytes);
         }
+    }
+
+    pub(super) fn tell_power_gone(&self) {
+        let watchers = self.0.iter().filter_map(Weak::upgrade);
+        watchers.for_each(|watcher| watcher.power_gone());
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }

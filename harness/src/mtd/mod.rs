@@ -196,6 +196,34 @@ impl MtdSystem {
         }
     }
 
+    /// The same chips once more, independent of these, under a kernel that has just
+    /// started: each device at the size it was registered with, nothing open, and nothing
+    /// in a cache that these chips have not got yet. What lies on flash is shared until
+    /// either changes it.
+    ///
+    /// # Panics
+    /// If a storage of the caller's own cannot be copied, or inside
+    /// [`MtdSystem::with_chip`].
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let fork = |registered: &Registered| Registered {
+            size_now: Mutex::new(registered.device.size_bytes),
+            block: Mutex::default(),
+            device: registered.device.clone(),
+        };
+        let chips = self.state.chips.iter();
+        let state = State {
+            chips: chips
+                .map(|chip| ChipCell::new(chip.lock().clone()))
+                .collect(),
+            devices: self.state.devices.iter().map(fork).collect(),
+            log: Mutex::new(self.log()),
+        };
+        Self {
+            state: Arc::new(state),
+        }
+    }
+
     /// The registered MTD devices, in index order, with the sizes they have now.
     pub fn devices(&self) -> Vec<MtdDevice> {
         self.state.devices.iter().map(Registered::now).collect()

@@ -6,9 +6,9 @@
 //! memory: reading a chip of gigabytes keeps no more than a few erase blocks.
 
 use crate::Errno;
-use crate::chip::{EraseBlock, Geometry, MemoryStorage, Storage};
+use crate::chip::{ERASED, EraseBlock, Geometry, MemoryStorage, Storage, hash_of};
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Makes the contents of a chip, erase block by erase block.
 pub trait Contents: Send + Sync {
@@ -27,9 +27,9 @@ const CACHE_BYTES: usize = 2 << 20;
 /// Cells that start as [`Contents`] make them; changes stay in memory.
 pub struct LazyStorage {
     block_bytes: usize,
-    contents: Box<dyn Contents>,
+    contents: Arc<dyn Contents>,
     /// The erase blocks that are not as made any more, and their cells.
-    changed: HashSet<u64>,
+    changed: Arc<HashSet<u64>>,
     memory: MemoryStorage,
     /// The last erase blocks that were read in parts, the newest last.
     cache: Mutex<Vec<(u64, Box<[u8]>)>>,
@@ -40,8 +40,8 @@ impl LazyStorage {
     pub fn new(geometry: Geometry, contents: Box<dyn Contents>) -> Self {
         Self {
             block_bytes: geometry.erase_block_bytes as usize,
-            contents,
-            changed: HashSet::new(),
+            contents: contents.into(),
+            changed: Arc::default(),
             memory: MemoryStorage::new(geometry),
             cache: Mutex::default(),
         }
@@ -91,9 +91,10 @@ impl LazyStorage {
         let block_bytes = self.block_bytes as u64;
         let end = offset_bytes + length_bytes;
         for block in offset_bytes / block_bytes..end.div_ceil(block_bytes) {
-            if !self.changed.insert(block) {
+            if self.changed.contains(&block) {
                 continue;
             }
+            Arc::make_mut(&mut self.changed).insert(block);
             let cache = self.cache.get_mut().unwrap_or_else(PoisonError::into_inner);
             cache.retain(|(cached, _)| *cached != block);
             let start = block * block_bytes;
@@ -139,5 +140,34 @@ impl Storage for LazyStorage {
     fn load(&mut self, offset_bytes: u64, data: &[u8]) -> Result<(), Errno> {
         self.take(offset_bytes, data.len() as u64, true)?;
         self.memory.load(offset_bytes, data)
+    }
+
+    fn fork(&self) -> Result<Box<dyn Storage>, Errno> {
+        Ok(Box::new(Self {
+            block_bytes: self.block_bytes,
+            contents: Arc::clone(&self.contents),
+            changed: Arc::clone(&self.changed),
+            memory: self.memory.clone(),
+            cache: Mutex::default(),
+        }))
+    }
+
+    fn identity(&self, block: EraseBlock) -> Option<usize> {
+        match self.changed.contains(&block.0) {
+            true => self.memory.identity(block),
+            false => Some(Arc::as_ptr(&self.contents).cast::<u8>() as usize),
+        }
+    }
+
+    fn hash(&self, block: EraseBlock) -> Result<u128, Errno> {
+        if self.changed.contains(&block.0) {
+            return self.memory.hash(block);
+        }
+        if self.contents.is_erased(block) {
+            return Ok(ERASED);
+        }
+        let mut cells = vec![0; self.block_bytes];
+        self.contents.fill(block, &mut cells);
+        Ok(hash_of(&cells))
     }
 }

@@ -54,6 +54,12 @@ pub enum ProfileError {
         /// The last MTD device's number.
         last: u32,
     },
+    /// A builder was told the same thing twice; the first would be lost.
+    #[error("the device was given {what} twice; give {what} once")]
+    GivenTwice {
+        /// What it was given.
+        what: &'static str,
+    },
     /// An image of another length than the layout's chip.
     #[error("an image of {found} bytes ({found:#x}) for a chip of {expected} ({expected:#x})")]
     ImageLength {
@@ -94,6 +100,19 @@ impl SimulatedDevice {
         }
     }
 
+    /// The same device once more: chips of its own that start as these are now, under
+    /// a kernel that has just started ([`MtdSystem::fork`]).
+    ///
+    /// # Panics
+    /// As [`MtdSystem::fork`].
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self {
+            system: self.system.fork(),
+            ..self.clone()
+        }
+    }
+
     /// The bytes of a partition, uncounted and past any fault: what a perfect
     /// backup of it holds.
     ///
@@ -124,7 +143,8 @@ impl SimulatedDevice {
     /// Puts faults in front of a chip, or takes them away.
     ///
     /// # Panics
-    /// If there is no such chip.
+    /// If there is no such chip, or it has faults already and gets others
+    /// ([`Chip::set_faults`]).
     pub fn set_faults(&self, chip: usize, faults: Option<FaultPlan>) {
         self.system.with_chip(chip, |chip| chip.set_faults(faults));
     }

@@ -373,3 +373,62 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_fork_of_a_device_has_chips_of_its_own() {
+    use crate::mtd::OpenFlags;
+    let device = ispot(3);
+    let before = device.partition_bytes(1);
+    let fork = device.fork();
+    let mut node = fork
+        .system
+        .open(NodeId::mtd(1), OpenFlags::READ_WRITE)
+        .unwrap();
+    node.pwrite(0, &[0; 64]).unwrap();
+    assert_eq!(device.partition_bytes(1), before);
+    assert_eq!(fork.partition_bytes(1)[..64], [0; 64]);
+    // What the fork did not touch is shared: nothing was made or copied for it.
+    let difference = device.system.with_chip(0, |ours| {
+        fork.system
+            .with_chip(0, |theirs| ours.differences(theirs))
+            .unwrap()
+    });
+    assert_eq!(difference.erase_blocks, 1);
+    assert_eq!(difference.first[0].offset_bytes, 0x40000);
+}
+
+#[test]
+fn what_a_fork_inherits_is_flash_not_caches() {
+    use crate::mtd::OpenFlags;
+    let device = ispot(3);
+    let mut node = device
+        .system
+        .open(NodeId::mtdblock(1), OpenFlags::READ_WRITE)
+        .unwrap();
+    node.pwrite(0, &[0; 512]).unwrap();
+    let fork = device.fork();
+    let mut buf = [0xaa; 512];
+    let mut there = fork
+        .system
+        .open(NodeId::mtdblock(1), OpenFlags::READ)
+        .unwrap();
+    there.pread(0, &mut buf).unwrap();
+    assert_eq!(buf, device.partition_bytes(1)[..512]);
+    assert_ne!(buf, [0; 512], "only the cache of the first device has that");
+}
+
+#[test]
+fn what_is_given_twice_is_refused() {
+    let plan = || "read-error@0x10".parse::<FaultPlan>().unwrap();
+    let built = IspotBuilder::new(1).faults(plan()).faults(plan()).build();
+    assert!(matches!(
+        built,
+        Err(ProfileError::GivenTwice { what: "faults" })
+    ));
+    let memory = |geometry| Box::new(MemoryStorage::new(geometry)) as Box<dyn Storage>;
+    let built = IspotBuilder::new(1).storage(memory).storage(memory).build();
+    assert!(matches!(
+        built,
+        Err(ProfileError::GivenTwice { what: "storage" })
+    ));
+}

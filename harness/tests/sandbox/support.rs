@@ -34,7 +34,7 @@ pub fn device() -> SimulatedDevice {
     let device = ispot(SEED);
     device.system.with_chip(0, |chip| {
         let storage = LazyStorage::new(chip.geometry(), Box::new(MadeOnce));
-        chip.replace_storage(Box::new(storage));
+        drop(chip.replace_storage(Box::new(storage)));
     });
     device
 }

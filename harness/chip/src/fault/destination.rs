@@ -195,6 +195,9 @@ impl Armed {
         if part.errno.is_some() && kind == Kind::ShortWrite {
             return Err(part.bad_option("errno", "this fault gives no error"));
         }
+        if part.tear.is_some() {
+            return Err(part.bad_option("tear", "this fault leaves no operation half done"));
+        }
         Ok(Self {
             kind,
             at_byte,

@@ -4,6 +4,7 @@
 
 use super::{DestinationFaults, Fault, FaultKind, FaultPlan, SizeChange, Trigger};
 use crate::Errno;
+use crate::power::Tear;
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
@@ -51,11 +52,13 @@ pub enum SpecError {
     },
 }
 
-const FLASH_NAMES: &str = "read-error, short-read, bit-flip, program-error, erase-error and size";
+const FLASH_NAMES: &str =
+    "read-error, short-read, bit-flip, program-error, erase-error, power-cut and size";
 const PLACE: &str = "write OFFSET or OFFSET+LENGTH, decimal or 0x…, length at least 1";
 const BIT: &str = "write OFFSET.BIT with a bit from 0 to 7, OFFSET or OFFSET+LENGTH";
 const SIZE: &str = "write size@mtdN=BYTES";
-const OPTIONS: &str = "there are once, times=N, always, after=N, seed=N and errno=NAME";
+const OPTIONS: &str =
+    "there are once, times=N, always, after=N, seed=N, errno=NAME and, for a power cut, tear=TEAR";
 
 /// Errors that flash, its driver or a file system may give.
 const ERRNOS: [(&str, Errno); 16] = [
@@ -85,6 +88,7 @@ pub(super) struct Part<'a> {
     pub(super) trigger: Trigger,
     pub(super) seed: u64,
     pub(super) errno: Option<Errno>,
+    pub(super) tear: Option<Tear>,
 }
 
 impl<'a> Part<'a> {
@@ -106,6 +110,7 @@ impl<'a> Part<'a> {
             trigger: Trigger::ALWAYS,
             seed: 0,
             errno: None,
+            tear: None,
         };
         for option in fields {
             part.take_option(option)
@@ -126,6 +131,7 @@ impl<'a> Part<'a> {
             Some(("times", n)) => self.trigger.times = Some(number(n)?),
             Some(("after", n)) => self.trigger.after = number(n)?,
             Some(("seed", n)) => self.seed = number(n)?,
+            Some(("tear", text)) => self.tear = Some(text.parse().ok()?),
             Some(("errno", name)) => {
                 self.errno = Some(errno(name)?);
             }
@@ -204,11 +210,18 @@ impl<'a> Part<'a> {
             "erase-error" => (FaultKind::EraseError(errno), self.range()?),
             "short-read" => (FaultKind::ShortRead, self.range()?),
             "bit-flip" => self.bit_flip()?,
+            "power-cut" => {
+                let tear = self.tear.unwrap_or(Tear::BEFORE);
+                (FaultKind::PowerCut(tear), self.range()?)
+            }
             "size" => (self.size_change()?, None),
             _ => return Err(self.unknown(FLASH_NAMES)),
         };
         if self.errno.is_some() && !takes_errno {
             return Err(self.bad_option("errno", "this fault gives no error"));
+        }
+        if self.tear.is_some() && self.name != "power-cut" {
+            return Err(self.bad_option("tear", "this fault leaves nothing half done"));
         }
         Ok(Fault {
             kind,
@@ -245,6 +258,7 @@ impl fmt::Display for Fault {
             FaultKind::EraseError(errno) => ("erase-error", Some(*errno)),
             FaultKind::ShortRead => ("short-read", None),
             FaultKind::BitFlip(_) | FaultKind::RandomBitFlip => ("bit-flip", None),
+            FaultKind::PowerCut(_) => ("power-cut", None),
             FaultKind::SizeChange(_) => ("size", None),
         };
         f.write_str(name)?;
@@ -256,6 +270,9 @@ impl fmt::Display for Fault {
             (_, Some(place)) if place.end - place.start == 1 => write!(f, "@{:#x}", place.start)?,
             (_, Some(place)) => write!(f, "@{:#x}+{:#x}", place.start, place.end - place.start)?,
             (_, None) => {}
+        }
+        if let FaultKind::PowerCut(tear) = self.kind {
+            write!(f, ":tear={tear}")?;
         }
         write_options(
             f,

@@ -235,6 +235,7 @@ fn ten_thousand_plans_over_a_chip() {
     for seed in 0..10_000 {
         let case = FaultPlan::random(seed, geometry);
         let text = case.plan.to_string();
+        chip.set_faults(None);
         chip.set_faults(Some(case.plan));
         let answer = read_all(&mut chip);
         let plan = chip.faults().unwrap();

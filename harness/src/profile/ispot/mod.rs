@@ -74,6 +74,7 @@ pub struct IspotBuilder {
     locked: bool,
     faults: Option<FaultPlan>,
     storage: Option<MakeStorage>,
+    twice: Option<&'static str>,
 }
 
 impl IspotBuilder {
@@ -102,7 +103,9 @@ impl IspotBuilder {
     /// With faults in front of the chip.
     #[must_use]
     pub fn faults(mut self, faults: FaultPlan) -> Self {
-        self.faults = Some(faults);
+        if self.faults.replace(faults).is_some() {
+            self.twice = Some("faults");
+        }
         self
     }
 
@@ -110,15 +113,20 @@ impl IspotBuilder {
     /// contents loaded.
     #[must_use]
     pub fn storage(mut self, make: impl FnOnce(Geometry) -> Box<dyn Storage> + 'static) -> Self {
-        self.storage = Some(Box::new(make));
+        if self.storage.replace(Box::new(make)).is_some() {
+            self.twice = Some("storage");
+        }
         self
     }
 
     /// The device.
     ///
     /// # Errors
-    /// [`ProfileError::NoSuchNode`].
+    /// [`ProfileError::NoSuchNode`]; [`ProfileError::GivenTwice`] for faults or storage.
     pub fn build(self) -> Result<SimulatedDevice, ProfileError> {
+        if let Some(what) = self.twice {
+            return Err(ProfileError::GivenTwice { what });
+        }
         let geometry = ispot_geometry();
         let mut chip = contents(self.seed, geometry);
         if let Some(make) = self.storage {
