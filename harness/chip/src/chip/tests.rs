@@ -264,8 +264,6 @@ fn a_program_that_never_ends_does_end() {
             chip.read(0, &mut [0]).unwrap();
         }
     }));
-    let payload: Box<dyn std::any::Any + Send> = match ended {
-        Err(payload) => payload,
-    };
+    let Err::<std::convert::Infallible, _>(payload) = ended;
     assert!(Chip::is_endless(&*payload));
 }

@@ -54,7 +54,7 @@ fn subsets_are_each_one_once_without_none_and_all() {
     }
     assert_eq!(seen.len(), 6);
     assert!(program("x7", 0, &old, &data).is_none());
-    assert!(!seen.contains(&old.to_vec()) && !seen.contains(&vec![0x30, 0x00]));
+    assert!(!seen.contains(old.as_slice()) && !seen.contains(&vec![0x30, 0x00]));
 }
 
 #[test]
