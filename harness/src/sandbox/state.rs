@@ -188,6 +188,25 @@ impl State {
         self.target_of(trapped, path.folder, written, follow)
     }
 
+    /// The same for a call that only looks. A single name that is not ours in any
+    /// folder is the kernel's business, wherever the program stands.
+    pub fn target_to_look_at(
+        &mut self,
+        trapped: &Trapped,
+        path: PathArgument,
+        follow: bool,
+    ) -> Result<Target, Errno> {
+        // What is in our texts looks otherwise than it is.
+        if follow || self.shadow.is_filled() || self.host_has_flash || self.log.is_tracing() {
+            return self.target(trapped, path, follow);
+        }
+        match trapped.process().path(path.address) {
+            Ok(name) if self.namespace.is_foreign_name(&name) => Ok(Target::Unknown),
+            Ok(written) => self.target_of(trapped, path.folder, written, follow),
+            Err(_) => self.target(trapped, path, follow),
+        }
+    }
+
     /// The same for a path that is known, relative to a folder's descriptor.
     pub fn target_of(
         &mut self,

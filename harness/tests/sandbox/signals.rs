@@ -187,3 +187,75 @@ fn debugging() {
 fn a_debugger_gets_a_process_that_is_watched() {
     inside(&bench(), "signals::debugging");
 }
+
+/// Whoever opened flash for writing has a tracer already: a debugger and LeakSanitizer
+/// are told so, and nothing waits for anybody.
+#[test]
+#[ignore = "started in a sandbox by a_debugger_of_who_writes_to_flash_is_refused_by_name"]
+fn debugging_a_writer() {
+    let node = std::fs::File::options().write(true).open("/dev/mtd7");
+    let _node = node.unwrap();
+    // SAFETY: the child makes system calls alone.
+    unsafe {
+        let nothing = std::ptr::null_mut::<libc::c_void>();
+        let refused = |answer: libc::c_long| {
+            answer == -1 && std::io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
+        };
+        let me = libc::getpid();
+        let child = libc::fork();
+        if child == 0 {
+            let asked = refused(libc::ptrace(libc::PTRACE_TRACEME, 0, nothing, nothing));
+            let seized = refused(libc::ptrace(libc::PTRACE_SEIZE, me, nothing, nothing));
+            libc::_exit(if asked && seized { 7 } else { 8 });
+        }
+        let mut status = 0;
+        assert_eq!(libc::waitpid(child, &mut status, 0), child);
+        assert_eq!(libc::WEXITSTATUS(status), 7);
+    }
+}
+
+#[test]
+fn a_debugger_of_who_writes_to_flash_is_refused_by_name() {
+    let bench = bench();
+    inside(&bench, "signals::debugging_a_writer");
+    assert_named(&bench);
+}
+
+#[track_caller]
+fn assert_named(bench: &crate::support::Bench) {
+    // Warnings are told once for a sandbox, and every later outcome has them all.
+    let warnings = bench.sh("true").warnings.join("\n");
+    assert!(warnings.contains("LeakSanitizer get EPERM"), "{warnings}");
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn strace_of_who_writes_to_flash_is_refused_by_name() {
+    let bench = bench();
+    let told = bench.fails("exec 3<> /dev/mtd7; exec strace -f true");
+    assert!(told.contains("Operation not permitted"), "{told}");
+    assert_named(&bench);
+    // Who only reads is nobody's.
+    assert_eq!(
+        bench.ok("exec 3< /dev/mtd7; strace -o told true; grep -c exited told"),
+        "1\n"
+    );
+}
+
+/// A program with LeakSanitizer, which attaches to its own threads in the end.
+#[test]
+#[ignore = "needs gcc"]
+fn leak_sanitizer_works_or_says_why_not() {
+    let bench = bench();
+    let program = "#include <fcntl.h>\n#include <stdlib.h>\n#include <string.h>\n\
+        int main(int c, char **v) { char *p = malloc(9); int f = open(v[1], c > 2 ? O_RDWR : O_RDONLY);\n\
+        memset(p, 0, 9); p = 0; return f < 0; }\n";
+    std::fs::write(bench.file("leak.c"), program).unwrap();
+    bench.ok("gcc -w -fsanitize=address -o leak leak.c");
+    let told = bench.fails("./leak /dev/mtd7");
+    assert!(told.contains("9 byte(s) leaked"), "{told}");
+    let told = bench.fails("./leak /dev/mtd7 w");
+    assert!(told.contains("does not work under ptrace"), "{told}");
+    assert_named(&bench);
+    bench.ok("ASAN_OPTIONS=detect_leaks=0 ./leak /dev/mtd7 w");
+}

@@ -2,8 +2,8 @@
 //! owner, its times.
 
 use crate::Errno;
-use crate::sandbox::call::{Answer, Decision, PathArgument, Trapped};
-use crate::sandbox::calls::changes::{HERE, run};
+use crate::sandbox::call::{Answer, Decision, Done, PathArgument, Trapped};
+use crate::sandbox::kernel::hosts;
 use crate::sandbox::kernel::process::c_string;
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
@@ -201,24 +201,18 @@ fn change_elsewhere(
 ) -> Decision {
     let flags = match follow {
         true => 0,
-        false => libc::AT_SYMLINK_NOFOLLOW as u64,
+        false => libc::AT_SYMLINK_NOFOLLOW,
     };
     state.perform(seen, kind, move || {
         let path = c_string(&real);
-        let path = path.as_ptr() as u64;
-        match change {
+        let answer = match change {
             // A link has no mode that could be changed.
             Change::Mode(_) if flags != 0 && is_link(&real) => Err(Errno::OPNOTSUPP),
-            Change::Mode(mode) => run(libc::SYS_fchmodat, [HERE, path, u64::from(mode), 0, 0, 0]),
-            Change::Owner(user, group) => {
-                let args = [HERE, path, u64::from(user), u64::from(group), flags, 0];
-                run(libc::SYS_fchownat, args)
-            }
-            Change::Times(times) => {
-                let address = times.as_ref().map_or(0, |times| times.as_ptr() as u64);
-                run(libc::SYS_utimensat, [HERE, path, address, flags, 0, 0])
-            }
-        }
+            Change::Mode(mode) => hosts::chmod(&path, mode),
+            Change::Owner(user, group) => hosts::chown(&path, (user, group), flags),
+            Change::Times(times) => hosts::utimens(&path, times.as_ref(), flags),
+        };
+        answer.map(Done::Value)
     })
 }
 

@@ -5,21 +5,13 @@ use crate::Errno;
 use crate::mtd::NodeId;
 use crate::sandbox::call::{Answer, Decision, Done, PathArgument, Trapped};
 use crate::sandbox::kernel::caller;
+use crate::sandbox::kernel::hosts;
 use crate::sandbox::kernel::process::c_string;
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
 use crate::sandbox::view::namespace::{Bytes, Kind, now, split};
 use crate::sandbox::view::private::File;
-
-/// Runs a system call here, on behalf of the program.
-pub(in crate::sandbox) fn run(number: i64, args: [u64; 6]) -> Result<Done, Errno> {
-    // SAFETY: every caller passes numbers and pointers to locals that outlive
-    // the call.
-    unsafe { sys::raw(number, args) }.map(Done::Value)
-}
-
-/// The folder that a path without a descriptor is relative to.
-pub(in crate::sandbox) const HERE: u64 = libc::AT_FDCWD as i64 as u64;
+use std::ffi::CStr;
 
 /// Answers mknod and mknodat.
 pub(in crate::sandbox) fn mknod(
@@ -95,9 +87,7 @@ pub(in crate::sandbox) fn may_create(seen: &[u8], real: &[u8]) -> Result<(), Err
     if seen.starts_with(b"/dev/") {
         return Ok(());
     }
-    let mode = (libc::W_OK | libc::X_OK) as u64;
-    let (path, flags) = (folder.as_ptr() as u64, libc::AT_EACCESS as u64);
-    run(libc::SYS_faccessat2, [HERE, path, mode, flags, 0, 0]).map(drop)
+    hosts::access(&folder, libc::W_OK | libc::X_OK, libc::AT_EACCESS).map(drop)
 }
 
 /// A FIFO, a socket, a plain file, or the node of another driver.
@@ -109,8 +99,7 @@ fn mknod_other(
     device: u64,
 ) -> Decision {
     make(state, trapped, path, move |path| {
-        let args = [HERE, path, u64::from(mode), device, 0, 0];
-        run(libc::SYS_mknodat, args)
+        hosts::mknod(path, mode, device)
     })
 }
 
@@ -121,9 +110,7 @@ pub(in crate::sandbox) fn mkdir(
     path: PathArgument,
     mode: u32,
 ) -> Decision {
-    make(state, trapped, path, move |path| {
-        run(libc::SYS_mkdirat, [HERE, path, u64::from(mode), 0, 0, 0])
-    })
+    make(state, trapped, path, move |path| hosts::mkdir(path, mode))
 }
 
 /// Answers symlink and symlinkat.
@@ -137,19 +124,16 @@ pub(in crate::sandbox) fn symlink(
         return Ok(Answer::Through);
     };
     make(state, trapped, path, move |path| {
-        let text = c_string(&text);
-        let args = [text.as_ptr() as u64, HERE, path, 0, 0, 0];
-        run(libc::SYS_symlinkat, args)
+        hosts::symlink(&c_string(&text), path)
     })
 }
 
-/// Makes something at a path that is ours, by a call that takes the address of
-/// the real one.
+/// Makes something at a path that is ours, by a call that takes the real one.
 fn make(
     state: &mut State,
     trapped: &Trapped,
     path: PathArgument,
-    call: impl FnOnce(u64) -> Result<Done, Errno> + Send + 'static,
+    call: impl FnOnce(&CStr) -> Result<i64, Errno> + Send + 'static,
 ) -> Decision {
     let target = match state.target_to_make(trapped, path, false) {
         Err(Errno::NOTDIR) if state.is_slashed_node(trapped, path) => return Err(Errno::EXIST),
@@ -165,8 +149,7 @@ fn make(
             let umask = trapped.process().umask();
             state.perform(&seen, kind, move || {
                 sys::umask(umask);
-                let path = c_string(&real);
-                call(path.as_ptr() as u64)
+                call(&c_string(&real)).map(Done::Value)
             })
         }
         Target::Hidden(_) => Err(Errno::NOENT),
@@ -209,9 +192,7 @@ pub(in crate::sandbox) fn unlink(
     }
     let real = file.real;
     state.perform(&file.seen, file.kind, move || {
-        let path = c_string(&real);
-        let path = path.as_ptr() as u64;
-        run(libc::SYS_unlinkat, [HERE, path, flags as u64, 0, 0, 0])
+        hosts::unlink(&c_string(&real), flags).map(Done::Value)
     })
 }
 
@@ -246,11 +227,9 @@ pub(in crate::sandbox) fn truncate(
         Target::Elsewhere {
             kind: Kind::Pseudo, ..
         } => Err(Errno::PERM),
-        Target::Elsewhere { real, .. } => Answer::perform(move || {
-            let path = c_string(&real);
-            let args = [path.as_ptr() as u64, length, 0, 0, 0, 0];
-            run(libc::SYS_truncate, args)
-        }),
+        Target::Elsewhere { real, .. } => {
+            Answer::perform(move || hosts::truncate(&c_string(&real), length).map(Done::Value))
+        }
         Target::Hidden(_) => Err(Errno::NOENT),
         _ => Ok(Answer::Through),
     }

@@ -3,9 +3,9 @@
 
 use crate::Errno;
 use crate::mtd::NodeId;
-use crate::sandbox::call::{Answer, Decision, PathArgument, Trapped};
-use crate::sandbox::calls::changes::{HERE, run};
+use crate::sandbox::call::{Answer, Decision, Done, PathArgument, Trapped};
 use crate::sandbox::kernel::caller;
+use crate::sandbox::kernel::hosts;
 use crate::sandbox::kernel::process::{Process, c_string};
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
@@ -63,7 +63,7 @@ pub(in crate::sandbox) fn stat(
     let target = if path.address == 0 && by_descriptor {
         Target::Descriptor(path.folder)
     } else {
-        state.target(trapped, path, follow)?
+        state.target_to_look_at(trapped, path, follow)?
     };
     match target {
         Target::Node(_, node) => node_stat(trapped.process(), &node, buffer, form),
@@ -236,10 +236,9 @@ pub(in crate::sandbox) fn access(
         Target::Node(..) => Answer::value(0),
         Target::Elsewhere { real, .. } => {
             let path = c_string(&real);
-            let (path, mode) = (path.as_ptr() as u64, mode as u64);
             let ask = |flags: i32| {
-                let args = [HERE, path, mode, flags as u64, 0, 0];
-                run(libc::SYS_faccessat2, args).map(Answer::Done)
+                let answer = hosts::access(&path, mode, flags);
+                answer.map(|value| Answer::Done(Done::Value(value)))
             };
             // It is about the real user, which `act_as_real` makes the one that
             // counts.

@@ -2,19 +2,17 @@
 
 use crate::Errno;
 use crate::sandbox::call::{Answer, Decision, Done, PathArgument, Trapped};
-use crate::sandbox::calls::changes::{HERE, may_create, run};
+use crate::sandbox::calls::changes::may_create;
 use crate::sandbox::kernel::caller;
+use crate::sandbox::kernel::hosts;
 use crate::sandbox::kernel::process::{Process, c_string};
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
 use crate::sandbox::view::namespace::{Bytes, Kind, Node, Place, is_private_place};
 use crate::sandbox::view::private::File;
 
-/// Runs a call that takes an old and a new path.
-fn run_on_two(number: i64, old: &[u8], new: &[u8], flags: u32) -> Result<Done, Errno> {
-    let (old, new) = (c_string(old), c_string(new));
-    let (old, new) = (old.as_ptr() as u64, new.as_ptr() as u64);
-    run(number, [HERE, old, HERE, new, u64::from(flags), 0])
+fn rename_hosts(old: &[u8], new: &[u8], flags: u32) -> Result<Done, Errno> {
+    hosts::rename(&c_string(old), &c_string(new), flags).map(Done::Value)
 }
 
 /// /dev is a file system of its own.
@@ -153,10 +151,7 @@ impl Rename {
             state.namespace.hide(&new.seen);
         } else {
             let real = c_string(&new.real);
-            let path = real.as_ptr() as u64;
-            caller::act(self.process, || {
-                run(libc::SYS_unlinkat, [HERE, path, 0, 0, 0, 0])
-            })?;
+            caller::act(self.process, || hosts::unlink(&real, 0))?;
             state.settle(&new.seen);
         }
         self.node_to_free_place(state, old, node, &new.seen)
@@ -198,9 +193,7 @@ impl Rename {
             _ if is_private_place(new) => state.claim(new)?,
             _ => new.to_vec(),
         };
-        let renamed = caller::act(self.process, || {
-            run_on_two(libc::SYS_renameat2, &old.real, &real, 0)
-        });
+        let renamed = caller::act(self.process, || rename_hosts(&old.real, &real, 0));
         if renamed.is_ok() {
             state.namespace.remove_node(new);
             state.resolver.forget();
@@ -241,7 +234,7 @@ impl Rename {
                 return Ok(Answer::Through);
             }
             let (old, new) = (old.real.clone(), new.real.clone());
-            return Answer::perform(move || run_on_two(libc::SYS_renameat2, &old, &new, flags));
+            return Answer::perform(move || rename_hosts(&old, &new, flags));
         }
         if !old.exists() {
             return Err(Errno::NOENT);
@@ -264,9 +257,7 @@ impl Rename {
             true => state.claim(&new.seen)?,
             false => new.real.clone(),
         };
-        let result = caller::act(self.process, || {
-            run_on_two(libc::SYS_renameat2, &old.real, &real, flags)
-        });
+        let result = caller::act(self.process, || rename_hosts(&old.real, &real, flags));
         if result.is_ok() {
             state.resolver.forget();
             let exchanges = self.exchanges;
@@ -334,7 +325,8 @@ pub(in crate::sandbox) fn link(
             }
             let flags = (flags & libc::AT_SYMLINK_FOLLOW) as u32;
             state.perform(&new.seen, new.kind, move || {
-                run_on_two(libc::SYS_linkat, &old.real, &new.real, flags)
+                let (old, new) = (c_string(&old.real), c_string(&new.real));
+                hosts::link(&old, &new, flags).map(Done::Value)
             })
         }
         _ => Ok(Answer::Through),

@@ -3,8 +3,8 @@
 
 use crate::Errno;
 use crate::sandbox::call::{Answer, Decision, Job, PathArgument, Program, Trapped};
-use crate::sandbox::calls::changes::{HERE, run};
 use crate::sandbox::kernel::caller;
+use crate::sandbox::kernel::hosts;
 use crate::sandbox::kernel::process::c_string;
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
@@ -107,10 +107,7 @@ fn is_below(written: &[u8]) -> bool {
 }
 
 fn may_execute(real: &[u8]) -> Result<(), Errno> {
-    let path = c_string(real);
-    let (path, mode) = (path.as_ptr() as u64, libc::X_OK as u64);
-    let flags = libc::AT_EACCESS as u64;
-    run(libc::SYS_faccessat2, [HERE, path, mode, flags, 0, 0]).map(drop)
+    hosts::access(&c_string(real), libc::X_OK, libc::AT_EACCESS).map(drop)
 }
 
 /// The first bytes of a plain file; the kernel looks at 256 of them.

@@ -6,6 +6,7 @@
 //! that it handles, is therefore watched; see
 //! [`crate::sandbox::tracing::interrupted`].
 
+use crate::Errno;
 use crate::sandbox::call::{Answer, Decision, Level, Trapped};
 use crate::sandbox::kernel::process::Process;
 use crate::sandbox::state::State;
@@ -36,7 +37,9 @@ pub(in crate::sandbox) fn send(
     Ok(Answer::Watch(tgid))
 }
 
-/// Answers ptrace: who is watched only for its signals is left to a debugger.
+/// Answers ptrace: who is watched only for its signals is left to a debugger. Whose
+/// calls stop cannot be: without us its filter answers ENOSYS, and Linux knows one
+/// tracer for each thread.
 pub(in crate::sandbox) fn ptrace(
     state: &mut State,
     trapped: &Trapped,
@@ -49,10 +52,21 @@ pub(in crate::sandbox) fn ptrace(
         _ => return Ok(Answer::Through),
     };
     let tgid = Process { tid }.tgid();
-    Ok(match state.traced.get(&tgid) {
-        Some(Level::Signals) => Answer::Unwatch(tgid),
-        _ => Answer::Through,
-    })
+    match state.traced.get(&tgid) {
+        Some(Level::Signals) => Ok(Answer::Unwatch(tgid)),
+        // A request that the kernel refuses anyway is not ours to explain.
+        Some(_) if Process { tid }.status("TracerPid").is_some() => {
+            let name = std::fs::read_to_string(format!("/proc/{tid}/comm")).unwrap_or_default();
+            state.warn(&format!(
+                "{} opened flash for writing, or was started by a program that had: the sandbox \
+                 traces it, and strace, gdb and LeakSanitizer get EPERM there (for the last: \
+                 ASAN_OPTIONS=detect_leaks=0, or check for leaks outside)",
+                name.trim_end()
+            ));
+            Err(Errno::PERM)
+        }
+        _ => Ok(Answer::Through),
+    }
 }
 
 /// Whether the process has a handler for a signal.

@@ -4,13 +4,13 @@
 
 use crate::Errno;
 use crate::sandbox::call::{Answer, Decision, Done, PathArgument, Trapped};
-use crate::sandbox::calls::changes::run;
 use crate::sandbox::kernel::caller;
+use crate::sandbox::kernel::hosts;
 use crate::sandbox::kernel::process::c_string;
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
 use crate::sandbox::view::namespace::{Bytes, Kind, split};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// Where the path starts in a `struct sockaddr_un`.
 const PATH_AT: usize = 2;
@@ -38,7 +38,8 @@ pub(in crate::sandbox) fn bind(state: &mut State, trapped: &Trapped) -> Decision
             let umask = trapped.process().umask();
             state.perform(&seen, kind, move || {
                 sys::umask(umask);
-                at_address(libc::SYS_bind, &socket, &real)
+                let (address, _folder) = address_of(&real)?;
+                hosts::bind(socket.as_fd(), &address).map(Done::Value)
             })
         }
         Target::Hidden(_) => Err(Errno::NOENT),
@@ -55,7 +56,10 @@ pub(in crate::sandbox) fn connect(state: &mut State, trapped: &Trapped) -> Decis
         Target::Node(..) => Err(Errno::from_raw_os_error(libc::ECONNREFUSED)),
         Target::Elsewhere { real, .. } => {
             let socket = state.duplicate(trapped.process(), trapped.int(0))?;
-            Answer::perform(move || at_address(libc::SYS_connect, &socket, &real))
+            Answer::perform(move || {
+                let (address, _folder) = address_of(&real)?;
+                hosts::connect(socket.as_fd(), &address).map(Done::Value)
+            })
         }
         Target::Hidden(_) => Err(Errno::NOENT),
         _ => Ok(Answer::Through),
@@ -90,8 +94,9 @@ fn unix_path(trapped: &Trapped) -> Option<UnixPath> {
     })
 }
 
-/// bind or connect to a path of any length: an address has room for little.
-fn at_address(number: i64, socket: &OwnedFd, real: &[u8]) -> Result<Done, Errno> {
+/// The address of a path of any length, by way of its folder: an address has room
+/// for little. It holds while the folder is open.
+fn address_of(real: &[u8]) -> Result<(Vec<u8>, OwnedFd), Errno> {
     let (folder, name) = split(real);
     let folder = sys::open(&c_string(folder), libc::O_PATH | libc::O_DIRECTORY, 0)?;
     let start = format!("/proc/self/fd/{}/", folder.as_raw_fd());
@@ -99,8 +104,7 @@ fn at_address(number: i64, socket: &OwnedFd, real: &[u8]) -> Result<Done, Errno>
     address.extend_from_slice(start.as_bytes());
     address.extend_from_slice(name);
     address.push(0);
-    let (at, length) = (address.as_ptr() as u64, address.len() as u64);
-    run(number, [socket.as_raw_fd() as u64, at, length, 0, 0, 0])
+    Ok((address, folder))
 }
 
 /// Answers inotify_add_watch.
@@ -112,16 +116,8 @@ pub(in crate::sandbox) fn watch(state: &mut State, trapped: &Trapped) -> Decisio
         Target::Elsewhere { real, .. } => {
             let list = state.duplicate(trapped.process(), trapped.int(0))?;
             let path = c_string(&real);
-            let args = [
-                list.as_raw_fd() as u64,
-                path.as_ptr() as u64,
-                u64::from(mask),
-                0,
-                0,
-                0,
-            ];
-            caller::act(trapped.process(), || run(libc::SYS_inotify_add_watch, args))
-                .map(Answer::Done)
+            let watch = || hosts::watch(list.as_fd(), &path, mask);
+            caller::act(trapped.process(), watch).map(|value| Answer::Done(Done::Value(value)))
         }
         Target::Hidden(_) => Err(Errno::NOENT),
         _ => Ok(Answer::Through),

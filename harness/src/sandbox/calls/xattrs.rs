@@ -2,7 +2,7 @@
 
 use crate::Errno;
 use crate::sandbox::call::{Answer, Decision, Done, PathArgument, Trapped};
-use crate::sandbox::calls::changes::run;
+use crate::sandbox::kernel::hosts;
 use crate::sandbox::kernel::process::{Process, c_string};
 use crate::sandbox::state::{State, Target};
 use crate::sandbox::view::namespace::{Bytes, Kind};
@@ -36,14 +36,14 @@ fn fill(
     process: Process,
     buffer: u64,
     size: u64,
-    call: impl FnOnce(u64, u64) -> Result<Done, Errno>,
+    call: impl FnOnce(&mut [u8]) -> Result<i64, Errno>,
 ) -> Result<Done, Errno> {
     let mut bytes = vec![0u8; size.min(SIZE_MAX) as usize];
-    let done = call(bytes.as_mut_ptr() as u64, bytes.len() as u64)?;
-    if let (Done::Value(length), true) = (&done, size > 0) {
-        process.write(buffer, &bytes[..*length as usize])?;
+    let length = call(&mut bytes)?;
+    if size > 0 {
+        process.write(buffer, &bytes[..length as usize])?;
     }
-    Ok(done)
+    Ok(Done::Value(length))
 }
 
 /// Answers getxattr and lgetxattr.
@@ -60,23 +60,10 @@ pub(in crate::sandbox) fn get(
     };
     let (process, buffer, size) = (trapped.process(), trapped.args[2], trapped.args[3]);
     let name = process.path(trapped.args[1])?;
-    let number = if follow {
-        libc::SYS_getxattr
-    } else {
-        libc::SYS_lgetxattr
-    };
     Answer::perform(move || {
         let (path, name) = (c_string(&real), c_string(&name));
-        fill(process, buffer, size, |bytes, length| {
-            let args = [
-                path.as_ptr() as u64,
-                name.as_ptr() as u64,
-                bytes,
-                length,
-                0,
-                0,
-            ];
-            run(number, args)
+        fill(process, buffer, size, |value| {
+            hosts::attribute(&path, &name, value, follow)
         })
     })
 }
@@ -94,15 +81,10 @@ pub(in crate::sandbox) fn list(
         Owner::File(real, _) => real,
     };
     let (process, buffer, size) = (trapped.process(), trapped.args[1], trapped.args[2]);
-    let number = if follow {
-        libc::SYS_listxattr
-    } else {
-        libc::SYS_llistxattr
-    };
     Answer::perform(move || {
         let path = c_string(&real);
-        fill(process, buffer, size, |bytes, length| {
-            run(number, [path.as_ptr() as u64, bytes, length, 0, 0, 0])
+        fill(process, buffer, size, |names| {
+            hosts::attributes(&path, names, follow)
         })
     })
 }
@@ -131,15 +113,9 @@ pub(in crate::sandbox) fn set(
     }
     let mut value = vec![0u8; size as usize];
     trapped.process().read(trapped.args[2], &mut value)?;
-    let number = if follow {
-        libc::SYS_setxattr
-    } else {
-        libc::SYS_lsetxattr
-    };
     Answer::perform(move || {
         let (path, name) = (c_string(&real), c_string(&name));
-        let (path, name) = (path.as_ptr() as u64, name.as_ptr() as u64);
-        run(number, [path, name, value.as_ptr() as u64, size, flags, 0])
+        hosts::set_attribute(&path, &name, &value, flags, follow).map(Done::Value)
     })
 }
 
@@ -157,17 +133,9 @@ pub(in crate::sandbox) fn remove(
         Owner::File(_, Kind::Pseudo) => return Err(Errno::PERM),
         Owner::File(real, _) => real,
     };
-    let number = if follow {
-        libc::SYS_removexattr
-    } else {
-        libc::SYS_lremovexattr
-    };
     Answer::perform(move || {
         let (path, name) = (c_string(&real), c_string(&name));
-        run(
-            number,
-            [path.as_ptr() as u64, name.as_ptr() as u64, 0, 0, 0, 0],
-        )
+        hosts::remove_attribute(&path, &name, follow).map(Done::Value)
     })
 }
 

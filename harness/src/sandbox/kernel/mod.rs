@@ -4,6 +4,7 @@ pub(in crate::sandbox) mod arch;
 pub(in crate::sandbox) mod caller;
 pub(in crate::sandbox) mod filter;
 pub(in crate::sandbox) mod handover;
+pub(in crate::sandbox) mod hosts;
 pub(in crate::sandbox) mod keeper;
 pub(in crate::sandbox) mod kernels;
 mod killing;

@@ -28,9 +28,12 @@ pub(in crate::sandbox) enum Event {
     Other,
 }
 
-fn request(request: u32, tid: u32, address: usize, data: usize) -> Result<i64, Errno> {
-    // SAFETY: the callers pass numbers, or addresses of locals of the size that
-    // the request asks for.
+/// One request of ptrace(2).
+///
+/// # Safety
+/// Where the request takes an address, it is that of what it reads or fills.
+unsafe fn request(request: u32, tid: u32, address: usize, data: usize) -> Result<i64, Errno> {
+    // SAFETY: the caller vouches for the addresses.
     let answer = unsafe { libc::ptrace(request as _, tid as libc::pid_t, address, data) };
     if answer == -1 {
         Err(sys::last_errno())
@@ -65,32 +68,38 @@ pub(in crate::sandbox) fn seize(tid: u32, how: Attachment) -> Result<(), Errno> 
         Attachment::Watched => FOLLOW,
         Attachment::Followed => FOLLOW | libc::PTRACE_O_EXITKILL,
     };
-    request(libc::PTRACE_SEIZE, tid, 0, options as usize).map(drop)
+    // SAFETY: plain numbers.
+    unsafe { request(libc::PTRACE_SEIZE, tid, 0, options as usize) }.map(drop)
 }
 
 /// Asks a thread to stop.
 pub(in crate::sandbox) fn interrupt(tid: u32) -> Result<(), Errno> {
-    request(libc::PTRACE_INTERRUPT, tid, 0, 0).map(drop)
+    // SAFETY: plain numbers.
+    unsafe { request(libc::PTRACE_INTERRUPT, tid, 0, 0) }.map(drop)
 }
 
 /// Lets a thread go on, with a signal or 0.
 pub(in crate::sandbox) fn go_on(tid: u32, signal: i32) {
-    let _ = request(libc::PTRACE_CONT, tid, 0, signal as usize);
+    // SAFETY: plain numbers.
+    let _ = unsafe { request(libc::PTRACE_CONT, tid, 0, signal as usize) };
 }
 
 /// Lets a thread run to the next start or end of a system call.
 pub(in crate::sandbox) fn go_to_syscall(tid: u32) -> Result<(), Errno> {
-    request(libc::PTRACE_SYSCALL, tid, 0, 0).map(drop)
+    // SAFETY: plain numbers.
+    unsafe { request(libc::PTRACE_SYSCALL, tid, 0, 0) }.map(drop)
 }
 
 /// Leaves a thread in its group stop.
 pub(in crate::sandbox) fn listen(tid: u32) {
-    let _ = request(libc::PTRACE_LISTEN, tid, 0, 0);
+    // SAFETY: plain numbers.
+    let _ = unsafe { request(libc::PTRACE_LISTEN, tid, 0, 0) };
 }
 
 /// Lets go of a stopped thread.
 pub(in crate::sandbox) fn detach(tid: u32) {
-    let _ = request(libc::PTRACE_DETACH, tid, 0, 0);
+    // SAFETY: plain numbers.
+    let _ = unsafe { request(libc::PTRACE_DETACH, tid, 0, 0) };
 }
 
 /// The registers of a stopped thread.
@@ -102,7 +111,8 @@ pub(in crate::sandbox) fn registers(tid: u32) -> Result<Registers, Errno> {
         iov_len: size_of::<Registers>(),
     };
     let address = std::ptr::from_mut(&mut area) as usize;
-    request(libc::PTRACE_GETREGSET, tid, NT_PRSTATUS, address)?;
+    // SAFETY: the area is a local, and tells where and how long the registers are.
+    unsafe { request(libc::PTRACE_GETREGSET, tid, NT_PRSTATUS, address) }?;
     Ok(registers)
 }
 
@@ -113,7 +123,8 @@ pub(in crate::sandbox) fn set_registers(tid: u32, registers: &Registers) -> Resu
         iov_len: size_of::<Registers>(),
     };
     let address = std::ptr::from_mut(&mut area) as usize;
-    request(libc::PTRACE_SETREGSET, tid, NT_PRSTATUS, address).map(drop)
+    // SAFETY: the area is a local, and tells where and how long the registers are.
+    unsafe { request(libc::PTRACE_SETREGSET, tid, NT_PRSTATUS, address) }.map(drop)
 }
 
 /// Makes a thread that is stopped at a call skip it and take this answer.
@@ -133,7 +144,8 @@ pub(in crate::sandbox) fn skip_call(
         };
         let address = std::ptr::from_mut(&mut area) as usize;
         let set = libc::PTRACE_SETREGSET as u32;
-        request(set, tid, NT_ARM_SYSTEM_CALL, address)?;
+        // SAFETY: the area is a local, and tells of a number of that length.
+        unsafe { request(set, tid, NT_ARM_SYSTEM_CALL, address) }?;
     }
     set_registers(tid, registers)
 }
@@ -195,7 +207,8 @@ fn event(tid: u32, status: i32) -> Event {
         libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => {
             let mut new: libc::c_ulong = 0;
             let address = std::ptr::from_mut(&mut new) as usize;
-            match request(libc::PTRACE_GETEVENTMSG, tid, 0, address) {
+            // SAFETY: the kernel fills the number.
+            match unsafe { request(libc::PTRACE_GETEVENTMSG, tid, 0, address) } {
                 Ok(_) => Event::New(new as u32),
                 Err(_) => Event::Other,
             }

@@ -86,6 +86,8 @@ pub(in crate::sandbox) struct Namespace {
     listed: HashMap<Bytes, BTreeMap<Bytes, u8>>,
     /// The host's entries of /dev that the program removed.
     removed: HashSet<Bytes>,
+    /// The last names of all paths at which something of ours ever stood.
+    last_names: HashSet<Bytes>,
     next_inode: u64,
 }
 
@@ -134,6 +136,7 @@ impl Namespace {
             reverse: BTreeMap::new(),
             listed: HashMap::new(),
             removed: HashSet::new(),
+            last_names: HashSet::new(),
             next_inode: 0x6d74_6400,
         }
     }
@@ -176,6 +179,7 @@ impl Namespace {
             NodeId::Block { .. } => libc::DT_BLK,
         };
         self.names.insert(path.to_vec(), inode);
+        self.last_names.insert(split(path).1.to_vec());
         self.list(path, kind);
     }
 
@@ -237,6 +241,7 @@ impl Namespace {
             listed_as,
         };
         self.redirects.insert(path.to_vec(), redirect);
+        self.last_names.insert(split(path).1.to_vec());
         if let Some(kind) = listed_as {
             self.list(path, kind);
         }
@@ -266,6 +271,7 @@ impl Namespace {
     /// Takes an entry of the host's out of the program's sight.
     pub fn hide(&mut self, path: &[u8]) {
         self.removed.insert(path.to_vec());
+        self.last_names.insert(split(path).1.to_vec());
     }
 
     /// After a folder was renamed: what stands below `old` stands below `new`;
@@ -357,6 +363,18 @@ impl Namespace {
             }
         }
         None
+    }
+
+    /// Whether this is a single name that nothing of ours has, in whatever folder. Who
+    /// looks it up, and follows no link, finds what is really there: a process that
+    /// stands in a redirected folder really stands there.
+    pub fn is_foreign_name(&self, name: &[u8]) -> bool {
+        let is_of_flash = || {
+            let number = name.strip_suffix(b"ro").unwrap_or(name);
+            name.starts_with(b"mtd") || number.iter().all(u8::is_ascii_digit)
+        };
+        let is_single = !matches!(name, b"" | b"." | b"..") && !name.contains(&b'/');
+        is_single && !is_of_flash() && !self.last_names.contains(name)
     }
 
     /// Whether a listing of this folder differs from the host's.
