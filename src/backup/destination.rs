@@ -13,6 +13,17 @@ pub struct Entry {
     pub size_bytes: Option<u64>,
 }
 
+/// The entry of that name in a list that is sorted by name, of which a folder may
+/// have tens of thousands.
+pub(crate) fn named<'a>(sorted: &'a [Entry], name: &str) -> Option<&'a Entry> {
+    let at = sorted.binary_search_by(|entry| {
+        #[cfg(test)]
+        super::calls::faults::looked_at();
+        entry.name.as_str().cmp(name)
+    });
+    at.ok().map(|at| &sorted[at])
+}
+
 /// What tells a file from every other of its file system, as long as it is open;
 /// afterwards its numbers may go to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

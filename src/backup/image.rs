@@ -8,7 +8,7 @@
 
 use super::buffer;
 use super::contents::part;
-use super::destination::{Destination, Entry, NewFile};
+use super::destination::{self, Destination, Entry, NewFile};
 use super::digest::{DigestChoice, DigestValues, Digests};
 use super::error::BackupError;
 use super::manifest::{Image, SecondReading, image_file};
@@ -16,7 +16,7 @@ use super::naming::{Naming, Placed};
 use super::opening::Recognised;
 use super::reader::{Reader, Stop};
 use super::work::Work;
-use crate::mtd::{MtdInfo, MtdRead};
+use crate::mtd::{MtdIndex, MtdInfo, MtdRead};
 use std::io::{self, Read};
 
 /// How often an image is made that is not what the device was recognised by.
@@ -27,7 +27,7 @@ pub(crate) struct ImageWriter<'a> {
     pub(crate) folder: &'a dyn Destination,
     /// The mark of this run; while it lies there, nobody else's does.
     pub(crate) mark: &'a Placed,
-    /// Images of an earlier run.
+    /// Images of an earlier run, sorted by name.
     pub(crate) existing: &'a [Entry],
     pub(crate) read_again: bool,
     pub(crate) digests: DigestChoice,
@@ -57,6 +57,11 @@ pub(crate) struct FinishedImage {
 }
 
 impl ImageWriter<'_> {
+    /// Whether an earlier run made this device's image.
+    pub(crate) fn has(&self, number: MtdIndex) -> bool {
+        destination::named(self.existing, &image_file(number)).is_some()
+    }
+
     /// Makes the image of one device, or finds that it is there already.
     ///
     /// The partition that tells devices apart was read before: an image that is
@@ -87,7 +92,7 @@ impl ImageWriter<'_> {
     ) -> Result<FinishedImage, BackupError> {
         let info = device.info().clone();
         let file = image_file(info.index);
-        let existing = self.existing.iter().find(|entry| entry.name == file);
+        let existing = destination::named(self.existing, &file);
         if existing.is_some_and(|entry| entry.size_bytes == Some(info.size_bytes)) {
             let mut reader = Reader::new(device, self.stop);
             let naming = Naming(self.folder);

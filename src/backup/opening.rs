@@ -15,8 +15,60 @@ use crate::mtd::{MtdBackend, MtdError, MtdInfo, MtdRead};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
-pub(crate) type Opened = Vec<Box<dyn MtdRead>>;
+pub(crate) type Opened = Vec<Source>;
 pub(crate) type Unopened = Vec<(MtdInfo, MtdError)>;
+
+/// A device that opens.
+pub(crate) enum Source {
+    /// It stays open: from its first reading to its last it is the same one.
+    Open(Box<dyn MtdRead>),
+    /// It was opened to see whether that can be done, and is opened again for its
+    /// turn: there are more devices than files that may be open at once.
+    Closed(MtdInfo),
+}
+
+impl Source {
+    pub(crate) fn info(&self) -> &MtdInfo {
+        match self {
+            Self::Open(device) => device.info(),
+            Self::Closed(info) => info,
+        }
+    }
+
+    /// The open device.
+    pub(crate) fn open(&mut self, backend: &dyn MtdBackend) -> Result<&mut dyn MtdRead, MtdError> {
+        if let Self::Closed(info) = self {
+            *self = Self::Open(backend.open(info)?);
+        }
+        match self {
+            Self::Open(device) => Ok(device.as_mut()),
+            Self::Closed(_) => unreachable!("it was opened just now"),
+        }
+    }
+
+    /// Closes it as long as it is not its turn, where there are few descriptors.
+    fn close(&mut self) {
+        if let Self::Open(device) = self {
+            *self = Self::Closed(device.info().clone());
+        }
+    }
+}
+
+/// Files that are open beside the devices at some moment of a backup.
+const OTHER_FILES: u64 = 16;
+
+/// Whether so many devices may be open at once.
+fn fit(devices: usize) -> bool {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: it gets a structure of its own to fill. rustix's call is of Linux
+    // 2.6.36, and takes every answer for one.
+    let told = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == 0;
+    // Where nobody tells, opening them does.
+    !told || (devices as u64).saturating_add(OTHER_FILES) <= u64::from(limit.rlim_cur)
+}
 
 /// What a backup has before its first image, wherever it goes.
 pub(crate) struct Beginning {
@@ -69,12 +121,47 @@ pub(crate) fn tell_left_out(left_out: &Unopened, work: &Work<'_>) {
     }
 }
 
-/// Opens the wanted devices; an error only where none of them opens.
+/// The same of devices that opened at first and did not open again, by number; an
+/// error where no image is left.
+pub(crate) fn leave_out(
+    manifest: &mut Manifest,
+    mut gone: BTreeMap<u32, MtdError>,
+    work: &Work<'_>,
+) -> Result<(), BackupError> {
+    for entry in &mut manifest.layout {
+        if let Some(error) = gone.get(&entry.mtd) {
+            let reason = error.to_string();
+            let help = error.help();
+            work.observer.left_out(entry, &reason, help.as_deref());
+            entry.left_out = Some(LeftOut {
+                by_choice: false,
+                reason,
+            });
+        }
+    }
+    match gone.pop_first() {
+        Some((_, first)) if manifest.images.is_empty() => {
+            Err(BackupError::NothingReadable { first })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Opens the wanted devices, all at once where that can be, else one after the
+/// other; an error only where none of them opens.
 fn open(backend: &dyn MtdBackend, wanted: &[MtdInfo]) -> Result<(Opened, Unopened), BackupError> {
-    let (mut opened, mut left_out) = (Vec::new(), Vec::new());
+    let mut keep = fit(wanted.len());
+    let (mut opened, mut left_out) = (Opened::new(), Vec::new());
     for info in wanted {
-        match backend.open(info) {
-            Ok(device) => opened.push(device),
+        let mut tried = backend.open(info);
+        if keep && matches!(&tried, Err(error) if error.lacks_descriptors()) {
+            keep = false;
+            opened.iter_mut().for_each(Source::close);
+            tried = backend.open(info);
+        }
+        match tried {
+            Ok(device) if keep => opened.push(Source::Open(device)),
+            Ok(device) => opened.push(Source::Closed(device.info().clone())),
             Err(error) => left_out.push((info.clone(), error)),
         }
     }
@@ -165,9 +252,10 @@ pub(super) fn recognise(
         return Ok(None);
     };
     let mut own;
-    let device = match opened.iter_mut().find(|d| d.info().index == info.index) {
-        Some(device) => device.as_mut(),
-        None => match backend.open(info) {
+    let there = opened.iter_mut().find(|d| d.info().index == info.index);
+    let device = match there {
+        Some(Source::Open(device)) => device.as_mut(),
+        _ => match backend.open(info) {
             Ok(device) => {
                 own = device;
                 own.as_mut()

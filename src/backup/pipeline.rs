@@ -19,13 +19,13 @@ use super::error::{BackupError, Failure};
 use super::image::{Buffers, FinishedImage, ImageWriter};
 use super::manifest::{INDEX, Image, MANIFEST, Manifest, Origin, SUMS, UNFINISHED, image_file};
 use super::naming::{Naming, Placed};
-use super::opening::{Beginning, Opened, Recognised, begin, tell_left_out};
+use super::opening::{Beginning, Opened, Recognised, begin, leave_out, tell_left_out};
 use super::reader::Stop;
 use super::work::Work;
 use super::{html, rejoin, sums, texts, workers};
-use crate::mtd::{MtdBackend, MtdInfo, select, total_bytes};
+use crate::mtd::{MtdBackend, MtdError, MtdIndex, MtdInfo, select, total_bytes};
 use joining::refuse_at_first_sight;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
@@ -109,6 +109,7 @@ pub(crate) fn backup_of(
     manifest.folder_created = folder.was_created();
     manifest.origin = origin;
     let mut run = Run {
+        backend,
         folder,
         request,
         work,
@@ -139,8 +140,16 @@ pub(crate) fn backup_of(
     })
 }
 
+/// What became of a device that opened at first.
+enum Made {
+    Image(FinishedImage),
+    /// It did not open a second time.
+    Gone(MtdIndex, MtdError),
+}
+
 /// A backup under way.
 struct Run<'a> {
+    backend: &'a dyn MtdBackend,
     folder: &'a dyn Destination,
     request: &'a Request<'a>,
     work: &'a Work<'a>,
@@ -231,35 +240,49 @@ impl Run<'_> {
             },
             work: self.work,
         };
-        let observer = self.work.observer;
+        let (backend, observer) = (self.backend, self.work.observer);
         let passes = 1 + u64::from(self.request.read_again);
         let bytes = total_bytes(opened.iter().map(|device| device.info().size_bytes));
         let names: Vec<&str> = opened.iter().map(|d| d.info().name.as_str()).collect();
         observer.planned(&names, bytes.saturating_mul(passes));
-        let mut results: Vec<Result<FinishedImage, BackupError>> = Vec::with_capacity(opened.len());
+        let mut results = Vec::with_capacity(opened.len());
         workers::run(
             self.work.workers,
             opened,
             |device| device.info().size_bytes,
-            |device, buffers: &mut Buffers| {
-                observer.begin(&device.info().name);
-                let made = writer.make(device.as_mut(), buffers);
+            |source, buffers: &mut Buffers| {
+                observer.begin(&source.info().name);
+                let number = source.info().index;
+                let made = match source.open(backend) {
+                    Ok(device) => writer.make(device, buffers).map(Made::Image),
+                    Err(error) if error.lacks_descriptors() || writer.has(number) => {
+                        Err(error.into())
+                    }
+                    Err(error) => Ok(Made::Gone(number, error)),
+                };
                 if made.is_err() {
                     failed.store(true, Ordering::Relaxed);
                 }
                 made
             },
             |result| {
-                if let Ok(made) = &result {
+                if let Ok(Made::Image(made)) = &result {
                     observer.image_done(&made.image, made.kept, made.recovered);
                 }
                 results.push(result);
             },
         );
+        self.take_in(results)
+    }
+
+    /// What became of each device.
+    fn take_in(&mut self, results: Vec<Result<Made, BackupError>>) -> Result<(), BackupError> {
+        let mut gone = BTreeMap::new();
         let mut first_error = None;
         for result in results {
             match result {
-                Ok(made) => {
+                Ok(Made::Gone(number, error)) => drop(gone.insert(number.0, error)),
+                Ok(Made::Image(made)) => {
                     self.kept += usize::from(made.kept);
                     self.manifest.images.push(made.image);
                     self.placed.push(made.placed);
@@ -272,7 +295,10 @@ impl Run<'_> {
                 }
             }
         }
-        first_error.map_or(Ok(()), Err)
+        if let Some(error) = first_error {
+            return Err(error);
+        }
+        leave_out(&mut self.manifest, gone, self.work)
     }
 
     /// `SHA256SUMS`; none where there is no SHA-256, and then none of an earlier

@@ -11,33 +11,44 @@ use super::destination::{Destination, Entry};
 use super::error::BackupError;
 use super::image::{first_difference, read_full};
 use super::manifest::image_file;
-use super::opening::Opened;
+use super::opening::{Opened, Source};
 use super::reader::Reader;
 use super::texts;
 use super::work::Work;
+use crate::mtd::MtdBackend;
+use std::collections::BTreeMap;
 
 /// The first image in the folder that is not what the opened devices' flash holds.
 /// An empty file holds nothing that could be lost.
 pub(super) fn first_other(
     folder: &dyn Destination,
     own: &[Entry],
+    backend: &dyn MtdBackend,
     opened: &mut Opened,
     work: &Work<'_>,
 ) -> Result<Option<String>, BackupError> {
+    let mut devices: BTreeMap<String, &mut Source> = opened
+        .iter_mut()
+        .map(|source| (image_file(source.info().index), source))
+        .collect();
     let images = own.iter().filter(|entry| {
         script_image(&entry.name).is_some() && entry.size_bytes.is_some_and(|bytes| bytes > 0)
     });
     for entry in images {
-        let device = opened
-            .iter_mut()
-            .find(|device| image_file(device.info().index) == entry.name);
-        let same = match device {
-            Some(device) if entry.size_bytes == Some(device.info().size_bytes) => is_same(
-                folder,
-                &entry.name,
-                Reader::new(device.as_mut(), work.stop()),
-                work.buffer_bytes,
-            )?,
+        let same = match devices.get_mut(&entry.name) {
+            Some(source) if entry.size_bytes == Some(source.info().size_bytes) => {
+                // One that has to be opened again does not stay open.
+                let mut own;
+                let device = match source {
+                    Source::Open(device) => device.as_mut(),
+                    Source::Closed(info) => {
+                        own = backend.open(info)?;
+                        own.as_mut()
+                    }
+                };
+                let reader = Reader::new(device, work.stop());
+                is_same(folder, &entry.name, reader, work.buffer_bytes)?
+            }
             _ => false,
         };
         if !same {

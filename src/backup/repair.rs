@@ -14,7 +14,7 @@ mod salvage;
 use super::buffer;
 use super::contents::{self, Contents, State};
 use super::damage::{TORN, page_copy, read_sums};
-use super::destination::{Destination, Entry};
+use super::destination::{self, Destination, Entry};
 use super::digest::{Digests, sha256};
 use super::error::{BackupError, Failure};
 use super::manifest::{
@@ -196,7 +196,7 @@ fn find_manifest(
             let pieces = Pieces {
                 folder,
                 own,
-                lines: &lines,
+                lines: lines.iter().rev().map(|line| (&*line.file, line)).collect(),
                 salvaged: Salvaged::of(&torn),
             };
             Ok((pieces.rebuild(request, work)?.to_json(), How::Rebuilt))
@@ -229,7 +229,7 @@ fn one_image_fits(
 ) -> Result<(), BackupError> {
     let images = Manifest::parse(text).map(|manifest| manifest.images);
     for image in images.unwrap_or_default() {
-        let there = own.iter().find(|entry| entry.name == image.file);
+        let there = destination::named(own, &image.file);
         let (Some(choice), Some(_)) = (image.digests(), there) else {
             continue;
         };

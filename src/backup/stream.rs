@@ -12,13 +12,14 @@ use super::digest::Digests;
 use super::error::{BackupError, Failure};
 use super::image::{buffer_bytes, finish};
 use super::manifest::{INDEX, Image, MANIFEST, Manifest, SUMS, SecondReading, image_file};
-use super::opening::{Beginning, Opened, Recognised, begin, tell_left_out};
+use super::opening::{Beginning, Opened, Recognised, begin, leave_out, tell_left_out};
 use super::pipeline::{Request, Summary};
 use super::reader::Reader;
 use super::tar;
 use super::work::Work;
 use super::{html, sums};
 use crate::mtd::{MtdBackend, MtdRead, select, total_bytes};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -51,7 +52,7 @@ pub fn stream(
         manifest,
         time: seconds(request.now),
     };
-    stream.carry_out(opened).map_err(|error| Failure {
+    stream.carry_out(backend, opened).map_err(|error| Failure {
         left_behind: Some(format!(
             "the stream has no manifest, so that nobody takes it for a backup: {} of its images \
              are whole",
@@ -97,19 +98,30 @@ struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    fn carry_out(&mut self, mut opened: Opened) -> Result<(), BackupError> {
+    fn carry_out(&mut self, backend: &dyn MtdBackend, opened: Opened) -> Result<(), BackupError> {
         let passes = 1 + u64::from(self.request.read_again);
         let bytes = total_bytes(opened.iter().map(|device| device.info().size_bytes));
         let names: Vec<&str> = opened.iter().map(|d| d.info().name.as_str()).collect();
         let observer = self.work.observer;
         observer.planned(&names, bytes.saturating_mul(passes));
         let mut buffer = Vec::new();
-        for device in &mut opened {
-            observer.begin(&device.info().name);
-            let (image, recovered) = self.image(device.as_mut(), &mut buffer)?;
+        let mut gone = BTreeMap::new();
+        for mut source in opened {
+            observer.begin(&source.info().name);
+            let number = source.info().index.0;
+            let device = match source.open(backend) {
+                Ok(device) => device,
+                Err(error) if error.lacks_descriptors() => return Err(error.into()),
+                Err(error) => {
+                    gone.insert(number, error);
+                    continue;
+                }
+            };
+            let (image, recovered) = self.image(device, &mut buffer)?;
             observer.image_done(&image, false, recovered);
             self.manifest.images.push(image);
         }
+        leave_out(&mut self.manifest, gone, self.work)?;
         self.work.stop().check()?;
         let texts = texts(&self.manifest, self.time);
         self.write(MANIFEST, 0, &texts)?;

@@ -1,7 +1,8 @@
 //! Sizes and counts as people read them.
 
-/// Exact as long as that is short, else one decimal, rounded down so that nothing
-/// missing looks whole: `1 byte`, `256 KiB`, `6 MiB`, `1152 KiB`, `15.9 MiB`.
+/// Exact as long as that is short, else one decimal if it is not 0, rounded down so
+/// that nothing missing looks whole: `1 byte`, `256 KiB`, `6 MiB`, `1152 KiB`,
+/// `15.9 MiB`; `16 MiB` also with a few bytes beside them.
 pub fn size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     let whole = UNITS
@@ -13,7 +14,10 @@ pub fn size(bytes: u64) -> String {
         _ => {
             let (unit, name) = if bytes < 10 << 30 { UNITS[1] } else { UNITS[0] };
             let tenths = bytes / unit * 10 + bytes % unit * 10 / unit;
-            format!("{}.{} {name}", tenths / 10, tenths % 10)
+            match tenths % 10 {
+                0 => format!("{} {name}", tenths / 10),
+                tenth => format!("{}.{tenth} {name}", tenths / 10),
+            }
         }
     }
 }
@@ -49,7 +53,9 @@ mod tests {
             (0xff_ffff, "15.9 MiB"),
             (0xff_f000, "15.9 MiB"),
             (1 << 32, "4 GiB"),
-            ((1 << 32) + 1, "4096.0 MiB"),
+            ((1 << 32) + 1, "4096 MiB"),
+            (0x101_0000, "16 MiB"),
+            (0x101_a000, "16.1 MiB"),
             (1 << 40, "1024 GiB"),
             (u64::MAX, "17179869183.9 GiB"),
         ] {

@@ -227,6 +227,7 @@ impl Found {
         interrupt: &AtomicBool,
     ) -> Result<BTreeMap<u32, Inspected>, ImportError> {
         let mut images = BTreeMap::new();
+        let by_number: BTreeMap<_, _> = devices.iter().map(|info| (info.index.0, info)).collect();
         let mut buffer = Vec::new();
         let no_memory = |_| ImportError::Read {
             what: self.folder.describe(),
@@ -236,7 +237,7 @@ impl Found {
         buffer.resize(BUFFER_BYTES, 0);
         for (mtd, bytes) in self.sizes_bytes.clone() {
             let file = format!("{}.bin", MtdIndex(mtd));
-            let Some(info) = devices.iter().find(|info| info.index.0 == mtd) else {
+            let Some(info) = by_number.get(&mtd).copied() else {
                 self.problem(format!("{file} is of no partition in the layout"));
                 continue;
             };

@@ -96,10 +96,7 @@ fn folder_step(name: &str, kind: io::ErrorKind) -> &'static str {
 }
 
 fn of_device(error: &MtdError) -> Option<String> {
-    if error
-        .errno()
-        .is_some_and(|errno| errno == Errno::MFILE || errno == Errno::NFILE)
-    {
+    if error.lacks_descriptors() {
         return Some(TOO_FEW_FILES.into());
     }
     let help = error.help()?;

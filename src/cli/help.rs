@@ -11,7 +11,8 @@ const HELP_ABOUT: &str = "Print this help, or that of a command";
 
 /// `mtdkeep --help`.
 pub(crate) fn program() -> String {
-    let mut text = format!("{ABOUT}\n\nUsage: mtdkeep [OPTIONS] <COMMAND>\n\nCommands:\n");
+    let about = paragraph(ABOUT, 0);
+    let mut text = format!("{about}\n\nUsage: mtdkeep [OPTIONS] <COMMAND>\n\nCommands:\n");
     for command in COMMANDS {
         // Writing into a String cannot fail, here and below.
         let _ = writeln!(text, "  {:<12} {}", command.name, command.about);
@@ -44,11 +45,8 @@ pub(crate) fn command(command: &CommandSpec) -> String {
         let _ = write!(text, "\n{}", command.details);
     }
     if let Some(operand) = command.operand {
-        let _ = write!(
-            text,
-            "\nArguments:\n  {}\n        {}\n",
-            operand.name, operand.help
-        );
+        let help = paragraph(operand.help, 8);
+        let _ = write!(text, "\nArguments:\n  {}\n{help}\n", operand.name);
     }
     text.push_str("\nOptions:\n");
     options(&mut text, command.options());
@@ -95,10 +93,32 @@ fn options(text: &mut String, options: impl Iterator<Item = &'static OptionSpec>
         };
         let _ = writeln!(
             text,
-            "  {short}--{}{value}\n        {}",
-            option.name, option.help
+            "  {short}--{}{value}\n{}",
+            option.name,
+            paragraph(option.help, 8)
         );
     }
+}
+
+/// A text in lines of a terminal's usual width, all indented alike.
+fn paragraph(text: &str, indent: usize) -> String {
+    const COLUMNS: usize = 80;
+    let mut lines = " ".repeat(indent);
+    let mut column = indent;
+    for word in text.split(' ') {
+        if column > indent && column + 1 + word.len() > COLUMNS {
+            lines.push('\n');
+            lines.push_str(&" ".repeat(indent));
+            column = indent;
+        }
+        if column > indent {
+            lines.push(' ');
+            column += 1;
+        }
+        lines.push_str(word);
+        column += word.len();
+    }
+    lines
 }
 
 fn standard(text: &mut String) {

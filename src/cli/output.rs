@@ -162,10 +162,10 @@ impl Output {
             text += &format!("  {}\n", printable(line));
         }
         if let Some(left) = error.left_behind() {
-            text += &format!("mtdkeep: {}\n", printable(left));
+            text += &to_lines(&format!("mtdkeep: {}", printable(left)));
         }
         if let Some(help) = &help {
-            text += &format!("mtdkeep: help: {}\n", printable(help));
+            text += &to_lines(&format!("mtdkeep: help: {}", printable(help)));
         }
         to_stderr(&text);
         let body = ErrorBody {
@@ -196,14 +196,24 @@ impl Output {
     }
 }
 
-/// A sentence in lines of a terminal's usual width, further ones indented. What has
-/// no blank stays whole, because a digest or a path is there to be copied.
+/// A sentence and its line end; in the full program in lines of 80 columns.
+fn to_lines(text: &str) -> String {
+    #[cfg(feature = "full")]
+    let text = wrapped(text).join("\n");
+    #[cfg(not(feature = "full"))]
+    let text = text.to_owned();
+    text + "\n"
+}
+
+/// A sentence in lines of a terminal's usual width, further ones indented. What is
+/// there to be copied stays whole: a word without a blank (a digest, a path), what
+/// stands between backticks, and a line for root.
 #[cfg(feature = "full")]
 fn wrapped(text: &str) -> Vec<String> {
     const COLUMNS: usize = 80;
     let mut lines: Vec<String> = Vec::new();
     let indent = text.len() - text.trim_start_matches(' ').len();
-    for word in text.trim_start_matches(' ').split(' ') {
+    for word in words(text.trim_start_matches(' ')) {
         match lines.last_mut() {
             Some(line) if line.chars().count() + 1 + word.chars().count() <= COLUMNS => {
                 *line += " ";
@@ -216,11 +226,33 @@ fn wrapped(text: &str) -> Vec<String> {
     lines
 }
 
+/// What a line may end between, without the blanks there.
+#[cfg(feature = "full")]
+fn words(text: &str) -> Vec<&str> {
+    const FOR_ROOT: &str = "as root: ";
+    let mut words = Vec::new();
+    let mut rest = text;
+    loop {
+        let end = match rest.strip_prefix('`').and_then(|code| code.find('`')) {
+            Some(code) => rest[code + 2..].find(' ').map(|after| code + 2 + after),
+            None if rest.starts_with(FOR_ROOT) => None,
+            None => rest.find(' '),
+        };
+        let Some(end) = end else {
+            words.push(rest);
+            return words;
+        };
+        words.push(&rest[..end]);
+        rest = &rest[end + 1..];
+    }
+}
+
 #[cfg(all(test, feature = "full"))]
 #[rstest::rstest]
 #[case("", &[""])]
 #[case("short", &["short"])]
 #[case("  a  b", &["  a  b"])]
+#[case("a `b", &["a `b"])]
 fn short_sentences_stay(#[case] text: &str, #[case] lines: &[&str]) {
     assert_eq!(wrapped(text), lines);
 }
@@ -237,6 +269,29 @@ fn long_sentences_go_on_indented() {
     assert!(lines[1..].iter().all(|line| line.starts_with("  ")));
     let too_long = lines.iter().filter(|line| line.chars().count() > 80);
     assert_eq!(too_long.collect::<Vec<_>>(), [&format!("  {digest}")]);
+}
+
+#[cfg(all(test, feature = "full"))]
+#[test]
+fn what_is_there_to_be_copied_stays_whole() {
+    let filling = ["word"; 14].join(" ");
+    let text =
+        format!("{filling} `mtdkeep verify --device x`, and as root: mknod /dev/mtd3 c 90 6");
+    let expected = [
+        filling,
+        "  `mtdkeep verify --device x`, and".into(),
+        "  as root: mknod /dev/mtd3 c 90 6".into(),
+    ];
+    let lines = wrapped(&text);
+    assert_eq!(
+        lines.join("\n").replace("and\n  as", "and as"),
+        expected.join("\n").replace("and\n  as", "and as")
+    );
+    let long = format!(
+        "help: as root: {}",
+        ["mknod /dev/mtd3 c 90 6"; 6].join(" && ")
+    );
+    assert_eq!(wrapped(&long)[1].trim_start(), &long["help: ".len()..]);
 }
 
 /// Two objects as one. Serde could flatten one into the other, for another copy of

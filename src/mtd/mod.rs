@@ -42,7 +42,7 @@ pub use rustix::io::Errno;
 pub use select::select;
 
 /// Finds and opens MTD devices.
-pub trait MtdBackend {
+pub trait MtdBackend: Sync {
     /// What this backend looks at, for messages and the manifest's `device`.
     fn description(&self) -> String;
     /// All MTD devices, in the order of their numbers; never an empty list

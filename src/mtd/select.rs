@@ -4,7 +4,8 @@
 //! or a device already picked is an error; the result is in the order of numbers.
 
 use super::error::MtdError;
-use super::info::MtdInfo;
+use super::info::{MtdIndex, MtdInfo};
+use std::collections::BTreeMap;
 
 /// The devices that `wanted` names, each word either a partition's name
 /// (`rootfs`) or `mtdN`; all devices where `wanted` is empty.
@@ -12,32 +13,40 @@ pub fn select<S: AsRef<str>>(devices: &[MtdInfo], wanted: &[S]) -> Result<Vec<Mt
     if wanted.is_empty() {
         return Ok(devices.to_vec());
     }
-    let mut picked: Vec<(&MtdInfo, &str)> = Vec::new();
+    // Once for all words, of which there may be as many as devices. A partition may be
+    // *named* mtd5 without having that number: then the word fits two devices, and
+    // picking either would be a guess.
+    let mut words: Vec<(String, usize)> = Vec::with_capacity(devices.len() * 2);
+    for (at, device) in devices.iter().enumerate() {
+        words.push((device.index.to_string(), at));
+        words.push((device.name.clone(), at));
+    }
+    words.sort_unstable();
+    words.dedup();
+    let mut picked: BTreeMap<MtdIndex, (&MtdInfo, &str)> = BTreeMap::new();
     for word in wanted {
         let word = word.as_ref();
-        let device = find(devices, word)?;
-        if let Some((_, first)) = picked.iter().find(|(d, _)| d.index == device.index) {
+        let device = find(devices, &words, word)?;
+        if let Some((_, first)) = picked.insert(device.index, (device, word)) {
             return Err(MtdError::PartitionTwice {
                 device: device.id(),
-                first: (*first).to_owned(),
+                first: first.to_owned(),
                 second: word.to_owned(),
             });
         }
-        picked.push((device, word));
     }
-    picked.sort_by_key(|(device, _)| device.index);
-    Ok(picked
-        .into_iter()
-        .map(|(device, _)| device.clone())
-        .collect())
+    let picked = picked.into_values();
+    Ok(picked.map(|(device, _)| device.clone()).collect())
 }
 
-fn find<'a>(devices: &'a [MtdInfo], word: &str) -> Result<&'a MtdInfo, MtdError> {
-    // A partition may be *named* mtd5 without having that number: then the word
-    // fits two devices, and picking either would be a guess.
-    let mut fitting = devices
-        .iter()
-        .filter(|device| device.name == word || device.index.to_string() == word);
+fn find<'a>(
+    devices: &'a [MtdInfo],
+    words: &[(String, usize)],
+    word: &str,
+) -> Result<&'a MtdInfo, MtdError> {
+    let first = words.partition_point(|(known, _)| known.as_str() < word);
+    let fitting = words[first..].iter().take_while(|(known, _)| known == word);
+    let mut fitting = fitting.map(|(_, at)| &devices[*at]);
     match (fitting.next(), fitting.next()) {
         (Some(device), None) => Ok(device),
         (None, _) => Err(MtdError::UnknownPartition {

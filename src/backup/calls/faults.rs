@@ -54,6 +54,7 @@ pub(crate) struct Plan {
 #[derive(Default)]
 struct State {
     plan: Plan,
+    looked_at: u64,
     made: Vec<Call>,
     struck: Option<Call>,
 }
@@ -120,6 +121,20 @@ impl State {
         }
         strikes.then_some(fault)
     }
+}
+
+/// A name of a list was compared with one that is looked for.
+pub(in crate::backup) fn looked_at() {
+    STATE.with_borrow_mut(|state| {
+        if let Some(state) = state {
+            state.looked_at += 1;
+        }
+    });
+}
+
+/// How many names were compared so far, while a plan is at work.
+pub(in crate::backup) fn names_looked_at() -> u64 {
+    STATE.with_borrow(|state| state.as_ref().map_or(0, |state| state.looked_at))
 }
 
 /// Whether a plan is at work, so that nothing needs to reach the medium.

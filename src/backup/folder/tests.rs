@@ -193,3 +193,34 @@ fn a_pipe_is_refused_and_not_waited_for() {
     assert!(folder.open("mtd0.bin").is_err());
     assert_eq!(folder.list().unwrap()[0].size_bytes, None);
 }
+
+/// Going on in a folder of thousands of images looks each of them up in a few steps.
+#[cfg(feature = "full")]
+#[test]
+fn names_are_not_compared_each_with_each() {
+    use crate::backend::SimulatedBackend;
+    use crate::backup::{self, Request, Work};
+    use mtd_harness::{layout::Layout, profile};
+
+    const PARTITIONS: u64 = 600;
+    let mut table = String::from("dev:    size   erasesize  name\n");
+    for mtd in 0..PARTITIONS {
+        table += &format!("mtd{mtd}: 00000010 00000010 \"p{mtd}\"\n");
+    }
+    let layout = Layout::from_proc_mtd(&table).unwrap();
+    let backend = SimulatedBackend::new(profile::from_layout(&layout, 1));
+    let outer = tempfile::tempdir().unwrap();
+    let folder = Folder::open_or_create(&outer.path().join("b")).unwrap();
+    let run = || backup::backup(&backend, &folder, &Request::default(), &Work::default());
+    let (compared, _) = faults::with(Plan::default(), || {
+        run().unwrap();
+        // As if it had been cut off: the mark, and all images.
+        let path = outer.path().join("b");
+        std::fs::rename(path.join("manifest.json"), path.join("unfinished.json")).unwrap();
+        let summary = run().unwrap();
+        assert_eq!(summary.kept as u64, PARTITIONS);
+        faults::names_looked_at()
+    });
+    assert!(compared >= PARTITIONS, "{compared}");
+    assert!(compared <= PARTITIONS * 12, "{compared}");
+}

@@ -74,7 +74,7 @@ impl Run<'_> {
         finished: bool,
         opened: &mut Opened,
     ) -> Result<(), BackupError> {
-        let other = rejoin::first_other(self.folder, &found.own, opened, self.work)?;
+        let other = rejoin::first_other(self.folder, &found.own, self.backend, opened, self.work)?;
         if let Some(file) = other {
             return Err(self.refuse(
                 format!(

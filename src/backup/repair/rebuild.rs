@@ -6,6 +6,7 @@
 //! image is proven, or there is no manifest.
 
 use super::super::contents::script_image;
+use super::super::destination;
 use super::super::digest::{DigestValues, Digests};
 use super::super::known;
 use super::super::manifest::{
@@ -19,12 +20,14 @@ use super::super::{BackupError, Destination, DigestChoice, Entry};
 use super::salvage::Salvaged;
 use super::{RepairLayout, RepairRequest};
 use crate::mtd::{ISPOT_TABLE, MtdInfo, parse_proc_mtd, total_bytes};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What there is to rebuild from.
 pub(super) struct Pieces<'a> {
     pub(super) folder: &'a dyn Destination,
     pub(super) own: &'a [Entry],
-    pub(super) lines: &'a [SumLine],
+    /// Of `SHA256SUMS`, by file.
+    pub(super) lines: BTreeMap<&'a str, &'a SumLine>,
     pub(super) salvaged: Salvaged,
 }
 
@@ -167,7 +170,7 @@ impl Pieces<'_> {
     fn ispot(&self) -> Option<Vec<MtdInfo>> {
         let entries = parse_proc_mtd(ISPOT_TABLE.as_bytes()).ok()?;
         let size = |file: &str| {
-            let entry = self.own.iter().find(|entry| entry.name == file)?;
+            let entry = destination::named(self.own, file)?;
             entry.size_bytes
         };
         let fits = |entry: &crate::mtd::ProcMtdEntry| match size(&image_file(entry.index)) {
@@ -187,10 +190,10 @@ impl Pieces<'_> {
     /// Every image that is there, or that a digest is of, is of the layout.
     fn all_are_in(&self, layout: &Layout) -> Result<(), BackupError> {
         let files = self.own.iter().map(|entry| entry.name.as_str());
-        let mut files = files.chain(self.lines.iter().map(|line| line.file.as_str()));
-        let stranger = files.find(|file| {
-            script_image(file).is_some_and(|mtd| layout.entries.iter().all(|e| e.mtd != mtd))
-        });
+        let mut files = files.chain(self.lines.keys().copied());
+        let known: BTreeSet<u32> = layout.entries.iter().map(|entry| entry.mtd).collect();
+        let stranger =
+            files.find(|file| script_image(file).is_some_and(|mtd| !known.contains(&mtd)));
         match stranger {
             Some(file) => Err(self.refuse(
                 format!("has {file}, of a partition that is not in {}", layout.from),
@@ -208,8 +211,8 @@ impl Pieces<'_> {
         work: &Work<'_>,
     ) -> Result<Option<Image>, BackupError> {
         let file = image_file(entry.index());
-        let stored = self.own.iter().find(|own| own.name == file);
-        let line = self.lines.iter().find(|line| line.file == file);
+        let stored = destination::named(self.own, &file);
+        let line = self.lines.get(file.as_str());
         let told = self.salvaged.image(entry.mtd).filter(|image| {
             image.file == file
                 && image.size_bytes == entry.size_bytes

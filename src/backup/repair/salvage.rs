@@ -5,6 +5,7 @@
 
 use super::super::manifest::{Device, Image, LayoutEntry, Origin};
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 
 /// A torn text longer than this is looked at no further: a dozen partitions take
 /// some kilobytes.
@@ -19,8 +20,8 @@ pub(super) struct Salvaged {
     pub(super) origin: Option<Origin>,
     /// Only where all of it is there.
     pub(super) layout: Option<Vec<LayoutEntry>>,
-    /// Each one that is whole.
-    pub(super) images: Vec<Image>,
+    /// Each one that is whole, by the number of their MTD device.
+    images: BTreeMap<u32, Image>,
 }
 
 impl Salvaged {
@@ -35,16 +36,14 @@ impl Salvaged {
             all.layout = all.layout.or_else(|| value(text, "layout"));
             all.folder_created |= value(text, "folder_created").unwrap_or(false);
             for image in images(text) {
-                if all.image(image.mtd).is_none() {
-                    all.images.push(image);
-                }
+                all.images.entry(image.mtd).or_insert(image);
             }
         }
         all
     }
 
     pub(super) fn image(&self, mtd: u32) -> Option<&Image> {
-        self.images.iter().find(|image| image.mtd == mtd)
+        self.images.get(&mtd)
     }
 }
 
@@ -122,7 +121,7 @@ mod tests {
         fn a_cut_gives_less_and_never_something_else(at in 0..TEXT.len()) {
             let whole = Salvaged::of(&[TEXT.into()]);
             let cut = Salvaged::of(&[TEXT.as_bytes()[..at].into()]);
-            for image in &cut.images {
+            for image in cut.images.values() {
                 prop_assert_eq!(Some(image), whole.image(image.mtd));
             }
             prop_assert!(cut.layout.is_none() || cut.layout == whole.layout);

@@ -3,7 +3,7 @@
 use crate::cli::Exit;
 use crate::cli::common::device::{self, DeviceArgs};
 use crate::cli::common::folder::{self, FOLDER_ON_DEVICE};
-use crate::cli::common::{self, NOTE_DIGEST, partitions, signals, stream};
+use crate::cli::common::{self, NOTE_DIGEST, missing, partitions, signals, stream};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
@@ -22,14 +22,15 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
     options: &[OPTIONS, &[VERBOSE], &[LAYOUT], DEVICE, RESULT],
     details: "\
 Flash is only read. Each image gets its name when all of it is stored; the
-manifest comes last. A backup that was cut off is completed by the same command.
-An erase block that cannot be read is named, stands as 0xFF in its image, and
-makes the backup partial. Digests find accidents. What somebody changed on purpose
-is found by the backup digest that is printed in the end (SHA-256 of manifest.json),
-if it is noted elsewhere, and if the images have a SHA-256: see `verify --digest`.
-With `--output -` nothing is stored: images, manifest.json, SHA256SUMS and the page
-come as one tar on standard output, and what is said goes to standard error. A tar
-that was cut off has no manifest; `verify` and `import` take it, and say so.
+manifest comes last. A backup that was cut off is completed by the same
+command. An erase block that cannot be read is named, stands as 0xFF in its
+image, and makes the backup partial. Digests find accidents. What somebody
+changed on purpose is found by the backup digest that is printed in the end
+(SHA-256 of manifest.json), if it is noted elsewhere, and if the images have a
+SHA-256: see `verify --digest`. With `--output -` nothing is stored: images,
+manifest.json, SHA256SUMS and the page come as one tar on standard output, and
+what is said goes to standard error. A tar that was cut off has no manifest;
+`verify` and `import` take it, and say so.
 ",
     examples: &[
         "mtdkeep backup",
@@ -201,16 +202,7 @@ fn tell(summary: &Summary, to: &str, on_device: bool, output: &Output) -> Exit {
         folder => line += &format!("in {folder}"),
     }
     match exit {
-        Exit::Partial => {
-            let missing = manifest.missing_partitions().count();
-            let holes = manifest.images.iter().map(backup::Image::unreadable_bytes);
-            let holes = total_bytes(holes);
-            line += &format!(
-                "; partial: {} left out, {} unreadable",
-                partitions(missing),
-                size(holes)
-            );
-        }
+        Exit::Partial => line += &format!("; partial: {}", missing(manifest)),
         Exit::Differs => line += "; the flash changed while it was read",
         _ => {}
     }

@@ -28,7 +28,7 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
     ],
     ..CommandSpec::new(
         "image",
-        "Write the whole chip of a backup, or of a simulated device, to one file",
+        "Write a whole chip, of a backup or simulated, to one file",
         parse,
     )
 };

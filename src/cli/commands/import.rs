@@ -1,7 +1,7 @@
 //! `mtdkeep import`.
 
 use crate::cli::Exit;
-use crate::cli::common::{self, folder, layout, partitions, signals, stream};
+use crate::cli::common::{self, folder, layout, missing, partitions, signals, stream};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
@@ -27,12 +27,12 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
     }),
     options: &[OPTIONS, &[VERBOSE], RESULT],
     details: "\
-Takes captures of `mtdkeep script` and of the well-known shell script (mtdN.bin
-and index.html; where nothing tells a layout, the Clear iSpot's is assumed if
-every file has exactly its size there). Sizes, digests and contents are compared;
-what could not be proven is told, and stands in the manifest.
-A tar of `backup --output -`, or of `serve`, becomes the backup that it holds, exact to
-the byte, if every image in it is what its manifest says.
+Takes captures of `mtdkeep script` and of the well-known shell script
+(mtdN.bin and index.html; where nothing tells a layout, the Clear iSpot's is
+assumed if every file has exactly its size there). Sizes, digests and contents
+are compared; what could not be proven is told, and stands in the manifest. A
+tar of `backup --output -`, or of `serve`, becomes the backup that it holds,
+exact to the byte, if every image in it is what its manifest says.
 ",
     examples: &[
         "mtdkeep import mtd_backup",
@@ -175,7 +175,6 @@ fn tell(summary: &Summary, capture: &Capture, folder: &Folder, output: &Output) 
         ));
     }
     let total = total_bytes(manifest.images.iter().map(|image| image.size_bytes));
-    let missing = manifest.missing_partitions().count();
     let mut line = format!(
         "{}, {}, imported into {}",
         partitions(manifest.images.len()),
@@ -183,7 +182,7 @@ fn tell(summary: &Summary, capture: &Capture, folder: &Folder, output: &Output) 
         folder.describe()
     );
     match exit {
-        Exit::Partial => line += &format!("; partial: {} missing", partitions(missing)),
+        Exit::Partial => line += &format!("; partial: {}", missing(manifest)),
         Exit::Differs => line += "; the flash changed while it was read",
         _ => {}
     }

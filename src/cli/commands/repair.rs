@@ -21,11 +21,11 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
     options: &[OPTIONS, DEVICE, RESULT],
     details: "\
 manifest.json, SHA256SUMS and index.html speak of each other: what one of them
-lost, another tells. Where nobody has the manifest whole, one is made from what is
-provable: digests that are left, what the torn text still tells, and a layout. It
-says itself what it was made from, and what is not proven. Images are only read;
-damaged texts are kept under another name (manifest.json.torn). Where nothing is
-provable, nothing is written.
+lost, another tells. Where nobody has the manifest whole, one is made from
+what is provable: digests that are left, what the torn text still tells, and a
+layout. It says itself what it was made from, and what is not proven. Images
+are only read; damaged texts are kept under another name (manifest.json.torn).
+Where nothing is provable, nothing is written.
 ",
     examples: &[
         "mtdkeep repair ispot-backup",

@@ -34,14 +34,14 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
     options: &[OPTIONS, SIMULATED, QUIET_ONLY],
     details: "\
 The program sees /proc/mtd, /dev/mtdN, /dev/mtdNro, /dev/mtdblockN and
-/sys/class/mtd of the simulated device, with Linux MTD's behaviour behind them,
-and a folder /var/wwwroot. It is a test bench: a hostile program is not
+/sys/class/mtd of the simulated device, with Linux MTD's behaviour behind
+them, and a folder /var/wwwroot. It is a test bench: a hostile program is not
 contained. Standard output is the program's alone, so there is no --json.
 ",
     examples: &[
         "mtdkeep sandbox -- sh -c 'ls -l /dev/mtd*; cat /proc/mtd'",
         "mtdkeep sandbox --map /var/wwwroot=out -- bash mtd_backup.sh",
-        "mtdkeep sandbox --image flash.bin --save after.bin -- flash_erase /dev/mtd7 0 0",
+        "mtdkeep sandbox --image flash.bin --save after.bin -- flash_eraseall /dev/mtd7",
         "mtdkeep sandbox --kernel 2.6.24 --stats -- qemu-arm-static ./program",
     ],
     exit_codes: "\
@@ -56,7 +56,7 @@ Exit codes:
 ",
     ..CommandSpec::new(
         "sandbox",
-        "Run a program against a simulated device, unchanged and unprivileged",
+        "Run a program, unchanged, against a simulated device",
         parse,
     )
 };

@@ -23,7 +23,7 @@ what to do next. `mtdkeep import` makes a backup of its files.
     ],
     ..CommandSpec::new(
         "script",
-        "Print a shell script that captures the flash on a device without mtdkeep",
+        "Print a shell script that captures flash without mtdkeep",
         parse,
     )
 };

@@ -29,16 +29,16 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
         "ssh root@192.168.1.1 mtdkeep backup --output - | mtdkeep verify -",
     ],
     details: "\
-Digests beside the images find accidents, and not what somebody changed on purpose:
-whoever changes an image can change them as well. That is found by the backup digest,
-SHA-256 of manifest.json, which `backup` and `verify` print: note it elsewhere. It
-binds the images that have a SHA-256, not those with CRC-32 alone. The full program
-takes a tar in place of DIR as well (of `backup --output -`), or - for one from
-standard input.
+Digests beside the images find accidents, and not what somebody changed on
+purpose: whoever changes an image can change them as well. That is found by
+the backup digest, SHA-256 of manifest.json, which `backup` and `verify`
+print: note it elsewhere. It binds the images that have a SHA-256, not those
+with CRC-32 alone. The full program takes a tar in place of DIR as well (of
+`backup --output -`), or - for one from standard input.
 ",
     ..CommandSpec::new(
         "verify",
-        "Check a backup: files, manifest, SHA256SUMS, and the flash if wanted",
+        "Check a backup: files, manifest, SHA256SUMS, flash if wanted",
         parse,
     )
 };

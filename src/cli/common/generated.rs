@@ -4,8 +4,8 @@ use crate::cli::Exit;
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use crate::cli::spec::{OptionSpec, Takes, option};
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
 use std::path::Path;
 
 pub(crate) const ALL: OptionSpec = option(
@@ -22,11 +22,32 @@ pub(crate) fn write(
 ) -> Result<Exit, CliError> {
     fs::create_dir_all(folder).map_err(|error| cannot_write(folder, &error))?;
     for (name, text) in files {
-        let file = folder.join(name);
-        fs::write(&file, text).map_err(|error| cannot_write(&file, &error))?;
+        let file = folder.join(&name);
+        replace(folder, &name, &text).map_err(|error| cannot_write(&file, &error))?;
         output.line(&file.display().to_string());
     }
     Ok(Exit::Done)
+}
+
+/// Writes a file beside the older one, and gives it the name when it is whole: what
+/// reads it (a shell that starts, a program of a user) never finds half of it, and a
+/// link or a file of several names there is not written through.
+fn replace(folder: &Path, name: &str, text: &str) -> io::Result<()> {
+    let part = folder.join(format!(".{name}.{}.part", std::process::id()));
+    // Of a run with this number that was killed.
+    let _ = fs::remove_file(&part);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&part)?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&part, folder.join(name)));
+    if written.is_err() {
+        let _ = fs::remove_file(&part);
+    }
+    written
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> CliError {

@@ -11,7 +11,8 @@ pub(crate) mod signals;
 pub(crate) mod stream;
 
 use super::spec::OperandSpec;
-use mtdkeep::backup::{Observer, Work};
+use mtdkeep::backup::{Image, Manifest, Observer, Work, size};
+use mtdkeep::mtd::total_bytes;
 use std::sync::atomic::AtomicBool;
 
 /// The operand of commands that work on a backup.
@@ -54,6 +55,21 @@ pub(crate) fn work<'a>(interrupt: &'a AtomicBool, observer: &'a dyn Observer) ->
         interrupt,
         observer,
     }
+}
+
+/// What a partial backup lacks, and nothing that it does not lack.
+pub(crate) fn missing(manifest: &Manifest) -> String {
+    let images = || manifest.images.iter();
+    let left_out = manifest.missing_partitions().count();
+    let unreadable_bytes = total_bytes(images().map(Image::unreadable_bytes));
+    let doubtful = images().filter(|image| image.doubt.is_some()).count();
+    let lacks = [
+        (left_out > 0).then(|| format!("{} left out", partitions(left_out))),
+        (unreadable_bytes > 0).then(|| format!("{} unreadable", size(unreadable_bytes))),
+        (doubtful > 0).then(|| format!("{} in doubt", partitions(doubtful))),
+    ];
+    let lacks: Vec<String> = lacks.into_iter().flatten().collect();
+    lacks.join(", ")
 }
 
 /// `11 partitions`.

@@ -43,6 +43,12 @@ impl MtdError {
         self.row().errno
     }
 
+    /// Whether the limit of the process, or of the machine, on open files was met: no
+    /// device is to blame.
+    pub fn lacks_descriptors(&self) -> bool {
+        matches!(self.errno(), Some(Errno::MFILE | Errno::NFILE))
+    }
+
     /// What to do next, as one line; `None` where nothing sensible can be said.
     pub fn help(&self) -> Option<String> {
         match self.row().help {

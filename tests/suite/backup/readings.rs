@@ -273,6 +273,132 @@ fn a_manifest_whose_identity_is_not_its_image_s_contradicts_itself() {
     assert!(!contradicts(&manifest));
 }
 
+/// A limit of open files, as the system has it, and a device that changes its size.
+struct Few {
+    inner: SimulatedBackend,
+    open: std::sync::Arc<AtomicU64>,
+    most: AtomicU64,
+    limit: u64,
+    /// From this opening on, mtd2 says that it is another device.
+    changes_at: Option<u64>,
+    openings_of_data: AtomicU64,
+}
+
+impl Few {
+    fn new(limit: u64, changes_at: Option<u64>) -> Self {
+        Self {
+            inner: SimulatedBackend::new(device("")),
+            open: std::sync::Arc::default(),
+            most: AtomicU64::new(0),
+            limit,
+            changes_at,
+            openings_of_data: AtomicU64::new(0),
+        }
+    }
+}
+
+struct FewDevice(Box<dyn MtdRead>, std::sync::Arc<AtomicU64>);
+
+impl Drop for FewDevice {
+    fn drop(&mut self) {
+        self.1.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl MtdRead for FewDevice {
+    fn info(&self) -> &MtdInfo {
+        self.0.info()
+    }
+    fn read_at(&mut self, offset_bytes: u64, buf: &mut [u8]) -> Result<usize, MtdError> {
+        self.0.read_at(offset_bytes, buf)
+    }
+}
+
+impl MtdBackend for Few {
+    fn description(&self) -> String {
+        self.inner.description()
+    }
+    fn devices(&self) -> Result<Vec<MtdInfo>, MtdError> {
+        self.inner.devices()
+    }
+    fn open(&self, device: &MtdInfo) -> Result<Box<dyn MtdRead>, MtdError> {
+        let fails = |source| MtdError::Device {
+            operation: Operation::Open,
+            device: device.id(),
+            offset_bytes: None,
+            length_bytes: None,
+            source,
+        };
+        if device.name == "data" {
+            let openings = self.openings_of_data.fetch_add(1, Ordering::Relaxed) + 1;
+            if self.changes_at.is_some_and(|at| openings >= at) {
+                return Err(fails(Errno::NODEV));
+            }
+        }
+        let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
+        if open > self.limit {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+            return Err(fails(Errno::MFILE));
+        }
+        self.most.fetch_max(open, Ordering::Relaxed);
+        Ok(Box::new(FewDevice(
+            self.inner.open(device)?,
+            self.open.clone(),
+        )))
+    }
+    fn open_for_writing(
+        &self,
+        _: &MtdInfo,
+        _: &WritePermit,
+    ) -> Result<Box<dyn MtdWrite>, MtdError> {
+        unreachable!("a backup only reads")
+    }
+}
+
+#[rstest]
+#[case(1)]
+#[case(2)]
+#[case(3)]
+fn devices_are_opened_one_after_the_other_where_descriptors_are_few(#[case] limit: u64) {
+    let never = AtomicBool::new(false);
+    let backend = Few::new(limit, None);
+    let folder = MemoryFolder::default();
+    let summary = run(&backend, &folder, &[], DigestChoice::Both, &never).unwrap();
+    assert_whole(&summary, &folder);
+    assert_eq!(summary.manifest.images.len(), 3);
+    assert_eq!(backend.most.load(Ordering::Relaxed), limit);
+    // None stays open for longer than it is read.
+    assert_eq!(backend.open.load(Ordering::Relaxed), 0);
+    // A run that was cut off, and left nobody who tells of which device it was.
+    let mut files = folder.files();
+    files.remove("mtd2.bin");
+    files.remove(INDEX);
+    files.insert(MANIFEST.into(), b"{".to_vec());
+    let torn = MemoryFolder::holding(files);
+    let summary = run(&backend, &torn, &[], DigestChoice::Both, &never).unwrap();
+    assert_whole(&summary, &torn);
+    assert_eq!(summary.kept, 2);
+}
+
+/// What opened at first and does not any more is left out by itself.
+#[test]
+fn a_device_that_does_not_open_again_is_left_out() {
+    let never = AtomicBool::new(false);
+    let folder = MemoryFolder::default();
+    let backend = Few::new(1, Some(2));
+    let summary = run(&backend, &folder, &[], DigestChoice::Both, &never).unwrap();
+    let missing: Vec<_> = summary.manifest.missing_partitions().collect();
+    assert_eq!(missing.len(), 1);
+    assert_eq!(missing[0].0.name, "data");
+    assert!(
+        missing[0].1.reason.contains("No such device"),
+        "{missing:?}"
+    );
+    assert_eq!(summary.manifest.images.len(), 2);
+    // The same command completes it.
+    assert_whole(&back_up("", &folder).unwrap(), &folder);
+}
+
 /// EINTR for ever: who asks to stop is heard within the same read.
 #[test]
 fn a_stop_is_heard_while_reads_are_interrupted() {

@@ -1,7 +1,7 @@
 //! Each error says what happened and what to do next *of the command that met it*,
 //! once, and ends with its documented code.
 
-use crate::cli::support::{mtdkeep, text};
+use crate::cli::support::{mtdkeep, text, unwrapped};
 use rstest::rstest;
 use std::fs;
 use std::path::Path;
@@ -84,8 +84,16 @@ fn an_error_names_its_command_s_next_step(
     let outer = surroundings();
     let (ended, stderr) = fails(outer.path(), line);
     assert_eq!(ended, code, "{line}: {stderr}");
+    let (_, help) = stderr.split_once("mtdkeep: help: ").unwrap();
+    let help = format!("mtdkeep: help: {help}");
+    for shown in help.lines() {
+        // What is between backticks stays whole, to be copied.
+        let fits = shown.chars().count() <= 80 || !shown.trim_start().contains(' ');
+        assert!(fits || shown.starts_with("  `"), "{shown}");
+    }
+    let stderr = unwrapped(&stderr);
     assert!(stderr.contains(word), "{line}: no {word:?} in {stderr}");
-    // One line for what happened, one for what to do; nothing is told twice.
+    // One sentence for what happened, one for what to do; nothing is told twice.
     let lines: Vec<&str> = stderr.lines().collect();
     assert_eq!(lines.len(), 2, "{stderr}");
     assert!(lines[0].starts_with("mtdkeep: error: "), "{stderr}");

@@ -133,6 +133,31 @@ fn a_folder_that_cannot_be_made() {
     assert_eq!(fs::read(outer.path().join("taken")).unwrap(), b"mine");
 }
 
+/// An older page is replaced in one step: what has it open keeps what it had, and
+/// nothing is written through a link.
+#[rstest]
+#[case("man", "mtdkeep.1")]
+#[case("completions", "mtdkeep.bash")]
+fn an_older_file_is_replaced_and_not_written_into(#[case] what: &str, #[case] name: &str) {
+    let outer = tempfile::tempdir().unwrap();
+    let folder = outer.path().join("x");
+    fs::create_dir(&folder).unwrap();
+    let other = outer.path().join("other");
+    fs::write(&other, "mine").unwrap();
+    for link in [true, false] {
+        let _ = fs::remove_file(folder.join(name));
+        match link {
+            true => std::os::unix::fs::symlink(&other, folder.join(name)).unwrap(),
+            false => fs::hard_link(&other, folder.join(name)).unwrap(),
+        }
+        let files = written(what, &folder);
+        assert!(!files.iter().any(|file| file.contains("part")), "{files:?}");
+        assert_eq!(fs::read(&other).unwrap(), b"mine");
+        let written = fs::symlink_metadata(folder.join(name)).unwrap();
+        assert!(written.is_file() && written.len() > 1000);
+    }
+}
+
 #[test]
 #[ignore = "needs groff"]
 fn groff_has_nothing_to_say() {

@@ -6,6 +6,12 @@ pub mod backup;
 pub mod bad_input;
 #[cfg(feature = "full")]
 pub mod clean;
+#[cfg(all(
+    feature = "full",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+pub mod closing;
 #[cfg(feature = "full")]
 pub mod commands;
 #[cfg(feature = "full")]

@@ -58,6 +58,70 @@ fn results_fit_80_columns() {
     run("import captured", 0);
 }
 
+/// Each command's help and the program's own.
+#[test]
+fn help_fits_80_columns() {
+    let help_of = |words: &[&str]| {
+        let assert = mtdkeep().args(words).assert().code(0);
+        text(&assert.get_output().stdout).to_owned()
+    };
+    let program = help_of(&["--help"]);
+    let (_, list) = program.split_once("Commands:\n").unwrap();
+    let list = list.lines().take_while(|line| !line.is_empty());
+    let names: Vec<_> = list
+        .map(|line| line.split_whitespace().next().unwrap())
+        .collect();
+    assert!(names.len() > 10, "{names:?}");
+    let own = names.iter().filter(|name| **name != "help");
+    let helps = own.map(|name| help_of(&["help", name]));
+    for line in helps.chain([program.clone()]).flat_map(|help| {
+        let lines: Vec<String> = help.lines().map(String::from).collect();
+        lines
+    }) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+}
+
+/// What a partial backup says that it lacks, and nothing that it has.
+#[rstest]
+#[case("read-error@0x1a0000", "; partial: 128 KiB unreadable")]
+#[case("read-error@0x1a0000+0x40000", "; partial: 256 KiB unreadable")]
+#[case("bit-flip@0x40000+0x20000:seed=3", "; partial: 1 partition in doubt")]
+fn a_partial_backup_names_what_it_lacks(#[case] faults: &str, #[case] lacks: &str) {
+    let outer = tempfile::tempdir().unwrap();
+    let line = ["backup", "--simulate", "-o", "b", "--faults", faults];
+    let assert = mtdkeep().current_dir(&outer).args(line).assert().code(3);
+    let said = crate::cli::support::unwrapped(text(&assert.get_output().stdout));
+    let ends = |line: &str| line.starts_with("11 partitions, 16 MiB") && line.ends_with(lacks);
+    assert!(said.lines().any(ends), "{said}");
+}
+
+/// Sizes are told in one style, whatever tells them.
+#[test]
+fn sizes_are_told_alike() {
+    let outer = tempfile::tempdir().unwrap();
+    let run = |line: &str, code: i32| {
+        let words = line.split_whitespace();
+        let assert = mtdkeep()
+            .current_dir(&outer)
+            .args(words)
+            .assert()
+            .code(code);
+        let output = assert.get_output();
+        format!("{}{}", text(&output.stdout), text(&output.stderr))
+    };
+    let said = [
+        run("backup --simulate -o b", 0),
+        run("verify b", 0),
+        run("clean --dry-run b", 0),
+        run("clean b", 0),
+    ];
+    for said in said {
+        assert!(said.contains(" 16 MiB"), "{said}");
+        assert!(!said.contains(".0 "), "{said}");
+    }
+}
+
 /// What a backup shows on a terminal so wide.
 fn on_terminal(columns: u16, locale: (&str, &str)) -> String {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
