@@ -67,7 +67,10 @@ fn fit(devices: usize) -> bool {
     // 2.6.36, and takes every answer for one.
     let told = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == 0;
     // Where nobody tells, opening them does.
-    !told || (devices as u64).saturating_add(OTHER_FILES) <= u64::from(limit.rlim_cur)
+    // Its type is another one on other machines.
+    #[allow(clippy::useless_conversion)]
+    let limit = u64::from(limit.rlim_cur);
+    !told || (devices as u64).saturating_add(OTHER_FILES) <= limit
 }
 
 /// What a backup has before its first image, wherever it goes.

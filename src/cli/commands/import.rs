@@ -37,7 +37,7 @@ exact to the byte, if every image in it is what its manifest says.
     examples: &[
         "mtdkeep import mtd_backup",
         "mtdkeep import mtd_backup --layout proc_mtd.txt --output ispot-backup",
-        "ssh root@192.168.1.1 mtdkeep backup --output - | mtdkeep import - --output router",
+        "ssh root@192.168.1.1 mtdkeep backup -o - | mtdkeep import - --output router",
     ],
     ..CommandSpec::new(
         "import",

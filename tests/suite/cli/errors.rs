@@ -52,7 +52,7 @@ fn fails(folder: &Path, line: &str) -> (i32, String) {
 #[case("backup --simulate -p redboot -o x", 2, "did you mean RedBoot?")]
 #[case("backup --simulate -p nonsense -o x", 2, "mtd10 (RedBoot config)")]
 #[case("list --root e", 4, "must hold the device's proc")]
-#[case("list --simulate=nosuch", 4, "--simulate takes ispot")]
+#[case("list --simulate=nosuch", 4, "a layout is the text of a /proc/mtd")]
 #[case("list --simulate=file", 4, "the text of a /proc/mtd")]
 #[case("list --image file", 4, "the whole chip as one file")]
 #[case("list --simulate --faults foo", 2, "`mtdkeep list --help`")]
