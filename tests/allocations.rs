@@ -144,7 +144,13 @@ fn make_import(path: &Path) -> Ended {
     let failed = |error: capture::ImportError| (ErrorKind::Io, error.to_string());
     let never = AtomicBool::new(false);
     let captured = path.with_file_name("capture");
-    let captured = capture::inspect(&captured, None, &never).map_err(failed)?;
+    let request = capture::ImportRequest {
+        folders: &[captured],
+        layout: None,
+        maps: &[],
+        undo_crlf: false,
+    };
+    let captured = capture::inspect(&request, &never).map_err(failed)?;
     let folder = Folder::open_or_create(path).unwrap();
     let made = capture::import(&captured, &folder, UNIX_EPOCH, &how());
     made.map(drop).map_err(failed)

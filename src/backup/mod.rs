@@ -25,7 +25,7 @@ mod image;
 #[cfg(feature = "full")]
 mod join;
 pub(crate) mod known;
-mod litter;
+pub(crate) mod litter;
 pub(crate) mod lock;
 mod manifest;
 mod naming;

@@ -3,7 +3,7 @@
 # Made by `mtdkeep script` (mtdkeep @VERSION@) for BusyBox's ash; any POSIX shell
 # runs it. Flash is only read.
 #
-#   sh capture.sh [PARTITION...]    names or mtdN; none: those below, or all
+#   sh capture.sh [PARTITION...]    names, mtdN or /dev/mtdN; none: those below, or all
 #
 # Exit codes: 0 done, 1 the flash changed between two readings, 2 wrong usage,
 # 3 partial (what is missing is named), 4 an I/O error, 5 refused, 130 interrupted.
@@ -141,7 +141,7 @@ END
 }
 
 select_one() {
-    if [ "$NAME" = "$WORD" ] || [ "mtd$N" = "$WORD" ]; then
+    if [ "$NAME" = "$WORD" ] || [ "mtd$N" = "${WORD#/dev/}" ]; then
         FITS="$FITS $N"
     fi
 }
@@ -302,7 +302,7 @@ if [ $# -gt 0 ]; then
         each select_one
         case $FITS in
             '') fail 2 "there is no partition $WORD here; see /proc/mtd" ;;
-            *' '*' '*) fail 2 "$WORD fits several partitions:$FITS; use mtdN" ;;
+            *' '*' '*) fail 2 "$WORD fits several partitions:$FITS; use /dev/mtdN" ;;
         esac
         WANTED="$WANTED${FITS# } "
     done

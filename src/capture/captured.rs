@@ -1,24 +1,12 @@
 //! A capture as a device, so that the pipeline which reads flash reads it too.
 //!
-//! Invariant: files are opened for reading only, and never through a link.
+//! Invariant: files are opened for reading only, and never through a link (`decode`).
 
+use super::decode::{self, Form};
 use super::inspect::Capture;
 use crate::mtd::{Errno, MtdBackend, MtdError, MtdInfo, MtdRead, MtdWrite, Operation, WritePermit};
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt as _;
-use std::path::Path;
-
-/// Opens a regular file that is no link.
-pub(super) fn open_file(path: &Path) -> io::Result<File> {
-    if !std::fs::symlink_metadata(path)?.is_file() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "it is not a regular file",
-        ));
-    }
-    File::open(path)
-}
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 /// The captured files as a backend.
 pub(super) struct CapturedBackend<'a>(&'a Capture);
@@ -45,15 +33,16 @@ impl MtdBackend for CapturedBackend<'_> {
                 reason: reason.clone(),
             });
         }
-        let path = self.0.folder.join(format!("{}.bin", device.index));
-        let file = open_file(&path).map_err(|error| MtdError::File {
+        let file = self.0.file_of(device.index.0);
+        let stream = file.map(|(path, form)| Stream::open(path, form));
+        let stream = stream.transpose().map_err(|error| MtdError::File {
             operation: Operation::Open,
-            path,
+            path: file.map(|(path, _)| path.clone()).unwrap_or_default(),
             source: Errno::from_io_error(&error).unwrap_or(Errno::IO),
         })?;
         Ok(Box::new(CapturedFile {
             info: device.clone(),
-            file,
+            stream,
         }))
     }
 
@@ -69,9 +58,44 @@ impl MtdBackend for CapturedBackend<'_> {
     }
 }
 
+/// A stream that can be started again: most forms cannot be read from anywhere.
+struct Stream {
+    path: PathBuf,
+    form: Form,
+    reader: Box<dyn Read + Send>,
+    position_bytes: u64,
+}
+
+impl Stream {
+    fn open(path: &Path, form: Form) -> io::Result<Self> {
+        Ok(Self {
+            reader: decode::open(path, form)?,
+            path: path.to_path_buf(),
+            form,
+            position_bytes: 0,
+        })
+    }
+
+    fn read_at(&mut self, offset_bytes: u64, buf: &mut [u8]) -> io::Result<usize> {
+        if offset_bytes < self.position_bytes {
+            *self = Self::open(&self.path, self.form)?;
+        }
+        let ahead_bytes = offset_bytes - self.position_bytes;
+        let passed = io::copy(&mut (&mut self.reader).take(ahead_bytes), &mut io::sink())?;
+        self.position_bytes += passed;
+        if passed < ahead_bytes {
+            return Ok(0);
+        }
+        let count = self.reader.read(buf)?;
+        self.position_bytes += count as u64;
+        Ok(count)
+    }
+}
+
 struct CapturedFile {
     info: MtdInfo,
-    file: File,
+    /// None for a partition without a byte, of which nobody needs a file.
+    stream: Option<Stream>,
 }
 
 impl MtdRead for CapturedFile {
@@ -88,7 +112,10 @@ impl MtdRead for CapturedFile {
         let left_bytes = usize::try_from(size_bytes - offset_bytes).unwrap_or(usize::MAX);
         // At the end, one byte more is asked for, to see that there is none.
         let length = buf.len().min(left_bytes.max(1));
-        let read = self.file.read_at(&mut buf[..length], offset_bytes);
+        let read = match &mut self.stream {
+            Some(stream) => stream.read_at(offset_bytes, &mut buf[..length]),
+            None => Ok(0),
+        };
         let count = read.map_err(|error| MtdError::Device {
             operation: Operation::Read,
             device: device(),

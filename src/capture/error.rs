@@ -16,7 +16,7 @@ pub enum ImportError {
         source: io::Error,
     },
     /// There is nothing to import.
-    #[error("{folder} holds no capture: there is no mtdN.bin in it")]
+    #[error("{folder} holds no capture: no file in it has the number or the name of a partition")]
     NoImages {
         /// The folder.
         folder: String,
@@ -61,6 +61,23 @@ pub enum ImportError {
         /// What differs, behind a colon.
         why: String,
     },
+    /// Names and sizes do not tell which file is of which partition.
+    #[error(
+        "it is not certain which file is of which partition; nothing was imported:{}",
+        Lines(questions)
+    )]
+    NeedsMap {
+        /// Each question, with its files.
+        questions: Vec<String>,
+    },
+    /// What was said of a file cannot be.
+    #[error("--map {map}: {why}")]
+    BadMap {
+        /// File and partition.
+        map: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Files are not what they should be.
     #[error("the capture is not right; nothing was imported:{}", Lines(problems))]
     Wrong {
@@ -97,7 +114,19 @@ impl ImportError {
     pub fn help(&self) -> Option<String> {
         Some(match self {
             Self::Read { .. } => "check the medium that holds the capture".into(),
-            Self::NoImages { .. } => "name the folder with the files that the script made".into(),
+            Self::NoImages { .. } => "name the folder with the files of the partitions; say with \
+                                      --map FILE=mtdN what each is, where their names do not"
+                .into(),
+            Self::NeedsMap { .. } => {
+                "say which file is which with --map FILE=mtdN, once for each, \
+                                      or move what is none of them out of the folder"
+                    .into()
+            }
+            Self::BadMap { .. } => {
+                "--map takes a file of the folder and a partition of the layout, \
+                                    as in --map boot.bin=mtd0"
+                    .into()
+            }
             Self::IsBackup { finished: true, .. } => "`mtdkeep verify` checks it, and `mtdkeep \
                                                       repair` makes a damaged manifest anew"
                 .into(),

@@ -1,49 +1,61 @@
-//! Holds all that lies in a capture's folder against each other, before anything
+//! Holds all that lies in a capture's folders against each other, before anything
 //! is made of it.
 
-use super::captured::open_file;
+use super::assign::{self, Assignment, Known, Taken};
+use super::check::{self, Check, Given, Inspected};
+use super::decode::{self, Form};
+use super::diagnose;
 use super::error::ImportError;
 use super::evidence::{self, Evidence};
-use super::format::{MD5_SUMS, RECORD, RECORD_BYTES_MAX, RECORD_PART, TABLE};
+use super::format::{MD5_SUMS, RECORD, TABLE};
+use super::found::{Candidate, CaptureFolder};
 use super::layout::{self, KnownLayout};
-use super::record::{self, Fate, Record};
-use super::sums::{self, RunningMd5};
-use crate::backup::contents::{self, script_image};
-use crate::backup::{
-    Access, BackupError, Destination as _, DigestChoice, Digests, Entry, Folder, INDEX, MANIFEST,
-    Origin, UNFINISHED,
-};
-use crate::mtd::{MtdIndex, MtdInfo};
+use super::own_manifest;
+use super::record::Fate;
+use super::sums::Algorithm;
+use crate::backup::Origin;
+use crate::mtd::{MtdInfo, parse_proc_mtd};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
-const BUFFER_BYTES: usize = 256 << 10;
+/// What is to be imported, and what is known of it.
+#[derive(Debug, Clone, Copy)]
+pub struct ImportRequest<'a> {
+    /// The folders with the captured files; several hold rounds of one capture.
+    pub folders: &'a [PathBuf],
+    /// Name and text of a layout, where the user gave one.
+    pub layout: Option<(&'a str, &'a [u8])>,
+    /// File and partition (`mtdN` or its name), where the user said which is which.
+    pub maps: &'a [(String, String)],
+    /// Take the 0d before each 0a away in files where a terminal put them.
+    pub undo_crlf: bool,
+}
 
 /// A capture that is right as far as can be told.
 #[derive(Debug)]
 pub struct Capture {
-    /// Its folder.
-    pub folder: PathBuf,
     /// All MTD devices of the layout.
     pub layout: Vec<MtdInfo>,
     /// What stands in the manifest of a backup made of it.
     pub origin: Origin,
     /// Files that are no part of it.
     pub foreign: Vec<String>,
+    /// Which file became which partition's image, where it is not called `mtdN.bin`.
+    pub taken: Vec<String>,
     pub(super) missing: BTreeMap<u32, String>,
     skipped: BTreeSet<u32>,
     images: BTreeMap<u32, Inspected>,
+    files: BTreeMap<u32, (PathBuf, Form)>,
 }
 
 impl Capture {
-    /// What the capture was to hold, as `mtdN`.
+    /// What the capture was to hold, as `/dev/mtdN`: a partition may be called mtd5.
     pub(super) fn wanted(&self) -> Vec<String> {
         let wanted = |info: &&MtdInfo| !self.skipped.contains(&info.index.0);
         let devices = self.layout.iter().filter(wanted);
-        devices.map(|info| info.index.to_string()).collect()
+        devices.map(|info| format!("/dev/{}", info.index)).collect()
     }
 
     pub(super) fn sha256_of(&self, mtd: u32) -> Option<&str> {
@@ -51,49 +63,51 @@ impl Capture {
             .get(&mtd)
             .and_then(|image| image.sha256.as_deref())
     }
+
+    /// The file of a partition, and what it has to go through.
+    pub(super) fn file_of(&self, mtd: u32) -> Option<(&PathBuf, Form)> {
+        self.files.get(&mtd).map(|(path, form)| (path, *form))
+    }
 }
 
-/// One image that was read.
-#[derive(Debug)]
-pub(super) struct Inspected {
-    sha256: Option<String>,
-    /// Whether it has the digest that the device made.
-    pub(super) has_device_digest: bool,
-}
-
-/// What lies in the folder.
+/// All that was found.
 pub(super) struct Found {
-    path: PathBuf,
-    folder: Folder,
-    entries: Vec<Entry>,
-    pub(super) record: Option<Record>,
-    table: Option<Vec<u8>>,
-    sums: Option<BTreeMap<String, String>>,
-    pub(super) index: Option<String>,
-    sizes_bytes: BTreeMap<u32, u64>,
+    pub(super) folders: Vec<CaptureFolder>,
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) given: Vec<Given>,
+    pub(super) assignment: Assignment,
+    /// N of images whose line ends are undone.
+    pub(super) undone: BTreeSet<u32>,
     problems: Vec<String>,
 }
 
-/// Looks at a capture; `layout` is the name and the text of a `/proc/mtd`, where
-/// the user gave one.
+/// Looks at a capture.
 pub fn inspect(
-    path: &Path,
-    layout: Option<(&str, &[u8])>,
+    request: &ImportRequest<'_>,
     interrupt: &AtomicBool,
 ) -> Result<Capture, ImportError> {
-    let mut found = Found::in_folder(path)?;
-    found.read_texts()?;
+    let mut found = Found::in_folders(request.folders)?;
+    found
+        .problems
+        .extend(check::texts(&found.folders, &found.given));
+    found.look_at_sums();
     // Before the layout: a torn table is better told by its digest.
     found.stop_at_problems()?;
-    let layout = layout::find(layout, found.table.as_deref(), &found.sizes_bytes)?;
-    let images = found.check_images(&layout.devices, interrupt)?;
+    let layout = found.layout(request.layout)?;
+    found.assign(&layout.devices, request.maps)?;
+    let images = found.check_images(&layout.devices, request.undo_crlf, interrupt)?;
     found.stop_at_problems()?;
     let evidence = found.evidence(&layout)?;
     let (missing, skipped) = found.missing(&layout.devices);
     let origin = found.origin(&layout, &images, &skipped, evidence);
+    let file = |(mtd, taken): (&u32, &Taken)| {
+        let path = found.candidates[taken.candidate].path.clone();
+        (*mtd, (path, found.form_of(*mtd, taken)))
+    };
     Ok(Capture {
-        folder: found.path.clone(),
-        foreign: found.foreign(),
+        foreign: found.foreign(&layout.devices),
+        taken: found.taken(&layout.devices),
+        files: found.assignment.files.iter().map(file).collect(),
         layout: layout.devices,
         origin,
         missing,
@@ -103,102 +117,41 @@ pub fn inspect(
 }
 
 impl Found {
-    fn in_folder(path: &Path) -> Result<Self, ImportError> {
-        let read = |source| ImportError::Read {
-            what: path.display().to_string(),
-            source,
-        };
-        let folder = Folder::open(path, Access::Look).map_err(|source| {
-            if source.kind() == io::ErrorKind::WouldBlock {
-                let folder = path.display().to_string();
-                return ImportError::Backup(BackupError::Busy { folder }.into());
-            }
-            read(source)
-        })?;
-        let entries = folder.list().map_err(read)?;
-        let has = |name: &str| entries.iter().any(|entry| entry.name == name);
-        if has(MANIFEST) || has(UNFINISHED) {
-            return Err(ImportError::IsBackup {
-                folder: folder.describe(),
-                finished: has(MANIFEST),
-            });
+    fn in_folders(paths: &[PathBuf]) -> Result<Self, ImportError> {
+        let mut folders = Vec::new();
+        for (path, number) in paths.iter().zip(0..) {
+            folders.push(CaptureFolder::open(path, number)?);
         }
-        let mut sizes_bytes = BTreeMap::new();
-        let mut problems = Vec::new();
-        for entry in &entries {
-            match (script_image(&entry.name), entry.size_bytes) {
-                (Some(mtd), Some(bytes)) => drop(sizes_bytes.insert(mtd, bytes)),
-                (Some(_), None) => problems.push(format!("{} is no regular file", entry.name)),
-                _ => {}
-            }
-        }
-        if sizes_bytes.is_empty() && problems.is_empty() {
+        let take = |folder: &mut CaptureFolder| std::mem::take(&mut folder.candidates);
+        let candidates: Vec<Candidate> = folders.iter_mut().flat_map(take).collect();
+        let take = |folder: &mut CaptureFolder| std::mem::take(&mut folder.problems);
+        let problems: Vec<String> = folders.iter_mut().flat_map(take).collect();
+        if candidates.is_empty() && problems.is_empty() {
+            let names: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
             return Err(ImportError::NoImages {
-                folder: folder.describe(),
+                folder: names.join(" and "),
             });
         }
+        let given = check::given(&folders);
         Ok(Self {
-            path: path.into(),
-            folder,
-            entries,
-            record: None,
-            table: None,
-            sums: None,
-            index: None,
-            sizes_bytes,
+            folders,
+            candidates,
+            given,
+            assignment: Assignment::default(),
+            undone: BTreeSet::new(),
             problems,
         })
     }
 
-    fn text(&self, name: &str) -> Result<Option<Vec<u8>>, ImportError> {
-        let is_it = |e: &Entry| e.name == name && e.size_bytes.is_some();
-        if !self.entries.iter().any(is_it) {
-            return Ok(None);
-        }
-        contents::read_text(&self.folder, name, RECORD_BYTES_MAX)
-            .map(Some)
-            .map_err(|error| ImportError::Backup(error.into()))
-    }
-
-    fn read_texts(&mut self) -> Result<(), ImportError> {
-        self.table = self.text(TABLE)?;
-        let index = self.text(INDEX)?;
-        self.index = index.map(|text| String::from_utf8_lossy(&text).into_owned());
-        let record = match self.text(RECORD)? {
-            Some(text) => Some(text),
-            None => self.text(RECORD_PART)?,
-        };
-        if let Some(text) = &record {
-            match record::parse(&String::from_utf8_lossy(text)) {
-                Ok(record) => self.record = Some(record),
-                Err(line) => self.problem(format!("line {line} of {RECORD} is torn or foreign")),
+    /// The script's digests must be there where its record says so.
+    fn look_at_sums(&mut self) {
+        for folder in &self.folders {
+            let made = folder.records.iter().any(|(_, record)| record.md5sum);
+            if made && folder.sums.is_empty() {
+                let what = format!("{MD5_SUMS} is missing, which the device had made");
+                self.problems.push(what);
             }
         }
-        match self.text(MD5_SUMS)? {
-            Some(text) => match sums::parse(&String::from_utf8_lossy(&text)) {
-                Ok(sums) => self.sums = Some(sums),
-                Err(line) => self.problem(format!("line {line} of {MD5_SUMS} is torn or foreign")),
-            },
-            None if self.record.as_ref().is_some_and(|record| record.md5sum) => {
-                self.problem(format!("{MD5_SUMS} is missing, which the device had made"));
-            }
-            None => {}
-        }
-        for (name, text) in [(TABLE, self.table.clone()), (RECORD, record)] {
-            let sum = self.sums.as_ref().and_then(|sums| sums.get(name));
-            if let (Some(sum), Some(text)) = (sum, text) {
-                // A download may have changed the line ends of a text.
-                let unix: Vec<u8> = text.iter().copied().filter(|b| *b != b'\r').collect();
-                if sums::of(&text) != *sum && sums::of(&unix) != *sum {
-                    self.problem(format!("{name} does not have the MD5 in {MD5_SUMS}"));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn problem(&mut self, what: String) {
-        self.problems.push(what);
     }
 
     fn stop_at_problems(&mut self) -> Result<(), ImportError> {
@@ -210,135 +163,252 @@ impl Found {
         })
     }
 
-    pub(super) fn fate(&self, mtd: u32) -> Option<&Fate> {
-        self.record
-            .as_ref()
-            .and_then(|record| record.fates.get(&mtd))
+    /// The given layout, the captured one, that of a manifest, or the iSpot's.
+    fn layout(&mut self, given: Option<(&str, &[u8])>) -> Result<KnownLayout, ImportError> {
+        let tables = || self.folders.iter().flat_map(|folder| &folder.tables);
+        let first = tables().next();
+        let entries = |text: &[u8]| parse_proc_mtd(text).ok();
+        if let Some((file, text)) = first {
+            if let Some((other, _)) = tables().find(|(_, its)| entries(its) != entries(text)) {
+                return Err(ImportError::LayoutsDiffer {
+                    file: other.clone(),
+                    why: format!(": {file} is another one"),
+                });
+            }
+        }
+        let manifest = self.folders.iter().find_map(|f| f.manifest.as_ref());
+        if let (None, None, Some(manifest)) = (given, first, manifest) {
+            return Ok(own_manifest::layout(manifest));
+        }
+        let mut sizes_bytes = BTreeMap::new();
+        for candidate in &self.candidates {
+            let number = candidate.name.number;
+            let Some(number) = number else { continue };
+            sizes_bytes.entry(number).or_insert(candidate.size_bytes);
+        }
+        let captured = first.map(|(_, text)| text.as_slice());
+        layout::find(given, captured, &sizes_bytes)
     }
 
-    fn sum(&self, mtd: u32) -> Option<&String> {
-        let name = format!("{}.bin", MtdIndex(mtd));
-        self.sums.as_ref().and_then(|sums| sums.get(&name))
+    fn assign(
+        &mut self,
+        devices: &[MtdInfo],
+        maps: &[(String, String)],
+    ) -> Result<(), ImportError> {
+        let maps = self.maps(devices, maps)?;
+        let records = self.folders.iter().any(|folder| !folder.records.is_empty());
+        let known = Known {
+            devices,
+            maps: &maps,
+            by_number: records || self.folders.iter().any(|f| f.manifest.is_some()),
+            skipped: &self.not_asked_for(devices),
+        };
+        let assigned = assign::assign(&self.candidates, &known);
+        let assigned = assigned.map_err(|source| ImportError::Read {
+            what: self.folders[0].path.display().to_string(),
+            source,
+        })?;
+        self.problems.extend(assigned.problems.iter().cloned());
+        self.stop_at_problems()?;
+        if !assigned.questions.is_empty() {
+            return Err(ImportError::NeedsMap {
+                questions: assigned.questions,
+            });
+        }
+        if assigned.files.is_empty() {
+            return Err(ImportError::NoImages {
+                folder: self.folders[0].path.display().to_string(),
+            });
+        }
+        self.assignment = assigned;
+        Ok(())
+    }
+
+    /// What somebody said: candidate and N.
+    fn maps(
+        &self,
+        devices: &[MtdInfo],
+        maps: &[(String, String)],
+    ) -> Result<BTreeMap<usize, u32>, ImportError> {
+        let mut known = BTreeMap::new();
+        for (file, partition) in maps {
+            let bad = |why: String| ImportError::BadMap {
+                map: format!("{file}={partition}"),
+                why,
+            };
+            let is_it =
+                |one: &Candidate| one.file == *file || one.path.as_os_str() == file.as_str();
+            let mut fitting = (0..).zip(&self.candidates).filter(|(_, one)| is_it(one));
+            let (Some((at, _)), None) = (fitting.next(), fitting.next()) else {
+                return Err(bad(format!("there is no file {file}, or several")));
+            };
+            let is_it =
+                |info: &&MtdInfo| info.index.to_string() == *partition || info.name == *partition;
+            let mut fitting = devices.iter().filter(is_it);
+            let (Some(info), None) = (fitting.next(), fitting.next()) else {
+                return Err(bad(format!(
+                    "there is no partition {partition}, or several"
+                )));
+            };
+            if known.values().any(|mtd| *mtd == info.index.0) {
+                return Err(bad(format!("{} has a file already", info.id())));
+            }
+            if known.insert(at, info.index.0).is_some() {
+                return Err(bad(format!("{file} is another partition's already")));
+            }
+        }
+        Ok(known)
+    }
+
+    fn not_asked_for(&self, devices: &[MtdInfo]) -> BTreeSet<u32> {
+        let numbers = devices.iter().map(|info| info.index.0);
+        numbers
+            .filter(|mtd| matches!(self.fate(*mtd), Some(Fate::Skipped)))
+            .collect()
+    }
+
+    /// What the records say of a partition; where there are several rounds, the one
+    /// that has an image of it.
+    pub(super) fn fate(&self, mtd: u32) -> Option<&Fate> {
+        let records = self.folders.iter().flat_map(|folder| &folder.records);
+        let fates = records.filter_map(|(_, record)| record.fates.get(&mtd));
+        fates.min_by_key(|fate| match fate {
+            Fate::Image { .. } => 0,
+            Fate::Left(_) => 1,
+            Fate::Skipped => 2,
+        })
+    }
+
+    /// How a file that is taken becomes an image.
+    pub(super) fn form_of(&self, mtd: u32, taken: &Taken) -> Form {
+        match self.undone.contains(&mtd) {
+            true => Form::CrLf,
+            false => self.candidates[taken.candidate].form,
+        }
     }
 
     fn check_images(
         &mut self,
         devices: &[MtdInfo],
+        undo_crlf: bool,
         interrupt: &AtomicBool,
     ) -> Result<BTreeMap<u32, Inspected>, ImportError> {
         let mut images = BTreeMap::new();
         let by_number: BTreeMap<_, _> = devices.iter().map(|info| (info.index.0, info)).collect();
-        let mut buffer = Vec::new();
-        let no_memory = |_| ImportError::Read {
-            what: self.folder.describe(),
-            source: io::ErrorKind::OutOfMemory.into(),
-        };
-        buffer.try_reserve_exact(BUFFER_BYTES).map_err(no_memory)?;
-        buffer.resize(BUFFER_BYTES, 0);
-        for (mtd, bytes) in self.sizes_bytes.clone() {
-            let file = format!("{}.bin", MtdIndex(mtd));
+        let mut problems = Vec::new();
+        for (mtd, taken) in self.assignment.files.clone() {
             let Some(info) = by_number.get(&mtd).copied() else {
-                self.problem(format!("{file} is of no partition in the layout"));
                 continue;
             };
-            if let Some(problem) = self.length_problem(info, bytes) {
-                self.problem(problem);
+            if let Some(problem) = self.length_problem(info, &taken, undo_crlf)? {
+                problems.push(problem);
                 continue;
             }
-            let (md5, sha256) = self.digest(&file, &mut buffer, interrupt)?;
-            let sum = self.sum(mtd);
-            match (sum, self.fate(mtd)) {
-                (Some(sum), _) if *sum != md5 => {
-                    let problem = format!("{file} has MD5 {md5}; the device stored {sum}");
-                    self.problem(problem);
-                }
-                (Some(_), _) | (None, Some(Fate::Left(_) | Fate::Skipped)) => {}
-                (None, _) if self.sums.is_some() => {
-                    self.problem(format!("{MD5_SUMS} has no line for {file}"));
-                }
-                (None, _) => {}
-            }
-            images.insert(
-                mtd,
-                Inspected {
-                    sha256,
-                    has_device_digest: self.sum(mtd).is_some(),
-                },
-            );
+            let check = Check {
+                folders: &self.folders,
+                candidates: &self.candidates,
+                given: &self.given,
+                interrupt,
+            };
+            let form = self.form_of(mtd, &taken);
+            let image = check.image(&taken, form, info, &mut problems)?;
+            problems.extend(self.lacks_its_digest(mtd, &taken, &image));
+            images.insert(mtd, image);
         }
+        self.problems.extend(problems);
         Ok(images)
     }
 
-    fn length_problem(&self, info: &MtdInfo, bytes: u64) -> Option<String> {
+    /// The script makes a digest of each image where it makes any.
+    fn lacks_its_digest(&self, mtd: u32, taken: &Taken, image: &Inspected) -> Option<String> {
+        let candidate = &self.candidates[taken.candidate];
+        let mut records = self.folders[candidate.folder].records.iter();
+        let stored = |record: &super::record::Record| {
+            let fate = record.fates.get(&mtd);
+            record.md5sum && !matches!(fate, Some(Fate::Left(_) | Fate::Skipped))
+        };
+        let lacks = records.any(|(_, record)| stored(record))
+            && !image
+                .has
+                .iter()
+                .any(|given| given.sum.algorithm == Algorithm::Md5)
+            && !self
+                .given
+                .iter()
+                .any(|given| given.sum.base() == candidate.file);
+        lacks.then(|| format!("{MD5_SUMS} has no line for {}", candidate.file))
+    }
+
+    /// What is wrong with a file's length, and why; what can be undone is, if told.
+    fn length_problem(
+        &mut self,
+        info: &MtdInfo,
+        taken: &Taken,
+        undo_crlf: bool,
+    ) -> Result<Option<String>, ImportError> {
+        let candidate = &self.candidates[taken.candidate];
+        let (file, bytes) = (&candidate.file, candidate.size_bytes);
+        if let Some(why) = &candidate.broken {
+            return Ok(Some(format!("{file} cannot be unpacked: {why}")));
+        }
         let size_bytes = info.size_bytes;
         if bytes != size_bytes {
+            let read = |source| ImportError::Read {
+                what: candidate.path.display().to_string(),
+                source,
+            };
+            let mut stream = decode::open(&candidate.path, candidate.form).map_err(read)?;
+            let counted = diagnose::count(stream.as_mut(), size_bytes).map_err(read)?;
+            let found = counted.diagnose(size_bytes);
+            if found.crlf && undo_crlf && candidate.form == Form::Plain {
+                self.undone.insert(info.index.0);
+                return Ok(None);
+            }
             let what = if bytes < size_bytes { "short" } else { "long" };
-            return Some(format!(
-                "{}.bin is too {what}: {bytes:#x} bytes, and {} has {size_bytes:#x}",
-                info.index,
+            let why = match found.text.as_str() {
+                "" => String::new(),
+                text => format!("; {text}"),
+            };
+            return Ok(Some(format!(
+                "{file} is too {what}: {bytes:#x} bytes, and {} has {size_bytes:#x}{why}",
                 info.id()
-            ));
+            )));
         }
-        match self.fate(info.index.0) {
+        let complete = |folder: &CaptureFolder| folder.records.iter().any(|(_, r)| r.complete);
+        Ok(match self.fate(info.index.0) {
             Some(Fate::Image { size_bytes, .. }) if *size_bytes != bytes => Some(format!(
-                "{}.bin has {bytes:#x} bytes; {RECORD} says {size_bytes:#x}",
-                info.index
+                "{file} has {bytes:#x} bytes; {RECORD} says {size_bytes:#x}"
             )),
-            None if self.record.as_ref().is_some_and(|record| record.complete) => {
+            None if complete(&self.folders[candidate.folder]) => {
                 Some(format!("{RECORD} does not mention {}", info.id()))
             }
             _ => None,
-        }
-    }
-
-    /// MD5 and SHA-256 of a file.
-    fn digest(
-        &self,
-        file: &str,
-        buffer: &mut [u8],
-        interrupt: &AtomicBool,
-    ) -> Result<(String, Option<String>), ImportError> {
-        let path = self.path.join(file);
-        let read = |source| ImportError::Read {
-            what: path.display().to_string(),
-            source,
-        };
-        let mut stream = open_file(&path).map_err(read)?;
-        let mut md5 = RunningMd5::default();
-        let mut digests = Digests::new(DigestChoice::Sha256);
-        loop {
-            if interrupt.load(Ordering::Relaxed) {
-                return Err(ImportError::Interrupted);
-            }
-            match stream.read(buffer) {
-                Ok(0) => return Ok((md5.finish(), digests.finish().sha256)),
-                Ok(count) => {
-                    md5.update(&buffer[..count]);
-                    digests.update(&buffer[..count]);
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(read(error)),
-            }
-        }
+        })
     }
 
     /// What the bytes say; bytes against an assumed layout end the import.
     fn evidence(&self, layout: &KnownLayout) -> Result<Evidence, ImportError> {
         let mut evidence = Evidence::default();
         for info in &layout.devices {
-            let there = self.sizes_bytes.contains_key(&info.index.0);
-            if !there || info.size_bytes > evidence::SIZE_BYTES_MAX {
+            let taken = self.assignment.files.get(&info.index.0);
+            let is_wanted = [evidence::FIS, evidence::FCONFIG].contains(&info.name.as_str());
+            let Some(taken) = taken.filter(|_| is_wanted) else {
+                continue;
+            };
+            if info.size_bytes > evidence::SIZE_BYTES_MAX {
                 continue;
             }
-            let file = format!("{}.bin", info.index);
-            let read = || {
-                contents::read_text(&self.folder, &file, evidence::SIZE_BYTES_MAX)
-                    .map_err(|error| ImportError::Backup(error.into()))
-            };
+            let path = &self.candidates[taken.candidate].path;
+            let mut data = Vec::new();
+            decode::open(path, self.form_of(info.index.0, taken))
+                .and_then(|s| s.take(evidence::SIZE_BYTES_MAX).read_to_end(&mut data))
+                .map_err(|source| ImportError::Read {
+                    what: path.display().to_string(),
+                    source,
+                })?;
             match info.name.as_str() {
-                evidence::FIS => evidence::of_fis(&read()?, &layout.devices, &mut evidence),
-                evidence::FCONFIG => evidence::of_fconfig(&read()?, &mut evidence),
-                _ => {}
+                evidence::FIS => evidence::of_fis(&data, &layout.devices, &mut evidence),
+                _ => evidence::of_fconfig(&data, &mut evidence),
             }
         }
         if layout.assumed && evidence.contradicts_layout {
@@ -350,45 +420,5 @@ impl Found {
             });
         }
         Ok(evidence)
-    }
-
-    /// Why partitions have no image, and which nobody had asked for.
-    fn missing(&self, devices: &[MtdInfo]) -> (BTreeMap<u32, String>, BTreeSet<u32>) {
-        let (mut missing, mut skipped) = (BTreeMap::new(), BTreeSet::new());
-        for info in devices {
-            let mtd = info.index.0;
-            if self.sizes_bytes.contains_key(&mtd) {
-                continue;
-            }
-            let file = format!("{}.bin", info.index);
-            let listed = self.sum(mtd).is_some()
-                || self
-                    .index
-                    .as_ref()
-                    .is_some_and(|page| page.contains(&format!("\"{file}\"")));
-            let reason = match self.fate(mtd) {
-                Some(Fate::Skipped) => {
-                    skipped.insert(mtd);
-                    continue;
-                }
-                Some(Fate::Left(reason)) => format!("on the device, {reason}"),
-                Some(Fate::Image { .. }) => format!("the device stored {file}; it was not fetched"),
-                None if listed => format!("the device stored {file}; it was not fetched"),
-                None if self.record.is_some() => "the capture was cut off before it".into(),
-                None => format!(
-                    "there is no {file}; scripts leave a partition without a node out and say nothing"
-                ),
-            };
-            missing.insert(mtd, reason);
-        }
-        (missing, skipped)
-    }
-
-    fn foreign(&self) -> Vec<String> {
-        let known = [RECORD, RECORD_PART, TABLE, MD5_SUMS, INDEX];
-        let names = self.entries.iter().map(|entry| entry.name.clone());
-        names
-            .filter(|name| script_image(name).is_none() && !known.contains(&name.as_str()))
-            .collect()
     }
 }

@@ -3,12 +3,22 @@
 //! `format` is what passes between them.
 
 #[cfg(feature = "full")]
+mod assign;
+#[cfg(feature = "full")]
 mod captured;
+#[cfg(feature = "full")]
+mod check;
+#[cfg(feature = "full")]
+mod decode;
+#[cfg(feature = "full")]
+mod diagnose;
 #[cfg(feature = "full")]
 mod error;
 #[cfg(feature = "full")]
 mod evidence;
 pub(crate) mod format;
+#[cfg(feature = "full")]
+mod found;
 #[cfg(feature = "full")]
 mod import;
 #[cfg(feature = "full")]
@@ -16,7 +26,15 @@ mod inspect;
 #[cfg(feature = "full")]
 mod layout;
 #[cfg(feature = "full")]
+mod memory_dump;
+#[cfg(feature = "full")]
+mod missing;
+#[cfg(feature = "full")]
+mod names;
+#[cfg(feature = "full")]
 mod origin;
+#[cfg(feature = "full")]
+mod own_manifest;
 #[cfg(feature = "full")]
 mod record;
 #[cfg(feature = "full")]
@@ -29,6 +47,6 @@ pub use error::ImportError;
 #[cfg(feature = "full")]
 pub use import::import;
 #[cfg(feature = "full")]
-pub use inspect::{Capture, inspect};
+pub use inspect::{Capture, ImportRequest, inspect};
 #[cfg(feature = "full")]
 pub use script::{ScriptError, ScriptRequest, render};

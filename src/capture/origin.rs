@@ -1,13 +1,17 @@
 //! What is said of an import: what was proven of the captured files, and what
 //! could not be.
 
+use super::assign::{Basis, Taken};
+use super::check::{Given, Inspected};
+use super::decode::Form;
 use super::evidence::Evidence;
 use super::format::SCRIPT_PAGE;
-use super::inspect::{Found, Inspected};
+use super::inspect::Found;
 use super::layout::KnownLayout;
+use super::names;
 use super::record::Fate;
-use crate::backup::Origin;
-use crate::mtd::{MtdIndex, MtdInfo};
+use crate::backup::{Origin, size};
+use crate::mtd::{MtdIndex, MtdInfo, total_bytes};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Found {
@@ -23,24 +27,23 @@ impl Found {
             "{count} of {count} files have their partition's size"
         )];
         let mut not_proven = Vec::new();
-        let without: Vec<u32> = images
-            .iter()
-            .filter(|(_, image)| !image.has_device_digest)
-            .map(|(mtd, _)| *mtd)
-            .collect();
-        if without.len() < count {
-            proven.push(format!(
-                "{} files are what the device stored: they have the MD5 made there",
-                count - without.len()
-            ));
-        }
-        if !without.is_empty() {
-            not_proven.push(format!(
-                "that files are what the device stored: it made no digest of {}",
-                list(&without)
-            ));
-        }
+        digests(images, &mut proven, &mut not_proven);
         self.readings(images, &mut proven, &mut not_proven);
+        self.converted(&mut proven, &mut not_proven);
+        let by_name = self.with_basis(Basis::Name);
+        if !by_name.is_empty() {
+            not_proven.push(format!(
+                "that files are of their partitions: their names say so, and their sizes fit: {}",
+                by_name.join(", ")
+            ));
+        }
+        let asked = self.with_basis(Basis::Asked);
+        if !asked.is_empty() {
+            not_proven.push(format!(
+                "that files are of their partitions: whoever imported them said so: {}",
+                asked.join(", ")
+            ));
+        }
         if layout.assumed {
             not_proven.push("that the layout is the device's: it was assumed".into());
         }
@@ -52,7 +55,8 @@ impl Found {
         if layout.devices.iter().any(inferred) {
             not_proven.push("where partitions start: the offsets are sums of sizes".into());
         }
-        if self.record.as_ref().is_some_and(|record| !record.complete) {
+        let mut records = self.folders.iter().flat_map(|folder| &folder.records);
+        if records.any(|(_, record)| !record.complete) {
             not_proven.push("that the capture came to its end: it was cut off".into());
         }
         if !skipped.is_empty() {
@@ -68,6 +72,18 @@ impl Found {
             not_proven,
             changed_while_read: self.read_twice(images, false),
         }
+    }
+
+    /// `mtd0 is u-boot.bin` for each file that is taken for that reason.
+    fn with_basis(&self, basis: Basis) -> Vec<String> {
+        let files = self.assignment.files.iter();
+        let files = files.filter(|(_, taken)| taken.basis == basis);
+        files
+            .map(|(mtd, taken)| {
+                let file = &self.candidates[taken.candidate].file;
+                format!("{file} for {}", MtdIndex(*mtd))
+            })
+            .collect()
     }
 
     /// What was read a second time on the device.
@@ -97,20 +113,178 @@ impl Found {
         }
     }
 
+    /// What was converted, and what that shows.
+    fn converted(&self, proven: &mut Vec<String>, not_proven: &mut Vec<String>) {
+        for (mtd, taken) in &self.assignment.files {
+            let candidate = &self.candidates[taken.candidate];
+            let (index, file) = (MtdIndex(*mtd), &candidate.file);
+            if let (Some((lines, unchecked)), Form::Text) = (candidate.text_lines, candidate.form) {
+                proven.push(format!(
+                    "{index} is the bytes in {file}: {lines} lines of a dump, without a gap"
+                ));
+                if unchecked > 0 {
+                    not_proven.push(format!(
+                        "that {file} has the right bytes: {unchecked} lines have no column of text"
+                    ));
+                }
+            }
+            if self.undone.contains(mtd) {
+                proven.push(format!(
+                    "{index} is {file} without the 0d before each 0a, and has its size so"
+                ));
+                not_proven.push(format!("that {file} differs from the flash in that alone"));
+            }
+        }
+    }
+
     fn read_twice(&self, images: &BTreeMap<u32, Inspected>, wanted: bool) -> Vec<u32> {
         let fits = |mtd: &u32| matches!(self.fate(*mtd), Some(Fate::Image { same: Some(same), .. }) if *same == wanted);
         images.keys().copied().filter(fits).collect()
     }
 
     fn captured_by(&self) -> String {
-        match (&self.record, &self.index) {
-            (Some(record), _) => format!("the script of {}", record.tool),
-            (None, Some(page)) if page.starts_with(SCRIPT_PAGE) => {
-                "the well-known shell script".into()
-            }
-            _ => "unknown means".into(),
+        let records = self.folders.iter().flat_map(|folder| &folder.records);
+        let tools: BTreeSet<&str> = records.map(|(_, record)| record.tool.as_str()).collect();
+        if !tools.is_empty() {
+            let tools: Vec<&str> = tools.into_iter().collect();
+            return format!("the script of {}", tools.join(" and "));
+        }
+        let pages = self
+            .folders
+            .iter()
+            .filter_map(|folder| folder.page.as_ref());
+        match pages.into_iter().any(|page| page.starts_with(SCRIPT_PAGE)) {
+            true => "the well-known shell script".into(),
+            false => "unknown means".into(),
         }
     }
+
+    /// Which file became which partition's image, where it has another name than that.
+    pub(super) fn taken(&self, devices: &[MtdInfo]) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (mtd, taken) in &self.assignment.files {
+            let candidate = &self.candidates[taken.candidate];
+            if names::is_own(&candidate.file, *mtd) && candidate.form == Form::Plain {
+                continue;
+            }
+            let info = devices.iter().find(|info| info.index.0 == *mtd);
+            let id = info.map_or_else(|| MtdIndex(*mtd).to_string(), |i| i.id().to_string());
+            lines.push(format!(
+                "{} is {id}: by {}{}",
+                candidate.file,
+                told_by(taken),
+                match candidate.form {
+                    Form::Gzip => ", unpacked",
+                    Form::Text => ", converted",
+                    _ => "",
+                }
+            ));
+        }
+        for (at, mtd) in &self.assignment.same {
+            let file = &self.candidates[*at].file;
+            lines.push(format!(
+                "{file} has the same bytes as the file that is taken for {}",
+                MtdIndex(*mtd)
+            ));
+        }
+        lines
+    }
+
+    /// What is no part of the capture.
+    pub(super) fn foreign(&self, devices: &[MtdInfo]) -> Vec<String> {
+        let folders = self.folders.iter().flat_map(|folder| &folder.foreign);
+        let mut foreign: Vec<String> = folders.map(|name| not_taken(name)).collect();
+        let total = total_bytes(devices.iter().map(|info| info.size_bytes));
+        for at in &self.assignment.unused {
+            let candidate = &self.candidates[*at];
+            let mut said = not_taken(&candidate.file);
+            if candidate.size_bytes == total && total > 0 {
+                said += &format!(
+                    "; it has {}, as all partitions together: `mtdkeep backup --image` cuts a \
+                     whole chip's dump",
+                    size(total)
+                );
+            }
+            if is_packed_otherwise(&candidate.file) {
+                said += "; it is packed: unpack it, and import again";
+            }
+            foreign.push(said);
+        }
+        foreign.sort();
+        foreign
+    }
+}
+
+fn not_taken(name: &str) -> String {
+    format!("{name} is no part of the capture and was not taken")
+}
+
+/// Packed in a way that is not unpacked here.
+fn is_packed_otherwise(file: &str) -> bool {
+    const ENDINGS: [&str; 9] = [
+        ".xz", ".bz2", ".lzma", ".zst", ".zip", ".7z", ".rar", ".tar", ".tgz",
+    ];
+    let file = file.to_ascii_lowercase();
+    ENDINGS.iter().any(|ending| file.ends_with(ending)) || file.ends_with(".tar.gz")
+}
+
+fn told_by(taken: &Taken) -> &'static str {
+    match taken.basis {
+        Basis::Asked => "what --map says",
+        Basis::NumberAndName => "number, name and size",
+        Basis::Number => "number and size",
+        Basis::Name => "name and size",
+    }
+}
+
+/// What digests show, and of which images there is none.
+fn digests(
+    images: &BTreeMap<u32, Inspected>,
+    proven: &mut Vec<String>,
+    not_proven: &mut Vec<String>,
+) {
+    let of_device = |image: &&Inspected| image.has.iter().any(|given| given.by_device);
+    let by_device: Vec<&Inspected> = images.values().filter(of_device).collect();
+    if !by_device.is_empty() {
+        let given = by_device.iter().flat_map(|image| &image.has);
+        proven.push(format!(
+            "{} files are what the device stored: they have the {} made there",
+            by_device.len(),
+            words(given.filter(|given| given.by_device))
+        ));
+    }
+    let others: Vec<&Given> = images
+        .values()
+        .filter_map(|image| match of_device(&image) {
+            true => None,
+            false => image.has.first(),
+        })
+        .collect();
+    if !others.is_empty() {
+        let files: BTreeSet<&str> = others.iter().map(|given| given.file.as_str()).collect();
+        let files: Vec<&str> = files.into_iter().collect();
+        proven.push(format!(
+            "{} files have the {} that stand in {}; who made these, and of what, is not told",
+            others.len(),
+            words(others.iter().copied()),
+            files.join(", ")
+        ));
+    }
+    let without = images.iter().filter(|(_, image)| image.has.is_empty());
+    let without: Vec<u32> = without.map(|(mtd, _)| *mtd).collect();
+    if !without.is_empty() {
+        not_proven.push(format!(
+            "that files are what the device stored: it made no digest of {}",
+            list(&without)
+        ));
+    }
+}
+
+/// `MD5 and SHA-256`.
+fn words<'a>(given: impl Iterator<Item = &'a Given>) -> String {
+    let words: BTreeSet<&str> = given.map(|given| given.sum.algorithm.word()).collect();
+    let words: Vec<&str> = words.into_iter().collect();
+    words.join(" and ")
 }
 
 /// `mtd0, mtd1, mtd2`.

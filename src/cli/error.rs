@@ -50,7 +50,9 @@ impl CliError {
             #[cfg(feature = "full")]
             Self::Import(error) => match error {
                 ImportError::Wrong { .. } => Exit::Differs,
-                ImportError::NeedsLayout { .. } => Exit::Usage,
+                ImportError::NeedsLayout { .. }
+                | ImportError::NeedsMap { .. }
+                | ImportError::BadMap { .. } => Exit::Usage,
                 ImportError::LayoutsDiffer { .. } | ImportError::IsBackup { .. } => Exit::Refused,
                 ImportError::Interrupted => Exit::Interrupted,
                 _ => Exit::Io,
@@ -80,6 +82,7 @@ impl CliError {
                 ImportError::NoImages { .. } => "no_capture",
                 ImportError::IsBackup { .. } => "is_backup",
                 ImportError::NeedsLayout { .. } => "needs_layout",
+                ImportError::NeedsMap { .. } => "needs_map",
                 ImportError::BadLayout { .. } | ImportError::EmptyLayout { .. } => "bad_table",
                 ImportError::LayoutsDiffer { .. } => "disagreement",
                 ImportError::Wrong { .. } | ImportError::ChangedMeanwhile { .. } => "differs",
@@ -99,6 +102,10 @@ impl CliError {
                 "the capture is not right; nothing was imported:".into()
             }
             #[cfg(feature = "full")]
+            Self::Import(ImportError::NeedsMap { .. }) => {
+                "it is not certain which file is of which partition; nothing was imported:".into()
+            }
+            #[cfg(feature = "full")]
             Self::Import(error) => error.to_string(),
             Self::Other { message, .. } => message.clone(),
         }
@@ -109,6 +116,8 @@ impl CliError {
         match self {
             #[cfg(feature = "full")]
             Self::Import(ImportError::Wrong { problems }) => problems,
+            #[cfg(feature = "full")]
+            Self::Import(ImportError::NeedsMap { questions }) => questions,
             _ => &[],
         }
     }

@@ -8,17 +8,18 @@ use super::info::{MtdIndex, MtdInfo};
 use std::collections::BTreeMap;
 
 /// The devices that `wanted` names, each word either a partition's name
-/// (`rootfs`) or `mtdN`; all devices where `wanted` is empty.
+/// (`rootfs`), `mtdN`, or `/dev/mtdN`; all devices where `wanted` is empty.
 pub fn select<S: AsRef<str>>(devices: &[MtdInfo], wanted: &[S]) -> Result<Vec<MtdInfo>, MtdError> {
     if wanted.is_empty() {
         return Ok(devices.to_vec());
     }
     // Once for all words, of which there may be as many as devices. A partition may be
     // *named* mtd5 without having that number: then the word fits two devices, and
-    // picking either would be a guess.
-    let mut words: Vec<(String, usize)> = Vec::with_capacity(devices.len() * 2);
+    // picking either would be a guess; the node's path tells.
+    let mut words: Vec<(String, usize)> = Vec::with_capacity(devices.len() * 3);
     for (at, device) in devices.iter().enumerate() {
         words.push((device.index.to_string(), at));
+        words.push((format!("/dev/{}", device.index), at));
         words.push((device.name.clone(), at));
     }
     words.sort_unstable();

@@ -83,7 +83,13 @@ fn verify(path: &Path, seed: u64) -> Result<bool, Failure> {
 fn make_import(path: &Path) -> Result<(), String> {
     let interrupt = AtomicBool::new(false);
     let capture = path.with_file_name("capture");
-    let capture = capture::inspect(&capture, None, &interrupt).map_err(|e| e.to_string())?;
+    let request = capture::ImportRequest {
+        folders: &[capture],
+        layout: None,
+        maps: &[],
+        undo_crlf: false,
+    };
+    let capture = capture::inspect(&request, &interrupt).map_err(|e| e.to_string())?;
     let folder = opened(path, Folder::open_or_create(path)).map_err(|e| e.to_string())?;
     let work = backup::Work {
         buffer_bytes: 4096,

@@ -10,7 +10,7 @@ use crate::cli::spec::{
     CommandSpec, Job, OperandSpec, OptionSpec, RESULT, Takes, VERBOSE, option, short,
 };
 use mtdkeep::backup::{Destination as _, Folder, Manifest, Summary, size};
-use mtdkeep::capture::{Capture, import, inspect};
+use mtdkeep::capture::{Capture, ImportRequest, import, inspect};
 use mtdkeep::mtd::total_bytes;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -21,22 +21,27 @@ mod tar;
 pub(crate) const SPEC: CommandSpec = CommandSpec {
     operand: Some(OperandSpec {
         name: "DIR",
-        help: "The captured files' folder, or a backup's tar, or - for one from standard input",
+        help: "The folder with the files of the partitions, or a backup's tar, or - for a tar",
         required: true,
         rest: false,
     }),
     options: &[OPTIONS, &[VERBOSE], RESULT],
     details: "\
-Takes captures of `mtdkeep script` and of the well-known shell script
-(mtdN.bin and index.html; where nothing tells a layout, the Clear iSpot's is
-assumed if every file has exactly its size there). Sizes, digests and contents
-are compared; what could not be proven is told, and stands in the manifest. A
-tar of `backup --output -`, or of `serve`, becomes the backup that it holds,
-exact to the byte, if every image in it is what its manifest says.
+Takes captures of `mtdkeep script`, of the well-known shell script, and files
+as people name them: mtd0.bin, mtdblock0.img, mtd0_u-boot.bin, u-boot.bin,
+*.gz, logs of U-Boot's md.b. Name and size tell which partition a file is;
+where they do not, it is asked for. Digests of any kind beside them are
+compared (MD5SUMS, *.sha256, ...), and so are sizes and contents. Where nothing
+tells a layout, the Clear iSpot's is assumed if every file has exactly its size
+there. What could not be proven is told, and stands in the manifest. A tar of
+`backup --output -`, or of `serve`, becomes the backup that it holds, exact to
+the byte, if every image in it is what its manifest says.
 ",
     examples: &[
         "mtdkeep import mtd_backup",
         "mtdkeep import mtd_backup --layout proc_mtd.txt --output ispot-backup",
+        "mtdkeep import dumps --layout boot.log --map flash1.bin=mtd3",
+        "mtdkeep import round1 --also round2",
         "ssh root@192.168.1.1 mtdkeep backup -o - | mtdkeep import - --output router",
     ],
     ..CommandSpec::new(
@@ -52,6 +57,21 @@ const OPTIONS: &[OptionSpec] = &[
         Takes::Value("FILE"),
         "The device's /proc/mtd, boot log, mtdparts=, ..., where the capture has none",
     ),
+    option(
+        "map",
+        Takes::Values("FILE=MTD"),
+        "Which partition a file is (mtdN or its name); may be repeated",
+    ),
+    option(
+        "also",
+        Takes::Values("DIR"),
+        "A further folder of the same capture, made in rounds; may be repeated",
+    ),
+    option(
+        "undo-crlf",
+        Takes::Nothing,
+        "Undo what text mode did to a file, where it fits to the byte so",
+    ),
     short(
         'o',
         option(
@@ -63,10 +83,14 @@ const OPTIONS: &[OptionSpec] = &[
 ];
 
 struct Args {
-    /// The folder with the captured files.
-    captured: PathBuf,
+    /// The folders with the captured files.
+    captured: Vec<PathBuf>,
     /// A file with the text of the device's `/proc/mtd`.
     layout: Option<PathBuf>,
+    /// File and partition.
+    maps: Vec<(String, String)>,
+    /// Take text mode's 0d away.
+    undo_crlf: bool,
     /// The backup's folder.
     target: PathBuf,
     /// Whole digests in the lines.
@@ -74,17 +98,35 @@ struct Args {
 }
 
 fn parse(given: &mut Given) -> Result<Job, UsageError> {
-    let captured = given.operand_path();
+    let mut captured = vec![given.operand_path()];
+    while let Some(more) = given.path("also") {
+        captured.push(more);
+    }
+    let maps = given.texts("map")?;
     let args = Args {
         layout: given.path("layout"),
         target: match given.path("output") {
             Some(target) => target,
-            None => beside(&captured)?,
+            None => beside(&captured[0])?,
         },
         captured,
+        maps: maps.iter().map(|map| pair(map)).collect::<Result<_, _>>()?,
+        undo_crlf: given.flag("undo-crlf"),
         verbose: given.flag("verbose"),
     };
     Ok(Box::new(move |output| run(&args, output)))
+}
+
+/// `FILE=MTD`; a file's name may have such a sign in it, a partition's rarely.
+fn pair(map: &str) -> Result<(String, String), UsageError> {
+    match map.rsplit_once('=') {
+        Some((file, partition)) if !file.is_empty() && !partition.is_empty() => {
+            Ok((file.to_owned(), partition.to_owned()))
+        }
+        _ => Err(UsageError(format!(
+            "--map takes FILE=mtdN, such as boot.bin=mtd0, not {map:?}"
+        ))),
+    }
 }
 
 #[derive(Serialize)]
@@ -101,7 +143,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         Some(around) if around != Path::new("") && around.is_dir() => around,
         _ => Path::new("."),
     };
-    if let Some(archive) = stream::archive(&args.captured, around)? {
+    if let Some(archive) = stream::archive(&args.captured[0], around)? {
         return tar::run(&archive, args, &interrupt, output);
     }
     let layout = args.layout.as_deref().map(layout::read).transpose()?;
@@ -116,11 +158,18 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         .map(|(name, text)| (name.as_str(), text.as_slice()));
     // Everything is looked at before the folder is made: what is wrong leaves
     // nothing.
-    let capture = inspect(&args.captured, layout, &interrupt)?;
-    for name in &capture.foreign {
-        output.warn(&format!(
-            "{name} is no part of the capture and was not taken"
-        ));
+    let request = ImportRequest {
+        folders: &args.captured,
+        layout,
+        maps: &args.maps,
+        undo_crlf: args.undo_crlf,
+    };
+    let capture = inspect(&request, &interrupt)?;
+    for line in &capture.taken {
+        output.sentence(line);
+    }
+    for line in &capture.foreign {
+        output.warn(line);
     }
     let folder = folder::open_or_create(&args.target, output)?;
     let progress = Progress::new(output, Lines::of(args.verbose));

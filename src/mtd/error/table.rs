@@ -122,7 +122,7 @@ const FOREIGN: &str = "the node or the tree belongs to another device or kernel;
 const NOT_CAPTURED: &str = "if the device still works, capture it as well and import again";
 const READ_ONLY: &str = "a partition off an erase-block boundary is read-only to the kernel; \
     erasing it would hit its neighbour";
-const AMBIGUOUS: &str = "say which with its number, such as mtd3";
+const AMBIGUOUS: &str = "say which with its number, as /dev/mtd3";
 const TWICE: &str = "name each partition once";
 
 fn row<'a>(kind: Kind, help: Help<'a>) -> Row<'a> {

@@ -23,6 +23,7 @@ fn devices() -> Vec<MtdInfo> {
 #[case::by_name(&["linux"], &[1])]
 #[case::name_with_a_blank(&["FIS directory"], &[5])]
 #[case::by_number(&["mtd2"], &[2])]
+#[case::by_node(&["/dev/mtd1", "/dev/mtd4"], &[1, 4])]
 #[case::in_the_order_of_numbers(&["mtd3", "RedBoot"], &[0, 3])]
 fn words_pick_their_partitions(#[case] wanted: &[&str], #[case] picked: &[u32]) {
     let found: Vec<_> = select(&devices(), wanted)

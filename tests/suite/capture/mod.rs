@@ -3,6 +3,8 @@
 #[cfg(all(feature = "full", unix))]
 pub mod accidents;
 #[cfg(all(feature = "full", unix))]
+pub mod foreign;
+#[cfg(all(feature = "full", unix))]
 pub mod import;
 #[cfg(all(feature = "full", unix))]
 pub mod import_old;

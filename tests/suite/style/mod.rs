@@ -56,10 +56,6 @@ const CRATES: &[(&str, &[Circle])] = &[
                 ],
                 "a command's entry names its parser, help and advice print the entries",
             ),
-            (
-                &["capture/captured", "capture/inspect"],
-                "both open the captured files",
-            ),
         ],
     ),
     (

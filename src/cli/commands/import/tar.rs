@@ -19,11 +19,12 @@ pub(super) fn run(
     interrupt: &AtomicBool,
     output: &Output,
 ) -> Result<Exit, CliError> {
-    if args.layout.is_some() {
+    let for_files = args.captured.len() > 1 || !args.maps.is_empty() || args.undo_crlf;
+    if args.layout.is_some() || for_files {
         return Err(CliError::Other {
             exit: Exit::Usage,
-            message: "a backup's tar has its layout in its manifest".into(),
-            help: Some("leave --layout away".into()),
+            message: "a backup's tar has its layout and its files' names in its manifest".into(),
+            help: Some("leave --layout, --map, --also and --undo-crlf away".into()),
         });
     }
     let progress = Progress::new(output, Lines::of(args.verbose));

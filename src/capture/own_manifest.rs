@@ -1,0 +1,55 @@
+//! A manifest of this program that lies in a folder without its images under their
+//! names: it tells the layout, and what each image must be.
+
+use super::layout::KnownLayout;
+use super::sums::{Algorithm, Sum};
+use crate::backup::{LayoutEntry, MANIFEST, Manifest};
+use crate::mtd::{MtdInfo, OffsetSource, PartitionOffset};
+
+/// Its layout.
+pub(super) fn layout(manifest: &Manifest) -> KnownLayout {
+    KnownLayout {
+        devices: manifest.layout.iter().map(device).collect(),
+        from: format!("{MANIFEST} of a backup, as it lies in the folder"),
+        assumed: false,
+        doubts: Vec::new(),
+    }
+}
+
+fn device(entry: &LayoutEntry) -> MtdInfo {
+    let mut device = MtdInfo::new(
+        entry.index(),
+        entry.name.clone(),
+        entry.size_bytes,
+        entry.erase_block_bytes,
+    );
+    let source = entry.offset_source.as_deref();
+    let source = source.and_then(OffsetSource::from_word);
+    device.offset = entry
+        .offset_bytes
+        .zip(source)
+        .map(|(bytes, source)| PartitionOffset { bytes, source });
+    device.chip = entry.chip;
+    device.parent = entry.parent.map(crate::mtd::MtdIndex);
+    device.writeable = entry.writeable;
+    device
+}
+
+/// Its digests, by the images' names.
+pub(super) fn sums(manifest: &Manifest) -> Vec<Sum> {
+    let mut sums = Vec::new();
+    for image in &manifest.images {
+        let both = [
+            (Algorithm::Sha256, &image.sha256),
+            (Algorithm::Crc32, &image.crc32),
+        ];
+        for (algorithm, digest) in both {
+            sums.extend(digest.as_ref().map(|digest| Sum {
+                algorithm,
+                digest: digest.clone(),
+                name: image.file.clone(),
+            }));
+        }
+    }
+    sums
+}

@@ -1,0 +1,102 @@
+//! What happens to dumps on their way, and dumps that are texts.
+
+use super::{Dumps, sha256};
+use crate::capture::import::{assert_code, words};
+use rstest::rstest;
+use std::fs;
+
+#[test]
+fn text_mode_is_named_and_undone_only_if_told() {
+    let dumps = Dumps::whole();
+    let mut changed = Vec::new();
+    for byte in &dumps.contents[0] {
+        if *byte == b'\n' {
+            changed.push(b'\r');
+        }
+        changed.push(*byte);
+    }
+    dumps.put("mtd0.bin", &changed);
+    let says = ["mtd0.bin is too long", "follows a 0d", "--undo-crlf"];
+    dumps.assert_refused(&dumps.import(&[]), 1, &says);
+    // The device's own digest proves that the undoing is right.
+    dumps.put(
+        "sums",
+        format!("{}  /dev/mtd0\n", sha256(&dumps.contents[0])),
+    );
+    let output = dumps.import(&["--undo-crlf"]);
+    assert_code(&output, 0);
+    dumps.assert_imported();
+    assert!(words(&output).contains("mtd0 is mtd0.bin without the 0d before each 0a"));
+    assert!(
+        dumps
+            .not_proven()
+            .contains("differs from the flash in that alone")
+    );
+    // What it does not explain it does not change.
+    fs::remove_dir_all(dumps.at("backup")).unwrap();
+    changed.push(0);
+    dumps.put("mtd0.bin", &changed);
+    dumps.assert_refused(&dumps.import(&["--undo-crlf"]), 1, &["too long"]);
+}
+
+#[rstest]
+#[case::cut_off(|data: &[u8]| data[..0x2800].to_vec(), &["too short", "5 blocks of 2048 bytes"])]
+#[case::empty(|_: &[u8]| Vec::new(), &["too short", "it is empty"])]
+#[case::oob(|data: &[u8]| [data, &[0x55; 0x4000 / 32]].concat(), &["too long", "--omitoob"])]
+#[case::prompt(|data: &[u8]| [data, b"\r\n/ # "].concat(), &["too long", "what follows is text"])]
+#[case::filled(|data: &[u8]| [data, &[0; 0x4000]].concat(), &["too long", "0x00 alone"])]
+fn damage_is_diagnosed(#[case] damage: fn(&[u8]) -> Vec<u8>, #[case] says: &[&str]) {
+    let dumps = Dumps::whole();
+    dumps.put("mtd0.bin", damage(&dumps.contents[0]));
+    dumps.assert_refused(&dumps.import(&[]), 1, says);
+}
+
+/// As U-Boot prints it: the only way out of many cameras.
+fn memory_dump(data: &[u8], base: usize) -> Vec<String> {
+    let line = |(bytes, at): (&[u8], usize)| {
+        let hex: Vec<String> = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        let shown = |b: &u8| match b {
+            b' '..=b'~' => char::from(*b),
+            _ => '.',
+        };
+        let text: String = bytes.iter().map(shown).collect();
+        format!(
+            "{:08x}: {:<47}    {text}\r\n",
+            base + at * 16,
+            hex.join(" ")
+        )
+    };
+    data.chunks(16).zip(0..).map(line).collect()
+}
+
+#[test]
+fn a_log_of_md_b_becomes_the_partition() {
+    let dumps = Dumps::whole();
+    fs::remove_file(dumps.at("dumps/mtd1.bin")).unwrap();
+    let mut lines = memory_dump(&dumps.contents[1], 0x8200_0000);
+    let log = |lines: &[String]| {
+        format!(
+            "hisilicon # md.b 0x82000000 0x2000\r\n{}hisilicon # \r\n",
+            lines.concat()
+        )
+    };
+    dumps.put("mtd1.log", log(&lines));
+    let output = dumps.import(&[]);
+    assert_code(&output, 0);
+    dumps.assert_imported();
+    assert!(words(&output).contains("512 lines of a dump, without a gap"));
+    fs::remove_dir_all(dumps.at("backup")).unwrap();
+    let line = lines.remove(300);
+    dumps.put("mtd1.log", log(&lines));
+    let says = [
+        "mtd1.log cannot be",
+        "0x10 bytes from address 0x820012c0 on are missing",
+    ];
+    dumps.assert_refused(&dumps.import(&[]), 1, &says);
+    // A letter that the line lost.
+    let mut torn = line.clone();
+    torn.remove(12);
+    lines.insert(300, torn);
+    dumps.put("mtd1.log", log(&lines));
+    dumps.assert_refused(&dumps.import(&[]), 1, &["line 302"]);
+}
