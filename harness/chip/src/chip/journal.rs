@@ -43,7 +43,6 @@ impl Journal {
     }
 
     /// A count of its operations that can be read while the chip is lent to others.
-    #[allow(dead_code, reason = "for what enumerates cuts")]
     pub(crate) fn count(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.count)
     }
@@ -54,7 +53,6 @@ impl Journal {
     }
 
     /// See [`Ambient`].
-    #[allow(dead_code, reason = "for what enumerates cuts")]
     pub(super) fn ambient(&self, number: u64) -> Option<&Ambient> {
         let index = usize::try_from(number.checked_sub(1)?).ok()?;
         self.ambient.get(index)?.as_deref()
@@ -78,7 +76,6 @@ impl Journal {
 
 /// What else than cells and locks decides how a chip will answer.
 #[derive(Debug, Clone)]
-#[allow(dead_code, reason = "for what enumerates cuts")]
 pub(super) struct Ambient {
     pub(super) faults: Option<FaultPlan>,
     pub(super) unstable: Option<Unstable>,

@@ -63,7 +63,6 @@ impl Chip {
     }
 
     /// The notes so far, where some are taken.
-    #[allow(dead_code, reason = "for what enumerates cuts")]
     pub(crate) fn journal(&self) -> Option<&Journal> {
         self.journal.as_deref()
     }
@@ -75,7 +74,6 @@ impl Chip {
     }
 
     /// Whether a panic's payload is that of [`Chip::limit_accesses`].
-    #[allow(dead_code, reason = "for what enumerates cuts")]
     pub(crate) fn is_endless(payload: &(dyn std::any::Any + Send)) -> bool {
         payload.is::<Endless>()
     }

@@ -108,13 +108,7 @@ impl Chip {
     /// # Errors
     /// Cells that cannot be read.
     pub fn state_hash(&self) -> Result<u128, Errno> {
-        let mut sum = 0u128;
-        for block in 0..self.geometry.erase_blocks() {
-            let hash = self.storage.hash(EraseBlock(block))?;
-            if hash != ERASED {
-                sum = sum.wrapping_add(scatter(hash, block));
-            }
-        }
+        let mut sum = self.cells_hash()?;
         let plain = self.locks.is_clear()
             && self.faults.is_none()
             && self.unstable.is_none()
@@ -134,9 +128,20 @@ impl Chip {
         Ok(sum)
     }
 
+    /// A hash of the cells, the same on every machine.
+    pub(crate) fn cells_hash(&self) -> Result<u128, Errno> {
+        let mut sum = 0u128;
+        for block in 0..self.geometry.erase_blocks() {
+            let hash = self.storage.hash(EraseBlock(block))?;
+            if hash != ERASED {
+                sum = sum.wrapping_add(scatter(hash, block));
+            }
+        }
+        Ok(sum)
+    }
+
     /// Makes the chip what it was besides its cells when an operation began that is to
     /// be repeated.
-    #[allow(dead_code, reason = "for what enumerates cuts")]
     pub(crate) fn restore_ambient(&mut self, journal: &super::Journal, number: u64) {
         if let Some(ambient) = journal.ambient(number) {
             self.faults.clone_from(&ambient.faults);

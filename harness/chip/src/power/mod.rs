@@ -11,7 +11,7 @@ mod tests;
 mod unstable;
 
 pub use tear::{Model, Tear, TearError};
-pub(crate) use tear::{Torn, torn_erase, torn_program};
+pub(crate) use tear::{Torn, torn_erase, torn_program, words};
 pub(crate) use unstable::Unstable;
 
 use crate::Errno;

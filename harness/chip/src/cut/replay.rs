@@ -1,0 +1,169 @@
+//! One state again, and the shortest path to a failure.
+
+use super::explore::{ExploreError, Explorer, accesses_max};
+use super::id::{CutId, IdError, Step};
+use super::run::{Job, Run, run};
+use super::states::{Missing, States};
+use super::subject::Subject;
+use crate::power::Tear;
+use crate::{Chip, Errno};
+
+/// Why an id was not replayed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// The id does not fit.
+    #[error(transparent)]
+    Id(#[from] IdError),
+    /// The subject does not work even without a cut.
+    #[error(transparent)]
+    Subject(#[from] ExploreError),
+}
+
+impl From<Errno> for ReplayError {
+    fn from(errno: Errno) -> Self {
+        Self::Subject(errno.into())
+    }
+}
+
+/// What an id led to.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Replay {
+    /// The chip as the last cut left it, with power.
+    pub left: Chip,
+    /// The chip after the recovery.
+    pub recovered: Chip,
+    /// What did not hold, if anything.
+    pub verdict: Result<(), String>,
+    /// Each cut, in words.
+    pub cuts: Vec<String>,
+}
+
+impl<S: Subject> Explorer<'_, S> {
+    /// Leads to the state that an id names, and recovers from it once more.
+    ///
+    /// # Errors
+    /// An id of another chip or program, or that asks for what is not there.
+    pub fn replay(&self, id: &CutId) -> Result<Replay, ReplayError> {
+        let work = self.work()?;
+        id.check(self.start, work.journal.len())?;
+        let accesses_max = accesses_max(&work);
+        self.follow(work, id.steps(), accesses_max)
+    }
+
+    /// Follows a path from a run on.
+    fn follow(
+        &self,
+        work: Run<S::Promise>,
+        steps: &[Step],
+        accesses_max: u64,
+    ) -> Result<Replay, ReplayError> {
+        let mut last = work;
+        let mut cuts = Vec::new();
+        for (index, step) in steps.iter().enumerate() {
+            let chip = match States::at(&last.start, &last.journal, *step)? {
+                Ok(chip) => chip,
+                Err(Missing::Operation) => {
+                    return Err(ReplayError::Id(IdError::NoSuchOperation {
+                        cut: index + 1,
+                        found: last.journal.len(),
+                        asked: step.operation,
+                    }));
+                }
+                Err(Missing::Tear(operation)) => {
+                    return Err(ReplayError::Id(IdError::NoSuchTear {
+                        step: *step,
+                        operation: operation.to_string(),
+                    }));
+                }
+            };
+            let what = last.journal.operation(step.operation);
+            let what = what.map_or("the end".to_owned(), |operation| operation.to_string());
+            let Step { operation, tear } = step;
+            cuts.push(format!(
+                "operation {operation}, {what}: {} ({tear})",
+                tear.model
+            ));
+            let promise = last.track.during(step.operation).clone();
+            last = run(self.subject, Job::Recover, &chip, promise, accesses_max);
+        }
+        Ok(Replay {
+            left: last.start,
+            recovered: last.end,
+            verdict: last.verdict,
+            cuts,
+        })
+    }
+
+    /// The shortest path found that fails as well: fewer cuts, then earlier operations and
+    /// plainer tears. An id that does not fail comes back as it is.
+    ///
+    /// # Errors
+    /// As [`Explorer::replay`].
+    pub fn shrink(&self, id: &CutId) -> Result<CutId, ReplayError> {
+        let work = self.work()?;
+        id.check(self.start, work.journal.len())?;
+        let accesses_max = accesses_max(&work);
+        let fails = |steps: &[Step]| -> Result<bool, ReplayError> {
+            let work = self.rerun(&[], u64::MAX)?;
+            match self.follow(work, steps, accesses_max) {
+                Ok(replay) => Ok(replay.verdict.is_err()),
+                Err(ReplayError::Id(_)) => Ok(false),
+                Err(error) => Err(error),
+            }
+        };
+        let mut steps = id.steps().to_vec();
+        if !self
+            .follow(work, &steps, accesses_max)?
+            .verdict
+            .is_err_and(|_| true)
+        {
+            return Ok(id.clone());
+        }
+        // Fewer cuts.
+        let mut index = 0;
+        while index < steps.len() && steps.len() > 1 {
+            let mut fewer = steps.clone();
+            fewer.remove(index);
+            match fails(&fewer)? {
+                true => steps = fewer,
+                false => index += 1,
+            }
+        }
+        // Plainer ones.
+        for index in 0..steps.len() {
+            for plainer in self.plainer(&steps, index, accesses_max)? {
+                let mut other = steps.clone();
+                other[index] = plainer;
+                if fails(&other)? {
+                    steps = other;
+                    break;
+                }
+            }
+        }
+        Ok(id.with_steps(&steps))
+    }
+
+    /// What could stand in a step's place, the plainest first: the tears before its own on
+    /// its operation, and whole operations before it.
+    fn plainer(&self, steps: &[Step], index: usize, accesses_max: u64) -> Result<Vec<Step>, Errno> {
+        let run = self.rerun(&steps[..index], accesses_max)?;
+        let own = steps[index];
+        let word_bytes = self.start.programming().word_bytes;
+        let mut plainer: Vec<Step> = Vec::new();
+        for operation in 1..=own.operation {
+            for tear in [Tear::BEFORE, Tear::AFTER] {
+                plainer.push(Step { operation, tear });
+            }
+        }
+        let operation = run.journal.operation(own.operation);
+        if let Some((operation, data)) = operation.zip(run.journal.data(own.operation)) {
+            let tears = self.tears.of(operation, data, word_bytes);
+            plainer.extend(tears.map(|tear| Step { tear, ..own }));
+        }
+        let end = plainer.iter().position(|step| *step == own);
+        plainer.truncate(end.unwrap_or(plainer.len()));
+        Ok(plainer)
+    }
+}
