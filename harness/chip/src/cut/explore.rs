@@ -6,55 +6,19 @@
 //! The search is deterministic whatever the number of threads: states are made and compared
 //! in order by one of them, and explored by all.
 
+use super::error::{ExploreError, same};
 use super::id::{CutId, Step};
 use super::mark;
 use super::report::{Failure, Level, Report};
 use super::run::{Job, Run, run};
+use super::search::{Sample, Search};
 use super::states::States;
 use super::subject::Subject;
 use super::tears::Tears;
 use crate::{Chip, Errno};
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-
-/// Why there was nothing to explore.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ExploreError {
-    /// The work fails even without a cut.
-    #[error("without any power cut, {what} failed: {why}; there is nothing to explore")]
-    Broken {
-        /// The work, or the recovery after it.
-        what: &'static str,
-        /// What it said.
-        why: String,
-    },
-    /// Two runs of the same were not the same.
-    #[error(
-        "the subject is not deterministic: {first} operations in one run, {second} in another; \
-         no id could replay what it does"
-    )]
-    OtherCount {
-        /// Operations of the first run.
-        first: u64,
-        /// Operations of the second.
-        second: u64,
-    },
-    /// Two runs of the same did other operations.
-    #[error(
-        "the subject is not deterministic: operation {operation} of one run was another one in \
-         the next; no id could replay what it does"
-    )]
-    OtherOperation {
-        /// The first that differs, counted from 1; one past the last: the end was another.
-        operation: u64,
-    },
-    /// The chip's cells cannot be read.
-    #[error("the chip's cells: {0}")]
-    Cells(#[from] Errno),
-}
 
 /// How far an exploration is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -414,89 +378,6 @@ impl<'a, S: Subject> Explorer<'a, S> {
     }
 }
 
-/// What a search has found so far.
-struct Search<'a> {
-    seen: HashSet<u128>,
-    report: &'a mut Report,
-    id: CutId,
-    accesses_max: u64,
-    began: Instant,
-}
-
-impl Search<'_> {
-    fn count_tried(&mut self) {
-        if let Some(level) = self.report.levels.last_mut() {
-            level.tried += 1;
-        }
-    }
-
-    /// Whether no equal state was met before.
-    fn is_new(&mut self, chip: &Chip, promise: &impl Hash) -> Result<bool, Errno> {
-        let mut hasher = DefaultHasher::new();
-        promise.hash(&mut hasher);
-        let promise = u128::from(hasher.finish());
-        let state = chip.state_hash()?;
-        Ok(self.seen.insert(state ^ promise << 37 ^ promise))
-    }
-
-    fn is_over(&mut self, time: Option<Duration>) -> bool {
-        let over = time.is_some_and(|most| self.began.elapsed() >= most);
-        self.report.is_cut_short |= over;
-        over
-    }
-}
-
-/// Which states of a level are tried.
-struct Sample {
-    seed: u64,
-    /// Of 2^32; None: all.
-    share: Option<u64>,
-}
-
-impl Sample {
-    fn new(seed: u64, all: u64, most: Option<u64>) -> Self {
-        let share = most.filter(|most| *most < all);
-        let of = |most: u64| ((u128::from(most) << 32) / u128::from(all.max(1))) as u64;
-        Self {
-            seed,
-            share: share.map(of),
-        }
-    }
-
-    fn takes(&self, index: u64) -> bool {
-        let Some(share) = self.share else {
-            return true;
-        };
-        let mut z = (index ^ self.seed << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z >> 32) < share
-    }
-}
-
 pub(super) fn accesses_max<P>(work: &Run<P>) -> u64 {
     (work.accesses * ACCESSES_FACTOR).max(ACCESSES_MIN)
-}
-
-/// Two runs of the same subject did the same.
-fn same<P>(first: &Run<P>, second: &Run<P>) -> Result<(), ExploreError> {
-    let (one, other) = (&first.journal, &second.journal);
-    if one.len() != other.len() {
-        return Err(ExploreError::OtherCount {
-            first: one.len(),
-            second: other.len(),
-        });
-    }
-    let differs = |number: &u64| {
-        one.operation(*number) != other.operation(*number)
-            || one.data(*number) != other.data(*number)
-    };
-    match (1..=one.len()).find(differs) {
-        Some(operation) => Err(ExploreError::OtherOperation { operation }),
-        None if first.end.state_hash()? != second.end.state_hash()? => {
-            let operation = one.len() + 1;
-            Err(ExploreError::OtherOperation { operation })
-        }
-        None => Ok(()),
-    }
 }

@@ -62,6 +62,7 @@
 //! # Ok::<(), mtd_chip::cut::ExploreError>(())
 //! ```
 
+mod error;
 mod explore;
 mod id;
 mod mark;
@@ -69,6 +70,7 @@ mod replay;
 mod report;
 mod run;
 mod script;
+mod search;
 mod states;
 mod subject;
 mod tears;
@@ -78,7 +80,8 @@ mod work;
 
 pub use crate::chip::Journal;
 pub use crate::power::{Model, Operation, OperationKind, PowerCut, Strike, Tear, TearError};
-pub use explore::{ExploreError, Explorer, Progress};
+pub use error::ExploreError;
+pub use explore::{Explorer, Progress};
 pub use id::{CutId, IdError, Step};
 pub use mark::{Marks, mark};
 pub use replay::{Replay, ReplayError};

@@ -1,6 +1,7 @@
 //! One state again, and the shortest path to a failure.
 
-use super::explore::{ExploreError, Explorer, accesses_max};
+use super::error::ExploreError;
+use super::explore::{Explorer, accesses_max};
 use super::id::{CutId, IdError, Step};
 use super::run::{Job, Run, run};
 use super::states::{Missing, States};

@@ -5,7 +5,8 @@
 //! contents give is a failure. So a value that was acknowledged must be there, one in
 //! flight is old or new but not both in turn, and nothing else ever appears.
 
-use super::explore::{ExploreError, Explorer};
+use super::error::ExploreError;
+use super::explore::Explorer;
 use super::report::Report;
 use super::subject::{Subject, Track};
 use super::work::{Ask, Work};

@@ -1,0 +1,68 @@
+//! What a search has found so far, and which states it tries.
+
+use super::id::CutId;
+use super::report::Report;
+use crate::{Chip, Errno};
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::{Duration, Instant};
+
+/// What a search has found so far.
+pub(super) struct Search<'a> {
+    pub(super) seen: HashSet<u128>,
+    pub(super) report: &'a mut Report,
+    pub(super) id: CutId,
+    pub(super) accesses_max: u64,
+    pub(super) began: Instant,
+}
+
+impl Search<'_> {
+    pub(super) fn count_tried(&mut self) {
+        if let Some(level) = self.report.levels.last_mut() {
+            level.tried += 1;
+        }
+    }
+
+    /// Whether no equal state was met before.
+    pub(super) fn is_new(&mut self, chip: &Chip, promise: &impl Hash) -> Result<bool, Errno> {
+        let mut hasher = DefaultHasher::new();
+        promise.hash(&mut hasher);
+        let promise = u128::from(hasher.finish());
+        let state = chip.state_hash()?;
+        Ok(self.seen.insert(state ^ promise << 37 ^ promise))
+    }
+
+    pub(super) fn is_over(&mut self, time: Option<Duration>) -> bool {
+        let over = time.is_some_and(|most| self.began.elapsed() >= most);
+        self.report.is_cut_short |= over;
+        over
+    }
+}
+
+/// Which states of a level are tried.
+pub(super) struct Sample {
+    seed: u64,
+    /// Of 2^32; None: all.
+    pub(super) share: Option<u64>,
+}
+
+impl Sample {
+    pub(super) fn new(seed: u64, all: u64, most: Option<u64>) -> Self {
+        let share = most.filter(|most| *most < all);
+        let of = |most: u64| ((u128::from(most) << 32) / u128::from(all.max(1))) as u64;
+        Self {
+            seed,
+            share: share.map(of),
+        }
+    }
+
+    pub(super) fn takes(&self, index: u64) -> bool {
+        let Some(share) = self.share else {
+            return true;
+        };
+        let mut z = (index ^ self.seed << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z >> 32) < share
+    }
+}
