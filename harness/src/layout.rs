@@ -1,9 +1,9 @@
-//! The partitions of a device's chips, and how a captured `/proc/mtd` becomes
-//! such a layout.
+//! The partitions of a device's chips, and how texts become such a layout: a captured
+//! `/proc/mtd`, and what else tells of one (`told`).
 //!
 //! Invariants: a layout that this module makes has at least one partition; in
 //! each chip the erase block divides the size; every partition lies inside its
-//! chip; partitions follow each other without a gap.
+//! chip; in one from a `/proc/mtd`, partitions follow each other without a gap.
 //!
 //! Faults tolerated: none. A text that is not what Linux prints is refused with
 //! the line that is wrong, because a guess here would become a wrong offset on
@@ -14,11 +14,22 @@
 use crate::chip::Geometry;
 use std::fmt;
 
+mod proc_mtd;
 #[cfg(test)]
 mod tests;
 
 /// One partition as a layout asks for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// ```
+/// use mtd_harness::layout::PartitionSpec;
+///
+/// let kernel = PartitionSpec {
+///     read_only: true,
+///     ..PartitionSpec::new("kernel", 0x4_0000, 0x20_0000)
+/// };
+/// assert_eq!(kernel.number, None);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PartitionSpec {
     /// Its name; may hold blanks.
     pub name: String,
@@ -26,6 +37,27 @@ pub struct PartitionSpec {
     pub offset_bytes: u64,
     /// How long it is.
     pub size_bytes: u64,
+    /// N of mtdN; none: one more than the partition before it.
+    pub number: Option<u32>,
+    /// The partition of its chip that it is a part of, by its place in
+    /// [`ChipLayout::partitions`]; none: a part of the chip itself. Partitions may
+    /// overlap without one.
+    pub parent: Option<usize>,
+    /// Whether the layout takes the permission to write from it (`ro` in `mtdparts=`,
+    /// `read-only` in a device tree).
+    pub read_only: bool,
+}
+
+impl PartitionSpec {
+    /// A partition of the chip itself that may be written, numbered by its place.
+    pub fn new(name: impl Into<String>, offset_bytes: u64, size_bytes: u64) -> Self {
+        Self {
+            name: name.into(),
+            offset_bytes,
+            size_bytes,
+            ..Self::default()
+        }
+    }
 }
 
 /// One chip and its partitions, in order.
@@ -33,8 +65,30 @@ pub struct PartitionSpec {
 pub struct ChipLayout {
     /// The chip.
     pub geometry: Geometry,
-    /// Its partitions; they get their MTD numbers in this order.
+    /// Its partitions; without numbers of their own they get them in this order.
     pub partitions: Vec<PartitionSpec>,
+}
+
+impl ChipLayout {
+    /// The name of a partition whose parent cannot be its parent.
+    fn wrong_parent(&self) -> Option<String> {
+        let parent = |at: usize| self.partitions.get(at)?.parent;
+        let is_wrong = |at: &usize| {
+            let mut up = parent(*at);
+            // A chain that is longer than there are partitions is a ring.
+            for _ in 0..self.partitions.len() {
+                let Some(outer) = up else { return false };
+                let starts = |at: usize| self.partitions.get(at).map(|p| p.offset_bytes);
+                if starts(outer).is_none_or(|start| Some(start) > starts(*at)) {
+                    return true;
+                }
+                up = parent(outer);
+            }
+            up.is_some()
+        };
+        let at = (0..self.partitions.len()).find(is_wrong)?;
+        Some(self.partitions[at].name.clone())
+    }
 }
 
 /// All chips of a device. A device with mixed erase-block sizes has several.
@@ -117,18 +171,28 @@ pub enum LayoutError {
         /// The number.
         index: u32,
     },
-    /// Numbers that do not count up from 0.
-    #[error(
-        "{line}: mtd{found} stands where mtd{expected} belongs; a layout numbers its partitions \
-         from 0 without gaps"
-    )]
+    /// A number that is lower than the one before, as Linux never prints it.
+    #[error("{line}: mtd{found} stands after mtd{last}; Linux lists its devices in their order")]
     OutOfOrder {
         /// The line.
         line: LineAt,
-        /// The number that belongs there.
-        expected: u32,
+        /// The number before.
+        last: u32,
         /// The number that stands there.
         found: u32,
+    },
+    /// A number that two partitions of a layout have, or that no node can have.
+    #[error("mtd{index} is the number of two partitions, or past what Linux has nodes for")]
+    Number {
+        /// The number.
+        index: u32,
+    },
+    /// A parent that is not there, that is the partition itself, or that starts after
+    /// it.
+    #[error("the partition {name:?} cannot lie in the parent that it names")]
+    Parent {
+        /// The partition.
+        name: String,
     },
     /// An MTD device without erase blocks (RAM or ROM) is no flash.
     #[error("{line}: erase-block size 0 is RAM or ROM, not flash; take the line out and renumber")]
@@ -143,6 +207,9 @@ pub enum LayoutError {
         line: LineAt,
     },
 }
+
+/// The last number whose node Linux can have: minors have 20 bits, and mtdN takes two.
+const NUMBER_MAX: u32 = (1 << 19) - 1;
 
 /// Linux's first line (drivers/mtd/mtdcore.c, 6.1).
 const HEADER: &str = "dev:    size   erasesize  name";
@@ -179,11 +246,7 @@ impl Layout {
         let partitions = ISPOT
             .iter()
             .map(|&(name, size_bytes)| {
-                let partition = PartitionSpec {
-                    name: name.to_owned(),
-                    offset_bytes,
-                    size_bytes,
-                };
+                let partition = PartitionSpec::new(name, offset_bytes, size_bytes);
                 offset_bytes += size_bytes;
                 partition
             })
@@ -199,211 +262,46 @@ impl Layout {
         }
     }
 
-    /// The layout that a captured `/proc/mtd` describes.
-    ///
-    /// The table has no offsets and no chips, so both are inferred:
-    /// - Lines in a row with the same erase-block size are partitions of one
-    ///   chip, one after the other: offsets are running sums. Where the
-    ///   erase-block size changes, the next chip begins, at offset 0.
-    /// - A chip is as long as its partitions, rounded up to an erase block (and
-    ///   has at least one).
-    ///
-    /// So two chips of the same kind become one, a chip with boot blocks
-    /// becomes several, and partitions that overlap on the device (OpenWrt's
-    /// `firmware` around `kernel` and `rootfs`) get room of their own. Numbers,
-    /// names, sizes and erase-block sizes are exact in any case.
-    ///
-    /// A name is all that stands between the first and the last quotation mark
-    /// of its line: Linux prints it as it is, blanks and quotes included.
-    ///
-    /// ```
-    /// use mtd_harness::layout::Layout;
-    ///
-    /// let layout = Layout::from_proc_mtd(
-    ///     "dev:    size   erasesize  name\n\
-    ///      mtd0: 00040000 00020000 \"boot loader\"\n\
-    ///      mtd1: 003c0000 00020000 \"firmware\"\n\
-    ///      mtd2: 00010000 00001000 \"calibration\"\n",
-    /// )?;
-    /// assert_eq!(layout.chips.len(), 2);
-    /// assert_eq!(layout.chips[0].partitions[1].offset_bytes, 0x4_0000);
-    /// # Ok::<(), mtd_harness::layout::LayoutError>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`LayoutError`], with the number and the text of the line.
-    pub fn from_proc_mtd(text: &str) -> Result<Self, LayoutError> {
-        let mut lines = text
-            .trim_end()
-            .lines()
-            .enumerate()
-            .map(|(index, line)| (index + 1, line.trim_end()));
-        let Some((number, header)) = lines.next() else {
-            return Err(LayoutError::Empty);
-        };
-        if !header.split_whitespace().eq(HEADER.split_whitespace()) {
-            return Err(LayoutError::ForeignHeader {
-                line: LineAt::new(number, header),
-            });
-        }
-        let mut layout = Self { chips: Vec::new() };
-        let mut count = 0;
-        for (number, text) in lines {
-            let row = Row::parse(number, text)?;
-            if row.index != count {
-                let line = LineAt::new(number, text);
-                return Err(if row.index < count {
-                    LayoutError::Repeated {
-                        line,
-                        index: row.index,
-                    }
-                } else {
-                    LayoutError::OutOfOrder {
-                        line,
-                        expected: count,
-                        found: row.index,
-                    }
-                });
-            }
-            count += 1;
-            layout
-                .append(row)
-                .ok_or_else(|| LayoutError::ChipTooLarge {
-                    line: LineAt::new(number, text),
-                })?;
-        }
-        if count == 0 {
-            return Err(LayoutError::NoPartitions);
-        }
-        Ok(layout)
-    }
-
-    /// The text of `/proc/mtd` for this layout, as Linux 6.1 prints it
-    /// (drivers/mtd/mtdcore.c). Partitions that Linux would cut to the chip
-    /// stand here with the size that the layout asks for.
-    pub fn to_proc_mtd(&self) -> String {
-        use fmt::Write;
-        let mut text = format!("{HEADER}\n");
-        for (index, (chip, partition)) in self.partitions().enumerate() {
-            let erase_block_bytes = self.chips[chip].geometry.erase_block_bytes;
-            writeln!(
-                text,
-                "mtd{index}: {:08x} {erase_block_bytes:08x} \"{}\"",
-                partition.size_bytes, partition.name
-            )
-            .expect("a String takes any text");
-        }
-        text
-    }
-
     /// All partitions in the order of their MTD numbers, each with the index
     /// of its chip.
     pub fn partitions(&self) -> impl Iterator<Item = (usize, &PartitionSpec)> {
-        self.chips
-            .iter()
-            .enumerate()
-            .flat_map(|(chip, layout)| layout.partitions.iter().map(move |p| (chip, p)))
+        self.numbered()
+            .into_iter()
+            .map(|(_, chip, at)| (chip, &self.chips[chip].partitions[at]))
+    }
+
+    /// MTD number, chip and place of every partition, in the order of the numbers.
+    pub(crate) fn numbered(&self) -> Vec<(u32, usize, usize)> {
+        let mut next = 0_u32;
+        let mut numbered = Vec::new();
+        for (chip, layout) in self.chips.iter().enumerate() {
+            for (at, partition) in layout.partitions.iter().enumerate() {
+                let number = partition.number.unwrap_or(next);
+                numbered.push((number, chip, at));
+                next = number.saturating_add(1);
+            }
+        }
+        numbered.sort_by_key(|(number, ..)| *number);
+        numbered
+    }
+
+    /// Whether numbers and parents are ones that devices can have.
+    ///
+    /// # Errors
+    /// [`LayoutError::Number`], [`LayoutError::Parent`].
+    pub fn check(&self) -> Result<(), LayoutError> {
+        let numbered = self.numbered();
+        let twice = numbered.windows(2).find(|pair| pair[0].0 == pair[1].0);
+        let past = numbered.last().filter(|last| last.0 > NUMBER_MAX);
+        if let Some((index, ..)) = twice.map(|pair| pair[0]).or(past.copied()) {
+            return Err(LayoutError::Number { index });
+        }
+        let wrong = self.chips.iter().find_map(ChipLayout::wrong_parent);
+        wrong.map_or(Ok(()), |name| Err(LayoutError::Parent { name }))
     }
 
     /// The first partition of this name, with the index of its chip.
     pub fn partition(&self, name: &str) -> Option<(usize, &PartitionSpec)> {
         self.partitions().find(|(_, p)| p.name == name)
-    }
-
-    /// Adds a row to the last chip, or begins another one. None: too large.
-    fn append(&mut self, row: Row) -> Option<()> {
-        let same_chip = self
-            .chips
-            .last()
-            .is_some_and(|chip| chip.geometry.erase_block_bytes == row.erase_block_bytes);
-        if !same_chip {
-            self.chips.push(ChipLayout {
-                geometry: Geometry {
-                    size_bytes: row.erase_block_bytes.into(),
-                    erase_block_bytes: row.erase_block_bytes,
-                },
-                partitions: Vec::new(),
-            });
-        }
-        let chip = self.chips.last_mut()?;
-        let offset_bytes = chip
-            .partitions
-            .last()
-            .map_or(0, |p| p.offset_bytes + p.size_bytes);
-        let end_bytes = offset_bytes.checked_add(row.size_bytes)?;
-        let size_bytes = end_bytes.checked_next_multiple_of(row.erase_block_bytes.into())?;
-        i64::try_from(size_bytes).ok()?;
-        chip.geometry.size_bytes = chip.geometry.size_bytes.max(size_bytes);
-        chip.partitions.push(PartitionSpec {
-            name: row.name,
-            offset_bytes,
-            size_bytes: row.size_bytes,
-        });
-        Some(())
-    }
-}
-
-/// One line of the table.
-struct Row {
-    index: u32,
-    size_bytes: u64,
-    erase_block_bytes: u32,
-    name: String,
-}
-
-impl Row {
-    fn parse(number: usize, text: &str) -> Result<Self, LayoutError> {
-        let torn = |what| LayoutError::TornLine {
-            line: LineAt::new(number, text),
-            what,
-        };
-        let too_large = |column, digits: &str, bits| LayoutError::TooLarge {
-            line: LineAt::new(number, text),
-            column,
-            digits: digits.to_owned(),
-            bits,
-        };
-        let (head, quoted) = text
-            .split_once('"')
-            .ok_or_else(|| torn("no name in quotation marks"))?;
-        let name = quoted
-            .strip_suffix('"')
-            .ok_or_else(|| torn("the name has no closing quotation mark"))?;
-        if head.ends_with(|c: char| !c.is_whitespace()) {
-            return Err(torn("no blank before the name"));
-        }
-        let mut columns = head.split_whitespace();
-        let index = columns
-            .next()
-            .and_then(|column| column.strip_prefix("mtd")?.strip_suffix(':'))
-            .filter(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
-            .ok_or_else(|| torn("it does not start with `mtdN:`"))?;
-        let mut hex = |what| {
-            columns
-                .next()
-                // Linux pads to eight digits: fewer means that some are lost.
-                .filter(|d| d.len() >= 8 && d.bytes().all(|b| b.is_ascii_hexdigit()))
-                .ok_or_else(|| torn(what))
-        };
-        let size = hex("no size of at least eight hex digits")?;
-        let erase_block = hex("no erase-block size of at least eight hex digits")?;
-        if columns.next().is_some() {
-            return Err(torn("more than two numbers before the name"));
-        }
-        let row = Self {
-            index: index
-                .parse()
-                .map_err(|_| too_large("MTD number", index, 32))?,
-            size_bytes: u64::from_str_radix(size, 16).map_err(|_| too_large("size", size, 64))?,
-            erase_block_bytes: u32::from_str_radix(erase_block, 16)
-                .map_err(|_| too_large("erase-block size", erase_block, 32))?,
-            name: name.to_owned(),
-        };
-        if row.erase_block_bytes == 0 {
-            return Err(LayoutError::NoEraseBlock {
-                line: LineAt::new(number, text),
-            });
-        }
-        Ok(row)
     }
 }

@@ -164,22 +164,56 @@ impl TreeBuilder {
 }
 
 fn write_sys(tree: &Tree, device: &SimulatedDevice) -> Result<(), TreeError> {
-    for mtd in device.system.devices() {
+    let system = &device.system;
+    let mtds = system.devices();
+    // Folders are enough where every device is a part of the one chip itself.
+    let flat = system.chip_count() == 1 && mtds.iter().all(|mtd| mtd.parent.is_none());
+    for mtd in &mtds {
         let index = mtd.index;
         for (name, files) in [
-            (format!("mtd{index}"), device.system.sysfs(index)),
-            (
-                format!("mtd{index}ro"),
-                device.system.sysfs_read_only_twin(index),
-            ),
+            (format!("mtd{index}"), system.sysfs(index)),
+            (format!("mtd{index}ro"), system.sysfs_read_only_twin(index)),
         ] {
+            let home = match flat {
+                true => format!("sys/class/mtd/{name}"),
+                false => link_home(tree, device, mtd, &name)?,
+            };
             for (file, text) in files.into_iter().flatten() {
-                let path = tree.path(&format!("sys/class/mtd/{name}/{file}"));
-                write_new(&path, text.as_bytes())?;
+                write_new(&tree.path(&format!("{home}/{file}")), text.as_bytes())?;
             }
         }
     }
     Ok(())
+}
+
+/// Where a device's files stand, with the kernel's link to it: the path tells chip and
+/// parents.
+fn link_home(
+    tree: &Tree,
+    device: &SimulatedDevice,
+    mtd: &MtdDevice,
+    name: &str,
+) -> Result<String, TreeError> {
+    let path = device.system.sysfs_path(mtd.index).unwrap_or_default();
+    let above = path
+        .strip_suffix(&format!("mtd{}", mtd.index))
+        .unwrap_or("");
+    let home = format!(
+        "devices/platform/simulated-nor.{}/mtd/{above}{name}",
+        mtd.chip
+    );
+    let link = tree.path(&format!("sys/class/mtd/{name}"));
+    make_parent(&link)?;
+    symlink(format!("../../{home}"), &link).map_err(failed("make", &link))?;
+    Ok(format!("sys/{home}"))
+}
+
+#[cfg(unix)]
+use std::os::unix::fs::symlink;
+
+#[cfg(not(unix))]
+fn symlink(_: String, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 fn write_nodes(
@@ -199,7 +233,8 @@ fn write_nodes(
             });
         }
         // A node without a driver behind it is ENODEV; a file cannot say that.
-        let Some(mtd) = index_of(*node).and_then(|index| mtds.get(index as usize)) else {
+        let of_node = |index| mtds.iter().find(|mtd| mtd.index == index);
+        let Some(mtd) = index_of(*node).and_then(of_node) else {
             continue;
         };
         let path = tree.path(below);

@@ -32,10 +32,10 @@ pub struct SimulatedBackend {
 pub struct Told {
     /// Who tells where it starts.
     pub source: OffsetSource,
-    /// What it is a part of, where that is told.
-    pub parent: Option<MtdIndex>,
     /// Nobody tells how large its erase blocks are.
     pub erase_block_assumed: bool,
+    /// How large its chip is in bytes, where somebody tells that.
+    pub chip_bytes: Option<u64>,
 }
 
 impl SimulatedBackend {
@@ -48,7 +48,7 @@ impl SimulatedBackend {
         }
     }
 
-    /// Who told the layout, by MTD number; what nobody is named for is the
+    /// Who told the layout, in the order of the MTD numbers; what nobody is named for is the
     /// simulation's own.
     pub fn with_told(mut self, told: Vec<Told>) -> Self {
         self.told = told;
@@ -72,7 +72,17 @@ impl SimulatedBackend {
     }
 
     fn node_state(&self, node: &Node) -> NodeState {
-        match self.device.nodes.get(&node.path) {
+        let number = node.index.0;
+        let names = match node.kind {
+            NodeKind::Character => [format!("dev/mtd/{number}"), format!("dev/mtd/mtd{number}")],
+            NodeKind::Block => [
+                format!("dev/mtdblock/{number}"),
+                format!("dev/block/mtdblock{number}"),
+            ],
+        };
+        let nodes = &self.device.nodes;
+        let other = || names.iter().find_map(|name| nodes.get(name));
+        match nodes.get(&node.path).or_else(other) {
             None => NodeState::Missing,
             Some(there) if *there == node_id(node) => NodeState::Present,
             Some(NodeId::Character { major, minor }) => {
@@ -160,18 +170,21 @@ impl MtdBackend for SimulatedBackend {
                 entry.size_bytes,
                 entry.erase_block_bytes,
             );
-            if let Some(known) = registered
-                .iter()
-                .find(|known| MtdIndex(known.index) == device.index)
-            {
-                let told = self.told.get(known.index as usize);
+            let at = registered.binary_search_by_key(&device.index.0, |known| known.index);
+            if let Ok(at) = at {
+                let (known, told) = (&registered[at], self.told.get(at));
                 device.offset = Some(PartitionOffset {
                     bytes: known.offset_bytes,
                     source: told.map_or(OffsetSource::Simulation, |told| told.source),
                 });
-                device.parent = told.and_then(|told| told.parent);
+                device.parent = known.parent.map(MtdIndex);
                 device.erase_block_assumed = told.is_some_and(|told| told.erase_block_assumed);
                 device.chip = u32::try_from(known.chip).ok();
+                let of_chip = |chip: &mut mtd_harness::chip::Chip| chip.geometry().size_bytes;
+                device.chip_bytes = match told {
+                    Some(told) => told.chip_bytes,
+                    None => Some(self.device.system.with_chip(known.chip, of_chip)),
+                };
                 device.writeable = Some(known.writeable);
             }
             device.node = self.node_state(&Node::character(device.index));

@@ -3,7 +3,7 @@
 //! copy of the manifest, exact to the byte, from which a torn one can be restored.
 
 use super::known;
-use super::manifest::{Image, MANIFEST, Manifest, SUMS};
+use super::manifest::{Image, LayoutEntry, MANIFEST, Manifest, SUMS};
 use crate::backup::units::size;
 use crate::printable::printable;
 use std::fmt::Write as _;
@@ -54,7 +54,8 @@ pub fn render(manifest: &Manifest, text: &[u8]) -> String {
         },
     );
     for image in &manifest.images {
-        render_image(&mut page, image);
+        let entry = manifest.layout.iter().find(|entry| entry.mtd == image.mtd);
+        render_image(&mut page, image, entry);
     }
     page.push_str("</ul>\n");
     for (entry, why) in manifest.missing_partitions() {
@@ -109,7 +110,7 @@ pub(crate) fn manifest_copy(page: &str) -> Option<Vec<u8>> {
     Some(text.into_bytes())
 }
 
-fn render_image(page: &mut String, image: &Image) {
+fn render_image(page: &mut String, image: &Image, entry: Option<&LayoutEntry>) {
     let file = Escaped(&image.file);
     let _ = write!(
         page,
@@ -119,6 +120,18 @@ fn render_image(page: &mut String, image: &Image) {
     );
     if let Some(what) = known::description(&image.name) {
         let _ = write!(page, "<br>{what}");
+    }
+    let place =
+        entry.and_then(|entry| Some((entry.offset_bytes?, entry.offset_source.as_deref()?)));
+    if let Some((offset_bytes, source)) = place {
+        let _ = write!(page, "<br>at {offset_bytes:#x} (by: {})", Escaped(source));
+    }
+    for what in entry.iter().flat_map(|entry| &entry.contradictions) {
+        let _ = write!(
+            page,
+            "<br><span class=\"bad\">contradicted: {}</span>",
+            Escaped(what)
+        );
     }
     if image.unreadable_bytes() > 0 {
         let _ = write!(

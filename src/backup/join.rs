@@ -134,6 +134,8 @@ pub fn plan(manifest: &Manifest, layout: Option<&Reading>) -> Result<Plan, JoinE
         }
     }
     devices.retain(|device| device.size_bytes > 0);
+    // Told with the backup, or by the layout when that was placed.
+    let told_bytes = told_bytes.or(devices.iter().find_map(|device| device.chip_bytes));
     let mut parts = Vec::new();
     let mut missing = Vec::new();
     for device in &devices {
@@ -195,6 +197,7 @@ fn devices(manifest: &Manifest) -> Vec<MtdInfo> {
             .zip(source)
             .map(|(bytes, source)| PartitionOffset { bytes, source });
         device.chip = entry.chip;
+        device.chip_bytes = entry.chip_bytes;
         if source == Some(OffsetSource::Known) {
             // The one layout that is known has one chip.
             device.chip = Some(0);

@@ -129,10 +129,17 @@ pub struct LayoutEntry {
     pub offset_bytes: Option<u64>,
     /// Who says where it starts.
     pub offset_source: Option<String>,
+    /// What others say of its place, where that is something else, in words (since
+    /// version 1.3).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contradictions: Vec<String>,
     /// A number that all devices of one chip have and no others, where the chip is
     /// known (since version 1.3).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chip: Option<u32>,
+    /// How large its chip is, where that is known (since version 1.3).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chip_bytes: Option<u64>,
     /// N of the mtdN that it is a part of, where that is known (since version 1.3).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<u32>,
@@ -361,7 +368,9 @@ impl LayoutEntry {
             erase_block_bytes: info.erase_block_bytes,
             offset_bytes: info.offset_bytes(),
             offset_source: info.offset.map(|offset| offset.source.to_string()),
+            contradictions: info.contradictions.clone(),
             chip: info.chip,
+            chip_bytes: info.chip_bytes,
             parent: info.parent.map(|parent| parent.0),
             writeable: info.writeable,
             left_out: None,

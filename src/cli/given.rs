@@ -73,6 +73,12 @@ impl Given {
         self.value(name).map(PathBuf::from)
     }
 
+    /// All values of an option that name files.
+    #[cfg(feature = "full")]
+    pub(crate) fn paths(&mut self, name: &str) -> Vec<PathBuf> {
+        std::iter::from_fn(|| self.path(name)).collect()
+    }
+
     /// An option's value that is text.
     pub(crate) fn text(&mut self, name: &str) -> Result<Option<String>, UsageError> {
         self.value(name).map(|word| text(name, word)).transpose()

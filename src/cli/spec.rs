@@ -135,7 +135,7 @@ Exit codes:
 pub(crate) const SIMULATE: OptionSpec = full_only(option(
     "simulate",
     Takes::MaybeValue("PROFILE"),
-    "Use a simulated device: ispot (the default), or a file with a layout",
+    "Use a simulated device: ispot (the default), openwrt-router, ..., or a layout's file",
 ));
 pub(crate) const SEED: OptionSpec = full_only(option(
     "seed",
@@ -149,8 +149,18 @@ const FAULTS: OptionSpec = full_only(option(
 ));
 const IMAGE: OptionSpec = full_only(option(
     "image",
-    Takes::Value("FILE"),
-    "Use a whole chip's image as the device; the layout is --simulate's",
+    Takes::Values("FILE"),
+    "Use a whole chip's image as the device; once for each chip; the layout is --simulate's",
+));
+const DUMP_OF: OptionSpec = full_only(option(
+    "dump-of",
+    Takes::Value("NAME"),
+    "With --image: it is of this partition alone; its parts are cut from it",
+));
+const CUT: OptionSpec = full_only(option(
+    "cut",
+    Takes::Nothing,
+    "With --image: cut it although it is shorter or longer than the chip",
 ));
 const ASSUME_ORDER: OptionSpec = full_only(option(
     "assume-order",
@@ -184,9 +194,19 @@ const QUIET: OptionSpec = short(
 
 /// Options of every command that works on a simulated device.
 #[cfg(feature = "full")]
-pub(crate) const SIMULATED: &[OptionSpec] = &[SIMULATE, SEED, FAULTS, IMAGE, ASSUME_ORDER];
+pub(crate) const SIMULATED: &[OptionSpec] =
+    &[SIMULATE, SEED, FAULTS, IMAGE, ASSUME_ORDER, DUMP_OF, CUT];
 /// Options of every command that works on any device.
-pub(crate) const DEVICE: &[OptionSpec] = &[SIMULATE, SEED, FAULTS, IMAGE, ASSUME_ORDER, ROOT];
+pub(crate) const DEVICE: &[OptionSpec] = &[
+    SIMULATE,
+    SEED,
+    FAULTS,
+    IMAGE,
+    ASSUME_ORDER,
+    DUMP_OF,
+    CUT,
+    ROOT,
+];
 /// Options of every command that prints a result of its own.
 pub(crate) const RESULT: &[OptionSpec] = &[JSON, QUIET];
 /// Options of a command whose result is not for this program to shape.
@@ -204,6 +224,8 @@ pub(crate) const GLOBAL: &[OptionSpec] = &[
     FAULTS,
     IMAGE,
     ASSUME_ORDER,
+    DUMP_OF,
+    CUT,
     ROOT,
     JSON,
     QUIET,

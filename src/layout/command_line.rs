@@ -185,7 +185,8 @@ impl Parser<'_> {
             }),
             size_bytes,
             erase_block_bytes: None,
-            read_only: Some(read_only),
+            // Without `ro` the kernel may still force it.
+            read_only: read_only.then_some(true),
         };
         let fits = |end: u64| i64::try_from(end).is_ok();
         let has_end = size_bytes.is_some() && offset_bytes.is_some();

@@ -8,7 +8,7 @@
 //! [`place`](super::place), when both are given.
 
 use super::error::LayoutTextError;
-use super::{Reading, boot_log, command_line, own, table, u_boot};
+use super::{Reading, boot_log, command_line, device_tree, fis, own, table, u_boot};
 
 /// Understands a text, whatever form it has.
 ///
@@ -23,6 +23,10 @@ use super::{Reading, boot_log, command_line, own, table, u_boot};
 /// # Errors
 /// [`LayoutTextError`]: no form fits, or the text contradicts the form that it has.
 pub fn read(text: &[u8]) -> Result<Reading, LayoutTextError> {
+    // Both begin a record with bytes that no text has.
+    if let Some(found) = device_tree::read(text).or_else(|| fis::read(text)) {
+        return found;
+    }
     let text = String::from_utf8_lossy(text);
     let forms = [
         own::read,

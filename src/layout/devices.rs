@@ -118,6 +118,7 @@ fn device(
         .unwrap_or(0);
     let mut device = MtdInfo::new(index, facts.name.clone(), size_bytes, erase_block_bytes);
     device.offset = facts.offset;
+    device.chip_bytes = chip_bytes;
     device.chip = facts.chip.and_then(|chip| u32::try_from(chip).ok());
     device.writeable = facts.read_only.map(|read_only| !read_only);
     Ok(device)
@@ -140,8 +141,18 @@ pub fn facts(devices: &[MtdInfo]) -> (Vec<ChipFacts>, Vec<PartitionFacts>) {
         erase_block_bytes: Some(device.erase_block_bytes).filter(|_| !device.erase_block_assumed),
         read_only: device.writeable.map(|writeable| !writeable),
     };
+    let chip = |number: usize| {
+        let on_it = |device: &&MtdInfo| device.chip.is_some_and(|chip| chip as usize == number);
+        ChipFacts {
+            size_bytes: devices
+                .iter()
+                .filter(on_it)
+                .find_map(|device| device.chip_bytes),
+            ..ChipFacts::default()
+        }
+    };
     (
-        vec![ChipFacts::default(); chips],
+        (0..chips).map(chip).collect(),
         devices.iter().map(partition).collect(),
     )
 }
@@ -200,6 +211,7 @@ mod tests {
         let mut found = described(TABLE, None).unwrap().devices;
         found[1].parent = Some(MtdIndex(0));
         found[0].chip = Some(0);
+        found.iter_mut().for_each(|device| device.chip_bytes = None);
         found[1].writeable = Some(false);
         let (chips, partitions) = facts(&found);
         let text = render(&chips, &partitions);

@@ -10,7 +10,8 @@ pub enum LayoutTextError {
     #[error(
         "no layout was found in it; it must be one of: the text of /proc/mtd, a kernel's \
          messages with its partitions (0x000000000000-0x000000030000 : \"u-boot\"), mtdparts=…, \
-         U-Boot's `mtd list` or `mtdparts`, or what `mtdkeep list --layout` prints"
+         U-Boot's `mtd list` or `mtdparts`, a device tree (.dtb), a dump with RedBoot's table, \
+         or what `mtdkeep list --layout` prints"
     )]
     Unknown,
     /// A `/proc/mtd` that is torn.
@@ -41,6 +42,15 @@ pub enum LayoutTextError {
         limit_bytes: u64,
         /// The chip or the parent.
         of: String,
+    },
+    /// A table of bytes, a device tree or a partition table on flash, that is torn or
+    /// cannot be understood.
+    #[error("at {at_bytes:#x}: {what}")]
+    BadTable {
+        /// Where in the file.
+        at_bytes: u64,
+        /// What is wrong.
+        what: &'static str,
     },
     /// Two lines that give one number to two partitions.
     #[error("line {line}: {index} again, after line {first_line}")]

@@ -1,5 +1,6 @@
 //! Layouts as people have them: a boot log, a kernel command line, a table that
-//! somebody pasted, and this program's own small text.
+//! somebody pasted, this program's own small text; and tables of bytes: a device tree,
+//! RedBoot's directory.
 //!
 //! [`read`] finds out which form a text has and gives its facts, as they stand
 //! there: nothing is added, nothing is guessed, and what was passed over is named
@@ -15,8 +16,10 @@
 mod boot_log;
 mod command_line;
 mod detect;
+mod device_tree;
 mod devices;
 mod error;
+mod fis;
 mod lines;
 mod own;
 mod place;
@@ -24,10 +27,12 @@ mod table;
 mod u_boot;
 
 pub use detect::read;
+pub use device_tree::read_device_tree;
 pub use devices::{DescribeError, Described, describe, facts};
 pub use error::LayoutTextError;
+pub use fis::read as read_flash_table;
 pub use own::render;
-pub use place::{Conflict, Placed, place};
+pub use place::{Conflict, Placed, place, place_if_all_fit};
 
 use crate::mtd::{MtdIndex, PartitionOffset};
 use std::fmt;
@@ -44,6 +49,10 @@ pub enum Form {
     BootLog,
     /// What U-Boot's `mtd list`, `mtdparts` or `flinfo` prints.
     UBoot,
+    /// A device tree: a `.dtb`, or the folder `/proc/device-tree`.
+    DeviceTree,
+    /// RedBoot's partition table, in a dump of the chip or alone.
+    Fis,
     /// This program's own form.
     Own,
 }
@@ -55,6 +64,8 @@ impl fmt::Display for Form {
             Self::CommandLine => "a kernel command line",
             Self::BootLog => "a kernel's boot log",
             Self::UBoot => "U-Boot's list",
+            Self::DeviceTree => "a device tree",
+            Self::Fis => "RedBoot's partition table",
             Self::Own => "mtdkeep's layout form",
         })
     }
@@ -74,7 +85,7 @@ pub struct ChipFacts {
 /// What a text says of one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionFacts {
-    /// Its line in the text, counted from 1.
+    /// Its line in the text, counted from 1; of a table of bytes, its entry.
     pub line: usize,
     /// Its MTD number, where the text says it.
     pub index: Option<MtdIndex>,

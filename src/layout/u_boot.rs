@@ -165,7 +165,7 @@ impl List {
         self.add(line, &name.join(" "), (offset_bytes, size_bytes), None)?;
         if let Some(partition) = self.reading.partitions.last_mut() {
             // MTD_WRITEABLE is the only flag that a list of partitions masks.
-            partition.read_only = Some(flags != Some("0"));
+            partition.read_only = (flags != Some("0")).then_some(true);
         }
         Ok(true)
     }
@@ -335,7 +335,7 @@ active partition: nor0,0 - (u-boot) 0x00030000 @ 0x00000000
             ]
         );
         assert_eq!(reading.partitions[0].read_only, Some(true));
-        assert_eq!(reading.partitions[1].read_only, Some(false));
+        assert_eq!(reading.partitions[1].read_only, None);
     }
 
     #[rstest]

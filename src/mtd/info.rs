@@ -175,9 +175,14 @@ pub struct MtdInfo {
     pub erase_block_assumed: bool,
     /// Where it starts on its chip, where that is known.
     pub offset: Option<PartitionOffset>,
+    /// What others say of its place or size, where that is something else: facts that
+    /// cannot all be true, in words such as `0x300000 by the command line`.
+    pub contradictions: Vec<String>,
     /// A number that all devices of one chip have and no others, where somebody
     /// tells which chip it is on.
     pub chip: Option<u32>,
+    /// How large its chip is in bytes, where somebody tells that.
+    pub chip_bytes: Option<u64>,
     /// The partition that it is a part of, where somebody tells that.
     pub parent: Option<MtdIndex>,
     /// Whether the kernel lets it be written, where that is known.
@@ -204,7 +209,9 @@ impl MtdInfo {
             erase_block_bytes,
             erase_block_assumed: false,
             offset: None,
+            contradictions: Vec::new(),
             chip: None,
+            chip_bytes: None,
             parent: None,
             writeable: None,
             node: NodeState::Present,
@@ -225,10 +232,11 @@ impl MtdInfo {
         self.offset.map(|offset| offset.bytes)
     }
 
-    /// Where it starts on its chip in bytes, where that is certain.
+    /// Where it starts on its chip in bytes, where that is certain: somebody tells it,
+    /// and nobody denies it.
     pub fn certain_offset_bytes(&self) -> Option<u64> {
         self.offset
-            .filter(|offset| !offset.source.is_inferred())
+            .filter(|offset| !offset.source.is_inferred() && self.contradictions.is_empty())
             .map(|offset| offset.bytes)
     }
 

@@ -9,7 +9,7 @@
 //! inside others, or in another order than their numbers, or on several chips;
 //! nobody tells which, and nothing is said.
 
-use super::info::{MtdIndex, MtdInfo, MtdName, NodeState, OffsetSource};
+use super::info::{MtdIndex, MtdInfo, MtdName, NodeState, OffsetSource, PartitionOffset};
 use crate::printable::printable;
 use std::fmt;
 
@@ -49,6 +49,17 @@ pub enum Oddity {
         device: MtdName,
         /// Where it is off.
         edge: Edge,
+        /// Whether the kernel says that it cannot be written.
+        read_only: bool,
+    },
+    /// Facts about one partition that cannot all be true.
+    Contradicted {
+        /// The partition.
+        device: MtdName,
+        /// What one says, where there is an offset.
+        offset: Option<PartitionOffset>,
+        /// What others say, in words.
+        others: Vec<String>,
     },
     /// Two partitions in one erase block: erasing one hits the other.
     SharedEraseBlock {
@@ -113,14 +124,33 @@ impl fmt::Display for Oddity {
             Self::NodeWrong { device, found } => {
                 write!(f, "the device node of {device} is wrong: it is {found}")
             }
-            Self::OffBoundary { device, edge } => {
+            Self::OffBoundary {
+                device,
+                edge,
+                read_only,
+            } => {
                 let how = match edge {
                     Edge::Start => "starts inside an erase block",
                     Edge::End => "ends inside an erase block",
                     Edge::Both => "starts and ends inside an erase block",
                     Edge::Unknown => "is not whole erase blocks",
                 };
-                write!(f, "{device} {how}; Linux makes it read-only")
+                write!(f, "{device} {how}")?;
+                match read_only {
+                    true => f.write_str("; Linux makes it read-only"),
+                    false => Ok(()),
+                }
+            }
+            Self::Contradicted {
+                device,
+                offset,
+                others,
+            } => {
+                write!(f, "what is told of {device} is contradicted: ")?;
+                if let Some(offset) = offset {
+                    write!(f, "{:#x} by the {}; ", offset.bytes, offset.source)?;
+                }
+                f.write_str(&others.join("; "))
             }
             Self::SharedEraseBlock {
                 first,
@@ -201,6 +231,14 @@ pub fn oddities(devices: &[MtdInfo]) -> Vec<Oddity> {
             found.push(Oddity::OffBoundary {
                 device: device.id(),
                 edge,
+                read_only: device.writeable == Some(false),
+            });
+        }
+        if !device.contradictions.is_empty() {
+            found.push(Oddity::Contradicted {
+                device: device.id(),
+                offset: device.offset,
+                others: device.contradictions.clone(),
             });
         }
     }

@@ -30,9 +30,9 @@ mtd10: 00001000 00020000 \"RedBoot config\"
 /// Fills in running sums of the sizes as offsets, where no device has an offset
 /// yet and the sizes look like one fully partitioned chip: the same erase-block
 /// size everywhere, no size 0, at least two partitions, a total that is a power
-/// of two and whole erase blocks (as chips are), and no first device that is as
-/// large as all others together (that is the whole chip listed beside its
-/// parts). Returns whether it did.
+/// of two and whole erase blocks (as chips are). A first device that is as large as
+/// all others together is the whole chip listed beside its parts. Returns whether it
+/// did.
 pub fn infer_offsets(devices: &mut [MtdInfo]) -> bool {
     let Some(first) = devices.first() else {
         return false;
@@ -41,9 +41,14 @@ pub fn infer_offsets(devices: &mut [MtdInfo]) -> bool {
     let total_bytes = devices
         .iter()
         .try_fold(0_u64, |sum, device| sum.checked_add(device.size_bytes));
-    let Some(total_bytes) = total_bytes else {
+    let Some(mut total_bytes) = total_bytes else {
         return false;
     };
+    let whole_bytes = first.size_bytes;
+    let is_whole = devices.len() > 2 && whole_bytes == total_bytes - whole_bytes;
+    if is_whole {
+        total_bytes = whole_bytes;
+    }
     let fits = devices.len() >= 2
         && devices.iter().all(|device| {
             device.offset.is_none()
@@ -53,7 +58,7 @@ pub fn infer_offsets(devices: &mut [MtdInfo]) -> bool {
         && erase_block_bytes > 0
         && total_bytes.is_power_of_two()
         && total_bytes % erase_block_bytes == 0
-        && first.size_bytes != total_bytes - first.size_bytes;
+        && whole_bytes != total_bytes - whole_bytes;
     if fits {
         let source = if is_ispot(devices) {
             OffsetSource::Known
@@ -61,9 +66,11 @@ pub fn infer_offsets(devices: &mut [MtdInfo]) -> bool {
             OffsetSource::Sum
         };
         let mut bytes = 0;
-        for device in devices {
+        for (at, device) in devices.iter_mut().enumerate() {
             device.offset = Some(PartitionOffset { bytes, source });
-            bytes += device.size_bytes;
+            if at > 0 || !is_whole {
+                bytes += device.size_bytes;
+            }
         }
     }
     fits

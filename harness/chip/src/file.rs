@@ -42,7 +42,7 @@ pub enum ImageError {
         /// What the system said.
         source: io::Error,
     },
-    /// The file is not as long as the chip.
+    /// The file is not as long as the chip, or ends before the chip's part of it does.
     #[error(
         "the image {path} is {found_bytes} bytes (0x{found_bytes:x}) long, the chip \
          {expected_bytes} (0x{expected_bytes:x}); give an image of the whole chip",
@@ -64,6 +64,8 @@ pub enum ImageError {
 pub struct FileStorage {
     geometry: Geometry,
     image: Arc<File>,
+    /// Where in the file the chip begins.
+    start_bytes: u64,
     blocks: SparseTable<Cells>,
 }
 
@@ -72,25 +74,34 @@ impl FileStorage {
     /// chip's.
     pub fn open(geometry: Geometry, path: impl AsRef<Path>) -> Result<Self, ImageError> {
         let path = path.as_ref();
-        let failed = |source| ImageError::Open {
-            path: path.to_owned(),
-            source,
-        };
-        let image = File::open(path).map_err(failed)?;
-        let metadata = image.metadata().map_err(failed)?;
-        if metadata.is_dir() {
-            return Err(failed(io::ErrorKind::IsADirectory.into()));
-        }
-        if metadata.len() != geometry.size_bytes {
+        let (image, found_bytes) = open_file(path)?;
+        if found_bytes != geometry.size_bytes {
             return Err(ImageError::Length {
                 path: path.to_owned(),
-                found_bytes: metadata.len(),
+                found_bytes,
                 expected_bytes: geometry.size_bytes,
             });
         }
         Ok(Self {
             geometry,
             image: Arc::new(image),
+            start_bytes: 0,
+            blocks: SparseTable::new(),
+        })
+    }
+
+    /// Opens part of a file, read-only: the chip begins `start_bytes` into it. Where
+    /// the file ends before the chip does, cells past its end are EIO.
+    pub fn open_part(
+        geometry: Geometry,
+        path: impl AsRef<Path>,
+        start_bytes: u64,
+    ) -> Result<Self, ImageError> {
+        let (image, _) = open_file(path.as_ref())?;
+        Ok(Self {
+            geometry,
+            image: Arc::new(image),
+            start_bytes,
             blocks: SparseTable::new(),
         })
     }
@@ -107,7 +118,7 @@ impl FileStorage {
     }
 
     fn read_image(&self, offset_bytes: u64, buf: &mut [u8]) -> Result<(), Errno> {
-        read_exact_at(&self.image, offset_bytes, buf)
+        read_exact_at(&self.image, self.start_bytes + offset_bytes, buf)
             .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
     }
 
@@ -132,6 +143,20 @@ impl FileStorage {
             _ => Err(Errno::IO),
         }
     }
+}
+
+/// The file and its length.
+fn open_file(path: &Path) -> Result<(File, u64), ImageError> {
+    let failed = |source| ImageError::Open {
+        path: path.to_owned(),
+        source,
+    };
+    let image = File::open(path).map_err(failed)?;
+    let metadata = image.metadata().map_err(failed)?;
+    if metadata.is_dir() {
+        return Err(failed(io::ErrorKind::IsADirectory.into()));
+    }
+    Ok((image, metadata.len()))
 }
 
 #[cfg(unix)]

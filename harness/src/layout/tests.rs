@@ -109,10 +109,10 @@ fn texts_that_are_no_table(#[case] text: &str, #[case] message: &str) {
 )]
 #[case(
     r#"mtd4294967296: 00020000 00020000 "param""#,
-    "the MTD number 4294967296 needs more than 32 bits"
+    "the MTD number 4294967296 needs more than 19 bits"
 )]
 #[case(r#"mtd0: 00020000 00020000 "param""#, "mtd0 is listed twice")]
-#[case(r#"mtd2: 00020000 00020000 "param""#, "mtd2 stands where mtd1 belongs")]
+#[case(r#"mtd524288: 00020000 00020000 "param""#, "needs more than 19 bits")]
 #[case(r#"mtd1: 00020000 00000000 "param""#, "erase-block size 0")]
 #[case(r#"mtd1: 7fffffffffffffff 00020000 "param""#, "more than 2^63-1 bytes")]
 #[case(r#"mtd1: ffffffffffffffff 00020000 "param""#, "more than 2^63-1 bytes")]
@@ -127,6 +127,57 @@ fn lines_that_are_wrong(#[case] line: &str, #[case] message: &str) {
     assert!(error.starts_with("line 3: "), "{error}");
     assert!(error.contains(message), "{error}");
     assert!(error.contains(&format!("{line:?}")), "{error}");
+}
+
+#[test]
+fn numbers_may_have_gaps_and_never_go_back() {
+    let (a, b) = (
+        r#"mtd3: 00020000 00020000 "a""#,
+        r#"mtd7: 00020000 00020000 "b""#,
+    );
+    let layout = table(&[a, b]).unwrap();
+    let numbers: Vec<_> = layout.numbered().iter().map(|found| found.0).collect();
+    assert_eq!(numbers, [3, 7]);
+    assert_eq!(layout.to_proc_mtd(), format!("{HEADER}\n{a}\n{b}\n"));
+    let error = table(&[b, a]).unwrap_err();
+    assert!(error.to_string().starts_with("line 3: "), "{error}");
+    assert!(matches!(
+        error,
+        LayoutError::OutOfOrder {
+            last: 7,
+            found: 3,
+            ..
+        }
+    ));
+}
+
+#[rstest]
+#[case::past_what_has_nodes(&[(Some(1 << 19), None)])]
+#[case::twice(&[(Some(1), None), (Some(0), None), (None, None)])]
+#[case::in_itself(&[(None, Some(0))])]
+#[case::in_a_ring(&[(None, Some(1)), (None, Some(0))])]
+#[case::in_nothing(&[(None, Some(7))])]
+#[case::before_its_parent(&[(None, Some(1)), (None, None)])]
+fn numbers_and_parents_that_cannot_be(#[case] partitions: &[(Option<u32>, Option<usize>)]) {
+    let partitions = partitions
+        .iter()
+        .enumerate()
+        .map(|(at, (number, parent))| PartitionSpec {
+            number: *number,
+            parent: *parent,
+            ..PartitionSpec::new("p", at as u64 * 0x1000, 0x1000)
+        });
+    let geometry = Geometry {
+        size_bytes: 0x1_0000,
+        erase_block_bytes: 0x1000,
+    };
+    let layout = Layout {
+        chips: vec![ChipLayout {
+            geometry,
+            partitions: partitions.collect(),
+        }],
+    };
+    layout.check().unwrap_err();
 }
 
 #[test]

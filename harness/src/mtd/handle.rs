@@ -343,7 +343,9 @@ impl Handle {
     }
 
     pub(super) fn registered(&self) -> &Registered {
-        &self.system.state.devices[self.index as usize]
+        // An open handle's device stays registered.
+        let registered = self.system.state.registered(self.index);
+        registered.expect("a registered device")
     }
 
     pub(super) fn mtd(&self) -> Mtd<'_> {

@@ -136,8 +136,13 @@ pub struct MtdDevice {
     pub name: String,
     /// Index of its chip.
     pub chip: usize,
+    /// The MTD device that it is a part of, where that is not the chip itself.
+    pub parent: Option<u32>,
     /// Where it starts on its chip.
     pub offset_bytes: u64,
+    /// Where it starts in its parent, or on its chip where it has none: what sysfs
+    /// tells.
+    pub offset_in_parent_bytes: u64,
     /// Its size after Linux cut it to the chip.
     pub size_bytes: u64,
     /// The chip's erase-block size.
@@ -173,11 +178,15 @@ impl MtdSystem {
     /// the chip's end, read-only when off an erase-block boundary.
     ///
     /// # Panics
-    /// If `chips` do not match `layout.chips` one to one, geometry by geometry.
+    /// If `chips` do not match `layout.chips` one to one, geometry by geometry, or if
+    /// the layout has numbers or parents that cannot be ([`Layout::check`]).
     pub fn new(chips: Vec<Chip>, layout: &Layout) -> Self {
         let ours: Vec<_> = chips.iter().map(Chip::geometry).collect();
         let theirs: Vec<_> = layout.chips.iter().map(|chip| chip.geometry).collect();
         assert_eq!(ours, theirs, "the chips are not those of the layout");
+        if let Err(error) = layout.check() {
+            panic!("{error}");
+        }
         let (devices, log) = register::register(layout);
         let registered = |device: MtdDevice| Registered {
             size_now: Mutex::new(device.size_bytes),
@@ -227,6 +236,24 @@ impl MtdSystem {
     /// The registered MTD devices, in index order, with the sizes they have now.
     pub fn devices(&self) -> Vec<MtdDevice> {
         self.state.devices.iter().map(Registered::now).collect()
+    }
+
+    /// The MTD device of that number, with the size it has now. None: no such device.
+    pub fn device(&self, index: u32) -> Option<MtdDevice> {
+        Some(self.registered(index)?.now())
+    }
+
+    /// Where sysfs has a device below its chip, such as `mtd1/mtd2` for one that is a
+    /// part of mtd1 (Linux 6.1, drivers/mtd/mtdpart.c: a partition's device is a child
+    /// of its parent's). None: no such device.
+    pub fn sysfs_path(&self, index: u32) -> Option<String> {
+        let mut path = format!("mtd{index}");
+        let mut parent = self.registered(index)?.device.parent;
+        while let Some(outer) = parent {
+            path = format!("mtd{outer}/{path}");
+            parent = self.registered(outer)?.device.parent;
+        }
+        Some(path)
     }
 
     /// The text of `/proc/mtd`.
@@ -325,7 +352,7 @@ impl MtdSystem {
     }
 
     fn registered(&self, index: u32) -> Option<&Registered> {
-        self.state.devices.get(index as usize)
+        self.state.registered(index)
     }
 
     fn mtd<'a>(&'a self, registered: &'a Registered) -> Mtd<'a> {
@@ -343,12 +370,19 @@ impl MtdSystem {
 }
 
 impl State {
+    /// The device of that number; they are in the order of their numbers.
+    fn registered(&self, index: u32) -> Option<&Registered> {
+        let devices = &self.devices;
+        let at = devices.binary_search_by_key(&index, |registered| registered.device.index);
+        Some(&devices[at.ok()?])
+    }
+
     /// Works on a chip, then makes the size changes that its faults ask for.
     fn with_chip<R>(&self, chip: usize, work: impl FnOnce(&mut Chip) -> R) -> R {
         let mut chip = self.chips[chip].lock();
         let result = work(&mut chip);
         for change in chip.take_size_changes() {
-            if let Some(registered) = self.devices.get(change.index as usize) {
+            if let Some(registered) = self.registered(change.index) {
                 let size = change.size_bytes;
                 *lock(&registered.size_now) = size;
             }

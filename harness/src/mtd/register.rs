@@ -1,87 +1,155 @@
 //! Registering a layout's partitions as Linux does.
 //!
 //! Source of behaviour and of the messages' wording: Linux 6.1
-//! drivers/mtd/mtdpart.c, allocate_partition and add_mtd_partitions.
+//! drivers/mtd/mtdpart.c, allocate_partition and add_mtd_partitions. A partition of a
+//! partition is cut by it and can be written only where it can; its offset, in sysfs and
+//! in the messages, counts from its start.
 
 use super::MtdDevice;
 use crate::layout::{ChipLayout, Layout, PartitionSpec};
 
-/// The MTD devices of a layout, and the kernel's messages about them.
+/// The MTD devices of a layout in the order of their numbers, and the kernel's messages
+/// about them. The layout's parents are checked.
 pub(super) fn register(layout: &Layout) -> (Vec<MtdDevice>, Vec<String>) {
     let mut devices = Vec::new();
     let mut log = Vec::new();
+    let numbered = layout.numbered();
     for (chip, chip_layout) in layout.chips.iter().enumerate() {
-        log.push(format!(
-            "Creating {} MTD partitions on \"{}\":",
-            chip_layout.partitions.len(),
-            master_name(chip)
-        ));
-        for spec in &chip_layout.partitions {
-            let index = devices.len() as u32;
-            devices.push(allocate(index, chip, chip_layout, spec, &mut log));
-        }
+        let of_chip = numbered.iter().filter(|(_, on, _)| *on == chip);
+        let mut registry = Registry {
+            chip,
+            layout: chip_layout,
+            numbers: of_chip.map(|(number, _, at)| (*number, *at)).collect(),
+            devices: vec![None; chip_layout.partitions.len()],
+            log: &mut log,
+        };
+        registry.all_in(None);
+        devices.extend(registry.devices.into_iter().flatten());
     }
+    devices.sort_by_key(|device: &MtdDevice| device.index);
     (devices, log)
 }
 
-/// What the kernel calls the whole chip; a board's driver chooses it.
-fn master_name(chip: usize) -> String {
-    format!("simulated-nor.{chip}")
+/// One chip's devices while they are being made.
+struct Registry<'a> {
+    chip: usize,
+    layout: &'a ChipLayout,
+    /// Number and place, in the order of the numbers.
+    numbers: Vec<(u32, usize)>,
+    /// By place.
+    devices: Vec<Option<MtdDevice>>,
+    log: &'a mut Vec<String>,
 }
 
-fn allocate(
-    index: u32,
-    chip: usize,
-    layout: &ChipLayout,
-    spec: &PartitionSpec,
-    log: &mut Vec<String>,
-) -> MtdDevice {
-    let name = &spec.name;
-    let mut device = MtdDevice {
-        index,
-        name: name.clone(),
-        chip,
-        offset_bytes: spec.offset_bytes,
-        size_bytes: spec.size_bytes,
-        erase_block_bytes: layout.geometry.erase_block_bytes,
-        writeable: true,
-    };
-    let end = spec.offset_bytes.wrapping_add(spec.size_bytes);
-    log.push(format!(
-        "0x{:012x}-0x{end:012x} : \"{name}\"",
-        spec.offset_bytes
-    ));
+/// What a partition is cut from.
+struct Outer {
+    name: String,
+    index: Option<u32>,
+    offset_bytes: u64,
+    size_bytes: u64,
+    writeable: bool,
+}
 
-    let chip_bytes = layout.geometry.size_bytes;
-    if spec.offset_bytes >= chip_bytes {
-        // Registered all the same, so that the numbers after it stay.
-        device.offset_bytes = 0;
-        device.size_bytes = 0;
-        log.push(format!(
-            "mtd: partition \"{name}\" is out of reach -- disabled"
+impl Registry<'_> {
+    /// The parts of a partition, or of the chip; each with its own parts behind it, as
+    /// the parsers of a new partition find them.
+    fn all_in(&mut self, parent: Option<usize>) {
+        let layout = self.layout;
+        let is_part = |(_, at): &&(u32, usize)| layout.partitions[*at].parent == parent;
+        let parts: Vec<_> = self.numbers.iter().filter(is_part).copied().collect();
+        if parent.is_some() && parts.is_empty() {
+            return;
+        }
+        self.log.push(format!(
+            "Creating {} MTD partitions on \"{}\":",
+            parts.len(),
+            self.outer(parent).name
         ));
-        return device;
-    }
-    if spec.size_bytes > chip_bytes - spec.offset_bytes {
-        device.size_bytes = chip_bytes - spec.offset_bytes;
-        log.push(format!(
-            "mtd: partition \"{name}\" extends beyond the end of device \"{}\" -- size truncated to {:#x}",
-            master_name(chip),
-            device.size_bytes
-        ));
+        for (number, at) in parts {
+            let outer = self.outer(parent);
+            let spec = &layout.partitions[at];
+            self.devices[at] = Some(self.allocate(number, &outer, spec));
+            self.all_in(Some(at));
+        }
     }
 
-    let block_bytes = u64::from(device.erase_block_bytes);
-    if device.offset_bytes % block_bytes != 0 {
-        device.writeable = false;
-        log.push(format!(
-            "mtd: partition \"{name}\" doesn't start on an erase/write block boundary -- force read-only"
-        ));
-    } else if (device.offset_bytes + device.size_bytes) % block_bytes != 0 {
-        device.writeable = false;
-        log.push(format!(
-            "mtd: partition \"{name}\" doesn't end on an erase/write block -- force read-only"
-        ));
+    fn outer(&self, parent: Option<usize>) -> Outer {
+        match parent.and_then(|at| self.devices[at].as_ref()) {
+            Some(device) => Outer {
+                name: device.name.clone(),
+                index: Some(device.index),
+                offset_bytes: device.offset_bytes,
+                size_bytes: device.size_bytes,
+                writeable: device.writeable,
+            },
+            None => Outer {
+                // What the kernel calls the whole chip; a board's driver chooses it.
+                name: format!("simulated-nor.{}", self.chip),
+                index: None,
+                offset_bytes: 0,
+                size_bytes: self.layout.geometry.size_bytes,
+                writeable: true,
+            },
+        }
     }
-    device
+
+    fn allocate(&mut self, index: u32, outer: &Outer, spec: &PartitionSpec) -> MtdDevice {
+        let name = &spec.name;
+        let start_bytes = spec.offset_bytes.saturating_sub(outer.offset_bytes);
+        let mut device = MtdDevice {
+            index,
+            name: name.clone(),
+            chip: self.chip,
+            parent: outer.index,
+            offset_bytes: spec.offset_bytes,
+            offset_in_parent_bytes: start_bytes,
+            size_bytes: spec.size_bytes,
+            erase_block_bytes: self.layout.geometry.erase_block_bytes,
+            writeable: outer.writeable && !spec.read_only,
+        };
+        let end = start_bytes.wrapping_add(spec.size_bytes);
+        self.log
+            .push(format!("0x{start_bytes:012x}-0x{end:012x} : \"{name}\""));
+
+        if start_bytes >= outer.size_bytes {
+            // Registered all the same, so that the numbers after it stay.
+            device.offset_bytes = outer.offset_bytes;
+            device.offset_in_parent_bytes = 0;
+            device.size_bytes = 0;
+            self.log.push(format!(
+                "mtd: partition \"{name}\" is out of reach -- disabled"
+            ));
+            return device;
+        }
+        if spec.size_bytes > outer.size_bytes - start_bytes {
+            device.size_bytes = outer.size_bytes - start_bytes;
+            self.log.push(format!(
+                "mtd: partition \"{name}\" extends beyond the end of device \"{}\" -- size truncated to {:#x}",
+                outer.name,
+                device.size_bytes
+            ));
+        }
+        self.force_read_only(&mut device);
+        device
+    }
+
+    /// What lies off an erase block's boundary of the chip cannot be written.
+    fn force_read_only(&mut self, device: &mut MtdDevice) {
+        if !device.writeable {
+            return;
+        }
+        let name = &device.name;
+        let block_bytes = u64::from(device.erase_block_bytes);
+        if device.offset_bytes % block_bytes != 0 {
+            device.writeable = false;
+            self.log.push(format!(
+                "mtd: partition \"{name}\" doesn't start on an erase/write block boundary -- force read-only"
+            ));
+        } else if (device.offset_bytes + device.size_bytes) % block_bytes != 0 {
+            device.writeable = false;
+            self.log.push(format!(
+                "mtd: partition \"{name}\" doesn't end on an erase/write block -- force read-only"
+            ));
+        }
+    }
 }

@@ -10,6 +10,7 @@ mod block_ioctls;
 mod character;
 mod faults;
 mod ioctls;
+mod nested;
 mod registration;
 
 /// mtd0 writeable of 4 erase blocks, mtd1 and mtd2 sharing the last one, both
@@ -23,6 +24,7 @@ fn system() -> MtdSystem {
         name: name.into(),
         offset_bytes,
         size_bytes,
+        ..PartitionSpec::default()
     };
     let layout = Layout {
         chips: vec![ChipLayout {

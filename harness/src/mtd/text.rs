@@ -53,7 +53,7 @@ pub(super) fn sysfs(device: &MtdDevice) -> Vec<(&'static str, String)> {
         ("bad_blocks", zero()),
         ("bbt_blocks", zero()),
         ("bitflip_threshold", zero()),
-        ("offset", format!("{}\n", device.offset_bytes)),
+        ("offset", format!("{}\n", device.offset_in_parent_bytes)),
         ("dev", format!("{MTD_CHAR_MAJOR}:{minor}\n")),
         (
             "uevent",

@@ -40,7 +40,7 @@ pub fn from_layout(layout: &Layout, seed: u64) -> SimulatedDevice {
     SimulatedDevice::new(description, chips, layout)
 }
 
-struct Generic {
+pub(super) struct Generic {
     geometry: Geometry,
     noise: Noise,
     /// What is not erased, by start; with the name that stands there.
@@ -48,7 +48,7 @@ struct Generic {
 }
 
 impl Generic {
-    fn new(layout: &ChipLayout, chip: usize, seed: u64) -> Self {
+    pub(super) fn new(layout: &ChipLayout, chip: usize, seed: u64) -> Self {
         let size_bytes = layout.geometry.size_bytes;
         let mut used: Vec<_> = layout
             .partitions

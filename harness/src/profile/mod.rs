@@ -2,9 +2,10 @@
 //!
 //! - [`ispot()`] and [`IspotBuilder`]: the Clear iSpot, with contents that a real
 //!   one could have.
+//! - [`Known`]: a router with OpenWrt, a NAS, a phone, in their shapes.
 //! - [`from_layout`]: any device of which there is a captured `/proc/mtd`, with
 //!   generic contents.
-//! - [`from_image`], [`from_bytes`]: contents from outside.
+//! - [`from_image`], [`from_images`], [`from_bytes`]: contents from outside.
 //!
 //! Invariants: the same profile with the same seed has the same bytes on any
 //! platform and in every later version (a digest in `fixtures/profile` holds
@@ -13,6 +14,7 @@
 
 mod generic;
 pub mod ispot;
+mod known;
 mod lazy;
 mod noise;
 #[cfg(test)]
@@ -20,14 +22,15 @@ mod tests;
 
 pub use generic::from_layout;
 pub use ispot::{IspotBuilder, ispot};
+pub use known::Known;
 pub use lazy::{Contents, LazyStorage};
 
-use crate::chip::{Chip, ImageError};
+use crate::chip::{Chip, FileStorage, ImageError};
 use crate::fault::FaultPlan;
 use crate::layout::Layout;
 use crate::mtd::{MtdDevice, MtdSystem, NodeId};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A simulated device: the kernel's view plus the nodes in its `/dev`.
 ///
@@ -119,12 +122,10 @@ impl SimulatedDevice {
     /// # Panics
     /// If there is no such MTD device.
     pub fn partition_bytes(&self, index: u32) -> Vec<u8> {
-        let devices = self.system.devices();
-        let device = devices
-            .get(index as usize)
-            .unwrap_or_else(|| panic!("no mtd{index} among {}", devices.len()));
-        let mut bytes = vec![0; self.readable_bytes(device) as usize];
-        self.peek(device, 0, &mut bytes);
+        let device = self.system.device(index);
+        let device = device.unwrap_or_else(|| panic!("there is no mtd{index}"));
+        let mut bytes = vec![0; self.readable_bytes(&device) as usize];
+        self.peek(&device, 0, &mut bytes);
         bytes
     }
 
@@ -189,6 +190,42 @@ pub fn from_image(
     let chip = Chip::from_image(geometry, path)?;
     let description = format!("simulated from the image {}", path.display());
     Ok(SimulatedDevice::new(description, vec![chip], layout))
+}
+
+/// A part of a file that holds a chip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImagePart {
+    /// The file.
+    pub path: PathBuf,
+    /// Where in it the chip begins. A file that ends before the chip does gives EIO
+    /// there.
+    pub start_bytes: u64,
+}
+
+/// A device whose chips start as parts of image files say, one part a chip: several
+/// chips can be in one file, one behind the other, or have one each.
+///
+/// # Errors
+/// A file that cannot be read.
+///
+/// # Panics
+/// If there are not as many parts as chips.
+pub fn from_images(parts: &[ImagePart], layout: &Layout) -> Result<SimulatedDevice, ProfileError> {
+    assert_eq!(parts.len(), layout.chips.len(), "one part a chip");
+    let mut chips = Vec::with_capacity(parts.len());
+    let mut names: Vec<String> = Vec::new();
+    for (part, chip) in parts.iter().zip(&layout.chips) {
+        let geometry = chip.geometry;
+        let storage = FileStorage::open_part(geometry, &part.path, part.start_bytes)?;
+        chips.push(Chip::with_storage(geometry, Box::new(storage)));
+        let name = part.path.display().to_string();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let image = if names.len() == 1 { "image" } else { "images" };
+    let description = format!("simulated from the {image} {}", names.join(", "));
+    Ok(SimulatedDevice::new(description, chips, layout))
 }
 
 /// A device whose chip holds these bytes.

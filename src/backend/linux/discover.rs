@@ -69,19 +69,21 @@ pub(super) fn sysfs(root: &Root, index: MtdIndex) -> Sysfs {
 /// What the machine calls itself: the device tree's model, or the `Hardware`
 /// line that ARM kernels have in `/proc/cpuinfo`.
 pub(super) fn model(root: &Root) -> Option<String> {
-    let text = |path: &str| {
-        let file = open(root, path).ok()?;
-        let bytes = read_whole(&file, TABLE_BYTES_MAX).ok()?;
-        Some(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let model = text("proc/device-tree/model").or_else(|| {
-        let cpuinfo = text("proc/cpuinfo")?;
+    let model = text(root, "proc/device-tree/model").or_else(|| {
+        let cpuinfo = text(root, "proc/cpuinfo")?;
         let line = cpuinfo.lines().find(|line| line.starts_with("Hardware"))?;
         Some(line.split_once(':')?.1.to_owned())
     })?;
     let model = model.trim_matches(|c: char| c.is_control() || c.is_whitespace());
     let printable = !model.is_empty() && !model.chars().any(char::is_control);
     printable.then(|| model.to_owned())
+}
+
+/// The text of a file, where it is one.
+pub(super) fn text(root: &Root, path: &str) -> Option<String> {
+    let file = open(root, path).ok()?;
+    let bytes = read_whole(&file, TABLE_BYTES_MAX).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Opens a file of discovery. O_NONBLOCK, so that a pipe in a copied tree does

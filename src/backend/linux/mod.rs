@@ -17,6 +17,8 @@ mod discover;
 mod nesting;
 mod node;
 mod root;
+#[cfg(feature = "full")]
+mod told;
 
 use super::open_device::OpenDevice;
 use crate::mtd::{
@@ -209,6 +211,8 @@ impl MtdBackend for LinuxBackend {
             devices.push(device);
         }
         nesting::resolve(&mut devices, &links);
+        #[cfg(feature = "full")]
+        told::add(&self.root, &mut devices);
         infer_offsets(&mut devices);
         Ok(devices)
     }

@@ -89,12 +89,12 @@ pub(super) fn resolve(devices: &mut [MtdInfo], links: &[Option<Link>]) {
                 }) as u32
             });
             let parent = link.chain.len().checked_sub(2).map(|at| link.chain[at]);
-            (offset, chip, parent)
+            (offset, chip, whole.map(|at| devices[at].size_bytes), parent)
         }));
     }
     let source = told.iter().flatten().next().map(|offset| offset.source);
     for ((device, found), is_whole) in devices.iter_mut().zip(found).zip(is_whole_chip) {
-        let Some((offset, chip, parent)) = found else {
+        let Some((offset, chip, chip_bytes, parent)) = found else {
             continue;
         };
         device.offset = match offset.flatten() {
@@ -102,6 +102,7 @@ pub(super) fn resolve(devices: &mut [MtdInfo], links: &[Option<Link>]) {
             offset => offset,
         };
         device.chip = chip;
+        device.chip_bytes = chip_bytes;
         device.parent = parent;
     }
 }

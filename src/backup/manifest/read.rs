@@ -188,12 +188,18 @@ impl Fields {
     }
 
     fn texts(&mut self, name: &'static str) -> Taken<Vec<String>> {
-        let list = must(name, self.maybe_list(name))?;
+        must(name, self.maybe_texts(name))
+    }
+
+    fn maybe_texts(&mut self, name: &'static str) -> Taken<Option<Vec<String>>> {
+        let Some(list) = self.maybe_list(name)? else {
+            return Ok(None);
+        };
         let text = |json| match json {
             Json::Text(text) => Ok(text),
             _ => Err(wrong(name, "holds what is no text")),
         };
-        list.into_iter().map(text).collect()
+        list.into_iter().map(text).collect::<Taken<_>>().map(Some)
     }
 
     fn maybe<T: Part>(&mut self, name: &'static str) -> Taken<Option<T>> {
@@ -320,7 +326,9 @@ impl Part for LayoutEntry {
             erase_block_bytes: fields.number("erase_block_bytes")?,
             offset_bytes: fields.maybe_number("offset_bytes")?,
             offset_source: fields.maybe_text("offset_source")?,
+            contradictions: fields.maybe_texts("contradictions")?.unwrap_or_default(),
             chip: fields.maybe_short("chip")?,
+            chip_bytes: fields.maybe_number("chip_bytes")?,
             parent: fields.maybe_short("parent")?,
             writeable: fields.maybe_flag("writeable")?,
             left_out: fields.maybe("left_out")?,

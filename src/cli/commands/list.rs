@@ -46,7 +46,9 @@ struct Partition {
     erase_block_bytes: Option<u64>,
     offset_bytes: Option<u64>,
     offset_source: Option<String>,
+    contradictions: Vec<String>,
     chip: Option<u32>,
+    chip_bytes: Option<u64>,
     parent: Option<u32>,
     node: String,
     writeable: Option<bool>,
@@ -79,6 +81,8 @@ fn run(device: &DeviceArgs, output: &Output) -> Result<Exit, CliError> {
             .is_some_and(|offset| offset.source.is_inferred())
     }) {
         output.sentence(INFERRED);
+    } else if let Some(told) = who_tells(&devices) {
+        output.sentence(&told);
     }
     for note in &notes {
         output.sentence(&format!("note: {note}"));
@@ -112,6 +116,21 @@ fn layout(device: &DeviceArgs, output: &Output) -> Result<Exit, CliError> {
 
 const INFERRED: &str = "note: offsets with ? are inferred: nobody told them; they are right \
                         only if the partitions follow each other on one chip";
+
+/// Who tells the offsets, where that is not the kernel or the simulation itself.
+fn who_tells(devices: &[MtdInfo]) -> Option<String> {
+    use mtdkeep::mtd::OffsetSource;
+    let sources = devices.iter().filter_map(|info| Some(info.offset?.source));
+    let mut words: Vec<String> = Vec::new();
+    for source in sources {
+        let word = source.to_string();
+        let is_known = matches!(source, OffsetSource::Sysfs | OffsetSource::Simulation);
+        if !is_known && !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    (!words.is_empty()).then(|| format!("note: offsets are told by: {}", words.join(", ")))
+}
 
 fn row(info: &MtdInfo, width: usize) -> String {
     let offset = match info.offset {
@@ -152,7 +171,9 @@ fn partition(info: MtdInfo) -> Partition {
         erase_block_bytes: Some(info.erase_block_bytes).filter(|_| !info.erase_block_assumed),
         offset_bytes: info.offset_bytes(),
         offset_source: info.offset.map(|offset| offset.source.to_string()),
+        contradictions: info.contradictions,
         chip: info.chip,
+        chip_bytes: info.chip_bytes,
         parent: info.parent.map(|parent| parent.0),
         node: match &info.node {
             NodeState::Wrong(what) => format!("wrong: {what}"),

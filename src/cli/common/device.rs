@@ -81,6 +81,8 @@ pub(crate) fn open(device: &DeviceArgs, output: &Output) -> Result<Box<dyn MtdBa
 }
 
 #[cfg(feature = "full")]
+mod chips;
+#[cfg(feature = "full")]
 mod layouts;
 #[cfg(feature = "full")]
 pub(crate) mod simulated;

@@ -9,13 +9,14 @@ use std::path::Path;
 
 /// A file longer than this is no layout. A dump with a partition table in it is
 /// one, and a boot log may be long.
-const FILE_BYTES_MAX: u64 = 256 << 20;
+pub(crate) const FILE_BYTES_MAX: u64 = 256 << 20;
 
 /// How many passed-over lines are quoted.
 const SKIPPED_MAX: usize = 3;
 
 pub(crate) const FORMS: &str = "a layout is the text of a /proc/mtd, a boot log with the lines \
-    of its partitions, mtdparts=, U-Boot's `mtd list`, or what `mtdkeep list --layout` prints";
+    of its partitions, mtdparts=, U-Boot's `mtd list`, a device tree (.dtb), a dump with \
+    RedBoot's table in it, or what `mtdkeep list --layout` prints";
 
 /// The file's name and what is in it.
 pub(crate) fn read(file: &Path) -> Result<(String, Vec<u8>), CliError> {

@@ -38,6 +38,7 @@ fn told(backend: &dyn MtdBackend, source: OffsetSource) -> Vec<MtdInfo> {
             source: OffsetSource::Sum,
         });
         device.chip = None;
+        device.chip_bytes = None;
     }
     devices
 }

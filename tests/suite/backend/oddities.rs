@@ -43,6 +43,8 @@ fn an_ispot_is_odd_in_three_ways() {
         .collect();
     infer_offsets(&mut ispot);
     ispot[10].node = NodeState::Missing;
+    ispot[9].writeable = Some(false);
+    ispot[10].writeable = Some(false);
     assert_eq!(
         words(&ispot),
         [
@@ -83,8 +85,8 @@ fn nothing_is_said_of_neighbours_that_are_only_inferred() {
     assert_eq!(
         words(&inferred),
         [
-            "mtd0 (p0) is not whole erase blocks; Linux makes it read-only",
-            "mtd1 (p1) is not whole erase blocks; Linux makes it read-only",
+            "mtd0 (p0) is not whole erase blocks",
+            "mtd1 (p1) is not whole erase blocks",
         ]
     );
 }
@@ -124,12 +126,43 @@ fn what_is_odd_without_offsets_is_said_too() {
     assert_eq!(
         words(&found),
         [
-            "mtd0 (same) is not whole erase blocks; Linux makes it read-only",
+            "mtd0 (same) is not whole erase blocks",
             "the device node of mtd1 (same) is wrong: it is a folder",
             "mtd2 (same) has no erase blocks; it is RAM or ROM",
             "mtd0, mtd1 and mtd2 have the same name, \"same\"",
         ]
     );
+}
+
+/// Only where the kernel says so is it said that Linux made a partition read-only.
+#[rstest]
+#[case(None, "mtd0 (p0) ends inside an erase block")]
+#[case(Some(true), "mtd0 (p0) ends inside an erase block")]
+#[case(
+    Some(false),
+    "mtd0 (p0) ends inside an erase block; Linux makes it read-only"
+)]
+fn who_is_read_only_is_the_kernels_word(#[case] writeable: Option<bool>, #[case] says: &str) {
+    let mut one = devices(&[(0x1800, 0)]);
+    one[0].writeable = writeable;
+    assert_eq!(words(&one), [says]);
+}
+
+/// Two facts that contradict each other are both told, and the place is certain to
+/// nobody.
+#[test]
+fn contradictions_are_told_with_both_sides() {
+    let mut two = devices(&[(0x1000, 0), (0x1000, 0x2000)]);
+    assert!(
+        words(&two)
+            .iter()
+            .any(|line| line.contains("belong to no partition"))
+    );
+    two[1].contradictions = vec!["0x1000 by the command line".into()];
+    let says = "what is told of mtd1 (p1) is contradicted: 0x2000 by the sysfs; 0x1000 by the \
+                command line";
+    assert_eq!(words(&two), [says]);
+    assert_eq!(two[1].certain_offset_bytes(), None);
 }
 
 #[test]

@@ -37,13 +37,24 @@ fn running_sums_that_fill_a_chip_are_offsets_and_say_so() {
 #[case::one_device(&[16 * MIB])]
 #[case::not_a_power_of_two(&[MIB, 2 * MIB])]
 #[case::size_zero(&[MIB, 0, 3 * MIB])]
-#[case::the_whole_chip_beside_its_parts(&[16 * MIB, 4 * MIB, 12 * MIB])]
+#[case::twice_the_same(&[16 * MIB, 16 * MIB])]
+#[case::a_whole_that_is_no_chip(&[3 * MIB, MIB, 2 * MIB])]
 #[case::sum_past_64_bits(&[u64::MAX, 2])]
 #[case::less_than_an_erase_block(&[0x1000, 0x3000])]
 fn sizes_that_fit_no_chip_tell_nothing(#[case] sizes: &[u64]) {
     let mut found = devices(sizes);
     assert!(!infer_offsets(&mut found));
     assert!(found.iter().all(|device| device.offset.is_none()));
+}
+
+/// A first device as large as all others together is the chip, beside its parts.
+#[test]
+fn the_whole_chip_beside_its_parts() {
+    let mut found = devices(&[16 * MIB, 4 * MIB, 12 * MIB]);
+    assert!(infer_offsets(&mut found));
+    let offsets: Vec<_> = found.iter().map(MtdInfo::offset_bytes).collect();
+    assert_eq!(offsets, [Some(0), Some(0), Some(4 * MIB)]);
+    assert!(found.iter().all(|d| d.certain_offset_bytes().is_none()));
 }
 
 #[test]

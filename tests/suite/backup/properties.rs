@@ -74,6 +74,8 @@ fn manifest() -> impl Strategy<Value = Manifest> {
                     erase_block_bytes: image.erase_block_bytes,
                     offset_bytes: *offset_bytes,
                     offset_source: None,
+                    contradictions: Vec::new(),
+                    chip_bytes: None,
                     chip: None,
                     parent: None,
                     writeable: None,

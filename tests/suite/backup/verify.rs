@@ -29,6 +29,8 @@ fn backup_of(count: u32) -> MemoryFolder {
         erase_block_bytes: 1,
         offset_bytes: None,
         offset_source: None,
+        contradictions: Vec::new(),
+        chip_bytes: None,
         chip: None,
         parent: None,
         writeable: None,

@@ -19,6 +19,8 @@ pub mod digest;
 #[cfg(feature = "full")]
 pub mod errors;
 #[cfg(feature = "full")]
+pub mod field;
+#[cfg(feature = "full")]
 pub mod generated;
 #[cfg(feature = "full")]
 pub mod image;

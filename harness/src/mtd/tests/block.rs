@@ -221,6 +221,7 @@ fn many_dirty_pages_are_written_back_early() {
                 name: "all".into(),
                 offset_bytes: 0,
                 size_bytes: geometry.size_bytes,
+                ..PartitionSpec::default()
             }],
         }],
     };

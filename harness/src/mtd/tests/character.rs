@@ -174,6 +174,7 @@ fn an_error_in_a_later_chunk_is_answered_although_earlier_ones_landed() {
                 name: "all".into(),
                 offset_bytes: 0,
                 size_bytes: geometry.size_bytes,
+                ..PartitionSpec::default()
             }],
         }],
     };

@@ -13,6 +13,7 @@ fn register(chip_bytes: u64, offset_bytes: u64, size_bytes: u64) -> (MtdDevice, 
                 name: "a b".into(),
                 offset_bytes,
                 size_bytes,
+                ..PartitionSpec::default()
             }],
         }],
     };
@@ -139,6 +140,7 @@ fn devices_of_several_chips_are_numbered_through() {
                 name: name.to_string(),
                 offset_bytes: n * u64::from(block_bytes),
                 size_bytes: block_bytes.into(),
+                ..PartitionSpec::default()
             })
             .collect(),
     };

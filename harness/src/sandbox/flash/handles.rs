@@ -16,13 +16,13 @@
 //! closed; the further ones share a handle with one that was opened alike.
 
 use crate::Errno;
-use crate::mtd::{Handle, MtdSystem, NodeId, OpenFlags, Seek};
+use crate::mtd::{Handle, MtdDevice, MtdSystem, NodeId, OpenFlags, Seek};
 use crate::sandbox::call::Level;
 use crate::sandbox::flash::mirror::{BlockView, Cells, Refusal};
 use crate::sandbox::flash::stand_in::StandIn;
 use crate::sandbox::kernel::process::Process;
 use crate::sandbox::kernel::sys;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -75,7 +75,8 @@ struct Device {
 /// All MTD devices with their open descriptions.
 pub(in crate::sandbox) struct Handles {
     system: MtdSystem,
-    devices: Vec<Device>,
+    /// By MTD number.
+    devices: BTreeMap<usize, Device>,
     /// The MTD device of a stand-in, and whether it is that of the block node.
     by_inode: HashMap<(u64, u64), (usize, bool)>,
     /// The stand-ins that may be open.
@@ -128,15 +129,18 @@ impl Device {
 impl Handles {
     /// A table in which nothing is open.
     pub fn new(system: MtdSystem, exact: bool) -> Self {
-        let device = |_| Device {
+        let new = || Device {
             cells: None,
             block: None,
             slots: [const { None }; SLOTS],
             shared: HashMap::new(),
             ever_writeable: false,
         };
+        let devices = system.devices().into_iter();
         Self {
-            devices: system.devices().iter().map(device).collect(),
+            devices: devices
+                .map(|device| (device.index as usize, new()))
+                .collect(),
             system,
             by_inode: HashMap::new(),
             live: BTreeSet::new(),
@@ -167,17 +171,20 @@ impl Handles {
 
     fn reads_through(&self, node: NodeId, writes: bool) -> bool {
         let (index, is_block) = place(node);
-        let device = self.devices.get(index);
+        let device = self.devices.get(&index);
         self.is_exact(index)
             || is_block && (writes || device.is_some_and(|device| device.ever_writeable))
+    }
+
+    fn about(&self, index: usize) -> Option<MtdDevice> {
+        self.system.device(u32::try_from(index).ok()?)
     }
 
     /// Whether reads of this MTD device go through the chip: because all are to be
     /// counted, or because there are faults, which strike nowhere else.
     pub fn is_exact(&self, index: usize) -> bool {
-        let devices = self.system.devices();
         self.exact
-            || devices.get(index).is_some_and(|device| {
+            || self.about(index).is_some_and(|device| {
                 let has_faults = |chip: &mut crate::chip::Chip| chip.faults().is_some();
                 self.system.with_chip(device.chip, has_faults)
             })
@@ -188,7 +195,7 @@ impl Handles {
     pub fn is_claimed(&mut self, node: NodeId) -> bool {
         self.sweep();
         let (index, _) = place(node);
-        let Some(device) = self.devices.get_mut(index) else {
+        let Some(device) = self.devices.get_mut(&index) else {
             return false;
         };
         let identities = [false, true].map(|on_block| {
@@ -220,7 +227,7 @@ impl Handles {
         let (index, is_block) = place(node);
         let on_block = is_block && reads_through;
         self.prepare(index, on_block, want.read)?;
-        let device = self.devices.get_mut(index).ok_or(Errno::NODEV)?;
+        let device = self.devices.get_mut(&index).ok_or(Errno::NODEV)?;
         device.ever_writeable |= want.write;
         let fd = device.stand_in(on_block).ok_or(Errno::IO)?.open(flags)?;
         let open = Open {
@@ -250,9 +257,8 @@ impl Handles {
     /// Sees to it that a stand-in is there, and holds what it should where
     /// somebody is going to read it.
     fn prepare(&mut self, index: usize, on_block: bool, reads: bool) -> Result<(), Refusal> {
-        let devices = self.system.devices();
-        let about = devices.get(index).ok_or(Errno::NODEV)?;
-        let device = self.devices.get_mut(index).ok_or(Errno::NODEV)?;
+        let about = self.about(index).ok_or(Errno::NODEV)?;
+        let device = self.devices.get_mut(&index).ok_or(Errno::NODEV)?;
         if device.stand_in(on_block).is_none() {
             if on_block {
                 device.block = Some(BlockView::new(&self.system, about.clone())?);
@@ -289,7 +295,7 @@ impl Handles {
     /// What is behind a description. A description that came about without us
     /// (reopened past the filter) gets a handle of its own kind.
     pub fn get(&mut self, which: Which) -> Result<&mut Open, Errno> {
-        let device = self.devices.get_mut(which.index).ok_or(Errno::BADF)?;
+        let device = self.devices.get_mut(&which.index).ok_or(Errno::BADF)?;
         if which.slot > 0 && device.slots[which.slot - 1].is_some() {
             return device.slots[which.slot - 1].as_mut().ok_or(Errno::BADF);
         }
@@ -340,7 +346,7 @@ impl Handles {
     /// show it to whom the kernel reads them for.
     pub fn refresh(&self) -> Result<(), Errno> {
         let open = self.live.iter().filter(|(_, on_block)| *on_block);
-        let mut views = open.filter_map(|(index, _)| self.devices[*index].block.as_ref());
+        let mut views = open.filter_map(|(index, _)| self.devices.get(index)?.block.as_ref());
         views.try_for_each(|view| view.refresh())
     }
 
@@ -368,7 +374,9 @@ impl Handles {
     pub fn sweep(&mut self) {
         let devices = &mut self.devices;
         self.live.retain(|&(index, on_block)| {
-            let device = &mut devices[index];
+            let Some(device) = devices.get_mut(&index) else {
+                return false;
+            };
             let is_open = device.stand_in(on_block).is_some_and(|it| !it.is_alone());
             if !is_open {
                 device.close(on_block);
@@ -382,7 +390,9 @@ impl Handles {
     /// making, which closes it before anything else.
     pub fn close_all(&mut self) {
         for (index, on_block) in std::mem::take(&mut self.live) {
-            self.devices[index].close(on_block);
+            if let Some(device) = self.devices.get_mut(&index) {
+                device.close(on_block);
+            }
         }
     }
 }

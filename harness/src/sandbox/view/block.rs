@@ -14,16 +14,16 @@ use std::path::Path;
 /// Puts the disks where the kernel links to them.
 pub(in crate::sandbox) fn redirect(shadow: &Shadow, system: &MtdSystem, namespace: &mut Namespace) {
     for device in system.devices() {
-        for (path, _) in links(device.index) {
+        for (path, _) in links(device.index, "") {
             let listed = (!Path::new(&path).exists()).then_some(libc::DT_LNK);
             namespace.redirect(path.as_bytes(), &shadow.at(&path), Kind::Pseudo, listed);
         }
     }
 }
 
-/// Each link to a disk, with what it contains.
-fn links(index: u32) -> [(String, String); 3] {
-    let disk = format!("devices/virtual/mtd/mtd{index}/mtdblock{index}");
+/// Each link to a disk, with what it contains; `place` is where its MTD device stands.
+fn links(index: u32, place: &str) -> [(String, String); 3] {
+    let disk = format!("devices/virtual/mtd/{place}/mtdblock{index}");
     [
         (format!("/sys/block/mtdblock{index}"), format!("../{disk}")),
         (
@@ -37,10 +37,11 @@ fn links(index: u32) -> [(String, String); 3] {
     ]
 }
 
-/// Writes the texts of a device's disk.
-pub(in crate::sandbox) fn fill(shadow: &Shadow, device: &MtdDevice) -> io::Result<()> {
+/// Writes the texts of a device's disk; `place` is where the device stands below
+/// `/sys/devices/virtual/mtd`.
+pub(in crate::sandbox) fn fill(shadow: &Shadow, device: &MtdDevice, place: &str) -> io::Result<()> {
     let index = device.index;
-    let home = format!("/sys/devices/virtual/mtd/mtd{index}/mtdblock{index}");
+    let home = format!("/sys/devices/virtual/mtd/{place}/mtdblock{index}");
     for folder in ["holders", "slaves"] {
         shadow.folder(&format!("{home}/{folder}"))?;
     }
@@ -74,9 +75,9 @@ pub(in crate::sandbox) fn fill(shadow: &Shadow, device: &MtdDevice) -> io::Resul
     )?;
     shadow.link(
         &format!("{home}/subsystem"),
-        "../../../../../class/block".into(),
+        "../".repeat(home.matches('/').count() - 1) + "class/block",
     )?;
-    for (path, target) in links(index) {
+    for (path, target) in links(index, place) {
         shadow.link(&path, target)?;
     }
     Ok(())

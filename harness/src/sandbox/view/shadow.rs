@@ -4,7 +4,7 @@
 //! The texts are written when the program first asks for one of them: most
 //! programs never do.
 
-use crate::mtd::{MtdSystem, NodeId};
+use crate::mtd::{MtdDevice, MtdSystem, NodeId};
 use crate::sandbox::view::block;
 use crate::sandbox::view::namespace::{Bytes, Kind, Namespace};
 use crate::sandbox::view::scratch::Scratch;
@@ -143,10 +143,10 @@ impl Shadow {
         for device in self.system.devices() {
             let index = device.index;
             let files = self.system.sysfs(index).unwrap_or_default();
-            self.fill_device(&format!("mtd{index}"), 2 * index, &files)?;
+            self.fill_device(&device, "", 2 * index, &files)?;
             let files = self.system.sysfs_read_only_twin(index).unwrap_or_default();
-            self.fill_device(&format!("mtd{index}ro"), 2 * index + 1, &files)?;
-            block::fill(self, &device)?;
+            self.fill_device(&device, "ro", 2 * index + 1, &files)?;
+            block::fill(self, &device, &self.place(&device))?;
         }
         Ok(())
     }
@@ -165,20 +165,31 @@ impl Shadow {
         symlink(target, file)
     }
 
-    fn fill_device(&self, name: &str, minor: u32, files: &[(&str, String)]) -> io::Result<()> {
-        let home = self.folder(&format!("/sys/devices/virtual/mtd/{name}"))?;
+    /// Where a device stands below `/sys/devices/virtual/mtd`: in its parent's folder.
+    fn place(&self, device: &MtdDevice) -> String {
+        let place = self.system.sysfs_path(device.index);
+        place.unwrap_or_else(|| format!("mtd{}", device.index))
+    }
+
+    fn fill_device(
+        &self,
+        device: &MtdDevice,
+        twin: &str,
+        minor: u32,
+        files: &[(&str, String)],
+    ) -> io::Result<()> {
+        let place = format!("devices/virtual/mtd/{}{twin}", self.place(device));
+        let home = self.folder(&format!("/sys/{place}"))?;
         for (file, text) in files {
             write_read_only(&home.join(file), text)?;
         }
-        symlink("../../../../class/mtd", home.join("subsystem"))?;
-        symlink(
-            format!("../../devices/virtual/mtd/{name}"),
-            self.file(&format!("/sys/class/mtd/{name}")),
-        )?;
-        symlink(
-            format!("../../devices/virtual/mtd/{name}"),
-            self.file(&format!("/sys/dev/char/90:{minor}")),
-        )
+        let up = "../".repeat(place.matches('/').count() + 1);
+        symlink(format!("{up}class/mtd"), home.join("subsystem"))?;
+        let name = format!("/sys/class/mtd/mtd{}{twin}", device.index);
+        for link in [name, format!("/sys/dev/char/90:{minor}")] {
+            symlink(format!("../../{place}"), self.file(&link))?;
+        }
+        Ok(())
     }
 
     fn fill_proc(&self) -> io::Result<()> {

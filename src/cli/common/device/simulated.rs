@@ -5,7 +5,7 @@
 //! their numbers, or may lie inside each other: an image with such a layout is
 //! refused, unless the user says that they follow each other.
 
-use super::layouts::{self, Chosen};
+use super::layouts::{self, Chosen, Dumps};
 use crate::cli::Exit;
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
@@ -28,8 +28,12 @@ pub(crate) struct Args {
     is_default: bool,
     /// Another text that tells of the same layout.
     more: Option<PathBuf>,
-    /// Whole contents of its chip, instead of made ones.
-    image: Option<PathBuf>,
+    /// Whole contents of its chips, instead of made ones.
+    images: Vec<PathBuf>,
+    /// The image is of that partition alone.
+    dump_of: Option<String>,
+    /// An image that is not as long as the chip is cut all the same.
+    cut: bool,
     /// The user says that the partitions follow each other and fill the chip.
     assume_order: bool,
     /// The made contents' seed.
@@ -43,6 +47,8 @@ pub(crate) struct Args {
 enum Profile {
     /// The Clear iSpot.
     Ispot,
+    /// Another known device.
+    Known(profile::Known),
     /// A layout from a text, in any form.
     Text(PathBuf),
 }
@@ -56,6 +62,8 @@ pub(crate) fn parse(given: &mut Given) -> Result<Option<Args>, UsageError> {
                 "assume-order",
                 "--assume-order is for --image with the layout of --simulate=FILE",
             ),
+            ("dump-of", "--dump-of is for --image"),
+            ("cut", "--cut is for --image"),
             ("seed", "--seed is for the contents of --simulate"),
             (
                 "faults",
@@ -83,21 +91,35 @@ fn profile_of(given: &mut Given) -> Option<Profile> {
     given.take("simulate").map(|value| match value {
         None => Profile::Ispot,
         Some(name) if name == "ispot" => Profile::Ispot,
-        Some(file) => Profile::Text(file.into()),
+        Some(name) => match name.to_str().and_then(profile::Known::named) {
+            Some(known) => Profile::Known(known),
+            None => Profile::Text(name.into()),
+        },
     })
 }
 
+/// The names that --simulate knows.
+pub(super) fn profiles() -> String {
+    let names = profile::Known::ALL.iter().map(|known| known.name());
+    let names: Vec<_> = std::iter::once("ispot").chain(names).collect();
+    names.join(", ")
+}
+
 fn checked(given: &mut Given, simulate: Option<Profile>) -> Result<Args, UsageError> {
-    let image = given.path("image");
+    let images = given.paths("image");
+    let (dump_of, cut) = (given.text("dump-of")?, given.flag("cut"));
     let seed = given.number("seed")?;
     let faults = given.text("faults")?;
     let assume_order = given.flag("assume-order");
-    if assume_order && (image.is_none() || !matches!(simulate, Some(Profile::Text(_)))) {
+    if images.is_empty() && (dump_of.is_some() || cut) {
+        return Err(UsageError("--dump-of and --cut are for --image".into()));
+    }
+    if assume_order && (images.is_empty() || !matches!(simulate, Some(Profile::Text(_)))) {
         return Err(UsageError(
             "--assume-order is for --image with the layout of --simulate=FILE".into(),
         ));
     }
-    if seed.is_some() && (simulate.is_none() || image.is_some()) {
+    if seed.is_some() && (simulate.is_none() || !images.is_empty()) {
         return Err(UsageError(
             "--seed is for the contents of --simulate".into(),
         ));
@@ -106,7 +128,9 @@ fn checked(given: &mut Given, simulate: Option<Profile>) -> Result<Args, UsageEr
         is_default: simulate.is_none(),
         more: None,
         profile: simulate.unwrap_or(Profile::Ispot),
-        image,
+        images,
+        dump_of,
+        cut,
         assume_order,
         seed: seed.unwrap_or(SEED),
         faults: faults.as_deref().map(fault_plan).transpose()?,
@@ -118,9 +142,9 @@ impl Args {
     pub(crate) fn set_layout(&mut self, file: PathBuf) -> Result<(), UsageError> {
         match (&self.profile, self.is_default) {
             (Profile::Ispot, true) => self.profile = Profile::Text(file),
-            (Profile::Ispot, false) => {
+            (Profile::Ispot | Profile::Known(_), _) => {
                 return Err(UsageError(
-                    "--layout is not for the iSpot, whose layout is known".into(),
+                    "--layout is not for a device whose layout is known".into(),
                 ));
             }
             (Profile::Text(_), _) => self.more = Some(file),
@@ -145,25 +169,36 @@ impl Simulated {
 
 /// The simulated device that the options describe. What must be said of it is said.
 pub(crate) fn open(args: &Args, output: &Output) -> Result<Simulated, CliError> {
+    let dumps = Dumps {
+        files: args
+            .images
+            .iter()
+            .map(|image| Ok((image.clone(), length(image)?)))
+            .collect::<Result<_, CliError>>()?,
+        of: args.dump_of.clone(),
+        cut: args.cut,
+    };
     let chosen = match &args.profile {
-        Profile::Text(file) => {
-            let image_bytes = args.image.as_deref().map(length).transpose()?;
-            Some(layouts::choose(file, args.more.as_deref(), image_bytes)?)
-        }
-        Profile::Ispot => None,
+        Profile::Text(file) => Some(layouts::choose(file, args.more.as_deref(), &dumps)?),
+        Profile::Ispot | Profile::Known(_) => None,
     };
     let is_inferred = chosen.as_ref().is_some_and(Chosen::is_inferred);
-    if let (Some(image), true, false) = (&args.image, is_inferred, args.assume_order) {
+    if let (Some(image), true, false) = (args.images.first(), is_inferred, args.assume_order) {
         return Err(not_cut(args, image));
     }
-    let mut device = match (&args.image, &chosen) {
-        (Some(image), chosen) => {
-            let ispot = Layout::ispot();
-            let layout = chosen.as_ref().map_or(&ispot, |chosen| &chosen.layout);
-            profile::from_image(image, layout).map_err(|error| io_error(error.to_string()))?
+    let mut device = match (&chosen, &args.profile) {
+        (Some(chosen), _) if args.images.is_empty() => {
+            profile::from_layout(&chosen.layout, args.seed)
         }
-        (None, Some(chosen)) => profile::from_layout(&chosen.layout, args.seed),
-        (None, None) => profile::ispot(args.seed),
+        (Some(chosen), _) => profile::from_images(&chosen.parts, &chosen.layout)
+            .map_err(|error| io_error(error.to_string()))?,
+        (None, Profile::Known(known)) => {
+            of_known(args, &known.layout(), || known.device(args.seed))?
+        }
+        (None, _) => {
+            contradicted(&dumps)?;
+            of_known(args, &Layout::ispot(), || profile::ispot(args.seed))?
+        }
     };
     if let Some(faults) = &args.faults {
         // Places of faults are chip offsets; a second chip has none.
@@ -190,6 +225,49 @@ pub(crate) fn open(args: &Args, output: &Output) -> Result<Simulated, CliError> 
     })
 }
 
+/// A device whose layout is known, with its own contents or those of a dump.
+fn of_known(
+    args: &Args,
+    layout: &Layout,
+    made: impl Fn() -> SimulatedDevice,
+) -> Result<SimulatedDevice, CliError> {
+    match &args.images[..] {
+        [] => Ok(made()),
+        [image] if args.dump_of.is_none() && !args.cut => {
+            let device = profile::from_image(image, layout);
+            device.map_err(|error| io_error(error.to_string()))
+        }
+        _ => Err(CliError::Usage(UsageError(
+            "several dumps, --dump-of and --cut need a layout: add --simulate=FILE".into(),
+        ))),
+    }
+}
+
+/// Refuses a dump whose own partition table is not the iSpot's.
+fn contradicted(dumps: &Dumps) -> Result<(), CliError> {
+    let Some(found) = layouts::table_in(dumps)? else {
+        return Ok(());
+    };
+    let ispot = Layout::ispot();
+    let fits = |facts: &mtdkeep::layout::PartitionFacts| {
+        let known = ispot.partition(&facts.name).map(|(_, known)| known);
+        known.is_some_and(|known| {
+            facts.offset.map(|offset| offset.bytes) == Some(known.offset_bytes)
+                && facts.size_bytes == Some(known.size_bytes)
+        })
+    };
+    match found.partitions.iter().find(|facts| !fits(facts)) {
+        Some(other) => Err(layouts::refused(
+            format!(
+                "the dump's own partition table (RedBoot's) has {:?}, and is not the Clear iSpot's",
+                other.name
+            ),
+            "name the dump with --layout as well, to cut it by its own table",
+        )),
+        None => Ok(()),
+    }
+}
+
 fn length(image: &Path) -> Result<u64, CliError> {
     std::fs::metadata(image)
         .map(|data| data.len())
@@ -204,7 +282,7 @@ fn length(image: &Path) -> Result<u64, CliError> {
 fn not_cut(args: &Args, image: &Path) -> CliError {
     let table = match &args.profile {
         Profile::Text(file) => file.display().to_string(),
-        Profile::Ispot => String::new(),
+        _ => String::new(),
     };
     CliError::Other {
         exit: Exit::Refused,
@@ -233,7 +311,7 @@ fn io_error(message: String) -> CliError {
         message,
         help: Some(
             "--image takes the whole chip as one file; another layout than the iSpot's \
-             comes with --simulate=FILE"
+             comes with --simulate=FILE or --layout FILE"
                 .into(),
         ),
     }

@@ -83,6 +83,7 @@ mod simulated {
                 name: part.name.to_owned(),
                 offset_bytes: part.offset_bytes,
                 size_bytes: part.size_bytes,
+                ..PartitionSpec::default()
             };
             let layout = Layout {
                 chips: vec![ChipLayout {

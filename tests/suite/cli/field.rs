@@ -1,0 +1,460 @@
+//! Devices and captures as people have them, with made-up bytes: what is right for them.
+
+use crate::cli::support::{mtdkeep, text};
+use rstest::rstest;
+use std::fs;
+use std::path::Path;
+
+fn run(at: &Path, line: &str, code: i32) -> (String, String) {
+    let output = mtdkeep()
+        .current_dir(at)
+        .args(line.split(' '))
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{line}: {stdout}{stderr}");
+    (stdout.into(), stderr.into())
+}
+
+/// Bytes that are different everywhere, and by the seed.
+fn bytes(seed: u32, length: usize) -> Vec<u8> {
+    let words = (0..length.div_ceil(4) as u32).map(|n| n.wrapping_add(seed << 24));
+    let mut bytes: Vec<u8> = words.flat_map(u32::to_be_bytes).collect();
+    bytes.truncate(length);
+    bytes
+}
+
+fn table(parts: &[(&str, usize)], block: usize) -> String {
+    let mut text = "dev:    size   erasesize  name\n".to_owned();
+    for (mtd, (name, size)) in parts.iter().enumerate() {
+        text += &format!("mtd{mtd}: {size:08x} {block:08x} \"{name}\"\n");
+    }
+    text
+}
+
+/// QNAP's order on the chip: 0, 4, 5, 1, 2, 3; a sixteenth of its sizes.
+const QNAP: [(&str, usize, usize); 6] = [
+    ("U-Boot", 0x8000, 0),
+    ("Kernel", 0x2_0000, 0x2_0000),
+    ("RootFS1", 0x9_0000, 0x4_0000),
+    ("RootFS2", 0x3_0000, 0xd_0000),
+    ("U-Boot Config", 0x4000, 0x8000),
+    ("NAS Config", 0x1_4000, 0xc000),
+];
+
+/// A NAS whose table tells no order: nothing is claimed, nothing is cut, and what tells
+/// the order cuts rightly.
+#[test]
+fn a_nas_in_another_order() {
+    let outer = tempfile::tempdir().unwrap();
+    let at = outer.path();
+    let parts = QNAP.map(|(name, size, _)| (name, size));
+    let chip = bytes(1, 0x10_0000);
+    fs::write(at.join("chip"), &chip).unwrap();
+    fs::write(at.join("table"), table(&parts, 0x4000)).unwrap();
+    run(at, "backup --image chip --simulate=table -o b", 5);
+    let args = QNAP.map(|(name, size, offset)| format!("{size:#x}@{offset:#x}({name})"));
+    fs::write(
+        at.join("cmdline"),
+        format!("mtdparts=nor:{}", args.join(",")),
+    )
+    .unwrap();
+    run(
+        at,
+        "backup --image chip --simulate=table --layout cmdline -o b",
+        0,
+    );
+    for (mtd, (_, size, offset)) in QNAP.into_iter().enumerate() {
+        let image = fs::read(at.join(format!("b/mtd{mtd}.bin"))).unwrap();
+        assert!(image == chip[offset..offset + size], "mtd{mtd}");
+    }
+    let (stdout, _) = run(at, "list --image chip --simulate=cmdline", 0);
+    assert!(!stdout.contains("belong to no partition"), "{stdout}");
+    assert!(
+        stdout.contains("offsets are told by: command line"),
+        "{stdout}"
+    );
+    run(at, "image --from b -o again", 0);
+    assert!(fs::read(at.join("again")).unwrap() == chip);
+}
+
+/// A copied tree of the same NAS with Debian: sysfs tells all, and there is no gap.
+#[test]
+fn a_nas_whose_kernel_tells() {
+    let outer = tempfile::tempdir().unwrap();
+    let tree = outer.path().join("tree");
+    fs::create_dir_all(tree.join("proc")).unwrap();
+    fs::write(
+        tree.join("proc/mtd"),
+        table(&QNAP.map(|p| (p.0, p.1)), 0x4000),
+    )
+    .unwrap();
+    for (mtd, (_, size, offset)) in QNAP.into_iter().enumerate() {
+        let sys = tree.join(format!("sys/class/mtd/mtd{mtd}"));
+        fs::create_dir_all(&sys).unwrap();
+        fs::write(sys.join("offset"), format!("{offset}\n")).unwrap();
+        fs::create_dir_all(tree.join("dev")).unwrap();
+        fs::write(tree.join(format!("dev/mtd{mtd}")), bytes(2, size)).unwrap();
+    }
+    let (stdout, _) = run(outer.path(), "list --root tree", 0);
+    assert!(!stdout.contains("note:"), "{stdout}");
+    assert!(stdout.contains("0xd0000"), "{stdout}");
+}
+
+/// LEDE on a small router: flat offsets, `firmware` last, no gap anywhere.
+#[test]
+fn a_small_router_with_an_older_kernel() {
+    let outer = tempfile::tempdir().unwrap();
+    let (stdout, _) = run(outer.path(), "list --simulate=openwrt-router-64k", 0);
+    assert!(!stdout.contains("belong to no partition"), "{stdout}");
+    let says = "mtd5 (firmware) contains mtd1 (kernel), mtd2 (rootfs) and mtd3 (rootfs_data)";
+    let said = stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains(says), "{stdout}");
+    // The kernel ends inside an erase block, and here Linux did make it read-only.
+    assert!(
+        said.contains("mtd1 (kernel) ends inside an erase block; Linux makes it"),
+        "{stdout}"
+    );
+}
+
+/// The chip listed beside its parts, and a dump longer than the partitions.
+#[rstest]
+#[case::beside_its_parts(&[("ALL", 0x8000), ("boot", 0x1000), ("rest", 0x7000)], 0x8000, &[0, 0, 0x1000])]
+#[case::a_longer_dump(&[("boot", 0x1000), ("rest", 0x7000)], 0x1_0000, &[0, 0x1000])]
+fn a_whole_chip_is_cut_where_the_user_vouches(
+    #[case] parts: &[(&str, usize)],
+    #[case] length: usize,
+    #[case] offsets: &[usize],
+) {
+    let outer = tempfile::tempdir().unwrap();
+    let at = outer.path();
+    let chip = bytes(3, length);
+    fs::write(at.join("chip"), &chip).unwrap();
+    fs::write(at.join("table"), table(parts, 0x1000)).unwrap();
+    run(at, "backup --image chip --simulate=table -o b", 5);
+    let line = "backup --image chip --simulate=table --assume-order -o b";
+    let (_, stderr) = run(at, line, 0);
+    assert_eq!(
+        stderr.contains("0x8000 bytes at 0x8000"),
+        length > 0x8000,
+        "{stderr}"
+    );
+    for ((mtd, (_, size)), offset) in parts.iter().enumerate().zip(offsets) {
+        let image = fs::read(at.join(format!("b/mtd{mtd}.bin"))).unwrap();
+        assert!(image == chip[*offset..offset + size], "mtd{mtd}");
+    }
+}
+
+/// Sizes of a router that has the same bytes twice add up to no chip: a table alone
+/// cuts nothing even if the user vouches for its order.
+#[test]
+fn overlapping_partitions_are_not_cut_by_their_table() {
+    let outer = tempfile::tempdir().unwrap();
+    let at = outer.path();
+    fs::write(at.join("chip"), bytes(4, 0x8000)).unwrap();
+    let parts = [
+        ("boot", 0x1000),
+        ("kernel", 0x3000),
+        ("rootfs", 0x4000),
+        ("firmware", 0x7000),
+    ];
+    fs::write(at.join("table"), table(&parts, 0x1000)).unwrap();
+    for more in ["", " --assume-order"] {
+        run(
+            at,
+            &format!("backup --image chip --simulate=table{more} -o b"),
+            5,
+        );
+    }
+}
+
+/// RedBoot's directory in the dump itself, of either byte order, cuts it.
+#[rstest]
+#[case::little(false)]
+#[case::big(true)]
+fn a_dump_tells_its_own_places(#[case] big: bool) {
+    let outer = tempfile::tempdir().unwrap();
+    let at = outer.path();
+    let rows = [
+        ("RedBoot", 0, 0x2_0000),
+        ("Ramdisk", 0x8_0000, 0x6_0000),
+        ("Kernel", 0x2_0000, 0x6_0000),
+        ("FIS directory", 0xe_0000, 0x2_0000),
+    ];
+    let mut chip = bytes(5, 0x10_0000);
+    chip[0xe_0000..].fill(0xff);
+    for (row, (name, offset, size)) in rows.into_iter().enumerate() {
+        let record = &mut chip[0xe_0000 + 256 * row..][..256];
+        record.fill(0);
+        record[..name.len()].copy_from_slice(name.as_bytes());
+        for (place, value) in [(16, 0x5000_0000 + offset), (24, size)] {
+            let word: u32 = value;
+            let word = if big {
+                word.to_be_bytes()
+            } else {
+                word.to_le_bytes()
+            };
+            record[place..place + 4].copy_from_slice(&word);
+        }
+    }
+    fs::write(at.join("chip"), &chip).unwrap();
+    // By itself, and beside a table that tells no places.
+    let parts = rows.map(|(name, _, size)| (name, size as usize));
+    fs::write(at.join("table"), table(&parts, 0x1_0000)).unwrap();
+    run(at, "backup --image chip --simulate=table -o b", 0);
+    for (mtd, (_, offset, size)) in rows.into_iter().enumerate() {
+        let image = fs::read(at.join(format!("b/mtd{mtd}.bin"))).unwrap();
+        assert!(
+            image == chip[offset as usize..][..size as usize],
+            "mtd{mtd}"
+        );
+    }
+    let manifest = fs::read_to_string(at.join("b/manifest.json")).unwrap();
+    assert!(manifest.contains("\"offset_source\": \"partition table on flash\""));
+    let page = fs::read_to_string(at.join("b/index.html")).unwrap();
+    assert!(
+        page.contains("at 0x80000 (by: partition table on flash)"),
+        "{page}"
+    );
+    run(at, "backup --image chip --layout chip -o c", 0);
+    let kernel = fs::read(at.join("c/mtd1.bin")).unwrap();
+    assert!(kernel == chip[0x2_0000..0x8_0000], "sorted by their places");
+    run(at, "image --from b -o again", 0);
+    assert!(fs::read(at.join("again")).unwrap() == chip);
+    // A text that says otherwise, and the dump of another device than the iSpot.
+    let log = "0x0-0x20000 : \"RedBoot\"\n0x20000-0x80000 : \"Ramdisk\"\n0x80000-0xe0000 : \"Kernel\"\n0xe0000-0x100000 : \"FIS directory\"\n";
+    fs::write(at.join("log"), log).unwrap();
+    let (_, stderr) = run(at, "list --image chip --simulate=log", 0);
+    assert!(
+        stderr.contains("contradicts the layout: mtd1 (Ramdisk) starts at 0x20000"),
+        "{stderr}"
+    );
+    let (_, stderr) = run(at, "list --image chip", 5);
+    assert!(stderr.contains("not the Clear iSpot's"), "{stderr}");
+}
+
+/// NSLU2: nobody tells where `rootfs_data` lies, and nothing is said of it.
+#[test]
+fn what_nobody_tells_is_not_claimed() {
+    let outer = tempfile::tempdir().unwrap();
+    let parts = [
+        ("RedBoot", 0x4000),
+        ("Kernel", 0x1_0000),
+        ("rootfs", 0x6_6000),
+        ("rootfs_data", 0x3_a000),
+    ];
+    fs::write(outer.path().join("table"), table(&parts, 0x2000)).unwrap();
+    let (stdout, _) = run(outer.path(), "list --simulate=table", 0);
+    let offsets = stdout.lines().skip(1).take(4);
+    assert!(
+        offsets
+            .clone()
+            .all(|line| line.contains("0x") && line.contains('?')),
+        "{stdout}"
+    );
+    for said in ["share", "overlap", "contains", "belong to no"] {
+        assert!(!stdout.contains(said), "{stdout}");
+    }
+}
+
+const TWO_CHIPS: &str = "mtdkeep layout 1
+chip 0: size 0x4000, erase block 0x1000, name \"nor0\"
+chip 1: size 0x8000, erase block 0x2000, name \"nor1\"
+mtd0: chip 0, offset 0x0, size 0x1000, read-only, name \"boot\"
+mtd2: chip 1, offset 0x2000, size 0x6000, name \"data\"
+mtd5: chip 0, offset 0x1000, size 0x3000, name \"rest\"
+mtd6: chip 0, in mtd5, offset 0x2000, size 0x2000, name \"inner\"
+";
+
+/// Numbers that go to and fro between chips and have gaps, a read-only partition, one
+/// inside another.
+#[rstest]
+#[case::one_dump("--image both")]
+#[case::a_dump_each("--image first --image second")]
+fn several_chips(#[case] dumps: &str) {
+    let outer = tempfile::tempdir().unwrap();
+    let at = outer.path();
+    let (first, second) = (bytes(6, 0x4000), bytes(7, 0x8000));
+    fs::write(at.join("two"), TWO_CHIPS).unwrap();
+    fs::write(at.join("first"), &first).unwrap();
+    fs::write(at.join("second"), &second).unwrap();
+    fs::write(at.join("both"), [&first[..], &second].concat()).unwrap();
+    run(at, &format!("backup {dumps} --layout two -o b"), 0);
+    let parts = [
+        (0, &first[..0x1000]),
+        (2, &second[0x2000..]),
+        (5, &first[0x1000..]),
+        (6, &first[0x2000..]),
+    ];
+    for (mtd, bytes) in parts {
+        assert!(
+            fs::read(at.join(format!("b/mtd{mtd}.bin"))).unwrap() == bytes,
+            "mtd{mtd}"
+        );
+    }
+    run(at, &format!("verify --device {dumps} --layout two b"), 0);
+    let (own, _) = run(at, &format!("list {dumps} --simulate=two --layout"), 0);
+    fs::write(at.join("own"), &own).unwrap();
+    let (stdout, _) = run(at, &format!("list {dumps} --simulate=own"), 0);
+    let access = |mtd: &str| {
+        stdout
+            .lines()
+            .find(|line| line.starts_with(mtd))
+            .unwrap()
+            .to_owned()
+    };
+    assert!(access("mtd0").ends_with("read-only"), "{stdout}");
+    assert!(access("mtd5").ends_with("read-write"), "{stdout}");
+    assert!(
+        stdout.contains("mtd5 (rest) contains mtd6 (inner)"),
+        "{stdout}"
+    );
+    run(at, "list --image first --simulate=two", 5);
+    run(
+        at,
+        "list --image first --image second --image both --simulate=two",
+        5,
+    );
+}
+
+/// A dump of `firmware` alone is cut into its parts.
+#[test]
+fn a_dump_of_one_partition() {
+    let outer = tempfile::tempdir().unwrap();
+    let at = outer.path();
+    let firmware = bytes(8, 0x3000);
+    fs::write(at.join("firmware"), &firmware).unwrap();
+    let own = TWO_CHIPS.replace("inner", "kernel");
+    fs::write(at.join("two"), own).unwrap();
+    run(at, "backup --image firmware --layout two -o b", 5);
+    run(
+        at,
+        "backup --image firmware --dump-of rest --layout two -o b",
+        0,
+    );
+    assert!(fs::read(at.join("b/mtd5.bin")).unwrap() == firmware);
+    assert!(fs::read(at.join("b/mtd6.bin")).unwrap() == firmware[0x1000..]);
+    assert!(!at.join("b/mtd0.bin").exists());
+    let manifest = fs::read_to_string(at.join("b/manifest.json")).unwrap();
+    assert!(manifest.contains("the dump is of rest alone"), "{manifest}");
+    run(
+        at,
+        "backup --image firmware --dump-of nosuch --layout two -o c",
+        2,
+    );
+}
+
+/// A dump that is shorter or longer than the chip is cut only if told; what it lacks is
+/// unreadable, and named.
+#[test]
+fn a_dump_of_another_length() {
+    let outer = tempfile::tempdir().unwrap();
+    let at = outer.path();
+    let log = "0x0-0x1000 : \"boot\"\n0x1000-0x4000 : \"rest\"\n";
+    let chip = format!(
+        "mtdkeep layout 1\nchip 0: size 0x4000, name \"\"\n{}",
+        "mtd0: chip 0, offset 0x0, size 0x1000, erase block 0x1000, name \"boot\"\n\
+         mtd1: chip 0, offset 0x1000, size 0x3000, erase block 0x1000, name \"rest\"\n"
+    );
+    fs::write(at.join("log"), log).unwrap();
+    fs::write(at.join("own"), chip).unwrap();
+    let dump = bytes(9, 0x5000);
+    fs::write(at.join("short"), &dump[..0x2800]).unwrap();
+    fs::write(at.join("long"), &dump).unwrap();
+    for layout in ["log", "own"] {
+        let line = format!("backup --image short --layout {layout} -o b-{layout}");
+        let (_, stderr) = run(at, &line, 5);
+        assert!(stderr.contains("--cut"), "{stderr}");
+        let (_, stderr) = run(at, &format!("{line} --cut"), 3);
+        assert!(
+            stderr.contains("the dump ends at 0x2800 of 0x4000"),
+            "{stderr}"
+        );
+        let rest = fs::read(at.join(format!("b-{layout}/mtd1.bin"))).unwrap();
+        assert!(rest[..0x1000] == dump[0x1000..0x2000]);
+        assert!(rest[0x2000..].iter().all(|byte| *byte == 0xff));
+    }
+    run(at, "backup --image long --layout own -o c", 5);
+    let (_, stderr) = run(at, "backup --image long --layout own -o c --cut", 0);
+    assert!(
+        stderr.contains("0x1000 bytes at 0x4000 of the dump lie behind"),
+        "{stderr}"
+    );
+    assert!(fs::read(at.join("c/mtd1.bin")).unwrap() == dump[0x1000..0x4000]);
+}
+
+/// A phone's nodes stand elsewhere, and its numbers have a gap.
+#[test]
+fn an_android_phone() {
+    let outer = tempfile::tempdir().unwrap();
+    let at = outer.path();
+    let (stdout, _) = run(at, "list --simulate=android-phone", 0);
+    assert_eq!(stdout.matches("present").count(), 6, "{stdout}");
+    assert!(stdout.contains("mtd7   userdata"), "{stdout}");
+    run(
+        at,
+        "backup --simulate=android-phone -p userdata -p misc -o b",
+        0,
+    );
+    run(at, "verify --device --simulate=android-phone b", 0);
+}
+
+/// What is written through one partition is read through the one around it, and nodes
+/// are where the device has them.
+#[test]
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+fn partitions_that_overlap_share_their_cells_in_the_sandbox() {
+    let outer = tempfile::tempdir().unwrap();
+    let script = "dd if=/dev/zero of=/dev/mtd3 bs=4 count=1 2>/dev/null; \
+                  od -An -tx1 -N4 /dev/mtd3; od -An -tx1 -N4 /dev/mtd2; \
+                  cat /sys/class/mtd/mtd4/offset; readlink /sys/class/mtd/mtd4; \
+                  (: > /dev/mtd0) 2>/dev/null || echo refused";
+    let line = [
+        "sandbox",
+        "--simulate=openwrt-router",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ];
+    let output = mtdkeep()
+        .current_dir(outer.path())
+        .args(line)
+        .output()
+        .unwrap();
+    let said: Vec<_> = text(&output.stdout).lines().map(str::to_owned).collect();
+    let zeros = " 00 00 00 00";
+    assert_eq!(
+        said[..2],
+        [zeros, zeros],
+        "{said:?}{}",
+        text(&output.stderr)
+    );
+    assert_eq!(said[2], 0x1f_0000.to_string());
+    assert!(said[3].ends_with("/mtd2/mtd4"), "{said:?}");
+    assert_eq!(said[4], "refused");
+    let script = "cat /dev/mtd/mtd7 /dev/block/mtdblock7 | wc -c; ls /dev/mtd7";
+    let line = [
+        "sandbox",
+        "--simulate=android-phone",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ];
+    let output = mtdkeep()
+        .current_dir(outer.path())
+        .args(line)
+        .output()
+        .unwrap();
+    let said = text(&output.stdout);
+    assert_eq!(
+        said.trim(),
+        (16 << 20).to_string(),
+        "{}",
+        text(&output.stderr)
+    );
+}
