@@ -38,6 +38,10 @@ fn makes(name: &str) -> bool {
 const TOO_FEW_FILES: &str = "too few files may be open at once: raise the limit, with `ulimit -n` \
     in the shell that starts it, or end other programs; then start the same command again";
 
+/// The limit of a process, or of a file system, on the length of a file.
+const FILE_TOO_LARGE: &str = "no file may be so long there: raise the limit (`ulimit -f`) in the \
+    shell that starts it, or choose a folder on another file system";
+
 fn lacks_descriptors(source: &io::Error) -> bool {
     [Errno::MFILE, Errno::NFILE]
         .iter()
@@ -59,6 +63,7 @@ fn of_backup(name: &str, failure: &Failure) -> Option<String> {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 "free some space and start the same command again"
             }
+            io::ErrorKind::FileTooLarge => FILE_TOO_LARGE,
             io::ErrorKind::BrokenPipe => {
                 "whoever took the stream has ended: what it said comes first; then start again"
             }

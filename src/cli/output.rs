@@ -13,7 +13,7 @@ use super::spec::CommandSpec;
 use super::{Exit, advice};
 use mtdkeep::printable::{printable, printable_json};
 use serde::Serialize;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -131,7 +131,7 @@ impl Output {
     pub(crate) fn warn(&self, text: &str) {
         lock(&self.warnings).push(text.into());
         if !self.quiet {
-            to_stderr(&format!("mtdkeep: {}\n", printable(text)));
+            to_stderr(&on_stderr(&format!("mtdkeep: {}", printable(text))));
         }
     }
 
@@ -157,9 +157,9 @@ impl Output {
     /// An error, in words and as a document; gives its exit code.
     pub(crate) fn error(&self, command: Option<&CommandSpec>, error: &CliError) -> Exit {
         let help = advice::next_step(command, error);
-        let mut text = format!("mtdkeep: error: {}\n", printable(&error.message()));
+        let mut text = on_stderr(&format!("mtdkeep: error: {}", printable(&error.message())));
         for line in error.details() {
-            text += &format!("  {}\n", printable(line));
+            text += &on_stderr(&format!("  {}", printable(line)));
         }
         if let Some(left) = error.left_behind() {
             text += &to_lines(&format!("mtdkeep: {}", printable(left)));
@@ -193,6 +193,15 @@ impl Output {
             }
             _ => exit,
         }
+    }
+}
+
+/// What happened, for standard error: on a terminal as [`to_lines`], else in one line,
+/// for whoever searches in it.
+fn on_stderr(text: &str) -> String {
+    match io::stderr().is_terminal() {
+        true => to_lines(text),
+        false => format!("{text}\n"),
     }
 }
 

@@ -210,7 +210,7 @@ fn tell(summary: &Summary, to: &str, on_device: bool, output: &Output) -> Exit {
     let digest = manifest.sha256();
     output.line(&format!("backup digest: {digest}"));
     if exit == Exit::Done {
-        output.line(&format!("next: {NOTE_DIGEST}"));
+        output.sentence(&format!("next: {NOTE_DIGEST}"));
     }
     if on_device {
         tell_where(to, output);
@@ -233,8 +233,8 @@ fn tell_where(folder: &str, output: &Output) {
     } else {
         ""
     };
-    output.line(&format!("{folder} holds this device's secrets{readers}"));
-    output.line(&format!(
+    output.sentence(&format!("{folder} holds this device's secrets{readers}"));
+    output.sentence(&format!(
         "next: copy it to a PC, `mtdkeep verify` it there, then `mtdkeep clean {folder}` here"
     ));
 }

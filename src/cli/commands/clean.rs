@@ -78,7 +78,7 @@ fn run(path: &Path, dry_run: bool, output: &Output) -> Result<Exit, CliError> {
     let cleaned = backup::clean(&folder)?;
     // Only a folder that the backup made goes with it, and only if it is empty.
     let folder_removed = cleaned.takes_folder() && folder.remove_if_empty();
-    output.line(&format!(
+    output.sentence(&format!(
         "{} removed, {}, {} {}",
         count(cleaned.files.len() as u64, "file"),
         size(cleaned.bytes()),
@@ -104,9 +104,9 @@ fn run(path: &Path, dry_run: bool, output: &Output) -> Result<Exit, CliError> {
 fn tell_plan(plan: &Cleaning, path: &Path, output: &Output) {
     for entry in &plan.files {
         let bytes = size(entry.size_bytes.unwrap_or(0));
-        output.line(&format!("{bytes:>9}  {}", entry.name));
+        output.line(&format!("{bytes:>13}  {}", entry.name));
     }
-    output.line(&format!(
+    output.sentence(&format!(
         "{}, {}, would be removed {} {}; nothing was changed",
         count(plan.files.len() as u64, "file"),
         size(plan.bytes()),
@@ -135,7 +135,7 @@ fn tell_plan(plan: &Cleaning, path: &Path, output: &Output) {
 fn tell_litter(left: &[Entry], path: &Path, output: &Output) {
     if !left.is_empty() {
         let names: Vec<&str> = left.iter().map(|entry| entry.name.as_str()).collect();
-        output.line(&format!(
+        output.sentence(&format!(
             "note: {} stays, with {} in it, which an operating system put there",
             path.display(),
             names.join(", ")

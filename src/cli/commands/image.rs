@@ -132,7 +132,7 @@ fn run(device: &simulated::Args, path: &Path, output: &Output) -> Result<Exit, C
         Err(stopped) => return Err(stopped.told(path, file)),
     };
     file.finish().map_err(|source| not_named(path, &source))?;
-    output.line(&format!(
+    output.sentence(&format!(
         "{}, {}, in {}",
         device.description,
         size(size_bytes),

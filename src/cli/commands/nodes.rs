@@ -122,7 +122,7 @@ fn missing_file(copy: &Path, node: &Node, output: &Output) -> Option<NodeBody> {
         return None;
     }
     let path = copy.join(&node.path).display().to_string();
-    output.line(&format!(
+    output.sentence(&format!(
         "{path} is missing: put the partition's bytes into a plain file of that name"
     ));
     Some(NodeBody {

@@ -166,7 +166,7 @@ fn tell(repaired: &Repaired, report: &Report, path: &Path, output: &Output) -> E
         ),
         How::Rebuilt => ("rebuilt", "was made anew from what is provable"),
     };
-    output.line(&format!("manifest.json {text}"));
+    output.sentence(&format!("manifest.json {text}"));
     let rebuilt = repaired.manifest.rebuilt.as_ref();
     if let (How::Rebuilt, Some(rebuilt)) = (repaired.how, rebuilt) {
         for from in &rebuilt.made_from {
@@ -181,15 +181,15 @@ fn tell(repaired: &Repaired, report: &Report, path: &Path, output: &Output) -> E
     }
     let nothing = repaired.written.is_empty();
     let written = repaired.written.join(", ");
-    output.line(&format!(
+    output.sentence(&format!(
         "written: {}",
         if nothing { "nothing" } else { &written }
     ));
     if !repaired.kept.is_empty() {
-        output.line(&format!("kept, damaged: {}", repaired.kept.join(", ")));
+        output.sentence(&format!("kept, damaged: {}", repaired.kept.join(", ")));
     }
     let images = report.manifest.images.len();
-    output.line(&format!(
+    output.sentence(&format!(
         "{}: {outcome}: {} of {images} images are right; `mtdkeep verify` says more",
         path.display(),
         report.images_right,

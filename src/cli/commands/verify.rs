@@ -159,7 +159,7 @@ fn tell(report: &Report, is_noted: bool, args: &Args, output: &Output) -> Exit {
         right if report.bytes_right == bytes => right,
         right => format!("{right} of {}", size(bytes)),
     };
-    output.line(&format!(
+    output.sentence(&format!(
         "{}: {outcome}: {} of {} images are right, {right}",
         args.folder.display(),
         report.images_right,

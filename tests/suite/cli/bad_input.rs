@@ -308,6 +308,7 @@ fn a_limit_on_file_sizes_is_an_error_that_says_so() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(4), "{stderr}");
     assert!(stderr.contains("File too large"), "{stderr}");
+    assert!(stderr.contains("`ulimit -f`"), "{stderr}");
 }
 
 /// With descriptors for the folder's files, but not for all devices as well, they are

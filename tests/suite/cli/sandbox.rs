@@ -243,7 +243,7 @@ fn a_backup_in_the_sandbox_is_that_of_the_simulation() {
     let map = format!("/var/wwwroot={}", folder.path().display());
     let me = env!("CARGO_BIN_EXE_mtdkeep");
     let made = sandbox(&["--with-node", "mtd10", "--map", &map, "--", me, "backup"]).success();
-    let said = String::from_utf8_lossy(&made.get_output().stdout).into_owned();
+    let said = crate::cli::support::unwrapped(&String::from_utf8_lossy(&made.get_output().stdout));
     for words in [
         "/var/wwwroot/mtd_backup holds this device's secrets, and everybody",
         "then `mtdkeep clean /var/wwwroot/mtd_backup` here",

@@ -124,6 +124,14 @@ fn sizes_are_told_alike() {
 
 /// What a backup shows on a terminal so wide.
 fn on_terminal(columns: u16, locale: (&str, &str)) -> String {
+    let line = "backup --simulate -o b";
+    let (shown, succeeded) = shown_on_terminal(columns, locale, line);
+    assert!(succeeded);
+    shown
+}
+
+/// What a command shows on a terminal's standard error, and whether it succeeded.
+fn shown_on_terminal(columns: u16, locale: (&str, &str), line: &str) -> (String, bool) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
@@ -150,9 +158,8 @@ fn on_terminal(columns: u16, locale: (&str, &str)) -> String {
         .current_dir(&outer)
         .env("TERM", "xterm")
         .env(locale.0, locale.1);
-    let words = ["backup", "--simulate", "-o", "b"];
     let mut child = command
-        .args(words)
+        .args(line.split(' '))
         .stdout(Stdio::null())
         .stderr(slave)
         .spawn()
@@ -162,8 +169,29 @@ fn on_terminal(columns: u16, locale: (&str, &str)) -> String {
     let mut shown = Vec::new();
     // The terminal ends with EIO when nobody has it open any more.
     let _ = fs::File::from(master).read_to_end(&mut shown);
-    assert!(child.wait().unwrap().success());
-    String::from_utf8(shown).unwrap()
+    let succeeded = child.wait().unwrap().success();
+    (String::from_utf8(shown).unwrap(), succeeded)
+}
+
+/// Errors and warnings as well, on a terminal.
+#[rstest]
+#[case("list --simulate=nosuch", "no such file")]
+#[case("backup --simulate --faults read-error@0x1a0000 -o b", "stand as 0xff")]
+#[case("backup --simulate -p nonsense -o b", "there is no partition")]
+#[case(
+    "verify /nosuch/folder/of/a/name/so/long/that/the/sentence/does/not/fit",
+    "cannot open"
+)]
+fn errors_and_warnings_fit_80_columns(#[case] line: &str, #[case] says: &str) {
+    let (shown, succeeded) = shown_on_terminal(80, ("LC_ALL", "C"), line);
+    assert!(!succeeded);
+    let lines = lines(&shown);
+    for line in &lines {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    let words = lines.iter().map(|line| line.trim());
+    let whole = words.collect::<Vec<_>>().join(" ").to_lowercase();
+    assert!(whole.contains(says), "{whole}");
 }
 
 /// Lines without what moves the cursor.

@@ -166,11 +166,11 @@ fn refused(error: JoinError) -> CliError {
 
 fn tell(plan: &Plan, device: &str, args: &Args, output: &Output) -> Exit {
     if !plan.size_is_told {
-        output.line(
+        output.sentence(
             "note: no layout tells how large the chip is: the file ends with the last partition",
         );
     }
-    output.line(&format!(
+    output.sentence(&format!(
         "the chip from {}, {}, in {}",
         args.from.display(),
         size(plan.size_bytes),
