@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The folder that the device's web server shows.
 const WEB_ROOT: &str = "/var/wwwroot";
@@ -31,6 +32,7 @@ pub struct Builder {
     tracing: bool,
     kernel: Option<Version>,
     sink: Option<Sink>,
+    limit: Option<Duration>,
 }
 
 impl Builder {
@@ -43,6 +45,7 @@ impl Builder {
             tracing: false,
             kernel: None,
             sink: None,
+            limit: None,
         }
     }
 
@@ -69,7 +72,16 @@ impl Builder {
         self
     }
 
-    /// Records each intercepted call with its answer.
+    /// Kills a program that has not ended after this time, with all that it started;
+    /// see [`Outcome::timed_out`](crate::sandbox::Outcome::timed_out).
+    pub fn time_limit(mut self, most: Duration) -> Self {
+        self.limit = Some(most);
+        self
+    }
+
+    /// Records each intercepted call with its answer
+    /// ([`Outcome::calls`](crate::sandbox::Outcome::calls)). Reads of flash are among
+    /// them where the sandbox is [`exact`](Self::exact).
     pub fn trace(mut self, tracing: bool) -> Self {
         self.tracing = tracing;
         self
@@ -116,7 +128,12 @@ impl Builder {
             kernel: self.kernel,
             calls: crate::sandbox::calls::table::rules(),
         };
-        Ok(Sandbox::new(self.device, Shared::new(state), plan))
+        Ok(Sandbox::new(
+            self.device,
+            Shared::new(state),
+            plan,
+            self.limit,
+        ))
     }
 
     fn put_maps(&self, namespace: &mut Namespace, shadow: &Shadow) -> Result<(), SandboxError> {

@@ -20,13 +20,13 @@
 //! ```
 //! use mtd_harness::profile;
 //! use mtd_harness::sandbox::Sandbox;
-//! use std::process::{Command, Stdio};
+//! use std::process::Command;
 //!
 //! let device = profile::ispot(1);
 //! let outcome = Sandbox::builder(device.clone())
 //!     .exact(true)
 //!     .build()?
-//!     .run(Command::new("cat").arg("/dev/mtd1").stdout(Stdio::piped()))?;
+//!     .output(Command::new("cat").arg("/dev/mtd1"))?;
 //! assert!(outcome.status.success());
 //! assert_eq!(outcome.stdout, device.partition_bytes(1));
 //! let read = device.system.with_chip(0, |chip| chip.counters().bytes_read());
@@ -49,9 +49,9 @@ mod view;
 
 pub use builder::Builder;
 pub use error::SandboxError;
-pub use kernel::kernels::Version;
+pub use kernel::kernels::{Version, VersionError};
 pub use run::{Killer, Outcome, Running, Sandbox};
-pub use trace::Sink;
+pub use trace::{Call, Sink, Trace};
 
 /// Major number of the character nodes (include/uapi/linux/major.h).
 const CHARACTER_MAJOR: u32 = 90;

@@ -8,12 +8,14 @@ use crate::sandbox::kernel::filter::{self, FilterPlan};
 use crate::sandbox::kernel::handover;
 use crate::sandbox::kernel::keeper::{self, Prepared};
 use crate::sandbox::supervisor::{self, Entered, Shared};
+use crate::sandbox::trace::Trace;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Weak, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// A place to run programs in: one simulated device, one view of the file
 /// system. Several may exist at once in one process, each with its own.
@@ -21,6 +23,7 @@ pub struct Sandbox {
     device: SimulatedDevice,
     shared: Arc<Shared>,
     program: Vec<libc::sock_filter>,
+    limit: Option<Duration>,
 }
 
 /// How a program ended, and what was noticed on the way.
@@ -35,8 +38,11 @@ pub struct Outcome {
     pub stderr: Vec<u8>,
     /// What the sandbox warned of, each once.
     pub warnings: Vec<String>,
-    /// Each intercepted call with its answer, if that was asked for.
-    pub trace: Vec<String>,
+    /// Each intercepted call with its answer, if that was asked for; as text a line
+    /// each.
+    pub calls: Trace,
+    /// Whether the time limit ended it.
+    pub timed_out: bool,
 }
 
 /// A program that runs in a sandbox. Dropping it kills the program and
@@ -49,6 +55,7 @@ pub struct Running {
     /// While it is open the supervisor thread goes on.
     stop: Option<OwnedFd>,
     thread: Option<JoinHandle<()>>,
+    limit: Option<Limit>,
 }
 
 /// Kills the program of a [`Running`] and everything that it started.
@@ -61,6 +68,35 @@ impl Killer {
         // The keeper waits for a byte here.
         // SAFETY: one byte of a constant.
         unsafe { libc::write(self.0.as_raw_fd(), b"k".as_ptr().cast(), 1) };
+    }
+}
+
+/// Kills a program that takes too long.
+struct Limit {
+    /// Dropped when the program has ended.
+    ended: mpsc::Sender<()>,
+    thread: JoinHandle<bool>,
+}
+
+impl Limit {
+    fn start(killer: Killer, most: Duration) -> io::Result<Self> {
+        let (ended, waits) = mpsc::channel::<()>();
+        let wait = move || {
+            let is_over = waits.recv_timeout(most) == Err(mpsc::RecvTimeoutError::Timeout);
+            if is_over {
+                killer.kill();
+            }
+            is_over
+        };
+        let thread = std::thread::Builder::new().name("sandbox-limit".into());
+        let thread = thread.spawn(wait)?;
+        Ok(Self { ended, thread })
+    }
+
+    /// Whether the time was over.
+    fn end(self) -> bool {
+        drop(self.ended);
+        self.thread.join().unwrap_or(false)
     }
 }
 
@@ -110,12 +146,18 @@ impl Sandbox {
         Builder::new(device)
     }
 
-    pub(super) fn new(device: SimulatedDevice, shared: Arc<Shared>, plan: FilterPlan) -> Self {
+    pub(super) fn new(
+        device: SimulatedDevice,
+        shared: Arc<Shared>,
+        plan: FilterPlan,
+        limit: Option<Duration>,
+    ) -> Self {
         let program = filter::notifying(&plan);
         Self {
             device,
             shared,
             program,
+            limit,
         }
     }
 
@@ -127,6 +169,13 @@ impl Sandbox {
     /// Runs a program to its end.
     pub fn run(&self, command: &mut Command) -> Result<Outcome, SandboxError> {
         self.spawn(command)?.wait()
+    }
+
+    /// Runs a program to its end with nothing on its standard input, and keeps what it
+    /// writes to its standard output and standard error.
+    pub fn output(&self, command: &mut Command) -> Result<Outcome, SandboxError> {
+        command.stdin(Stdio::null());
+        self.run(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
     }
 
     /// Starts a program. The command's own settings (arguments, environment,
@@ -177,9 +226,14 @@ impl Sandbox {
         Ok(Running {
             child: Some(child),
             shared: Arc::clone(&self.shared),
-            orders: killer,
+            orders: killer.clone(),
             stop: Some(stop),
             thread: Some(thread),
+            limit: self
+                .limit
+                .map(|most| Limit::start(killer, most))
+                .transpose()
+                .map_err(setting_up("a thread"))?,
         })
     }
 }
@@ -247,7 +301,9 @@ impl Running {
     /// nodes that were still open are closed, which writes their caches.
     pub fn wait(mut self) -> Result<Outcome, SandboxError> {
         let child = self.child.take().expect("taken only here");
+        let limit = self.limit.take();
         let output = child.wait_with_output();
+        let timed_out = limit.is_some_and(Limit::end);
         self.finish();
         let output = output.map_err(SandboxError::Wait)?;
         let mut state = self.shared.lock();
@@ -256,7 +312,8 @@ impl Running {
             stdout: output.stdout,
             stderr: output.stderr,
             warnings: state.log.warnings.clone(),
-            trace: std::mem::take(&mut state.log.trace),
+            calls: Trace::new(std::mem::take(&mut state.log.calls)),
+            timed_out,
         })
     }
 

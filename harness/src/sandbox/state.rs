@@ -61,7 +61,7 @@ pub(super) struct State {
     /// Stand-ins for nodes opened with O_PATH, by inode; with the node's own.
     pub placeholders: HashMap<(u64, u64), u64>,
     /// What the call that is being answered is about; for the trace.
-    pub about: String,
+    pub about: crate::sandbox::trace::About,
     pub log: crate::sandbox::trace::Log,
     pidfds: HashMap<u32, OwnedFd>,
 }
@@ -95,7 +95,7 @@ impl State {
             tracers: Vec::new(),
             listed: HashMap::new(),
             placeholders: HashMap::new(),
-            about: String::new(),
+            about: Default::default(),
             log: start.log,
             pidfds: HashMap::new(),
         }
@@ -138,10 +138,13 @@ impl State {
             let node = self.handles.get(which).map(|open| open.node);
             let node = node.ok().and_then(|node| self.namespace.node_of(node));
             let path = node.and_then(|node| self.namespace.path_of(node.inode));
-            self.about = match path {
-                Some(path) => format!("{fd}<{}>", String::from_utf8_lossy(path)),
+            let path = path.map(|path| String::from_utf8_lossy(path).into_owned());
+            self.about.text = match &path {
+                Some(path) => format!("{fd}<{path}>"),
                 None => format!("{fd}<mtd{}>", which.index),
             };
+            self.about.path = path;
+            self.about.node = self.handles.get(which).ok().map(|open| open.node);
         }
         Some((duplicate, which))
     }
@@ -154,7 +157,7 @@ impl State {
         }
         let stat = process.fd_stat(fd).ok()?;
         if self.log.is_tracing() {
-            self.about = fd.to_string();
+            self.about.text = fd.to_string();
         }
         if let Some(inode) = self.placeholders.get(&identity(&stat)) {
             return self.namespace.node(*inode).cloned();
@@ -231,7 +234,11 @@ impl State {
             Err(_) => return Ok(Target::Unknown),
         };
         if self.log.is_tracing() {
-            self.about = format!("{:?}", String::from_utf8_lossy(&written));
+            self.about.text = format!("{:?}", String::from_utf8_lossy(&written));
+            let path = String::from_utf8_lossy(&resolved.path);
+            self.about.path = Some(path.into_owned());
+            let node = self.namespace.node_at(&resolved.path);
+            self.about.node = node.map(|node| node.id);
         }
         if let Some((pid, fd)) = resolved.descriptor {
             let Some(node) = self.node_behind(Process { tid: pid }, fd) else {

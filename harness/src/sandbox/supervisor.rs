@@ -10,6 +10,7 @@ use crate::sandbox::calls::table::{self, Entry};
 use crate::sandbox::kernel::sys::{self, Listener, Notification};
 use crate::sandbox::kernel::{caller, handover};
 use crate::sandbox::state::State;
+use crate::sandbox::trace::{self, About, Told};
 use crate::sandbox::tracing::tracer;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -166,7 +167,7 @@ struct Pending {
     id: u64,
     entry: &'static Entry,
     trapped: Trapped,
-    about: String,
+    about: About,
     deed: Deed,
 }
 
@@ -179,7 +180,7 @@ impl Pending {
             result => {
                 let told = reply(listener, self.id, result);
                 let mut state = post.shared.lock();
-                state.log_call(self.entry, &self.trapped, self.about, &told);
+                state.log_call(self.entry, &self.trapped, self.about, Some(told));
             }
         }
     }
@@ -201,7 +202,11 @@ fn handle(
         return None;
     };
     let mut state = shared.lock();
-    state.about.clear();
+    state.about = About::default();
+    if state.log.is_tracing() {
+        let (offset, length) = trace::extent(entry.name, &trapped);
+        (state.about.offset_bytes, state.about.length_bytes) = (offset, length);
+    }
     let decision = (entry.decide)(&mut state, &trapped);
     if let Ok(Answer::Through | Answer::Watch(_) | Answer::Unwatch(_)) = decision {
         drop(state);
@@ -221,8 +226,7 @@ fn handle(
     let about = std::mem::take(&mut state.about);
     let result = match decision {
         Ok(Answer::Stop(job) | Answer::Done(Done::Inside(job))) => {
-            let told = "(goes on inside the process)";
-            state.log_call(entry, &trapped, about, told);
+            state.log_call(entry, &trapped, about, None);
             drop(state);
             stop(shared, listener, id, trapped, job);
             return None;
@@ -255,7 +259,7 @@ fn handle(
     // Under the lock: a descriptor of ours is closed before anybody looks
     // whether a description is still open.
     let told = reply(listener, id, result);
-    state.log_call(entry, &trapped, about, &told);
+    state.log_call(entry, &trapped, about, Some(told));
     None
 }
 
@@ -275,18 +279,18 @@ fn name(notification: &Notification) -> Option<(&'static Entry, Trapped)> {
 }
 
 /// Answers the call; says how, for the trace.
-fn reply(listener: &Listener, id: u64, result: Result<Done, Errno>) -> String {
+fn reply(listener: &Listener, id: u64, result: Result<Done, Errno>) -> Result<i64, Errno> {
     match result {
         Ok(Done::Value(value)) => {
             let _ = listener.answer(id, value);
-            value.to_string()
+            Ok(value)
         }
         // Only the process itself does that: see `stop`.
-        Ok(Done::Inside(_) | Done::Flash { .. }) => String::new(),
+        Ok(Done::Inside(_) | Done::Flash { .. }) => Ok(0),
         Ok(Done::Descriptor { fd, cloexec }) => hand_over(listener, id, &fd, cloexec),
         Err(errno) => {
             let _ = listener.fail(id, errno.raw_os_error());
-            format!("{errno:?}")
+            Err(errno)
         }
     }
 }
@@ -299,19 +303,13 @@ impl State {
     }
 
     /// Puts a call into the trace.
-    fn log_call(&mut self, entry: &Entry, trapped: &Trapped, about: String, told: &str) {
-        let args = &trapped.args;
-        let about = match entry.name {
-            "ioctl" => format!("{about}, {:#x}", args[1] as u32),
-            "lseek" => format!("{about}, {}, {}", args[1] as i64, args[2]),
-            "openat" => format!("{about}, {:#o}", args[2]),
-            _ => about,
-        };
-        self.log.call(trapped.tid, entry.name, &about, told);
+    fn log_call(&mut self, entry: &Entry, trapped: &Trapped, about: About, told: Told) {
+        let call = (trapped.tid, entry.name);
+        self.log.call(call, &trapped.args, about, told);
     }
 }
 
-fn hand_over(listener: &Listener, id: u64, fd: &OwnedFd, cloexec: bool) -> String {
+fn hand_over(listener: &Listener, id: u64, fd: &OwnedFd, cloexec: bool) -> Result<i64, Errno> {
     let number = match listener.add_fd(id, fd.as_raw_fd(), cloexec, true) {
         // Before Linux 5.14 adding and answering are two steps.
         Err(Errno::INVAL) => {
@@ -328,10 +326,7 @@ fn hand_over(listener: &Listener, id: u64, fd: &OwnedFd, cloexec: bool) -> Strin
         }
         number => number,
     };
-    match number {
-        Ok(number) => number.to_string(),
-        Err(errno) => format!("{errno:?}"),
-    }
+    number.map(i64::from)
 }
 
 /// Watches the signals of a process. One that somebody else traces goes without.

@@ -1,9 +1,30 @@
 //! What is told of a run: warnings, and with `--trace` each intercepted call.
 
+mod call;
+mod request;
+
+use crate::Errno;
+use crate::mtd::NodeId;
+pub use call::{Call, Trace};
+pub(super) use request::extent;
 use std::collections::HashSet;
 
 /// Takes each line as it comes.
 pub type Sink = Box<dyn FnMut(&str) + Send>;
+
+/// What the call that is being answered is about, as far as that is known.
+#[derive(Debug, Clone, Default)]
+pub(super) struct About {
+    /// As the text has it.
+    pub text: String,
+    pub path: Option<String>,
+    pub node: Option<NodeId>,
+    pub offset_bytes: Option<u64>,
+    pub length_bytes: Option<u64>,
+}
+
+/// What a call is answered with; none: it goes on inside the process, and comes again.
+pub(super) type Told = Option<Result<i64, Errno>>;
 
 /// Lines for the user, and what a test wants to look at afterwards.
 pub(super) struct Log {
@@ -13,7 +34,7 @@ pub(super) struct Log {
     /// Each warning once.
     pub warnings: Vec<String>,
     /// Each intercepted call with its answer.
-    pub trace: Vec<String>,
+    pub calls: Vec<Call>,
 }
 
 impl Log {
@@ -24,7 +45,7 @@ impl Log {
             sink,
             warned: HashSet::new(),
             warnings: Vec::new(),
-            trace: Vec::new(),
+            calls: Vec::new(),
         }
     }
 
@@ -41,12 +62,18 @@ impl Log {
         }
     }
 
-    /// Records one call.
-    pub fn call(&mut self, tid: u32, name: &str, about: &str, answer: &str) {
+    /// Records one call with its six arguments.
+    pub fn call(
+        &mut self,
+        (tid, name): (u32, &'static str),
+        args: &[u64; 6],
+        about: About,
+        answer: Told,
+    ) {
         if self.tracing {
-            let line = format!("[{tid}] {name}({about}) = {answer}");
-            (self.sink)(&line);
-            self.trace.push(line);
+            let call = Call::new(tid, name, args, about, answer);
+            (self.sink)(&call.to_string());
+            self.calls.push(call);
         }
     }
 }

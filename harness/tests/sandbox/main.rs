@@ -10,6 +10,7 @@ mod device_folder;
 mod files;
 mod kernel_reads;
 mod kills;
+mod library;
 mod life;
 mod looks;
 mod lookups;

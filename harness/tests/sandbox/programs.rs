@@ -123,11 +123,7 @@ fn lsmtd_lists_what_there_is() {
 #[ignore = "needs qemu-user-static, and MTDKEEP_ARM_BUSYBOX to name a BusyBox for ARM"]
 fn a_foreign_program_under_qemu_sees_the_device() {
     let busybox = std::env::var("MTDKEEP_ARM_BUSYBOX").expect("it names a BusyBox for ARM");
-    let old = Version {
-        major: 2,
-        minor: 6,
-        patch: 24,
-    };
+    let old = Version::new(2, 6, 24);
     for kernel in [None, Some(old)] {
         let bench = bench_with(|builder| match kernel {
             Some(version) => builder.kernel(version),
@@ -150,11 +146,7 @@ fn a_foreign_program_under_qemu_sees_the_device() {
 #[cfg(target_arch = "x86_64")]
 #[ignore = "needs perl"]
 fn an_old_kernel_answers_enosys_to_later_calls() {
-    let old = |patch| Version {
-        major: 2,
-        minor: 6,
-        patch,
-    };
+    let old = |patch| Version::new(2, 6, patch);
     // perl's syscall() makes any call; 293 is pipe2, here with O_CLOEXEC.
     let line = "$b = \"\\0\" x 8; syscall(293, $b, 02000000) == 0 or print 0 + $!, \"\\n\"; print \"done\\n\"";
     for (version, expected) in [(old(24), "38\ndone\n"), (old(27), "done\n")] {

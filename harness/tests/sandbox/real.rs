@@ -148,3 +148,43 @@ fn stress_ng() {
     }
     assert_eq!(folder.path().read_dir().unwrap().count(), 0);
 }
+
+/// How each test of a module of CPython's own suite ended.
+fn python_tests(bench: &crate::support::Bench, modules: &str, inside: bool) -> String {
+    let line = format!("cd /; /usr/bin/python3 -m test -v {modules} 2>&1");
+    let told = match inside {
+        true => bench.sh(&line).stdout,
+        false => {
+            let shell = std::process::Command::new("sh")
+                .args(["-c", &line])
+                .output();
+            shell.unwrap().stdout
+        }
+    };
+    let told = crate::support::text(&told);
+    let line = |line: &str| {
+        let (test, ended) = line.split_once(" ... ")?;
+        let is_end = ["ok", "FAIL", "ERROR", "expected failure"].contains(&ended);
+        let ends = is_end || ended.starts_with("skipped");
+        (test.starts_with("test") && ends).then(|| format!("{test}: {ended}\n"))
+    };
+    let mut lines: Vec<String> = told.lines().filter_map(line).collect();
+    lines.sort();
+    lines.concat()
+}
+
+/// CPython's own tests of system calls and processes end as they do outside, also in a
+/// process tree that has flash open for writing.
+#[rstest]
+#[ignore = "needs libpython3-testsuite"]
+#[case::files("test_os test_posix test_fcntl test_mmap test_stat test_glob", 500)]
+#[ignore = "needs libpython3-testsuite"]
+#[case::folders("test_shutil test_tempfile test_pathlib", 700)]
+#[ignore = "needs libpython3-testsuite"]
+#[case::signals("test_eintr", 1)]
+fn pythons_own_suite(#[case] modules: &str, #[case] at_least: usize) {
+    let bench = bench();
+    let outside = python_tests(&bench, modules, false);
+    assert!(outside.lines().count() >= at_least, "{outside}");
+    assert_eq!(python_tests(&bench, modules, true), outside);
+}

@@ -2,8 +2,18 @@
 
 mod table;
 
-/// A kernel version, such as 2.6.24.
+/// A kernel version, such as 2.6.24; also from its text.
+///
+/// ```
+/// use mtd_harness::sandbox::Version;
+///
+/// let old: Version = "2.6.24".parse()?;
+/// assert_eq!(old, Version::new(2, 6, 24));
+/// assert!(old < "5.10".parse()?);
+/// # Ok::<(), mtd_harness::sandbox::VersionError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Version {
     /// 2 of 2.6.24.
     pub major: u16,
@@ -11,6 +21,36 @@ pub struct Version {
     pub minor: u16,
     /// 24 of 2.6.24.
     pub patch: u16,
+}
+
+/// A text that is no kernel version.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no kernel version; one looks like 2.6.24 or 5.10")]
+pub struct VersionError(String);
+
+impl Version {
+    /// The version of these numbers.
+    pub const fn new(major: u16, minor: u16, patch: u16) -> Self {
+        Self {
+            major,
+            minor,
+            patch,
+        }
+    }
+}
+
+impl std::str::FromStr for Version {
+    type Err = VersionError;
+
+    fn from_str(text: &str) -> Result<Self, VersionError> {
+        let no_version = || VersionError(text.to_owned());
+        let numbers: Result<Vec<u16>, _> = text.split('.').map(str::parse).collect();
+        match numbers.map_err(|_| no_version())?[..] {
+            [major, minor] => Ok(Self::new(major, minor, 0)),
+            [major, minor, patch] => Ok(Self::new(major, minor, patch)),
+            _ => Err(no_version()),
+        }
+    }
 }
 
 /// seccomp(2) came with 3.17. It is not on the lists: the supervisor itself

@@ -75,13 +75,10 @@ pub(in crate::sandbox) fn call(shared: &Shared, process: Process) {
                 Err(errno) => -i64::from(errno.raw_os_error()),
             };
             if state.log.is_tracing() {
-                let told = match answer {
-                    Ok(count) => count.to_string(),
-                    Err(errno) => format!("{errno:?}"),
-                };
                 let about = std::mem::take(&mut state.about);
-                let about = format!("{about}, {}", args[2]);
-                state.log.call(process.tid, name(number), &about, &told);
+                let told = Some(answer.map(|count| count as i64));
+                let call = (process.tid, name(number));
+                state.log.call(call, &args, about, told);
             }
             drop(state);
             let _ = ptrace::skip_call(process.tid, &mut registers, value);
@@ -124,7 +121,12 @@ fn transfer(
         Ok(transfer) => transfer,
         Err(errno) => return Some(Err(errno)),
     };
+    let about = &mut state.about;
     let answer = state.handles.at_position(duplicate.as_fd(), which, |open| {
+        let position = open.handle.lseek(Seek::Current(0)).ok();
+        about.offset_bytes = transfer.at.map(|at| at as u64).or(position);
+        let length = transfer.memory.iter().map(|(_, length)| *length as u64);
+        about.length_bytes = Some(length.sum());
         run(&mut open.handle, process, &transfer)
     });
     if writes {

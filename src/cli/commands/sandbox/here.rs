@@ -47,11 +47,7 @@ pub(super) fn run(args: Args, output: &Output) -> Result<Exit, CliError> {
         builder = builder.map(WEB_ROOT, folder);
     }
     if let Some((major, minor, patch)) = args.kernel {
-        builder = builder.kernel(Version {
-            major,
-            minor,
-            patch,
-        });
+        builder = builder.kernel(Version::new(major, minor, patch));
     }
     let sandbox = builder.build().map_err(not_run)?;
     let (program, rest) = &args.program;
