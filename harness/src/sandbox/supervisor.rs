@@ -10,7 +10,7 @@ use crate::sandbox::calls::table::{self, Entry};
 use crate::sandbox::kernel::sys::{self, Listener, Notification};
 use crate::sandbox::kernel::{caller, handover};
 use crate::sandbox::state::State;
-use crate::sandbox::trace::{self, About, Told};
+use crate::sandbox::trace::{About, Told};
 use crate::sandbox::tracing::tracer;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -202,11 +202,7 @@ fn handle(
         return None;
     };
     let mut state = shared.lock();
-    state.about = About::default();
-    if state.log.is_tracing() {
-        let (offset, length) = trace::extent(entry.name, &trapped);
-        (state.about.offset_bytes, state.about.length_bytes) = (offset, length);
-    }
+    state.about = state.log.about(entry.name, &trapped);
     let decision = (entry.decide)(&mut state, &trapped);
     if let Ok(Answer::Through | Answer::Watch(_) | Answer::Unwatch(_)) = decision {
         drop(state);

@@ -5,8 +5,8 @@ mod request;
 
 use crate::Errno;
 use crate::mtd::NodeId;
+use crate::sandbox::call::Trapped;
 pub use call::{Call, Trace};
-pub(super) use request::extent;
 use std::collections::HashSet;
 
 /// Takes each line as it comes.
@@ -59,6 +59,19 @@ impl Log {
         if self.warned.insert(text.to_owned()) {
             (self.sink)(&format!("mtdkeep sandbox: warning: {text}"));
             self.warnings.push(text.to_owned());
+        }
+    }
+
+    /// What a call that was stopped tells of itself, where calls are recorded.
+    pub fn about(&self, name: &str, trapped: &Trapped) -> About {
+        if !self.tracing {
+            return About::default();
+        }
+        let (offset_bytes, length_bytes) = request::extent(name, trapped);
+        About {
+            offset_bytes,
+            length_bytes,
+            ..About::default()
         }
     }
 

@@ -26,7 +26,7 @@ pub(super) fn name(number: u32) -> Option<&'static str> {
 }
 
 /// Offset and length that a stopped call tells, where it does.
-pub(in crate::sandbox) fn extent(name: &str, trapped: &Trapped) -> (Option<u64>, Option<u64>) {
+pub(super) fn extent(name: &str, trapped: &Trapped) -> (Option<u64>, Option<u64>) {
     let args = &trapped.args;
     let word = |at: u64| trapped.process().read_u64(args[2] + at).ok();
     match name {
