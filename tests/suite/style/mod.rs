@@ -116,6 +116,7 @@ const CRATES: &[(&str, &[Circle])] = &[
     ),
     ("harness/chip/src", &[]),
     ("harness/conformance/src", &[]),
+    ("harness/embedded-storage/src", &[]),
     ("harness/virtual-device/src", &[]),
 ];
 
