@@ -43,3 +43,4 @@ pub mod layout;
 pub mod mtd;
 #[doc(hidden)] // for the program of this package
 pub mod printable;
+pub mod serve;

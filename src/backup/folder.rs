@@ -93,7 +93,7 @@ impl Folder {
     }
 
     /// What has a name, itself and not what it may lead to.
-    fn open_file(&self, name: &str) -> io::Result<OwnedFd> {
+    pub(crate) fn open_file(&self, name: &str) -> io::Result<OwnedFd> {
         let name = Self::plain(name)?;
         let regular = |stat: &Stat| match is_file(stat) {
             true => Ok(()),

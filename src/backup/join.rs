@@ -9,7 +9,7 @@ use super::destination::Destination;
 use super::digest::{DigestChoice, Digests};
 use super::manifest::{Image, Manifest};
 use crate::layout::{Conflict, Reading, place};
-use crate::mtd::{MtdInfo, MtdName, OffsetSource, PartitionOffset};
+use crate::mtd::{MtdInfo, MtdName};
 use std::io::{self, Read};
 use std::ops::Range;
 
@@ -183,28 +183,8 @@ pub fn plan(manifest: &Manifest, layout: Option<&Reading>) -> Result<Plan, JoinE
 
 /// The manifest's layout as devices.
 fn devices(manifest: &Manifest) -> Vec<MtdInfo> {
-    let device = |entry: &super::LayoutEntry| {
-        let mut device = MtdInfo::new(
-            entry.index(),
-            entry.name.clone(),
-            entry.size_bytes,
-            entry.erase_block_bytes,
-        );
-        let source = entry.offset_source.as_deref();
-        let source = source.and_then(OffsetSource::from_word);
-        device.offset = entry
-            .offset_bytes
-            .zip(source)
-            .map(|(bytes, source)| PartitionOffset { bytes, source });
-        device.chip = entry.chip;
-        device.chip_bytes = entry.chip_bytes;
-        if source == Some(OffsetSource::Known) {
-            // The one layout that is known has one chip.
-            device.chip = Some(0);
-        }
-        device
-    };
-    manifest.layout.iter().map(device).collect()
+    let info = super::LayoutEntry::info;
+    manifest.layout.iter().map(info).collect()
 }
 
 fn certain_place(device: &MtdInfo) -> Result<Range<u64>, JoinError> {

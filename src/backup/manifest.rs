@@ -13,7 +13,7 @@ mod check;
 mod read;
 
 use super::digest::{self, DigestChoice};
-use crate::mtd::{MtdIndex, MtdInfo, total_bytes};
+use crate::mtd::{MtdIndex, MtdInfo, OffsetSource, PartitionOffset, total_bytes};
 use crate::printable::printable_json;
 use read::{Fields, Json, Part as _};
 use serde::Serialize;
@@ -357,6 +357,29 @@ impl LayoutEntry {
     /// Its number.
     pub fn index(&self) -> MtdIndex {
         MtdIndex(self.mtd)
+    }
+
+    /// The device that it tells of.
+    pub(crate) fn info(&self) -> MtdInfo {
+        let mut device = MtdInfo::new(
+            self.index(),
+            self.name.clone(),
+            self.size_bytes,
+            self.erase_block_bytes,
+        );
+        let source = self.offset_source.as_deref();
+        let source = source.and_then(OffsetSource::from_word);
+        device.offset = self
+            .offset_bytes
+            .zip(source)
+            .map(|(bytes, source)| PartitionOffset { bytes, source });
+        device.chip = self.chip;
+        device.chip_bytes = self.chip_bytes;
+        if source == Some(OffsetSource::Known) {
+            // The one layout that is known has one chip.
+            device.chip = Some(0);
+        }
+        device
     }
 
     /// The layout's entry of a device, without a word on its image.

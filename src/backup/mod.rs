@@ -9,7 +9,7 @@
 //! `mtdN.bin` in any folder is whole; success means that every byte of every
 //! image is what the device gave; memory does not grow with the flash.
 
-mod buffer;
+pub(crate) mod buffer;
 pub(crate) mod calls;
 mod clean;
 mod consistency;
@@ -20,27 +20,27 @@ pub(crate) mod digest;
 mod error;
 mod events;
 pub(crate) mod folder;
-mod html;
+pub(crate) mod html;
 mod image;
 #[cfg(feature = "full")]
 mod join;
 pub(crate) mod known;
 pub(crate) mod litter;
 pub(crate) mod lock;
-mod manifest;
+pub(crate) mod manifest;
 mod naming;
-mod opening;
+pub(crate) mod opening;
 mod page_cache;
 pub(crate) mod pipeline;
-mod reader;
+pub(crate) mod reader;
 mod rejoin;
 #[cfg(feature = "full")]
 mod repair;
 mod report;
 #[cfg(feature = "full")]
 mod single_file;
-mod stream;
-mod sums;
+pub(crate) mod stream;
+pub(crate) mod sums;
 pub(crate) mod tar;
 #[cfg(feature = "full")]
 mod tar_folder;
@@ -61,6 +61,7 @@ pub use digest::{DigestChoice, DigestValues, Digests};
 pub use error::{BackupError, ErrorKind, Failure};
 pub use events::{Observer, Silent};
 pub use folder::Folder;
+pub(crate) use image::{buffer_bytes, finish};
 #[cfg(feature = "full")]
 pub use join::{JoinError, Plan, join, plan as plan_join};
 pub use known::description;

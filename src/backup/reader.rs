@@ -47,10 +47,29 @@ pub(crate) struct Reader<'a> {
     device: &'a mut dyn MtdRead,
     stop: Stop<'a>,
     size_bytes: u64,
-    position_bytes: u64,
+    so_far: Progress,
+}
+
+/// How far a stream came, to go on with another reader.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Progress {
+    /// Where the next piece starts.
+    pub(crate) position_bytes: u64,
     recovered: u64,
-    ended_early: bool,
-    unreadable: Vec<Unreadable>,
+    /// The device ended here, before its size.
+    pub(crate) ended_early: bool,
+    /// What could not be read, in order, neighbours with a read error joined.
+    pub(crate) unreadable: Vec<Unreadable>,
+}
+
+impl Progress {
+    /// Nothing read yet, and not from the start.
+    pub(crate) fn at(position_bytes: u64) -> Self {
+        Self {
+            position_bytes,
+            ..Self::default()
+        }
+    }
 }
 
 /// Why a piece of flash was not read.
@@ -64,16 +83,21 @@ enum Failure {
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(device: &'a mut dyn MtdRead, stop: Stop<'a>) -> Self {
+        Self::going_on(device, stop, Progress::default())
+    }
+
+    pub(crate) fn going_on(device: &'a mut dyn MtdRead, stop: Stop<'a>, so_far: Progress) -> Self {
         let size_bytes = device.info().size_bytes;
         Self {
             device,
             stop,
             size_bytes,
-            position_bytes: 0,
-            recovered: 0,
-            ended_early: false,
-            unreadable: Vec::new(),
+            so_far,
         }
+    }
+
+    pub(crate) fn into_progress(self) -> Progress {
+        self.so_far
     }
 
     /// The next bytes of the stream, in `buf`; how many; 0 at the end. The only
@@ -89,31 +113,31 @@ impl<'a> Reader<'a> {
             return Ok(0);
         }
         let buf = &mut buf[..want];
-        if self.ended_early {
+        if self.so_far.ended_early {
             buf.fill(0xFF);
         } else {
-            match self.read_piece(self.position_bytes, buf) {
+            match self.read_piece(self.so_far.position_bytes, buf) {
                 Ok(()) => {}
                 Err((_, Failure::Stopped)) => return Err(BackupError::Interrupted),
                 Err((done, _)) => self.narrow_down(buf, done)?,
             }
         }
-        self.position_bytes += want as u64;
+        self.so_far.position_bytes += want as u64;
         Ok(want)
     }
 
     /// What could not be read, in order, neighbours with a read error joined.
     pub(crate) fn unreadable(&self) -> &[Unreadable] {
-        &self.unreadable
+        &self.so_far.unreadable
     }
 
     pub(crate) fn into_unreadable(self) -> Vec<Unreadable> {
-        self.unreadable
+        self.so_far.unreadable
     }
 
     /// How many reads failed and then succeeded.
     pub(crate) fn recovered(&self) -> u64 {
-        self.recovered
+        self.so_far.recovered
     }
 
     /// Whether the device goes on past the end that the layout gives.
@@ -127,7 +151,7 @@ impl<'a> Reader<'a> {
 
     /// How many bytes the next piece has: as many whole erase blocks as fit.
     fn piece_bytes(&self, buf_bytes: usize) -> usize {
-        let left = self.size_bytes - self.position_bytes;
+        let left = self.size_bytes - self.so_far.position_bytes;
         let reach = left.min(buf_bytes as u64);
         if reach == left || reach == 0 {
             return reach as usize;
@@ -135,9 +159,9 @@ impl<'a> Reader<'a> {
         let (start, _) = self
             .device
             .info()
-            .erase_block_around(self.position_bytes + reach);
+            .erase_block_around(self.so_far.position_bytes + reach);
         // The erase block that does not fit as a whole waits for the next piece.
-        let whole = start.saturating_sub(self.position_bytes);
+        let whole = start.saturating_sub(self.so_far.position_bytes);
         (if whole > 0 { whole } else { reach }) as usize
     }
 
@@ -169,13 +193,13 @@ impl<'a> Reader<'a> {
     /// The piece at the current position failed after `done` bytes: goes on from
     /// that erase block, each one by itself.
     fn narrow_down(&mut self, buf: &mut [u8], done: usize) -> Result<(), BackupError> {
-        let first = self.position_bytes;
+        let first = self.so_far.position_bytes;
         let mut at = self.block_within(done, buf.len()).0;
         let mut failed_before = true;
         while at < buf.len() {
             let end = self.block_within(at, buf.len()).1;
             match self.read_stubbornly(first + at as u64, &mut buf[at..end]) {
-                Ok(tries) => self.recovered += u64::from(failed_before || tries > 1),
+                Ok(tries) => self.so_far.recovered += u64::from(failed_before || tries > 1),
                 Err(Failure::Error(error)) => {
                     buf[at..end].fill(0xFF);
                     self.record(first + at as u64, (end - at) as u64, error.to_string());
@@ -195,7 +219,7 @@ impl<'a> Reader<'a> {
 
     /// Start and end, within the piece, of the erase block at `at`.
     fn block_within(&self, at: usize, piece_bytes: usize) -> (usize, usize) {
-        let first = self.position_bytes;
+        let first = self.so_far.position_bytes;
         let (start, length) = self.device.info().erase_block_around(first + at as u64);
         let end = (start + length).saturating_sub(first);
         (
@@ -218,9 +242,9 @@ impl<'a> Reader<'a> {
     }
 
     fn end_early(&mut self, end_bytes: u64) {
-        self.ended_early = true;
+        self.so_far.ended_early = true;
         // By itself, whatever precedes it: it has another reason.
-        self.unreadable.push(Unreadable {
+        self.so_far.unreadable.push(Unreadable {
             offset_bytes: end_bytes,
             length_bytes: self.size_bytes - end_bytes,
             reason: format!(
@@ -231,14 +255,14 @@ impl<'a> Reader<'a> {
     }
 
     fn record(&mut self, offset_bytes: u64, length_bytes: u64, reason: String) {
-        if let Some(last) = self.unreadable.last_mut() {
+        if let Some(last) = self.so_far.unreadable.last_mut() {
             // Joined, so that a dead chip costs one record and not thousands.
             if last.offset_bytes + last.length_bytes == offset_bytes {
                 last.length_bytes += length_bytes;
                 return;
             }
         }
-        self.unreadable.push(Unreadable {
+        self.so_far.unreadable.push(Unreadable {
             offset_bytes,
             length_bytes,
             reason,

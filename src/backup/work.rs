@@ -39,7 +39,7 @@ impl Default for Work<'_> {
 
 impl<'a> Work<'a> {
     /// Who may end it before its end.
-    pub(super) fn stop(&self) -> Stop<'a> {
+    pub(crate) fn stop(&self) -> Stop<'a> {
         Stop {
             interrupt: self.interrupt,
             failed: None,

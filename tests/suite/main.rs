@@ -7,4 +7,6 @@ mod cli;
 mod device;
 #[cfg(feature = "full")]
 mod examples;
+#[cfg(feature = "full")]
+mod serve;
 mod style;

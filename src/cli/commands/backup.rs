@@ -57,25 +57,29 @@ const OPTIONS: &[OptionSpec] = &[
              /var/wwwroot/mtd_backup on a real device, else mtd_backup]",
         ),
     ),
-    short(
-        'p',
-        option(
-            "partition",
-            Takes::Values("NAME"),
-            "Only this partition, by name or as mtdN; may be repeated",
-        ),
-    ),
+    PARTITION,
     option(
         "read-again",
         Takes::Nothing,
         "Read the flash a second time and compare",
     ),
-    option(
-        "digest",
-        Takes::Value("WHICH"),
-        "both, crc32 or sha256; on a slow device, crc32 halves the time [default: both]",
-    ),
+    DIGEST,
 ];
+
+pub(super) const PARTITION: OptionSpec = short(
+    'p',
+    option(
+        "partition",
+        Takes::Values("NAME"),
+        "Only this partition, by name or as mtdN; may be repeated",
+    ),
+);
+
+pub(super) const DIGEST: OptionSpec = option(
+    "digest",
+    Takes::Value("WHICH"),
+    "both, crc32 or sha256; on a slow device, crc32 halves the time [default: both]",
+);
 
 /// What the device's web server shows to everybody.
 const WEB_ROOT: &str = "/var/wwwroot";
@@ -132,7 +136,7 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
 #[cfg(feature = "full")]
 pub(crate) const DIGESTS: &[&str] = &["both", "crc32", "sha256"];
 
-fn digests(word: &OsStr) -> Result<DigestChoice, UsageError> {
+pub(super) fn digests(word: &OsStr) -> Result<DigestChoice, UsageError> {
     match word.to_str() {
         Some("both") => Ok(DigestChoice::Both),
         Some("crc32") => Ok(DigestChoice::Crc32),

@@ -19,6 +19,7 @@ mod repair;
 mod sandbox;
 #[cfg(feature = "full")]
 mod script;
+mod serve;
 mod verify;
 
 use super::error::UsageError;
@@ -33,6 +34,7 @@ pub(crate) const COMMANDS: &[CommandSpec] = &[
     repair::SPEC,
     clean::SPEC,
     nodes::SPEC,
+    serve::SPEC,
     #[cfg(feature = "full")]
     image::SPEC,
     #[cfg(feature = "full")]
