@@ -44,3 +44,5 @@ pub mod mtd;
 #[doc(hidden)] // for the program of this package
 pub mod printable;
 pub mod serve;
+#[cfg(all(target_arch = "arm", target_env = "musl", not(feature = "full")))]
+mod thumb;

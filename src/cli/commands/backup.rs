@@ -172,7 +172,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         now: SystemTime::now(),
     };
     let progress = Progress::new(output, Lines::of(args.verbose));
-    let work = common::work(&interrupt, &progress);
+    let work = common::work(interrupt, &progress);
     let To::Folder(path) = &args.to else {
         let result = backup::stream(backend.as_ref(), &mut stream::Stdout, &request, &work);
         progress.end();

@@ -125,7 +125,7 @@ fn run(device: &simulated::Args, path: &Path, output: &Output) -> Result<Exit, C
     let file = make_above(path).and_then(|()| SingleFile::create(path));
     let mut file = file.map_err(|source| not_begun(path, &source))?;
     let progress = Progress::new(output, Lines::None);
-    let written = write(&device, &mut file, &interrupt, &progress);
+    let written = write(&device, &mut file, interrupt, &progress);
     progress.end();
     let size_bytes = match written {
         Ok(size_bytes) => size_bytes,

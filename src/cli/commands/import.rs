@@ -144,7 +144,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         _ => Path::new("."),
     };
     if let Some(archive) = stream::archive(&args.captured[0], around)? {
-        return tar::run(&archive, args, &interrupt, output);
+        return tar::run(&archive, args, interrupt, output);
     }
     let layout = args.layout.as_deref().map(layout::read).transpose()?;
     if let Some((name, text)) = &layout {
@@ -164,7 +164,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         maps: &args.maps,
         undo_crlf: args.undo_crlf,
     };
-    let capture = inspect(&request, &interrupt)?;
+    let capture = inspect(&request, interrupt)?;
     for line in &capture.taken {
         output.sentence(line);
     }
@@ -173,7 +173,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     }
     let folder = folder::open_or_create(&args.target, output)?;
     let progress = Progress::new(output, Lines::of(args.verbose));
-    let work = common::work(&interrupt, &progress);
+    let work = common::work(interrupt, &progress);
     let result = import(&capture, &folder, SystemTime::now(), &work);
     progress.end();
     let summary = result.inspect_err(|_| {

@@ -105,13 +105,13 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         now: SystemTime::now(),
     };
     let progress = Progress::new(output, Lines::None);
-    let work = common::work(&interrupt, &progress);
+    let work = common::work(interrupt, &progress);
     let result = backup::repair(&folder, &request, &work);
     progress.end();
     let repaired = result?;
     // What was repaired is proven as any backup is.
     let progress = Progress::new(output, Lines::None);
-    let work = common::work(&interrupt, &progress);
+    let work = common::work(interrupt, &progress);
     let report = backup::verify(&folder, None, &work);
     progress.end();
     Ok(tell(&repaired, &report?, &args.folder, output))

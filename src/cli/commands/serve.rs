@@ -167,12 +167,12 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         None => {
             let backend = device::open(&args.device, output)?;
             let progress = Progress::new(output, Lines::None);
-            let work = common::work(&interrupt, &progress);
+            let work = common::work(interrupt, &progress);
             let now = SystemTime::now();
             let content =
                 Content::of_device(backend.as_ref(), &args.partitions, args.digests, now, &work);
             let mut content = content?;
-            serve(args, &mut content, None, &interrupt, output)
+            serve(args, &mut content, None, interrupt, output)
         }
         Some(path) => {
             let access = match args.until {
@@ -181,7 +181,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
             };
             let folder = folder::open(path, access, output)?;
             let mut content = Content::of_folder(&folder)?;
-            serve(args, &mut content, Some(&folder), &interrupt, output)
+            serve(args, &mut content, Some(&folder), interrupt, output)
         }
     }
 }

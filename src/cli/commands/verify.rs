@@ -122,7 +122,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let backend = backend.map(|device| device::open(device, output));
     let backend = backend.transpose()?;
     let progress = Progress::new(output, Lines::None);
-    let work = common::work(&interrupt, &progress);
+    let work = common::work(interrupt, &progress);
     let result = backup::verify(folder.as_ref(), backend.as_deref(), &work);
     progress.end();
     let mut report = result?;

@@ -4,16 +4,18 @@
 
 use crate::cli::Exit;
 use crate::cli::error::CliError;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use libc::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ, c_int};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+/// Set when the user asks to stop.
+static ASKED: AtomicBool = AtomicBool::new(false);
 
 /// The signal that asked to stop; 0: none did.
 static ASKED_BY: AtomicU8 = AtomicU8::new(0);
 
 /// A flag that is set when the user asks to stop.
-pub(crate) fn interrupt_flag() -> Result<Arc<AtomicBool>, CliError> {
+pub(crate) fn interrupt_flag() -> Result<&'static AtomicBool, CliError> {
     watch().map_err(|error| CliError::Other {
         exit: Exit::Io,
         message: format!("cannot watch for signals: {error}"),
@@ -21,23 +23,96 @@ pub(crate) fn interrupt_flag() -> Result<Arc<AtomicBool>, CliError> {
     })
 }
 
-fn watch() -> io::Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        if is_ignored(signal) {
-            continue;
-        }
-        // In this order: at the first signal the flag is not set yet.
-        signal_hook::flag::register_conditional_default(signal, Arc::clone(&flag))?;
-        let remember = move || ASKED_BY.store(signal as u8, Ordering::Relaxed);
-        // SAFETY: the action only stores into an atomic, which is async-signal-safe.
-        unsafe { signal_hook::low_level::register(signal, remember) }?;
-        signal_hook::flag::register(signal, Arc::clone(&flag))?;
-    }
+fn watch() -> io::Result<&'static AtomicBool> {
+    let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter();
     // A file past a limit (`ulimit -f`) then is an error of the write, EFBIG, and
     // not the end of the program. Handled, not ignored: that would be inherited.
-    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
-    Ok(flag)
+    for signal in wanted.filter(|one| !is_ignored(*one)).chain([SIGXFSZ]) {
+        handle(signal)?;
+    }
+    Ok(&ASKED)
+}
+
+fn handle(signal: c_int) -> io::Result<()> {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: all zeros is a valid `sigaction` with an empty mask; the handler only
+    // does what is async-signal-safe.
+    let failed = unsafe {
+        (*action.as_mut_ptr()).sa_sigaction = entry::address();
+        (*action.as_mut_ptr()).sa_flags = libc::SA_RESTART;
+        libc::sigaction(signal, action.as_ptr(), std::ptr::null_mut())
+    };
+    if failed == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// The first signal is remembered, the second one ends the program as if it were not
+/// handled. Own code, because that of a crate has no entry like the one below, and
+/// takes 5 KB.
+extern "C" fn arrived(signal: c_int) {
+    if signal == SIGXFSZ {
+        return;
+    }
+    if ASKED.swap(true, Ordering::Relaxed) {
+        end_by(signal);
+    } else {
+        ASKED_BY.store(signal as u8, Ordering::Relaxed);
+    }
+}
+
+/// Has the signal end the program: at once, or when its handler returns.
+fn end_by(signal: c_int) {
+    // SAFETY: both calls are async-signal-safe, and SIG_DFL is no function.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+    }
+}
+
+/// Where the kernel enters the handler.
+#[cfg(not(all(target_arch = "arm", target_endian = "little")))]
+mod entry {
+    pub(super) fn address() -> libc::sighandler_t {
+        super::arrived as extern "C" fn(libc::c_int) as libc::sighandler_t
+    }
+}
+
+/// Where the kernel enters the handler. A program of Thumb code (the device build is
+/// one) can be interrupted in either state of the processor, and a kernel without
+/// `CONFIG_ARM_THUMB` leaves the state as it is (Linux, `arch/arm/kernel/signal.c`).
+/// So the first instruction is one in both: `bx pc` as Thumb code, which goes on in
+/// ARM code at the next word, and `mov r4, r8, ror r7` as ARM code. That r4 is lost
+/// harms nobody: what was interrupted gets its registers back from the kernel.
+#[cfg(all(target_arch = "arm", target_endian = "little"))]
+mod entry {
+    std::arch::global_asm!(
+        ".pushsection .text.mtdkeep_signal_entry, \"ax\", %progbits",
+        ".arm",
+        ".balign 4",
+        ".type mtdkeep_signal_entry, %function",
+        ".globl mtdkeep_signal_entry",
+        ".hidden mtdkeep_signal_entry",
+        "mtdkeep_signal_entry:",
+        ".word 0xe1a04778",
+        "ldr ip, 2f",
+        "1: add ip, pc, ip",
+        "bx ip",
+        "2: .word {arrived} - (1b + 8)",
+        ".size mtdkeep_signal_entry, . - mtdkeep_signal_entry",
+        ".popsection",
+        arrived = sym super::arrived,
+    );
+
+    unsafe extern "C" {
+        fn mtdkeep_signal_entry(signal: libc::c_int);
+    }
+
+    pub(super) fn address() -> libc::sighandler_t {
+        mtdkeep_signal_entry as unsafe extern "C" fn(libc::c_int) as libc::sighandler_t
+    }
 }
 
 /// Whether this program was started with a signal ignored, as `nohup` and a shell's
@@ -66,7 +141,7 @@ pub(crate) fn exit_code() -> u8 {
 pub(crate) fn die_of_it() {
     let signal = ASKED_BY.load(Ordering::Relaxed);
     if signal != 0 {
-        // An error leaves the exit code, which says the same.
-        let _ = signal_hook::low_level::emulate_default_handler(i32::from(signal));
+        // Where it is blocked, the exit code is left, which says the same.
+        end_by(c_int::from(signal));
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let interrupt = signals::interrupt_flag()?;
     let folder = folder::open(&args.from, Access::Look, output)?;
     let progress = Progress::new(output, Lines::None);
-    let report = backup::verify(&folder, None, &common::work(&interrupt, &progress));
+    let report = backup::verify(&folder, None, &common::work(interrupt, &progress));
     progress.end();
     let report = report?;
     let exit = match report.outcome() {
