@@ -232,6 +232,7 @@ fn from_sums(lines: &[SumLine], own: &[Entry]) -> Manifest {
             unreadable: Vec::new(),
             second_reading: None,
             doubt: None,
+            blank: None,
         });
     }
     Manifest {

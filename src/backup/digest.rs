@@ -3,6 +3,7 @@
 //! Invariants: there is always one of them, because without any a backup could
 //! not be proven; where there are both, they have seen the same bytes, in order.
 
+use super::blank::Ending;
 use sha2::Digest as _;
 
 /// How many bytes both digests see before they move on: small enough that the
@@ -54,6 +55,7 @@ pub struct Digests {
     crc32: Option<Crc32>,
     sha256: Option<sha2::Sha256>,
     length_bytes: u64,
+    ending: Ending,
 }
 
 #[cfg(not(all(feature = "device", not(feature = "full"))))]
@@ -94,6 +96,8 @@ pub struct DigestValues {
     pub crc32: Option<String>,
     /// SHA-256, 64 lower-case hex digits, if it was chosen.
     pub sha256: Option<String>,
+    /// How the stream ends.
+    pub ending: Ending,
 }
 
 impl Digests {
@@ -103,6 +107,7 @@ impl Digests {
             crc32: choice.has_crc32().then(Crc32::default),
             sha256: choice.has_sha256().then(sha2::Sha256::default),
             length_bytes: 0,
+            ending: Ending::default(),
         }
     }
 
@@ -116,6 +121,7 @@ impl Digests {
                 sha256.update(step);
             }
         }
+        self.ending.update(data);
         self.length_bytes += data.len() as u64;
     }
 
@@ -125,6 +131,7 @@ impl Digests {
             length_bytes: self.length_bytes,
             crc32: self.crc32.map(|crc32| hex(&crc32.finalize().to_be_bytes())),
             sha256: self.sha256.map(|sha256| hex(&sha256.finalize())),
+            ending: self.ending,
         }
     }
 }

@@ -143,6 +143,9 @@ fn render_image(page: &mut String, image: &Image, entry: Option<&LayoutEntry>) {
     if let Some(doubt) = &image.doubt {
         let _ = write!(page, "<br><span class=\"bad\">{}</span>", Escaped(doubt));
     }
+    if let Some(blank) = &image.blank {
+        let _ = write!(page, "<br>{blank}");
+    }
     page.push_str("<br><code>");
     let digests = image.named_digests();
     for (at, (name, value)) in digests.enumerate() {

@@ -6,6 +6,7 @@
 //! read in full and gave exactly its bytes; it is never replaced by an image with
 //! more holes. One buffer, a second one only to compare.
 
+use super::blank::Blank;
 use super::buffer;
 use super::contents::part;
 use super::destination::{self, Destination, Entry, NewFile};
@@ -310,6 +311,8 @@ pub(crate) fn finish(
         )
     });
     let recovered = reader.recovered();
+    let unreadable = reader.into_unreadable();
+    let blank = Blank::of(values, info.erase_block_bytes);
     let image = Image {
         mtd: info.index.0,
         name: info.name,
@@ -318,7 +321,9 @@ pub(crate) fn finish(
         erase_block_bytes: info.erase_block_bytes,
         crc32: values.crc32.clone(),
         sha256: values.sha256.clone(),
-        unreadable: reader.into_unreadable(),
+        // What was filled in for what could not be read is told as that.
+        blank: blank.filter(|_| unreadable.is_empty()),
+        unreadable,
         second_reading: None,
         doubt,
     };

@@ -12,6 +12,7 @@
 mod check;
 mod read;
 
+use super::blank::Blank;
 use super::digest::{self, DigestChoice};
 use crate::mtd::{MtdIndex, MtdInfo, OffsetSource, PartitionOffset, total_bytes};
 use crate::printable::printable_json;
@@ -32,7 +33,7 @@ pub const PART: &str = ".part";
 /// What the `format` field says.
 pub const FORMAT: &str = "mtdkeep-backup";
 /// The version this program writes: major, minor.
-pub const FORMAT_VERSION: (u32, u32) = (1, 3);
+pub const FORMAT_VERSION: (u32, u32) = (1, 4);
 
 /// A manifest longer than this is none: the largest real one (500 thousand MTD
 /// devices are the kernel's limit, a dozen is usual) stays far below.
@@ -187,6 +188,10 @@ pub struct Image {
     /// What else keeps the image from being all of the device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub doubt: Option<String>,
+    /// Where it holds nothing but one byte: all of it, or zeros at its end (since
+    /// version 1.4).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blank: Option<Blank>,
 }
 
 /// A range of an image that the flash did not give.

@@ -9,6 +9,7 @@
 //! `mtdN.bin` in any folder is whole; success means that every byte of every
 //! image is what the device gave; memory does not grow with the flash.
 
+mod blank;
 pub(crate) mod buffer;
 pub(crate) mod calls;
 mod clean;
@@ -55,6 +56,7 @@ mod verify_images;
 mod work;
 mod workers;
 
+pub use blank::{Blank, Ending};
 pub use clean::{Cleaning, clean, plan_clean};
 pub use destination::{Destination, Entry, FileId, NewFile};
 pub use digest::{DigestChoice, DigestValues, Digests};

@@ -236,6 +236,7 @@ impl Finding {
             Kind::ManifestDamaged => {
                 format!("{subject} {}", self.reason.as_deref().unwrap_or_default())
             }
+            Kind::Blank => format!("{subject}: {}", self.reason.as_deref().unwrap_or_default()),
             Kind::Proven => format!("{subject} is what {other} says: keep it"),
             Kind::Crc32Only => {
                 format!("{subject} has CRC-32 alone, which finds no change made on purpose")
@@ -286,7 +287,10 @@ impl Finding {
             Meaning::Note => "note: ",
         };
         let mut lines = vec![format!("{prefix}{}", self.message())];
-        let inline = matches!(self.kind, Kind::NotProven | Kind::ManifestDamaged);
+        let inline = matches!(
+            self.kind,
+            Kind::NotProven | Kind::ManifestDamaged | Kind::Blank
+        );
         if let (Some(reason), false) = (&self.reason, inline) {
             lines.push(format!("  {reason}"));
         }

@@ -5,6 +5,7 @@
 //! flash is unknown (by the manifest, or because it cannot be read now) nothing
 //! counts as different.
 
+use super::blank::Blank;
 use super::buffer;
 use super::consistency::{Images, identity_image, other_identity};
 use super::destination::{Destination, Entry};
@@ -121,6 +122,12 @@ pub(super) fn check_images(
                 &digests,
                 &mut found,
             );
+            let blank = Blank::of(values, image.erase_block_bytes);
+            if let Some(blank) = blank.filter(|_| image.unreadable.is_empty()) {
+                let about = Finding::new(Kind::Blank, &image.file).of(&image.name);
+                let place = about.at(blank.offset_bytes, Some(blank.length_bytes));
+                found.push(place.because(blank.to_string()));
+            }
         }
         found.extend(seen.found);
         // What texts say of each other is no fault of the image.

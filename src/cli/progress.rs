@@ -186,6 +186,9 @@ fn tell(output: &Output, image: &Image, recovered: u64) {
     if let Some(doubt) = &image.doubt {
         output.warn(&format!("{of}: {doubt}"));
     }
+    if let Some(blank) = &image.blank {
+        output.sentence(&format!("note: {of}: {blank}"));
+    }
     if recovered > 0 {
         output.warn(&format!(
             "{of}: {} failed first and succeeded when tried again",

@@ -66,6 +66,13 @@ impl Image {
         if !digests.into_iter().all(is_digest) {
             return impossible(format!("a digest of {:?} is no digest", self.file));
         }
+        let end = |blank: &super::Blank| blank.offset_bytes.checked_add(blank.length_bytes);
+        if self
+            .blank
+            .is_some_and(|blank| end(&blank) != Some(self.size_bytes))
+        {
+            return impossible(format!("the blank range of {:?} ends elsewhere", self.file));
+        }
         let mut free_from = 0;
         for range in &self.unreadable {
             let end = range.offset_bytes.checked_add(range.length_bytes);

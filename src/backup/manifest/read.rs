@@ -7,6 +7,7 @@
 //! fields that are not asked for are passed over (a later minor version adds some);
 //! `null` counts as absent.
 
+use super::super::blank::Blank;
 use super::{
     Device, Identity, Image, LayoutEntry, LeftOut, Manifest, Origin, Rebuilt, SecondReading,
     Unreadable,
@@ -358,6 +359,18 @@ impl Part for Image {
             unreadable: fields.all("unreadable")?.unwrap_or_default(),
             second_reading: fields.maybe("second_reading")?,
             doubt: fields.maybe_text("doubt")?,
+            blank: fields.maybe("blank")?,
+        })
+    }
+}
+
+impl Part for Blank {
+    fn read(mut fields: Fields) -> Taken<Self> {
+        let byte = u8::try_from(fields.number("byte")?);
+        Ok(Self {
+            byte: byte.map_err(|_| wrong("byte", "is none"))?,
+            offset_bytes: fields.number("offset_bytes")?,
+            length_bytes: fields.number("length_bytes")?,
         })
     }
 }

@@ -231,6 +231,7 @@ impl Pieces<'_> {
             unreadable: Vec::new(),
             second_reading: None,
             doubt: None,
+            blank: None,
         };
         let Some(stored) = stored else {
             let is_known = image.digests().is_some();

@@ -111,6 +111,8 @@ pub enum Kind {
     Crc32Only,
     /// A partition without a byte.
     Empty,
+    /// An image that holds nothing but one byte, or ends in zeros.
+    Blank,
 }
 
 const COPY_AGAIN: &str = "copy {} from its source again, or back up into a new folder";
@@ -253,6 +255,7 @@ impl Kind {
             ),
             Self::Crc32Only => (Note, "crc32_only", "", ""),
             Self::Empty => (Note, "empty", " is empty, as its partition is", ""),
+            Self::Blank => (Note, "blank", "", ""),
         }
     }
 

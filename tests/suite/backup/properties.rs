@@ -1,8 +1,8 @@
 //! Texts from outside: whatever they hold, they are read or refused, never more.
 
 use mtdkeep::backup::{
-    Device, Image, LayoutEntry, LeftOut, Manifest, Rebuilt, SecondReading, Unreadable, parse_sums,
-    render_sums,
+    Blank, Device, Image, LayoutEntry, LeftOut, Manifest, Rebuilt, SecondReading, Unreadable,
+    parse_sums, render_sums,
 };
 use proptest::prelude::*;
 
@@ -44,6 +44,11 @@ fn image() -> impl Strategy<Value = Image> {
                     first_difference_bytes: (!same).then_some(7),
                 }),
                 doubt: None,
+                blank: same.filter(|_| end_bytes > 0).map(|_| Blank {
+                    byte: 0xff,
+                    offset_bytes: 0,
+                    length_bytes: end_bytes,
+                }),
             }
         })
 }

@@ -47,6 +47,7 @@ fn backup_of(count: u32) -> MemoryFolder {
         unreadable: Vec::new(),
         second_reading: None,
         doubt: None,
+        blank: None,
     };
     let mut manifest = Manifest {
         format: "mtdkeep-backup".into(),

@@ -38,7 +38,7 @@ fn fails(folder: &Path, line: &str) -> (i32, String) {
 #[case("clean file", 4, "not one of its files")]
 #[case("import nosuch", 4, "no such folder")]
 #[case("import file", 4, "not one of them")]
-#[case("import e", 4, "the files that the script made")]
+#[case("import e", 4, "the files of the partitions")]
 #[case("import b", 5, "`mtdkeep verify` checks it")]
 #[case("import u", 5, "start the same `mtdkeep backup` again")]
 #[case("import / -q", 2, "--output DIR")]

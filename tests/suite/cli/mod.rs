@@ -5,6 +5,8 @@ pub mod backup;
 #[cfg(feature = "full")]
 pub mod bad_input;
 #[cfg(feature = "full")]
+pub mod blank;
+#[cfg(feature = "full")]
 pub mod clean;
 #[cfg(all(
     feature = "full",
