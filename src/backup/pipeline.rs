@@ -11,6 +11,7 @@
 //! what is finished kept, and starting again goes on from there.
 
 mod joining;
+mod rounds;
 
 use super::contents::{self, State};
 use super::destination::{Destination, Entry};
@@ -142,7 +143,7 @@ pub(crate) fn backup_of(
 
 /// What became of a device that opened at first.
 enum Made {
-    Image(FinishedImage),
+    Image(Box<FinishedImage>),
     /// It did not open a second time.
     Gone(MtdIndex, MtdError),
 }
@@ -254,7 +255,9 @@ impl Run<'_> {
                 observer.begin(&source.info().name);
                 let number = source.info().index;
                 let made = match source.open(backend) {
-                    Ok(device) => writer.make(device, buffers).map(Made::Image),
+                    Ok(device) => writer
+                        .make(device, buffers)
+                        .map(|made| Made::Image(Box::new(made))),
                     Err(error) if error.lacks_descriptors() || writer.has(number) => {
                         Err(error.into())
                     }
@@ -298,13 +301,15 @@ impl Run<'_> {
         if let Some(error) = first_error {
             return Err(error);
         }
+        // Those of earlier rounds came first.
+        self.manifest.images.sort_by_key(|image| image.mtd);
         leave_out(&mut self.manifest, gone, self.work)
     }
 
     /// `SHA256SUMS`; none where there is no SHA-256, and then none of an earlier
     /// run may stay.
     fn write_sums(&self, manifest: &[u8]) -> Result<Option<Placed>, BackupError> {
-        if self.request.digests.has_sha256() {
+        if self.manifest.has_sha256() {
             let text = sums::render(&self.manifest.images, manifest);
             return self.write_whole(SUMS, text.as_bytes()).map(Some);
         }

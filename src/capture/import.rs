@@ -48,8 +48,8 @@ pub fn import(
     };
     let summary = backup::pipeline::backup_of(&backend, folder, &request, work, origin)?;
     let changed = summary.manifest.images.iter().find(|image| {
-        // A partition without a byte needs no file.
-        if capture.file_of(image.mtd).is_none() && image.size_bytes == 0 {
+        // Of an earlier round, or of a partition without a byte, which needs no file.
+        if capture.file_of(image.mtd).is_none() {
             return false;
         }
         let inspected = capture.sha256_of(image.mtd);
@@ -58,8 +58,13 @@ pub fn import(
     });
     if let Some(image) = changed {
         let file = image.file.clone();
-        // A finished backup of bytes that nobody has checked must not stay.
-        let removed = backup::clean(folder).is_ok();
+        // A finished backup of bytes that nobody has checked must not stay; but what
+        // earlier rounds made must.
+        let images = &summary.manifest.images;
+        let all_new = images
+            .iter()
+            .all(|i| capture.file_of(i.mtd).is_some() || i.size_bytes == 0);
+        let removed = all_new && backup::clean(folder).is_ok();
         return Err(ImportError::ChangedMeanwhile { file, removed });
     }
     Ok(summary)

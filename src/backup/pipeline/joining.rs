@@ -1,4 +1,5 @@
-//! What a folder holds decides whether a backup may go on there.
+//! What a folder holds decides whether a backup may go on there: one that was cut off,
+//! is partial, or was made of some partitions alone, of which others follow (`rounds`).
 
 use super::Run;
 use crate::backup::contents::{self, Contents, State, names};
@@ -55,11 +56,12 @@ impl Run<'_> {
                 "choose another folder with --output; two devices are never mixed",
             ));
         }
-        if finished && !earlier.is_partial() {
+        if finished && !earlier.is_partial() && !self.adds_to(earlier) {
             return Err(self.refuse_finished(earlier, &found.own));
         }
         self.manifest.folder_created |= earlier.folder_created;
-        self.take_over(found.own, found.parts)?;
+        let rest = self.carry_over(earlier, found.own)?;
+        self.take_over(rest, found.parts)?;
         self.demote = finished;
         Ok(())
     }
@@ -138,7 +140,7 @@ impl Run<'_> {
         }
     }
 
-    fn refuse(&self, holds: String, help: &str) -> BackupError {
+    pub(super) fn refuse(&self, holds: String, help: &str) -> BackupError {
         BackupError::Refused {
             folder: self.folder.describe(),
             holds,

@@ -127,12 +127,96 @@ fn another_devices_backup_is_never_touched(#[case] operations: u64) {
 
 #[test]
 fn a_finished_backup_is_never_made_again() {
+    for (first, again) in [
+        (&[][..], &[][..]),
+        (&["param"], &["param"]),
+        (&[], &["data"]),
+    ] {
+        let folder = MemoryFolder::default();
+        run(&device(1, ""), &folder, first).unwrap();
+        let before = folder.files();
+        let message = refusal(run(&device(1, ""), &folder, again));
+        assert!(message.contains("finished backup"), "{message}");
+        assert_eq!(folder.files(), before);
+    }
+}
+
+/// The images of all rounds, in order, with what each round said of them.
+fn images(summary: &Summary) -> Vec<(u32, Option<String>)> {
+    let images = summary.manifest.images.iter();
+    images
+        .map(|image| (image.mtd, image.sha256.clone()))
+        .collect()
+}
+
+#[test]
+fn a_backup_can_be_made_in_rounds() {
+    let whole = run(&device(1, ""), &MemoryFolder::default(), &[]).unwrap();
     let folder = MemoryFolder::default();
-    run(&device(1, ""), &folder, &["param"]).unwrap();
-    let before = folder.files();
-    let message = refusal(run(&device(1, ""), &folder, &[]));
-    assert!(message.contains("finished backup"), "{message}");
-    assert_eq!(folder.files(), before);
+    for (partition, count) in [("data", 1), ("boot", 2), ("param", 3)] {
+        let round = run(&device(1, ""), &folder, &[partition]).unwrap();
+        assert_eq!(round.manifest.images.len(), count);
+        assert_eq!(round.kept, count - 1);
+        assert!(!round.manifest.is_partial());
+        let report = backup::verify(&folder, Some(&device(1, "")), &Work::default()).unwrap();
+        assert_eq!(report.images_right, count);
+        assert_eq!(report.outcome(), None, "{:?}", report.findings);
+    }
+    let manifest = Manifest::parse(&folder.files()[MANIFEST]).unwrap();
+    let all: Vec<_> = manifest
+        .images
+        .iter()
+        .map(|i| (i.mtd, i.sha256.clone()))
+        .collect();
+    assert_eq!(all, images(&whole));
+    assert!(manifest.layout.iter().all(|entry| entry.left_out.is_none()));
+    // A further round of all of it finds nothing to add.
+    refusal(run(&device(1, ""), &folder, &[]));
+    // Another device's is none of this one's rounds.
+    let mixed = MemoryFolder::default();
+    run(&device(1, ""), &mixed, &["data"]).unwrap();
+    let message = refusal(run(&device(2, ""), &mixed, &["boot"]));
+    assert!(message.contains("another device"), "{message}");
+}
+
+/// Wherever a round is cut off, nothing of the earlier ones is lost.
+#[test]
+fn a_round_that_is_cut_off_loses_no_earlier_one() {
+    let first = MemoryFolder::default();
+    run(&device(1, ""), &first, &["data"]).unwrap();
+    let data = first.files()["mtd2.bin"].clone();
+    let mut cut = 0;
+    for operations in 0..400 {
+        let folder = MemoryFolder::holding(first.files()).with_cut_at(operations);
+        let ended = run(&device(1, ""), &folder, &["boot"]);
+        let left = folder.files();
+        assert!(left["mtd2.bin"] == data, "after {operations}");
+        let folder = MemoryFolder::holding(left);
+        cut += usize::from(ended.is_err());
+        // Refused where it is done already.
+        let _ = run(&device(1, ""), &folder, &["boot"]);
+        let manifest = Manifest::parse(&folder.files()[MANIFEST]).unwrap();
+        let numbers: Vec<u32> = manifest.images.iter().map(|image| image.mtd).collect();
+        assert_eq!(numbers, [0, 2], "after {operations}");
+        let report = backup::verify(&folder, None, &Work::default()).unwrap();
+        assert_eq!(report.outcome(), None, "{:?}", report.findings);
+    }
+    assert!(cut > 10, "only {cut} runs were cut off");
+}
+
+#[test]
+fn an_earlier_rounds_image_that_changed_is_not_blessed() {
+    let folder = MemoryFolder::default();
+    run(&device(1, ""), &folder, &["data"]).unwrap();
+    let mut files = folder.files();
+    files.get_mut("mtd2.bin").unwrap()[7] ^= 1;
+    let folder = MemoryFolder::holding(files.clone());
+    let message = refusal(run(&device(1, ""), &folder, &["boot"]));
+    assert!(
+        message.contains("mtd2.bin, which is not what its manifest says"),
+        "{message}"
+    );
+    assert_eq!(folder.files(), files);
 }
 
 #[test]

@@ -9,6 +9,8 @@ pub mod import;
 #[cfg(all(feature = "full", unix))]
 pub mod import_old;
 #[cfg(all(feature = "full", unix))]
+pub mod rounds;
+#[cfg(all(feature = "full", unix))]
 pub mod run;
 #[cfg(all(
     feature = "full",
