@@ -32,7 +32,7 @@ impl Ending {
     }
 }
 
-/// A range of an image that holds one byte alone (since version 1.4 of the manifest).
+/// A range of an image that holds one byte alone (since version 1.3 of the manifest).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Blank {
     /// Which byte.

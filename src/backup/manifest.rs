@@ -33,7 +33,7 @@ pub const PART: &str = ".part";
 /// What the `format` field says.
 pub const FORMAT: &str = "mtdkeep-backup";
 /// The version this program writes: major, minor.
-pub const FORMAT_VERSION: (u32, u32) = (1, 4);
+pub const FORMAT_VERSION: (u32, u32) = (1, 3);
 
 /// A manifest longer than this is none: the largest real one (500 thousand MTD
 /// devices are the kernel's limit, a dozen is usual) stays far below.
@@ -189,7 +189,7 @@ pub struct Image {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub doubt: Option<String>,
     /// Where it holds nothing but one byte: all of it, or zeros at its end (since
-    /// version 1.4).
+    /// version 1.3).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blank: Option<Blank>,
 }

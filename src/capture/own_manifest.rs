@@ -4,35 +4,15 @@
 use super::layout::KnownLayout;
 use super::sums::{Algorithm, Sum};
 use crate::backup::{LayoutEntry, MANIFEST, Manifest};
-use crate::mtd::{MtdInfo, OffsetSource, PartitionOffset};
 
 /// Its layout.
 pub(super) fn layout(manifest: &Manifest) -> KnownLayout {
     KnownLayout {
-        devices: manifest.layout.iter().map(device).collect(),
+        devices: manifest.layout.iter().map(LayoutEntry::info).collect(),
         from: format!("{MANIFEST} of a backup, as it lies in the folder"),
         assumed: false,
         doubts: Vec::new(),
     }
-}
-
-fn device(entry: &LayoutEntry) -> MtdInfo {
-    let mut device = MtdInfo::new(
-        entry.index(),
-        entry.name.clone(),
-        entry.size_bytes,
-        entry.erase_block_bytes,
-    );
-    let source = entry.offset_source.as_deref();
-    let source = source.and_then(OffsetSource::from_word);
-    device.offset = entry
-        .offset_bytes
-        .zip(source)
-        .map(|(bytes, source)| PartitionOffset { bytes, source });
-    device.chip = entry.chip;
-    device.parent = entry.parent.map(crate::mtd::MtdIndex);
-    device.writeable = entry.writeable;
-    device
 }
 
 /// Its digests, by the images' names.

@@ -127,6 +127,7 @@ impl Source {
             unreadable: Vec::new(),
             second_reading: None,
             doubt: None,
+            blank: None,
         })
     }
 

@@ -64,7 +64,7 @@ fn prepare(folder: &Path, number: u128) {
     );
     let second = entry.replace("\"mtd\": 1", "\"mtd\": 2");
     let manifest = format!(
-        "{{\"format\": \"mtdkeep-backup\", \"format_version\": \"1.4\", \"tool\": \"t\", \
+        "{{\"format\": \"mtdkeep-backup\", \"format_version\": \"1.3\", \"tool\": \"t\", \
          \"created_utc\": \"1970-01-01T00:00:00Z\", \"device\": {{\"description\": \"d\"}}, \
          \"layout\": [{{{entry}, \"offset_bytes\": {number}}}, {{{second}}}], \"images\": \
          [{{{entry}, \"file\": \"mtd1.bin\", \"sha256\": \"{zeros}\", \"unreadable\": \

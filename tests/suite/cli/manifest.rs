@@ -58,7 +58,7 @@ fn verify(folder: &Path, options: &[&str]) -> (i32, String) {
     "\"offset_bytes\": 9223372036854775807",
     "mtd10"
 )]
-#[case::major("\"format_version\": \"1.4\"", "\"format_version\": \"2.0\"", "2.0")]
+#[case::major("\"format_version\": \"1.3\"", "\"format_version\": \"2.0\"", "2.0")]
 #[case::foreign("mtdkeep-backup", "other-backup", "other-backup")]
 #[case::no_digest("\"sha256\": \"", "\"sha256\": \"xyz", "digest")]
 #[case::range_outside(
@@ -129,7 +129,7 @@ fn fields_of_a_later_minor_version_are_tolerated() {
     let manifest = folder.join("manifest.json");
     let text = fs::read_to_string(&manifest).unwrap();
     let text = text
-        .replace("\"1.4\"", "\"1.7\"")
+        .replace("\"1.3\"", "\"1.7\"")
         .replace("\"file\":", "\"colour\": [1, {\"x\": null}], \"file\":")
         .replacen('{', "{\"weather\": \"fine\",", 1);
     fs::write(&manifest, text).unwrap();
