@@ -1,157 +1,252 @@
-//! `index.html`: the backup for a browser, also a phone's, from the device's own
-//! web server or from a folder. One file, no script, links relative. It carries a
-//! copy of the manifest, exact to the byte, from which a torn one can be restored.
+//! The page about a backup, for a browser, also a phone's: as `index.html` in its
+//! folder, and from the server. One file, no script, nothing from elsewhere, links
+//! relative. In a folder it carries a copy of the manifest, exact to the byte, from
+//! which a torn one can be restored.
+//!
+//! The script's page (`capture`) has the same head, and the same order of things.
+//!
+//! Invariant: text from outside is escaped wherever it stands, and shows no character
+//! that would be obeyed.
 
+mod chip;
+mod copy;
+mod words;
+
+use super::erased::Used;
 use super::known;
 use super::manifest::{Image, LayoutEntry, MANIFEST, Manifest, SUMS};
 use crate::backup::units::size;
 use crate::printable::printable;
+pub(crate) use copy::manifest_copy;
 use std::fmt::Write as _;
+pub(crate) use words::{GENERATOR, head};
+use words::{LINUX, MACOS, WINDOWS};
 
-/// By this text `clean` knows the page as a backup's own.
-pub(crate) const GENERATOR: &str = "<meta name=\"generator\" content=\"mtdkeep";
+/// Where a page is read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Place<'a> {
+    /// Beside the files, with the manifest's text.
+    Folder(&'a [u8]),
+    /// From a server.
+    Server {
+        /// It has the whole chip as one file.
+        has_chip: bool,
+        /// It streams from flash, and nothing is stored.
+        is_live: bool,
+    },
+}
 
-/// Before and after the copy of the manifest.
-const COPY: &str = "<pre id=\"manifest\">";
-const COPY_END: &str = "</pre>";
+/// What a page is made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Page<'a> {
+    pub(crate) manifest: &'a Manifest,
+    /// Which parts of the images are more than erased flash, by N of mtdN.
+    pub(crate) used: &'a [(u32, Used)],
+    pub(crate) place: Place<'a>,
+}
 
-const STYLE: &str = "body{font:16px/1.45 sans-serif;max-width:46em;margin:0 auto;padding:.7em;\
-color:#222;background:#fff}li{margin:.9em 0}ul{list-style:none;padding:0}\
-a{font-weight:bold;padding:.3em 0}code,pre{font-size:.8em;overflow-wrap:anywhere;color:#555}pre{white-space:pre-wrap}\
-.bad{color:#a00}@media(prefers-color-scheme:dark){body{color:#ddd;background:#111}a{color:#8bf}\
-code,pre{color:#aaa}.bad{color:#f88}}";
-
-/// The page for a finished backup, with the text of its manifest.
-pub fn render(manifest: &Manifest, text: &[u8]) -> String {
-    let mut page = String::with_capacity(8192 + 2 * text.len());
-    let device = Escaped(&manifest.device.description);
-    let total = crate::mtd::total_bytes(manifest.images.iter().map(|image| image.size_bytes));
-    let with_sums = manifest.has_sha256();
-    let manifest_link = format!("<a href=\"{MANIFEST}\">{MANIFEST}</a>");
-    // Writing into a String cannot fail, here and below.
-    let _ = write!(
-        page,
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         {GENERATOR} {version}\">\n\
-         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
-         <title>Flash backup: {device}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
-         <h1>Flash backup</h1>\n<p>{device}<br>{created}<br>{count} images, {total}</p>\n\
-         <p>Save every image, and {texts} beside them; then {prove} tells whether \
-         all arrived whole.</p>\n<ul>\n",
-        version = env!("CARGO_PKG_VERSION"),
-        created = Escaped(&manifest.created_utc),
-        count = manifest.images.len(),
-        total = size(total),
-        texts = if with_sums {
-            format!("<a href=\"{SUMS}\">{SUMS}</a> and {manifest_link}")
-        } else {
-            manifest_link
-        },
-        prove = if with_sums {
-            format!("<code>sha256sum -c {SUMS}</code> or <code>mtdkeep verify</code>")
-        } else {
-            "<code>mtdkeep verify</code>".into()
-        },
-    );
-    for image in &manifest.images {
-        let entry = manifest.layout.iter().find(|entry| entry.mtd == image.mtd);
-        render_image(&mut page, image, entry);
+impl Page<'_> {
+    /// The page's text.
+    pub(crate) fn render(&self) -> String {
+        let mut page = String::with_capacity(16 << 10);
+        let device = Escaped(&self.manifest.device.description).to_string();
+        head(&mut page, &device);
+        self.state(&mut page);
+        self.secrets(&mut page);
+        self.everything(&mut page);
+        chip::draw(&mut page, self.manifest, self.used);
+        self.partitions(&mut page);
+        self.proof(&mut page);
+        self.digests(&mut page);
+        if let Place::Folder(text) = self.place {
+            copy::put(&mut page, &String::from_utf8_lossy(text));
+        }
+        page.push_str("</main>\n<footer><p class=m>");
+        page.push_str(&Escaped(&self.manifest.tool).to_string());
+        page.push_str("</p></footer>\n</body>\n</html>\n");
+        page
     }
-    page.push_str("</ul>\n");
-    for (entry, why) in manifest.missing_partitions() {
-        let _ = writeln!(
-            page,
-            "<p class=\"bad\">Not in this backup: mtd{} {}: {}</p>",
-            entry.mtd,
-            Escaped(&entry.name),
-            Escaped(&why.reason)
-        );
-    }
-    if let Some(origin) = &manifest.origin {
-        let _ = writeln!(page, "<p>Captured by {}</p>", Escaped(&origin.captured_by));
-        for what in &origin.not_proven {
-            let _ = writeln!(page, "<p>Not proven: {}</p>", Escaped(what));
+
+    /// Whole or not, and when.
+    fn state(&self, page: &mut String) {
+        let manifest = self.manifest;
+        let bytes = crate::mtd::total_bytes(manifest.images.iter().map(|image| image.size_bytes));
+        let count = super::count(manifest.images.len() as u64, "partition");
+        let word = match manifest.is_partial() {
+            true => "<strong class=r>Partial: something that was wanted is missing.</strong>",
+            false => "<strong>Whole:</strong>",
+        };
+        // Writing into a String cannot fail, here and below.
+        let _ = writeln!(page, "<p>{word} {count}, {}.</p>", size(bytes));
+        for (entry, why) in manifest.missing_partitions() {
+            missing(page, entry, &why.reason);
+        }
+        for image in &manifest.images {
+            let (mtd, name, lost) = (image.mtd, Escaped(&image.name), image.unreadable_bytes());
+            if lost > 0 {
+                let lost = size(lost);
+                let _ = writeln!(
+                    page,
+                    "<p class=r>mtd{mtd} {name}: {lost} could not be read</p>"
+                );
+            }
+        }
+        let left = manifest.layout.iter().filter(|entry| is_by_choice(entry));
+        let left = left.count() as u64;
+        if left > 0 {
+            let count = super::count(left, "other partition");
+            let _ = writeln!(
+                page,
+                "<p>{count} of this device had not been asked for.</p>"
+            );
+        }
+        let created = Escaped(&manifest.created_utc);
+        // No device is older than this program's first backup.
+        let unset = match manifest.created_utc.as_str() < "2010" {
+            true => ", by a clock that had not been set",
+            false => "",
+        };
+        let _ = writeln!(page, "<p class=m>Begun {created}{unset}.</p>");
+        if let Some(origin) = &manifest.origin {
+            let _ = writeln!(page, "<p>Captured by {}</p>", Escaped(&origin.captured_by));
+            for what in &origin.not_proven {
+                let _ = writeln!(page, "<p>Not proven: {}</p>", Escaped(what));
+            }
         }
     }
-    let _ = write!(
-        page,
-        "<details><summary>A copy of {MANIFEST}, should it be lost: \
-         <code>mtdkeep repair</code> takes it</summary>\n{COPY}"
-    );
-    copy_exactly(&mut page, &String::from_utf8_lossy(text));
-    let _ = write!(page, "{COPY_END}\n</details>\n</body>\n</html>\n");
-    page
-}
 
-/// Text that comes back to the byte, and is no markup. Control characters are
-/// escaped by JSON already, but for the line end and those of the second set.
-fn copy_exactly(page: &mut String, text: &str) {
-    for c in text.chars() {
-        if c != '\n' && (c.is_control() || "&<>".contains(c)) {
-            let _ = write!(page, "&#{};", u32::from(c));
-        } else {
-            page.push(c);
+    fn secrets(&self, page: &mut String) {
+        page.push_str(words::SECRETS);
+        page.push_str(match self.place {
+            Place::Folder(_) => words::REMOVE_FOLDER,
+            Place::Server { is_live: true, .. } => words::REMOVE_NOTHING,
+            Place::Server { .. } => words::REMOVE_SERVED,
+        });
+        page.push_str("</section>\n");
+    }
+
+    fn everything(&self, page: &mut String) {
+        page.push_str("<section aria-labelledby=g><h2 id=g>Get it</h2>\n");
+        match self.place {
+            Place::Folder(_) => page.push_str(words::WGET),
+            Place::Server { has_chip, .. } => {
+                page.push_str(words::TAR);
+                if has_chip {
+                    page.push_str(words::CHIP);
+                }
+            }
         }
+        page.push_str("</section>\n");
+    }
+
+    fn partitions(&self, page: &mut String) {
+        page.push_str("<section aria-labelledby=p><h2 id=p>Partitions</h2>\n<ul>\n");
+        for image in &self.manifest.images {
+            partition(page, image);
+        }
+        page.push_str("</ul>\n<p>And what proves them: ");
+        link(page, MANIFEST);
+        if self.has_sums() {
+            page.push_str(", ");
+            link(page, SUMS);
+        }
+        page.push_str("</p></section>\n");
+    }
+
+    /// Whether there are sums, or will be once the images were read.
+    fn has_sums(&self) -> bool {
+        let unknown = |image: &Image| image.digests().is_none();
+        self.manifest.has_sha256() || self.manifest.images.iter().any(unknown)
+    }
+
+    fn proof(&self, page: &mut String) {
+        page.push_str("<section aria-labelledby=v><h2 id=v>Prove it</h2>\n");
+        page.push_str(words::VERIFY);
+        if self.has_sums() {
+            for (system, command) in [LINUX, MACOS, WINDOWS] {
+                let _ = writeln!(page, "<p>{system}:</p><pre><code>{command}</code></pre>");
+            }
+        }
+        page.push_str("</section>\n");
+    }
+
+    fn digests(&self, page: &mut String) {
+        page.push_str("<details><summary>Digests</summary><ul>\n");
+        for image in &self.manifest.images {
+            let _ = write!(page, "<li>{}", Escaped(&image.file));
+            for (name, value) in image.named_digests() {
+                let _ = write!(page, "<br><code>{name} {}</code>", Escaped(value));
+            }
+            if image.digests().is_none() {
+                page.push_str(" <span class=m>is not read yet</span>");
+            }
+            page.push_str("</li>\n");
+        }
+        page.push_str("</ul></details>\n");
     }
 }
 
-/// The copy of the manifest in a page, as far as it goes; none where there is none.
-pub(crate) fn manifest_copy(page: &str) -> Option<Vec<u8>> {
-    let (_, copy) = page.split_once(COPY)?;
-    let copy = copy.split(COPY_END).next().unwrap_or(copy);
-    let mut text = String::with_capacity(copy.len());
-    let mut pieces = copy.split("&#");
-    text.push_str(pieces.next().unwrap_or_default());
-    for piece in pieces {
-        let (number, rest) = piece.split_once(';')?;
-        text.push(char::from_u32(number.parse().ok()?)?);
-        text.push_str(rest);
-    }
-    Some(text.into_bytes())
+fn is_by_choice(entry: &LayoutEntry) -> bool {
+    entry.left_out.as_ref().is_some_and(|why| why.by_choice)
 }
 
-fn render_image(page: &mut String, image: &Image, entry: Option<&LayoutEntry>) {
-    let file = Escaped(&image.file);
+fn missing(page: &mut String, entry: &LayoutEntry, reason: &str) {
+    let _ = writeln!(
+        page,
+        "<p class=r>Not in this backup: mtd{} {}: {}</p>",
+        entry.mtd,
+        Escaped(&entry.name),
+        Escaped(reason)
+    );
+}
+
+fn link(page: &mut String, file: &str) {
+    let file = Escaped(file);
+    let _ = write!(page, "<a href=\"{file}\" download>{file}</a>");
+}
+
+fn partition(page: &mut String, image: &Image) {
+    page.push_str("<li>");
+    link(page, &image.file);
     let _ = write!(
         page,
-        "<li><a href=\"{file}\">{file}</a> {} ({})",
+        " {}, {}",
         Escaped(&image.name),
         size(image.size_bytes)
     );
     if let Some(what) = known::description(&image.name) {
-        let _ = write!(page, "<br>{what}");
-    }
-    let place =
-        entry.and_then(|entry| Some((entry.offset_bytes?, entry.offset_source.as_deref()?)));
-    if let Some((offset_bytes, source)) = place {
-        let _ = write!(page, "<br>at {offset_bytes:#x} (by: {})", Escaped(source));
-    }
-    for what in entry.iter().flat_map(|entry| &entry.contradictions) {
-        let _ = write!(
-            page,
-            "<br><span class=\"bad\">contradicted: {}</span>",
-            Escaped(what)
-        );
+        let class = if known::tells_devices_apart(&image.name) {
+            "r"
+        } else {
+            "m"
+        };
+        let _ = write!(page, "<br><span class={class}>{what}</span>");
     }
     if image.unreadable_bytes() > 0 {
         let _ = write!(
             page,
-            "<br><span class=\"bad\">{} could not be read and stand as 0xFF</span>",
+            "<br><span class=r>{} could not be read and stand as 0xFF</span>",
             size(image.unreadable_bytes())
         );
     }
     if let Some(doubt) = &image.doubt {
-        let _ = write!(page, "<br><span class=\"bad\">{}</span>", Escaped(doubt));
+        let _ = write!(page, "<br><span class=r>{}</span>", Escaped(doubt));
     }
     if let Some(blank) = &image.blank {
-        let _ = write!(page, "<br>{blank}");
+        let _ = write!(page, "<br><span class=r>{blank}</span>");
     }
-    page.push_str("<br><code>");
-    let digests = image.named_digests();
-    for (at, (name, value)) in digests.enumerate() {
-        let _ = write!(page, "{}{name} {value}", if at > 0 { "<br>" } else { "" });
-    }
-    page.push_str("</code></li>\n");
+    page.push_str("</li>\n");
+}
+
+/// The page in a backup's folder, with the text of its manifest.
+pub(crate) fn of_folder(manifest: &Manifest, text: &[u8], used: &[(u32, Used)]) -> String {
+    let place = Place::Folder(text);
+    let page = Page {
+        manifest,
+        used,
+        place,
+    };
+    page.render()
 }
 
 /// Text from outside, harmless in text and in quoted attributes, and without a
@@ -171,28 +266,5 @@ impl std::fmt::Display for Escaped<'_> {
             }
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn the_copy_comes_back_to_the_byte(text in any::<String>()) {
-            let mut page = format!("<p>{COPY}");
-            copy_exactly(&mut page, &text);
-            page += COPY_END;
-            let markup = page.matches('<').count();
-            prop_assert_eq!(markup, 3, "no markup of the text's own");
-            prop_assert_eq!(manifest_copy(&page), Some(text.into_bytes()));
-        }
-
-        #[test]
-        fn no_page_makes_it_panic(text in any::<String>()) {
-            manifest_copy(&format!("{COPY}{text}"));
-        }
     }
 }

@@ -11,6 +11,7 @@ use super::buffer;
 use super::contents::part;
 use super::destination::{self, Destination, Entry, NewFile};
 use super::digest::{DigestChoice, DigestValues, Digests};
+use super::erased::Used;
 use super::error::BackupError;
 use super::manifest::{Image, SecondReading, image_file};
 use super::naming::{Naming, Placed};
@@ -55,6 +56,8 @@ pub(crate) struct FinishedImage {
     pub(crate) kept: bool,
     /// Reads that failed and then succeeded.
     pub(crate) recovered: u64,
+    /// Where it is more than erased flash.
+    pub(crate) used: Used,
 }
 
 impl ImageWriter<'_> {
@@ -99,7 +102,12 @@ impl ImageWriter<'_> {
             let naming = Naming(self.folder);
             let id = naming.existing(&file)?;
             let mut digests = Digests::new(self.digests);
-            let seen = |piece: &[u8]| digests.update(piece);
+            let (mut used, mut at) = (Used::new(info.size_bytes), 0);
+            let seen = |piece: &[u8]| {
+                digests.update(piece);
+                used.take(at, piece);
+                at += piece.len() as u64;
+            };
             if self
                 .compare(&mut reader, &info, &file, buffers, seen)?
                 .is_none()
@@ -115,6 +123,7 @@ impl ImageWriter<'_> {
                     image,
                     kept: true,
                     recovered,
+                    used,
                 });
             }
             // The earlier image is not what the flash has: all of it once more.
@@ -145,7 +154,7 @@ impl ImageWriter<'_> {
     ) -> Result<FinishedImage, BackupError> {
         let file = image_file(info.index);
         let mut reader = Reader::new(device, self.stop);
-        let digests = self.copy(&mut reader, info, out, temporary, buffers)?;
+        let (digests, used) = self.copy(&mut reader, info, out, temporary, buffers)?;
         out.sync()
             .map_err(|source| self.error("cannot sync", temporary, None, source))?;
         let missing_bytes = total_bytes(&reader);
@@ -167,6 +176,7 @@ impl ImageWriter<'_> {
             placed,
             kept: false,
             recovered,
+            used,
         })
     }
 
@@ -178,17 +188,19 @@ impl ImageWriter<'_> {
         out: &mut dyn NewFile,
         temporary: &str,
         buffers: &mut Buffers,
-    ) -> Result<Digests, BackupError> {
+    ) -> Result<(Digests, Used), BackupError> {
         let flash = self.buffer(&mut buffers.flash, info)?;
         let mut digests = Digests::new(self.digests);
+        let mut used = Used::new(info.size_bytes);
         let mut offset_bytes = 0;
         loop {
             let count = reader.next(flash)?;
             if count == 0 {
-                return Ok(digests);
+                return Ok((digests, used));
             }
             let piece = &flash[..count];
             digests.update(piece);
+            used.take(offset_bytes, piece);
             out.write_all(piece).map_err(|source| {
                 self.error(
                     "cannot write",

@@ -18,6 +18,7 @@ pub(crate) mod contents;
 mod damage;
 mod destination;
 pub(crate) mod digest;
+pub(crate) mod erased;
 mod error;
 mod events;
 pub(crate) mod folder;

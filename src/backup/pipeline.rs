@@ -16,6 +16,7 @@ mod rounds;
 use super::contents::{self, State};
 use super::destination::{Destination, Entry};
 use super::digest::DigestChoice;
+use super::erased::Used;
 use super::error::{BackupError, Failure};
 use super::image::{Buffers, FinishedImage, ImageWriter};
 use super::manifest::{INDEX, Image, MANIFEST, Manifest, Origin, SUMS, UNFINISHED, image_file};
@@ -120,6 +121,7 @@ pub(crate) fn backup_of(
         demote: false,
         set_aside: false,
         kept: 0,
+        used: Vec::new(),
         placed: Vec::new(),
     };
     match &found.state {
@@ -164,6 +166,8 @@ struct Run<'a> {
     /// The earlier run's manifest is damaged, and is kept under another name.
     set_aside: bool,
     kept: usize,
+    /// Where the images are more than erased flash.
+    used: Vec<(u32, Used)>,
     /// What this run gave a final name, or found there as it should be.
     placed: Vec<Placed>,
 }
@@ -214,7 +218,8 @@ impl Run<'_> {
         let text = self.manifest.to_json();
         let sums = self.write_sums(&text)?;
         self.placed.extend(sums);
-        let page = self.write_whole(INDEX, html::render(&self.manifest, &text).as_bytes())?;
+        let page = html::of_folder(&self.manifest, &text, &self.used);
+        let page = self.write_whole(INDEX, page.as_bytes())?;
         self.placed.push(page);
         // The mark gets the manifest's full text, and then the manifest's name:
         // at no moment are there both, or neither.
@@ -287,6 +292,7 @@ impl Run<'_> {
                 Ok(Made::Gone(number, error)) => drop(gone.insert(number.0, error)),
                 Ok(Made::Image(made)) => {
                     self.kept += usize::from(made.kept);
+                    self.used.push((made.image.mtd, made.used));
                     self.manifest.images.push(made.image);
                     self.placed.push(made.placed);
                 }

@@ -304,7 +304,7 @@ fn write(
     }
     let foreign_page = contents::has(&found.foreign, INDEX);
     if !foreign_page && page_copy(folder, &found.own)?.as_deref() != Some(text) {
-        let page = html::render(&manifest, text);
+        let page = html::of_folder(&manifest, text, &[]);
         replace(folder, &found.own, INDEX, page.as_bytes(), repaired)?;
     }
     if read_if_there(folder, &found.own, MANIFEST)?.as_deref() != Some(text) {

@@ -9,6 +9,7 @@
 
 use super::buffer;
 use super::digest::Digests;
+use super::erased::Used;
 use super::error::{BackupError, Failure};
 use super::image::{buffer_bytes, finish};
 use super::manifest::{INDEX, Image, MANIFEST, Manifest, SUMS, SecondReading, image_file};
@@ -50,6 +51,7 @@ pub fn stream(
         work,
         recognised,
         manifest,
+        used: Vec::new(),
         time: seconds(request.now),
     };
     stream.carry_out(backend, opened).map_err(|error| Failure {
@@ -73,7 +75,7 @@ pub(crate) fn seconds(time: SystemTime) -> u64 {
 }
 
 /// What follows the images, with the archive's end.
-pub(crate) fn texts(manifest: &Manifest, time: u64) -> Vec<u8> {
+pub(crate) fn texts(manifest: &Manifest, used: &[(u32, Used)], time: u64) -> Vec<u8> {
     let text = manifest.to_json();
     let mut archive = Vec::new();
     tar::append(&mut archive, MANIFEST, &text, time);
@@ -81,7 +83,7 @@ pub(crate) fn texts(manifest: &Manifest, time: u64) -> Vec<u8> {
         let sums = sums::render(&manifest.images, &text);
         tar::append(&mut archive, SUMS, sums.as_bytes(), time);
     }
-    let page = html::render(manifest, &text);
+    let page = html::of_folder(manifest, &text, used);
     tar::append(&mut archive, INDEX, page.as_bytes(), time);
     archive.resize(archive.len() + tar::END_BYTES, 0);
     archive
@@ -94,6 +96,7 @@ struct Stream<'a> {
     recognised: Option<Recognised>,
     /// Grows its images as they are finished.
     manifest: Manifest,
+    used: Vec<(u32, Used)>,
     time: u64,
 }
 
@@ -123,7 +126,7 @@ impl Stream<'_> {
         }
         leave_out(&mut self.manifest, gone, self.work)?;
         self.work.stop().check()?;
-        let texts = texts(&self.manifest, self.time);
+        let texts = texts(&self.manifest, &self.used, self.time);
         self.write(MANIFEST, 0, &texts)?;
         let flushed = self.out.flush();
         flushed.map_err(|source| error(MANIFEST, texts.len() as u64, 0, source))
@@ -140,6 +143,7 @@ impl Stream<'_> {
         let buffer = buffer::grow(buffer, buffer_bytes(self.work.buffer_bytes, &info))?;
         self.write(&file, 0, &tar::header(&file, info.size_bytes, self.time))?;
         let mut digests = Digests::new(self.request.digests);
+        let mut used = Used::new(info.size_bytes);
         let mut reader = Reader::new(device, self.work.stop());
         let mut offset_bytes = 0;
         loop {
@@ -149,12 +153,14 @@ impl Stream<'_> {
             }
             let piece = &buffer[..count];
             digests.update(piece);
+            used.take(offset_bytes, piece);
             self.write(&file, offset_bytes, piece)?;
             offset_bytes += count as u64;
             self.work.observer.progress(count as u64);
         }
         let padding = tar::padding_bytes(info.size_bytes);
         self.write(&file, offset_bytes, &[0; tar::BLOCK_BYTES][..padding])?;
+        self.used.push((info.index.0, used));
         let values = digests.finish();
         let (mut image, recovered) = finish(info, file, &values, reader);
         let doubt = self.recognised.as_ref();

@@ -31,6 +31,8 @@ LATER=     # "yes" where a signal waits
 NODES=     # private folder with nodes, while there is one
 FOLDER=    # "made" where this run made DIR
 CODE=4     # what an end that nobody planned means
+ITEMS=     # of the page's list, one a line
+LOST=      # of the page's list of what is missing
 STATE=     # "kept": the files stay; "undone": they are gone
 
 # Not echo, which obeys backslashes in some shells.
@@ -228,6 +230,12 @@ find_node() {
 # note TEXT...: a line for the record of this capture.
 note() { say "$*" >>"$DIR/$MARK.part" || fail 4 "cannot write $DIR/$MARK.part"; }
 
+# item FILE TEXT: a link for the page.
+item() {
+    ITEMS="$ITEMS<li><a href=\"$1\" download>$1</a>${2:-}</li>
+"
+}
+
 # digest FILE: a line for @MD5_SUMS@.
 digest() {
     [ -n "$MD5" ] || return 0
@@ -238,6 +246,7 @@ digest() {
 
 leave_out() {
     warn "mtd$N$SHOWN is NOT in this backup: $WHY"
+    LOST="$LOST<p class=r>Not in this backup: mtd$N$SHOWN</p>"
     note "left mtd$N $WHY"
     RESULT=3
 }
@@ -282,8 +291,7 @@ capture_one() {
     fi
     drop_node
     note "image mtd$N $BYTES$again"
-    say "<li><a href=\"$file\">$file</a>$SHOWN</li>" >>"$DIR/index.html" ||
-        fail 4 "cannot write $DIR/index.html"
+    item "$file" "$SHOWN, $BYTES bytes${SUM:+<br><code>md5 $SUM</code>}"
     say "$file: $BYTES bytes$SHOWN${SUM:+, md5 $SUM}${again:+, second reading:$again}"
     COUNT=$((COUNT + 1))
 }
@@ -360,26 +368,46 @@ note "md5sum ${MD5:-no}"
 say "$TABLE" >"$DIR/@TABLE@" || fail 4 "cannot write $DIR/@TABLE@"
 SUM=
 digest @TABLE@
-cat >"$DIR/index.html" <<END || fail 4 "cannot write $DIR/index.html"
-<!DOCTYPE html>
-<html><head><meta name="generator" content="mtdkeep @VERSION@ script">
-<title>Flash backup</title></head><body>
-<h1>Flash backup</h1>
-<p>Save every file listed here into one folder of a PC. Then
-<code>mtdkeep import FOLDER</code> there makes a checked backup of them.</p><ul>
-END
-
 RESULT=0
 COUNT=0
 each capture_one
 [ "$(cat "$ROOT/proc/mtd")" = "$TABLE" ] || fail 4 "/proc/mtd changed in the meantime"
 [ "$COUNT" -gt 0 ] || fail 4 "no partition could be captured"
 
-{
-    say "<li><a href=\"@TABLE@\">@TABLE@</a></li>"
-    [ -z "$MD5" ] || say "<li><a href=\"@MD5_SUMS@\">@MD5_SUMS@</a></li>"
-    say "<li><a href=\"$MARK\">$MARK</a></li></ul></body></html>"
-} >>"$DIR/index.html" || fail 4 "cannot write $DIR/index.html"
+item @TABLE@
+[ -z "$MD5" ] || item @MD5_SUMS@
+item "$MARK"
+WHEN=$(date -u 2>/dev/null) || WHEN="at an unknown time"
+case $WHEN in *19[789]?*) WHEN="$WHEN, by a clock that had not been set" ;; esac
+case $RESULT in
+    3) WHOLE="<strong class=r>Partial: something that was wanted is missing:</strong>" ;;
+    *) WHOLE="<strong>Whole:</strong>" ;;
+esac
+[ -z "$MD5" ] || PROOF="<p>Linux, and others with md5sum:</p>
+<pre><code>md5sum -c @MD5_SUMS@</code></pre>
+<p>Windows: <code>certutil -hashfile mtd0.bin MD5</code>; macOS: <code>md5 mtd0.bin</code></p>"
+cat >"$DIR/index.html" <<END || fail 4 "cannot write $DIR/index.html"
+@PAGE_HEAD@<p>$WHOLE $COUNT partition(s).</p>
+$LOST
+<p class=m>Captured $WHEN.</p>
+<section class=w aria-labelledby=s><h2 id=s>These files hold this device's secrets</h2>
+<p>MAC addresses, calibration, Wi-Fi keys, passwords: who has the files has them. When
+you have proven them elsewhere, remove them on the device: <code>rm -r</code> with the
+folder that this page lies in.</p></section>
+<section aria-labelledby=g><h2 id=g>Get it</h2>
+<p>All at once, into a folder of its own; ADDRESS is this page's:</p>
+<pre><code>wget -r -l1 -np -nd -P mtd_backup ADDRESS</code></pre>
+<p>Or each file below, all into one folder.</p><ul>
+$ITEMS</ul></section>
+<section aria-labelledby=v><h2 id=v>Prove it</h2>
+<p><code>mtdkeep import FOLDER</code> on the PC compares all of it and makes a backup
+with a manifest of it.</p>
+${PROOF:-<p>This device has no md5sum: only the lengths can be compared.</p>}
+</section></main>
+<footer><p class=m>mtdkeep @VERSION@ script</p></footer>
+</body>
+</html>
+END
 note complete
 digest "$MARK.part" "$MARK"
 sync || :

@@ -6,6 +6,7 @@
 //! in the script as one quoted word, and never as something that a shell obeys.
 
 use super::format::{MD5_SUMS, RECORD, RECORD_HEAD, TABLE};
+use crate::backup::html::head as page_head;
 
 /// The script, with a mark for each parameter.
 const TEMPLATE: &str = include_str!("capture.sh");
@@ -71,6 +72,7 @@ pub fn render(request: &ScriptRequest<'_>) -> Result<String, ScriptError> {
             "RECORD_HEAD" => script += RECORD_HEAD,
             "TABLE" => script += TABLE,
             "MD5_SUMS" => script += MD5_SUMS,
+            "PAGE_HEAD" => page_head(&mut script, "as a shell script captured it"),
             "VERSION" => script += env!("CARGO_PKG_VERSION"),
             _ => {
                 // "$@" of the shell.
@@ -99,6 +101,14 @@ mod tests {
     #[case("$(reboot)", "'$(reboot)'")]
     fn words_are_quoted(#[case] word: &str, #[case] expected: &str) {
         assert_eq!(quoted(word), expected);
+    }
+
+    /// It stands in a text of the script in which a shell obeys these.
+    #[test]
+    fn the_page_has_nothing_that_a_shell_obeys() {
+        let mut head = String::new();
+        page_head(&mut head, "x");
+        assert!(!head.contains(['$', '`', '\\']), "{head}");
     }
 
     #[test]

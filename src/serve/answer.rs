@@ -88,7 +88,7 @@ pub(crate) fn answer(
         return Some(file(request, Body::of(made), Kind::Bytes, &tag));
     }
     let kind = match name {
-        Name::Page => Kind::Page,
+        Name::Page | Name::Index => Kind::Page,
         Name::Manifest => Kind::Json,
         Name::Sums => Kind::Text,
         _ => return short(Status::NotFound, None),

@@ -10,13 +10,15 @@ use super::route::Name;
 use super::source::Source;
 use super::token;
 use crate::backup::contents::{self, State};
+use crate::backup::erased::Used;
+use crate::backup::html::{self, Page, Place};
 use crate::backup::manifest::{INDEX, MANIFEST, MANIFEST_BYTES_MAX, SUMS, image_file};
 use crate::backup::opening::{self, Beginning, Recognised, begin, tell_left_out};
 use crate::backup::reader::Progress;
 use crate::backup::stream::{seconds, texts};
 use crate::backup::{
     self, BackupError, Destination as _, DigestChoice, Failure, Folder, Manifest, Work, digest,
-    html, sums, tar,
+    sums, tar,
 };
 use crate::mtd::{MtdBackend, MtdInfo, OffsetSource, PartitionOffset, select, total_bytes};
 use std::ops::Range;
@@ -42,6 +44,7 @@ pub struct Content {
     time: u64,
     /// Other in each run.
     nonce: String,
+    tail_bytes: u64,
     texts_sent: bool,
     verified: bool,
 }
@@ -120,7 +123,7 @@ impl Content {
             sums: has(SUMS).then(|| read(SUMS)).transpose()?,
             page: match has(INDEX) {
                 true => read(INDEX)?,
-                false => html::render(&manifest, &text).into_bytes(),
+                false => html::of_folder(&manifest, &text, &[]).into_bytes(),
             },
             manifest: text,
         };
@@ -142,7 +145,7 @@ impl Content {
         time: u64,
     ) -> Result<Self, Failure> {
         let infos: Vec<&MtdInfo> = sources.iter().map(Source::info).collect();
-        Ok(Self {
+        let mut content = Self {
             chip: whole_chip(&infos),
             manifest,
             fixed,
@@ -154,9 +157,12 @@ impl Content {
                 folder: "/dev/urandom".into(),
                 source,
             })?,
+            tail_bytes: 0,
             texts_sent: false,
             verified: false,
-        })
+        };
+        content.tail_bytes = content.tail_bytes();
+        Ok(content)
     }
 
     /// How many images there are, and how many bytes together.
@@ -243,18 +249,34 @@ impl Content {
         }
     }
 
+    /// The page as the server has it: with everything in one file.
+    fn page(&self) -> String {
+        let page = Page {
+            manifest: &self.manifest_now(),
+            used: &self.used(),
+            place: Place::Server {
+                has_chip: !self.chip.is_empty(),
+                is_live: self.fixed.is_none(),
+            },
+        };
+        page.render()
+    }
+
+    fn used(&self) -> Vec<(u32, Used)> {
+        self.sources.iter().filter_map(Source::used).collect()
+    }
+
     /// A text, or what a folder has in its place; none before all images are known.
     pub(super) fn text(&self, name: Name<'_>) -> Option<Option<Vec<u8>>> {
+        if name == Name::Page || (name == Name::Index && self.fixed.is_none()) {
+            return Some(Some(self.page().into_bytes()));
+        }
         if let Some(fixed) = &self.fixed {
             return Some(match name {
-                Name::Page => Some(fixed.page.clone()),
+                Name::Index => Some(fixed.page.clone()),
                 Name::Sums => fixed.sums.clone(),
                 _ => Some(fixed.manifest.clone()),
             });
-        }
-        if name == Name::Page {
-            let manifest = self.manifest_now();
-            return Some(Some(html::render(&manifest, b"").into_bytes()));
         }
         let text = self.manifest_text()?;
         Some(match name {
@@ -312,26 +334,30 @@ impl Content {
             parts.push(Part::Image(at, size_bytes));
             parts.push(Part::Text(vec![0; tar::padding_bytes(size_bytes)]));
         }
-        let texts = match &self.fixed {
-            Some(_) => self.tar_texts().len(),
-            None => {
-                let mut manifest = self.manifest_now();
-                for image in &mut manifest.images {
-                    image.sha256 = Some("0".repeat(64));
-                    image.crc32 = Some("0".repeat(8));
-                }
-                let slack = SLACK_BYTES * (1 + manifest.images.len() / 4);
-                (texts(&manifest, self.time).len() + slack).next_multiple_of(tar::BLOCK_BYTES)
-            }
-        };
-        parts.push(Part::Tail(texts as u64));
+        parts.push(Part::Tail(self.tail_bytes));
         parts.retain(|part| part.length() > 0);
         parts
     }
 
+    /// How much room the texts get at a tar's end: the same, whatever is read until
+    /// then, so that a part of the tar stays a part of it.
+    fn tail_bytes(&self) -> u64 {
+        if self.fixed.is_some() {
+            return self.tar_texts().len() as u64;
+        }
+        let mut manifest = self.manifest_now();
+        for image in &mut manifest.images {
+            image.sha256 = Some("0".repeat(64));
+            image.crc32 = Some("0".repeat(8));
+        }
+        let slack = SLACK_BYTES * (1 + manifest.images.len() / 4);
+        let texts = texts(&manifest, &[], self.time).len() + slack;
+        texts.next_multiple_of(tar::BLOCK_BYTES) as u64
+    }
+
     fn tar_texts(&self) -> Vec<u8> {
         let Some(fixed) = &self.fixed else {
-            return texts(&self.manifest_now(), self.time);
+            return texts(&self.manifest_now(), &self.used(), self.time);
         };
         let mut archive = Vec::new();
         tar::append(&mut archive, MANIFEST, &fixed.manifest, self.time);

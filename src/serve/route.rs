@@ -16,6 +16,8 @@ const VERIFIED: &str = "verified/";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Name<'a> {
     Page,
+    /// The page as a backup's folder has it.
+    Index,
     /// The image of mtdN.
     Image(u32),
     Flash,
@@ -60,7 +62,8 @@ pub(crate) fn route<'a>(target: &'a str, token: Option<&str>) -> Route<'a> {
         }
     };
     let name = match path {
-        "" | INDEX => Name::Page,
+        "" => Name::Page,
+        INDEX => Name::Index,
         MANIFEST => Name::Manifest,
         SUMS => Name::Sums,
         FLASH => Name::Flash,
@@ -92,7 +95,7 @@ mod tests {
 
     #[rstest]
     #[case("/", Route::To(Name::Page))]
-    #[case("/index.html", Route::To(Name::Page))]
+    #[case("/index.html", Route::To(Name::Index))]
     #[case("/mtd0.bin", Route::To(Name::Image(0)))]
     #[case("/mtd10.bin", Route::To(Name::Image(10)))]
     #[case("http://192.168.1.1:80/mtd1.bin", Route::To(Name::Image(1)))]

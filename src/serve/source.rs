@@ -6,6 +6,7 @@
 //! digests.
 
 use crate::backup::digest::{DigestChoice, DigestValues, Digests};
+use crate::backup::erased::Used;
 use crate::backup::manifest::{Image, SecondReading, Unreadable, image_file};
 use crate::backup::opening::Recognised;
 use crate::backup::reader::{Progress, Reader, Stop};
@@ -15,14 +16,16 @@ use crate::mtd::{MtdInfo, MtdRead};
 /// A reading under way.
 struct Running {
     digests: Digests,
+    used: Used,
     position_bytes: u64,
     unreadable: Vec<Unreadable>,
 }
 
 impl Running {
-    fn new(choice: DigestChoice) -> Self {
+    fn new(choice: DigestChoice, size_bytes: u64) -> Self {
         Self {
             digests: Digests::new(choice),
+            used: Used::new(size_bytes),
             position_bytes: 0,
             unreadable: Vec::new(),
         }
@@ -35,7 +38,9 @@ impl Running {
         if !(at..end).contains(&from) {
             return;
         }
-        self.digests.update(&piece[(from - at) as usize..]);
+        let piece = &piece[(from - at) as usize..];
+        self.digests.update(piece);
+        self.used.take(from, piece);
         self.position_bytes = end;
         for range in unreadable {
             let start = range.offset_bytes.max(from);
@@ -65,6 +70,8 @@ pub(crate) struct Source {
     choice: DigestChoice,
     /// What the manifest says of it, once all of it was read.
     known: Option<Image>,
+    /// Where it is more than erased flash, as that reading had it.
+    used: Option<Used>,
     /// The first reading, until all of it was read.
     first: Option<Running>,
     /// A later one.
@@ -86,6 +93,7 @@ impl Source {
             device,
             choice,
             known: None,
+            used: None,
             first: None,
             again: None,
             ended: None,
@@ -112,6 +120,11 @@ impl Source {
     /// What the manifest will say of it; none before all of it was read.
     pub(crate) fn known(&self) -> Option<&Image> {
         self.known.as_ref()
+    }
+
+    /// Where it is more than erased flash, where that is known.
+    pub(crate) fn used(&self) -> Option<(u32, Used)> {
+        Some((self.info.index.0, self.used?))
     }
 
     /// The same, without what is not known yet.
@@ -192,7 +205,7 @@ impl Source {
                 false => DigestChoice::Sha256,
             };
             if at == 0 {
-                self.again = Some(Running::new(quick));
+                self.again = Some(Running::new(quick, size_bytes));
             }
             if let Some(again) = &mut self.again {
                 again.take(at, piece, &[]);
@@ -202,7 +215,9 @@ impl Source {
             }
             return;
         }
-        let first = self.first.get_or_insert_with(|| Running::new(self.choice));
+        let first = self
+            .first
+            .get_or_insert_with(|| Running::new(self.choice, size_bytes));
         first.take(at, piece, &progress.unreadable);
         if first.position_bytes == size_bytes {
             self.finish(recognised, stop);
@@ -214,6 +229,7 @@ impl Source {
         let Some(first) = self.first.take() else {
             return;
         };
+        self.used = Some(first.used);
         let values: DigestValues = first.digests.finish();
         let mut so_far = Progress::at(self.info.size_bytes);
         so_far.unreadable = first.unreadable;
@@ -237,6 +253,9 @@ impl Source {
         let (Some(again), Some(known)) = (self.again.take(), &self.known) else {
             return;
         };
+        if self.is_file {
+            self.used = Some(again.used);
+        }
         let values = again.digests.finish();
         let differs = |known: &Option<String>, now: Option<String>| match (known, now) {
             (Some(known), Some(now)) => *known != now,

@@ -8,5 +8,7 @@ mod device;
 #[cfg(feature = "full")]
 mod examples;
 #[cfg(feature = "full")]
+mod page;
+#[cfg(feature = "full")]
 mod serve;
 mod style;

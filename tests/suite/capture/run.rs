@@ -49,7 +49,7 @@ fn all_partitions_are_captured_with_their_digests(#[case] shell: &[&str]) {
     assert!(stdout.contains("second reading: same"), "{stdout}");
     let page = fs::read_to_string(folder.join("index.html")).unwrap();
     for name in expected {
-        assert!(name == "index.html" || page.contains(&format!("<a href=\"{name}\">")));
+        assert!(name == "index.html" || page.contains(&format!("<a href=\"{name}\" download>")));
     }
     assert!(!page.contains("<b>"), "a name is no markup: {page}");
     let check = Command::new("md5sum")

@@ -6,4 +6,4 @@ pub mod cuts;
 pub mod folder;
 pub mod hostile;
 pub mod names;
-pub mod support;
+pub(crate) mod support;
