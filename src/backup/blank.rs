@@ -6,31 +6,9 @@
 //! filled up. 0xFF at the end is what unused flash is, and says nothing. Either may be
 //! right: it is told and no error.
 
-use super::digest::DigestValues;
+use super::digest::{DigestValues, Ending};
 use serde::Serialize;
 use std::fmt;
-
-/// The last byte of a stream, and how often it stands at the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Ending {
-    byte: u8,
-    run_bytes: u64,
-}
-
-impl Ending {
-    /// Takes the next bytes of the stream.
-    pub(super) fn update(&mut self, data: &[u8]) {
-        let Some(&last) = data.last() else {
-            return;
-        };
-        match data.iter().rposition(|byte| *byte != last) {
-            Some(at) => self.run_bytes = (data.len() - 1 - at) as u64,
-            None if last == self.byte => self.run_bytes += data.len() as u64,
-            None => self.run_bytes = data.len() as u64,
-        }
-        self.byte = last;
-    }
-}
 
 /// A range of an image that holds one byte alone (since version 1.3 of the manifest).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

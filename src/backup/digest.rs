@@ -3,7 +3,6 @@
 //! Invariants: there is always one of them, because without any a backup could
 //! not be proven; where there are both, they have seen the same bytes, in order.
 
-use super::blank::Ending;
 use sha2::Digest as _;
 
 /// How many bytes both digests see before they move on: small enough that the
@@ -84,6 +83,28 @@ impl Crc32 {
 
     fn finalize(self) -> u32 {
         self.0.finalize()
+    }
+}
+
+/// The last byte of a stream, and how often it stands at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ending {
+    pub(super) byte: u8,
+    pub(super) run_bytes: u64,
+}
+
+impl Ending {
+    /// Takes the next bytes of the stream.
+    fn update(&mut self, data: &[u8]) {
+        let Some(&last) = data.last() else {
+            return;
+        };
+        match data.iter().rposition(|byte| *byte != last) {
+            Some(at) => self.run_bytes = (data.len() - 1 - at) as u64,
+            None if last == self.byte => self.run_bytes += data.len() as u64,
+            None => self.run_bytes = data.len() as u64,
+        }
+        self.byte = last;
     }
 }
 

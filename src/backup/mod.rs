@@ -57,10 +57,10 @@ mod verify_images;
 mod work;
 mod workers;
 
-pub use blank::{Blank, Ending};
+pub use blank::Blank;
 pub use clean::{Cleaning, clean, plan_clean};
 pub use destination::{Destination, Entry, FileId, NewFile};
-pub use digest::{DigestChoice, DigestValues, Digests};
+pub use digest::{DigestChoice, DigestValues, Digests, Ending};
 pub use error::{BackupError, ErrorKind, Failure};
 pub use events::{Observer, Silent};
 pub use folder::Folder;

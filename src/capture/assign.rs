@@ -7,7 +7,7 @@
 
 use super::decode;
 use super::found::Candidate;
-use super::names;
+use super::names::{self, Name};
 use crate::mtd::{MtdIndex, MtdInfo};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
@@ -69,12 +69,13 @@ enum Claim {
 /// Finds out which file is whose.
 pub(super) fn assign(candidates: &[Candidate], known: &Known<'_>) -> io::Result<Assignment> {
     let mut result = Assignment::default();
+    let index = Index::of(known.devices);
     let mut claims: BTreeMap<u32, Vec<Taken>> = BTreeMap::new();
     let mut unclaimed = Vec::new();
     for (at, candidate) in candidates.iter().enumerate() {
         let claim = match known.maps.get(&at) {
             Some(mtd) => Claim::Of(*mtd, Basis::Asked),
-            None => claim(candidate, known),
+            None => claim(candidate, known, &index),
         };
         match claim {
             Claim::Of(mtd, basis) => claims.entry(mtd).or_default().push(Taken {
@@ -87,7 +88,8 @@ pub(super) fn assign(candidates: &[Candidate], known: &Known<'_>) -> io::Result<
         }
     }
     for (mtd, claims) in claims {
-        result.settle(candidates, known, mtd, claims)?;
+        let size_bytes = index.by_number.get(&mtd).map_or(0, |info| info.size_bytes);
+        result.settle(candidates, size_bytes, mtd, claims)?;
     }
     for at in unclaimed {
         result.by_size(candidates, known, at);
@@ -95,13 +97,39 @@ pub(super) fn assign(candidates: &[Candidate], known: &Known<'_>) -> io::Result<
     Ok(result)
 }
 
-fn claim(candidate: &Candidate, known: &Known<'_>) -> Claim {
+/// The devices by what files are called after: there may be thousands of both.
+struct Index<'a> {
+    by_number: BTreeMap<u32, &'a MtdInfo>,
+    by_name: BTreeMap<String, Vec<&'a MtdInfo>>,
+}
+
+impl<'a> Index<'a> {
+    fn of(devices: &'a [MtdInfo]) -> Self {
+        let mut by_name: BTreeMap<String, Vec<&MtdInfo>> = BTreeMap::new();
+        for info in devices {
+            by_name
+                .entry(names::plain(&info.name))
+                .or_default()
+                .push(info);
+        }
+        by_name.remove("");
+        Self {
+            by_number: devices.iter().map(|info| (info.index.0, info)).collect(),
+            by_name,
+        }
+    }
+
+    /// The devices whose name is in a file's.
+    fn named(&self, name: &Name) -> Vec<&'a MtdInfo> {
+        let words: BTreeSet<&String> = name.words.iter().collect();
+        let found = words.into_iter().filter_map(|word| self.by_name.get(word));
+        found.flatten().copied().collect()
+    }
+}
+
+fn claim(candidate: &Candidate, known: &Known<'_>, index: &Index<'_>) -> Claim {
     let (file, name) = (&candidate.file, &candidate.name);
-    let named: Vec<&MtdInfo> = known
-        .devices
-        .iter()
-        .filter(|info| name.has_partition(&info.name))
-        .collect();
+    let named = index.named(name);
     if name.several {
         return Claim::Question(format!("{file} has several numbers in its name"));
     }
@@ -112,7 +140,7 @@ fn claim(candidate: &Candidate, known: &Known<'_>) -> Claim {
             several => by_name_and_size(candidate, several),
         };
     };
-    let Some(info) = known.devices.iter().find(|info| info.index.0 == number) else {
+    let Some(info) = index.by_number.get(&number) else {
         return Claim::Problem(format!("{file} is of no partition in the layout"));
     };
     if named.iter().any(|other| other.index == info.index) {
@@ -164,7 +192,7 @@ impl Assignment {
     fn settle(
         &mut self,
         candidates: &[Candidate],
-        known: &Known<'_>,
+        size_bytes: u64,
         mtd: u32,
         mut claims: Vec<Taken>,
     ) -> io::Result<()> {
@@ -181,8 +209,6 @@ impl Assignment {
             Some((first, others)) => (*first, others),
             None => return Ok(()),
         };
-        let size_bytes = known.devices.iter().find(|info| info.index.0 == mtd);
-        let size_bytes = size_bytes.map_or(0, |info| info.size_bytes);
         for other in others {
             let (a, b) = (&candidates[first.candidate], &candidates[other.candidate]);
             let has_its_size = |one: &Candidate| one.size_bytes == size_bytes;

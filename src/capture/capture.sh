@@ -205,8 +205,10 @@ is_node() {
 # Sets NODE to a node of mtdN: the one in /dev, or a private one, which
 # drop_node removes.
 find_node() {
-    NODE=$ROOT/dev/mtd$N
-    ! is_node "$NODE" || return 0
+    # As most have it, as Android has it, as devfs had it.
+    for NODE in "$ROOT/dev/mtd$N" "$ROOT/dev/mtd/mtd$N" "$ROOT/dev/mtd/$N"; do
+        ! is_node "$NODE" || return 0
+    done
     [ -z "$ROOT" ] || { WHY="there is no file dev/mtd$N"; return 1; }
     WHY="/dev/mtd$N is missing, and no node could be made (that needs root)"
     # /tmp may be mounted nodev; /dev never is.

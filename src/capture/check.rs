@@ -14,7 +14,7 @@ use super::own_manifest;
 use super::sums::{self, Algorithm, Running, Sum};
 use crate::backup::{DigestChoice, Digests, MANIFEST};
 use crate::mtd::MtdInfo;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,6 +30,19 @@ pub(super) struct Given {
     pub(super) file: String,
     /// The device made it: of its node, or by the script on it.
     pub(super) by_device: bool,
+    /// What it is of, as far as the folder shows.
+    of: Of,
+}
+
+/// What a digest is of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Of {
+    /// A file of that name, in one of the folders.
+    File(usize, String),
+    /// A partition with that number.
+    Number(u32),
+    /// A partition with a name of those letters.
+    Words(Vec<String>),
 }
 
 /// One image that was read.
@@ -38,23 +51,38 @@ pub(super) struct Inspected {
     pub(super) sha256: Option<String>,
     /// The digests that it has.
     pub(super) has: Vec<Given>,
+    /// There is an MD5 of it, whether it fits or not.
+    pub(super) has_md5_to_compare: bool,
 }
 
 /// All digests at hand.
 pub(super) fn given(folders: &[CaptureFolder]) -> Vec<Given> {
     let mut all = Vec::new();
     for (folder, number) in folders.iter().zip(0..) {
+        let entries: BTreeSet<&str> = folder.entries.iter().map(|e| e.name.as_str()).collect();
+        let of = |sum: &Sum| match names::read(sum.base()) {
+            _ if entries.contains(sum.base()) && !sum.is_of_node() => {
+                Of::File(number, sum.base().to_owned())
+            }
+            name if name.several => Of::Words(Vec::new()),
+            name => name.number.map_or(Of::Words(name.words), Of::Number),
+        };
         let by_script = folder.records.iter().any(|(_, record)| record.md5sum);
         for file in &folder.sums {
-            all.extend(file.sums.iter().map(|sum| Given {
-                by_device: sum.is_of_node() || (by_script && sum.algorithm == Algorithm::Md5),
-                sum: named(sum, &file.file),
-                folder: number,
-                file: file.file.clone(),
+            all.extend(file.sums.iter().map(|sum| {
+                let sum = named(sum, &file.file);
+                Given {
+                    by_device: sum.is_of_node() || (by_script && sum.algorithm == Algorithm::Md5),
+                    of: of(&sum),
+                    sum,
+                    folder: number,
+                    file: file.file.clone(),
+                }
             }));
         }
         let own = folder.manifest.as_ref().map(own_manifest::sums);
         all.extend(own.unwrap_or_default().into_iter().map(|sum| Given {
+            of: of(&sum),
             sum,
             folder: number,
             file: MANIFEST.into(),
@@ -73,31 +101,48 @@ fn named(sum: &Sum, file: &str) -> Sum {
     sum
 }
 
-/// Whether a digest is of the image of `info`, in `candidate`.
-pub(super) fn is_of(
-    given: &Given,
-    candidate: Option<&Candidate>,
-    info: &MtdInfo,
-    folders: &[CaptureFolder],
-) -> bool {
-    let base = given.sum.base();
-    let here = &folders[given.folder];
-    let names_a_file = here.entries.iter().any(|entry| entry.name == base);
-    if names_a_file && !given.sum.is_of_node() {
-        return candidate.is_some_and(|one| one.folder == given.folder && one.file == base);
+/// All digests by what they are of: there may be as many as files.
+pub(super) struct Index<'a> {
+    given: &'a [Given],
+    places: BTreeMap<Of, Vec<usize>>,
+}
+
+impl<'a> Index<'a> {
+    pub(super) fn new(given: &'a [Given]) -> Self {
+        let mut places: BTreeMap<Of, Vec<usize>> = BTreeMap::new();
+        for (at, one) in given.iter().enumerate() {
+            let keys = match &one.of {
+                Of::Words(words) => words.iter().map(|w| Of::Words(vec![w.clone()])).collect(),
+                of => vec![of.clone()],
+            };
+            for key in keys {
+                places.entry(key).or_default().push(at);
+            }
+        }
+        Self { given, places }
     }
-    let name = names::read(base);
-    match name.number {
-        Some(number) => number == info.index.0,
-        None => !name.several && name.has_partition(&info.name),
+
+    /// The digests of the image of `info`, and of the file that it is in.
+    pub(super) fn of(&self, candidate: Option<&Candidate>, info: &MtdInfo) -> Vec<&'a Given> {
+        let file = candidate.map(|one| Of::File(one.folder, one.file.clone()));
+        let keys = [
+            file,
+            Some(Of::Number(info.index.0)),
+            Some(Of::Words(vec![names::plain(&info.name)])),
+        ];
+        let places = keys
+            .into_iter()
+            .flatten()
+            .filter_map(|key| self.places.get(&key));
+        let places: BTreeSet<usize> = places.flatten().copied().collect();
+        places.into_iter().map(|at| &self.given[at]).collect()
     }
 }
 
 /// Reads what is taken, and compares it.
 pub(super) struct Check<'a> {
-    pub(super) folders: &'a [CaptureFolder],
     pub(super) candidates: &'a [Candidate],
-    pub(super) given: &'a [Given],
+    pub(super) given: &'a Index<'a>,
     pub(super) interrupt: &'a AtomicBool,
 }
 
@@ -111,11 +156,7 @@ impl Check<'_> {
         problems: &mut Vec<String>,
     ) -> Result<Inspected, ImportError> {
         let candidate = &self.candidates[taken.candidate];
-        let of_it: Vec<&Given> = self
-            .given
-            .iter()
-            .filter(|given| is_of(given, Some(candidate), info, self.folders))
-            .collect();
+        let of_it = self.given.of(Some(candidate), info);
         let wanted: Vec<Algorithm> = of_it.iter().map(|given| given.sum.algorithm).collect();
         let image = self.digests(candidate, form, &wanted)?;
         let raw = match form {
@@ -126,6 +167,7 @@ impl Check<'_> {
         let mut inspected = Inspected {
             sha256: image.get(&Algorithm::Sha256).cloned(),
             has: Vec::new(),
+            has_md5_to_compare: wanted.contains(&Algorithm::Md5),
         };
         for given in of_it {
             let Sum {

@@ -12,7 +12,6 @@ use super::found::{Candidate, CaptureFolder};
 use super::layout::{self, KnownLayout};
 use super::own_manifest;
 use super::record::Fate;
-use super::sums::Algorithm;
 use crate::backup::Origin;
 use crate::mtd::{MtdInfo, parse_proc_mtd};
 use std::collections::{BTreeMap, BTreeSet};
@@ -296,6 +295,8 @@ impl Found {
         let mut images = BTreeMap::new();
         let by_number: BTreeMap<_, _> = devices.iter().map(|info| (info.index.0, info)).collect();
         let mut problems = Vec::new();
+        let all = self.given.clone();
+        let given = check::Index::new(&all);
         for (mtd, taken) in self.assignment.files.clone() {
             let Some(info) = by_number.get(&mtd).copied() else {
                 continue;
@@ -305,9 +306,8 @@ impl Found {
                 continue;
             }
             let check = Check {
-                folders: &self.folders,
                 candidates: &self.candidates,
-                given: &self.given,
+                given: &given,
                 interrupt,
             };
             let form = self.form_of(mtd, &taken);
@@ -327,15 +327,7 @@ impl Found {
             let fate = record.fates.get(&mtd);
             record.md5sum && !matches!(fate, Some(Fate::Left(_) | Fate::Skipped))
         };
-        let lacks = records.any(|(_, record)| stored(record))
-            && !image
-                .has
-                .iter()
-                .any(|given| given.sum.algorithm == Algorithm::Md5)
-            && !self
-                .given
-                .iter()
-                .any(|given| given.sum.base() == candidate.file);
+        let lacks = !image.has_md5_to_compare && records.any(|(_, record)| stored(record));
         lacks.then(|| format!("{MD5_SUMS} has no line for {}", candidate.file))
     }
 

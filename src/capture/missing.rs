@@ -13,6 +13,7 @@ impl Found {
     /// Why partitions have no image, and which nobody had asked for.
     pub(super) fn missing(&self, devices: &[MtdInfo]) -> (BTreeMap<u32, String>, BTreeSet<u32>) {
         let (mut missing, mut skipped) = (BTreeMap::new(), BTreeSet::new());
+        let given = check::Index::new(&self.given);
         for info in devices {
             let mtd = info.index.0;
             // Of a partition without a byte nothing can be missing.
@@ -24,8 +25,7 @@ impl Found {
                 let page = folder.page.as_ref();
                 page.is_some_and(|page| page.contains(&format!("\"{file}\"")))
             };
-            let mut listed = self.given.iter();
-            let listed = listed.find(|given| check::is_of(given, None, info, &self.folders));
+            let listed = given.of(None, info).into_iter().next();
             let reason = match self.fate(mtd) {
                 Some(Fate::Skipped) => {
                     skipped.insert(mtd);

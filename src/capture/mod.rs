@@ -29,6 +29,8 @@ mod layout;
 mod memory_dump;
 #[cfg(feature = "full")]
 mod missing;
+#[cfg(all(test, feature = "full"))]
+mod mutations;
 #[cfg(feature = "full")]
 mod names;
 #[cfg(feature = "full")]

@@ -83,12 +83,13 @@ pub(super) struct Name {
     /// It ends as gzip's files do.
     pub(super) is_packed: bool,
     /// What may be the partition's name: around the number, or all there is.
-    words: Vec<String>,
+    pub(super) words: Vec<String>,
 }
 
 impl Name {
     /// Whether the partition's name is in the file's: letters and digits alone count,
     /// because file names and scripts lose the rest.
+    #[cfg(test)]
     pub(super) fn has_partition(&self, partition: &str) -> bool {
         let wanted = plain(partition);
         !wanted.is_empty() && self.words.contains(&wanted)
@@ -96,7 +97,7 @@ impl Name {
 }
 
 /// Letters and digits, in lower case.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let letters = text.chars().filter(|c| c.is_alphanumeric());
     letters.flat_map(char::to_lowercase).collect()
 }

@@ -123,7 +123,8 @@ fn is_frame(line: &str) -> bool {
 fn announced_by_certutil(line: &str) -> Option<&str> {
     let (algorithm, name) = line.strip_suffix(':')?.split_once(" hash of ")?;
     algorithm_called(algorithm)?;
-    Some(name.strip_prefix("file ").unwrap_or(name))
+    let name = name.strip_prefix("file ").unwrap_or(name);
+    (!name.contains(char::is_control)).then_some(name)
 }
 
 fn algorithm_called(word: &str) -> Option<Algorithm> {
@@ -308,6 +309,7 @@ mod tests {
     #[case::other_algorithm("SHA1 (a) = {}", 1)]
     #[case::torn("{}  mtd0.bin\nd41d8", 2)]
     #[case::control("{}  a\u{1b}[2J", 1)]
+    #[case::control_in_an_announced_name("MD5 hash of b:\r6:\n{}", 1)]
     fn bad_lines(#[case] text: &str, #[case] line: usize) {
         assert_eq!(parse(&text.replace("{}", MD5)), Err(line));
     }

@@ -10,7 +10,7 @@
 //!
 //! Faults tolerated: no sysfs (before 2.6.31), no MTD ioctls (QEMU user mode),
 //! missing nodes (a private one is made where the process may), nodes of the
-//! devfs kind (`/dev/mtd/N`), something else where a node belongs.
+//! devfs and Android kinds (`/dev/mtd/N`, `/dev/mtd/mtdN`), something else where a node belongs.
 
 mod calls;
 mod discover;

@@ -48,24 +48,26 @@ pub(super) struct Opened {
     pub(super) is_plain_file: bool,
 }
 
-/// Looks for the character node `/dev/mtdN`, or devfs's `/dev/mtd/N`.
+/// Looks for the character node `/dev/mtdN`, devfs's `/dev/mtd/N`, or Android's
+/// `/dev/mtd/mtdN`.
 pub(super) fn find(root: &Root, index: MtdIndex, files: DeviceFiles) -> Found {
+    find_node(root, &Node::character(index), ["mtd/", "mtd/mtd"], files)
+}
+
+/// Looks for the block node `/dev/mtdblockN`, devfs's `/dev/mtdblock/N`, or Android's
+/// `/dev/block/mtdblockN`.
+pub(super) fn find_block(root: &Root, index: MtdIndex, files: DeviceFiles) -> Found {
     find_node(
         root,
-        &Node::character(index),
-        &format!("dev/mtd/{}", index.0),
+        &Node::block(index),
+        ["mtdblock/", "block/mtdblock"],
         files,
     )
 }
 
-/// Looks for the block node `/dev/mtdblockN`, or devfs's `/dev/mtdblock/N`.
-pub(super) fn find_block(root: &Root, index: MtdIndex, files: DeviceFiles) -> Found {
-    let devfs = format!("dev/mtdblock/{}", index.0);
-    find_node(root, &Node::block(index), &devfs, files)
-}
-
-fn find_node(root: &Root, node: &Node, devfs_path: &str, files: DeviceFiles) -> Found {
-    for below in [&node.path, devfs_path] {
+fn find_node(root: &Root, node: &Node, others: [&str; 2], files: DeviceFiles) -> Found {
+    let [devfs, android] = others.map(|path| format!("dev/{path}{}", node.index.0));
+    for below in [&node.path, &devfs, &android] {
         let looked = root
             .resolve(below)
             .and_then(|path| Ok((rustix::fs::stat(&path)?, path)));

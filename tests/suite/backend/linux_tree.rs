@@ -167,11 +167,13 @@ fn sysfs_adds_offset_and_permission_and_its_absence_adds_nothing() {
     assert_eq!((devices[2].offset, devices[2].writeable), (None, None));
 }
 
-#[test]
-fn devfs_paths_are_found() {
+#[rstest]
+#[case::devfs("dev/mtd/0", "dev/mtdblock/0")]
+#[case::android("dev/mtd/mtd0", "dev/block/mtdblock0")]
+fn nodes_in_folders_are_found(#[case] character: &str, #[case] block: &str) {
     let tree = Tree::with_table(&[("a", 4, 4)]);
-    tree.write("dev/mtd/0", b"data");
-    tree.write("dev/mtdblock/0", b"data");
+    tree.write(character, b"data");
+    tree.write(block, b"data");
     let backend = backend(&tree);
     let device = &backend.devices().unwrap()[0];
     assert_eq!(device.node, NodeState::Present);

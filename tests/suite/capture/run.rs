@@ -109,6 +109,31 @@ fn a_word_that_fits_nothing_is_wrong_usage(#[case] shell: &[&str]) {
     bench.assert_images(&bench.folder(), &[3]);
 }
 
+/// As devfs had the nodes, and as Android has them.
+#[rstest]
+#[case::devfs(&["sh"], "mtd/")]
+#[case::android(&["sh"], "mtd/mtd")]
+#[ignore = "needs busybox-static"]
+#[case::devfs_busybox(&["busybox", "ash"], "mtd/")]
+#[ignore = "needs busybox-static"]
+#[case::android_busybox(&["busybox", "ash"], "mtd/mtd")]
+fn nodes_in_folders_are_found(#[case] shell: &[&str], #[case] place: &str) {
+    let bench = Bench::new(small(1));
+    let (dev, moved) = (bench.tree.path("dev"), bench.tree.path("moved"));
+    fs::rename(&dev, &moved).unwrap();
+    fs::create_dir_all(dev.join("mtd")).unwrap();
+    for n in ALL {
+        fs::rename(
+            moved.join(format!("mtd{n}")),
+            dev.join(format!("{place}{n}")),
+        )
+        .unwrap();
+    }
+    let output = bench.run(shell, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+    bench.assert_images(&bench.folder(), &ALL);
+}
+
 #[rstest]
 #[case::sh(&["sh"])]
 #[ignore = "needs bash"]

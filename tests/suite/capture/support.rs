@@ -16,7 +16,7 @@ const SMALL: &str = "dev:    size   erasesize  name
 mtd0: 00040000 00020000 \"RedBoot\"
 mtd1: 00020000 00020000 \"param\"
 mtd2: 0001f000 00020000 \"FIS directory\"
-mtd3: 00001000 00020000 \"it's $(a) \\n `trap` <b>\"
+mtd3: 00001000 00001000 \"it's $(a) \\n `trap` <b>\"
 ";
 
 /// A small device with seeded contents.

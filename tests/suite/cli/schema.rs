@@ -246,7 +246,7 @@ const LINES: &[(&str, i32, &str)] = &[
         "partial",
     ),
     ("backup --simulate -p nosuch -o new", 2, "bad_selection"),
-    ("backup --simulate -o good", 5, "refused"),
+    ("backup --simulate -p param -o good", 5, "refused"),
     ("backup --simulate -o table", 4, "folder"),
     ("backup --simulate=two --image dump -o new", 5, "refused"),
     ("backup --root root -o new", 4, "nothing_readable"),
