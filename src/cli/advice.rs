@@ -4,7 +4,6 @@
 //! there are) comes from their own help.
 
 use super::error::CliError;
-use super::help;
 use super::spec::CommandSpec;
 use mtdkeep::backup::{BackupError, Failure};
 use mtdkeep::mtd::{Errno, MtdError, MtdName};
@@ -17,7 +16,7 @@ pub(crate) fn next_step(command: Option<&CommandSpec>, error: &CliError) -> Opti
         CliError::Usage(_) => Some(match command {
             Some(command) => format!(
                 "usage: {}; `mtdkeep {name} --help` tells more",
-                help::usage(command)
+                command.usage()
             ),
             None => "`mtdkeep --help` lists commands and options".into(),
         }),

@@ -40,7 +40,7 @@ pub(crate) fn program_examples() -> String {
 
 /// `mtdkeep COMMAND --help`.
 pub(crate) fn command(command: &CommandSpec) -> String {
-    let mut text = format!("{}\n\nUsage: {}\n", command.about, usage(command));
+    let mut text = format!("{}\n\nUsage: {}\n", command.about, command.usage());
     if !command.details.is_empty() {
         let _ = write!(text, "\n{}", command.details);
     }
@@ -68,17 +68,6 @@ pub(crate) fn examples(command: &CommandSpec) -> String {
         .iter()
         .filter(runs)
         .fold(String::new(), |text, line| text + "  " + line + "\n")
-}
-
-/// `mtdkeep verify [OPTIONS] <DIR>`.
-pub(crate) fn usage(command: &CommandSpec) -> String {
-    let operand = match command.operand {
-        Some(operand) if operand.rest => format!(" -- <{}>...", operand.name),
-        Some(operand) if operand.required => format!(" <{}>", operand.name),
-        Some(operand) => format!(" [{}]", operand.name),
-        None => String::new(),
-    };
-    format!("mtdkeep {} [OPTIONS]{operand}", command.name)
 }
 
 fn options(text: &mut String, options: impl Iterator<Item = &'static OptionSpec>) {

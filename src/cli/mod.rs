@@ -31,6 +31,7 @@ use common::signals;
 use error::CliError;
 use output::Output;
 use parse::Parsed;
+use spec::CommandSpec;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -79,6 +80,12 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// Tells of an error, and what to do next about it after this command.
+fn failed(output: &Output, command: Option<&CommandSpec>, error: &CliError) -> Exit {
+    let name = command.map_or("", |command| command.name);
+    output.error(name, error, advice::next_step(command, error))
+}
+
 /// Runs the program on a command line without the program's own name.
 pub(crate) fn main(words: impl IntoIterator<Item = OsString>) -> Exit {
     let words: Vec<OsString> = words.into_iter().collect();
@@ -102,12 +109,12 @@ pub(crate) fn main(words: impl IntoIterator<Item = OsString>) -> Exit {
             (given.command.parse)(&mut given)
                 .map_err(CliError::Usage)
                 .and_then(|job| job(&output))
-                .unwrap_or_else(|error| output.error(Some(command), &error))
+                .unwrap_or_else(|error| failed(&output, Some(command), &error))
         }
         Err(wrong) => {
             // Whoever asked for JSON gets it for a mistake beside that as well.
             output = Output::new(words.iter().any(|word| word == "--json"), false);
-            output.error(wrong.command, &CliError::Usage(wrong.error))
+            failed(&output, wrong.command, &CliError::Usage(wrong.error))
         }
     };
     let exit = output.finish(exit);

@@ -8,9 +8,8 @@
 //! (a full disk behind `> file`) is an I/O error of the program; a reader that has gone
 //! (`| head`) is not.
 
+use super::Exit;
 use super::error::CliError;
-use super::spec::CommandSpec;
-use super::{Exit, advice};
 use mtdkeep::printable::{printable, printable_json};
 use serde::Serialize;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -154,9 +153,9 @@ impl Output {
         }
     }
 
-    /// An error, in words and as a document; gives its exit code.
-    pub(crate) fn error(&self, command: Option<&CommandSpec>, error: &CliError) -> Exit {
-        let help = advice::next_step(command, error);
+    /// An error of a command (none has no name), in words and as a document, with the
+    /// next step; gives its exit code.
+    pub(crate) fn error(&self, command: &str, error: &CliError, help: Option<String>) -> Exit {
         let mut text = on_stderr(&format!("mtdkeep: error: {}", printable(&error.message())));
         for line in error.details() {
             text += &on_stderr(&format!("  {}", printable(line)));
@@ -177,8 +176,7 @@ impl Output {
                 help,
             },
         };
-        let name = command.map_or("", |command| command.name);
-        self.document(name, error.exit(), &body);
+        self.document(command, error.exit(), &body);
         error.exit()
     }
 

@@ -84,6 +84,17 @@ impl CommandSpec {
     pub(crate) fn options(&self) -> impl Iterator<Item = &'static OptionSpec> + use<> {
         self.options.iter().copied().flatten()
     }
+
+    /// `mtdkeep verify [OPTIONS] <DIR>`.
+    pub(crate) fn usage(&self) -> String {
+        let operand = match self.operand {
+            Some(operand) if operand.rest => format!(" -- <{}>...", operand.name),
+            Some(operand) if operand.required => format!(" <{}>", operand.name),
+            Some(operand) => format!(" [{}]", operand.name),
+            None => String::new(),
+        };
+        format!("mtdkeep {} [OPTIONS]{operand}", self.name)
+    }
 }
 
 pub(crate) const fn option(name: &'static str, takes: Takes, help: &'static str) -> OptionSpec {

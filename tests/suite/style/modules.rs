@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A module by its path in the crate.
-type Module = Vec<String>;
+pub type Module = Vec<String>;
 
-/// The circles among the modules of the crate whose sources are in `folder`: sorted
-/// module paths such as `mtd/handle`. A folder's own file (`mod.rs`) counts as a
-/// module; the crate's root, which names all, does not.
-pub fn circles(folder: &str, sources: &[(String, String)]) -> Vec<Vec<String>> {
+/// Which modules of a crate each module names. A folder's own file (`mod.rs`) counts
+/// as a module; the crate's root, which names all, does not.
+pub type Named = BTreeMap<Module, BTreeSet<Module>>;
+
+/// What the modules of the crate whose sources are in `folder` name. `crate_name` is
+/// what its program calls its library.
+pub fn named(folder: &str, crate_name: &str, sources: &[(String, String)]) -> Named {
     let mut texts: BTreeMap<Module, &str> = BTreeMap::new();
     for (path, text) in sources {
         let Some(below) = path.strip_prefix(folder).and_then(|p| p.strip_prefix('/')) else {
@@ -30,13 +33,17 @@ pub fn circles(folder: &str, sources: &[(String, String)]) -> Vec<Vec<String>> {
         }
         texts.insert(module, text);
     }
-    let named: BTreeMap<&Module, BTreeSet<&Module>> = texts
+    texts
         .iter()
-        .map(|(module, text)| (module, names(module, text, &texts)))
-        .collect();
+        .map(|(module, text)| (module.clone(), names(module, text, crate_name, &texts)))
+        .collect()
+}
+
+/// The circles among modules: sorted module paths such as `mtd/handle`.
+pub fn circles(named: &Named) -> Vec<Vec<String>> {
     let reaches: BTreeMap<&Module, BTreeSet<&Module>> = named
         .keys()
-        .map(|module| (*module, reach(module, &named)))
+        .map(|module| (module, reach(module, named)))
         .collect();
     let mut circles = Vec::new();
     let mut done: BTreeSet<&Module> = BTreeSet::new();
@@ -54,15 +61,12 @@ pub fn circles(folder: &str, sources: &[(String, String)]) -> Vec<Vec<String>> {
     circles
 }
 
-fn reach<'a>(
-    from: &Module,
-    named: &BTreeMap<&'a Module, BTreeSet<&'a Module>>,
-) -> BTreeSet<&'a Module> {
+fn reach<'a>(from: &Module, named: &'a Named) -> BTreeSet<&'a Module> {
     let mut seen = BTreeSet::new();
     let mut open: Vec<&Module> = vec![from];
     while let Some(module) = open.pop() {
         for next in &named[module] {
-            if seen.insert(*next) {
+            if seen.insert(next) {
                 open.push(next);
             }
         }
@@ -71,20 +75,22 @@ fn reach<'a>(
 }
 
 /// The other modules that a module's code names.
-fn names<'a>(
+fn names(
     module: &Module,
     text: &str,
-    texts: &'a BTreeMap<Module, &str>,
-) -> BTreeSet<&'a Module> {
+    crate_name: &str,
+    texts: &BTreeMap<Module, &str>,
+) -> BTreeSet<Module> {
     let mut found = BTreeSet::new();
-    for path in paths(text) {
-        let mut absolute: Module = match path[0].as_str() {
-            "crate" => Vec::new(),
-            _ => module.clone(),
+    for path in paths(text, crate_name) {
+        let from_root = path[0] == "crate" || path[0] == crate_name;
+        let mut absolute: Module = match from_root {
+            true => Vec::new(),
+            false => module.clone(),
         };
-        for part in &path {
+        for part in path.iter().skip(usize::from(from_root)) {
             match part.as_str() {
-                "crate" | "self" => {}
+                "self" => {}
                 "super" => drop(absolute.pop()),
                 part => absolute.push(part.into()),
             }
@@ -93,18 +99,17 @@ fn names<'a>(
         while !absolute.is_empty() && !texts.contains_key(&absolute) {
             absolute.pop();
         }
-        if let Some((other, _)) = texts.get_key_value(&absolute) {
-            if !other.is_empty() && other != module {
-                found.insert(other);
-            }
+        if !absolute.is_empty() && absolute != *module && texts.contains_key(&absolute) {
+            found.insert(absolute);
         }
     }
     found
 }
 
-/// All paths in the code that begin with `crate`, `self` or `super`, those of grouped
-/// imports one by one; comments and the file's own tests left out.
-fn paths(text: &str) -> Vec<Module> {
+/// All paths in the code that begin with `crate` (or the crate's name), `self` or
+/// `super`, those of grouped imports one by one; comments and the file's own tests left
+/// out.
+fn paths(text: &str, crate_name: &str) -> Vec<Module> {
     let code: String = text
         .split("#[cfg(test)]\nmod tests {")
         .next()
@@ -116,7 +121,7 @@ fn paths(text: &str) -> Vec<Module> {
     let words = words(&code);
     let mut found = Vec::new();
     for at in 0..words.len() {
-        let starts = matches!(words[at], "crate" | "self" | "super");
+        let starts = matches!(words[at], "crate" | "self" | "super") || words[at] == crate_name;
         if starts && (at == 0 || words[at - 1] != "::") {
             follow(&words, at, &Vec::new(), &mut found);
         }
@@ -176,7 +181,8 @@ fn a_circle_is_found_and_a_line_is_none() {
         source("s/a.rs", "use crate::b::{self, x::{Y, z}};"),
         source("s/b/mod.rs", "use super::c; // crate::a"),
         source("s/c.rs", "fn f() { crate::a::g() }"),
-        source("s/d.rs", "use crate::a; use self::inner::x;"),
+        source("s/d.rs", "use s::a; use self::inner::x;"),
     ];
-    assert_eq!(circles("s", &sources), [["a", "b", "c"]]);
+    let named = named("s", "s", &sources);
+    assert_eq!(circles(&named), [["a", "b", "c"]]);
 }
