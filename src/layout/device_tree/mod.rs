@@ -23,6 +23,7 @@ use super::error::LayoutTextError;
 use super::{ChipFacts, Form, PartitionFacts, Reading};
 use crate::mtd::{OffsetSource, PartitionOffset};
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 
 /// Folders deeper than this, and more of them, are no device tree.
@@ -208,31 +209,8 @@ fn add_all(
             what,
             found: node.name.clone(),
         };
-        let wanted = 4 * address_cells.saturating_add(size_cells);
-        if reg.len() != wanted || address_cells > 2 || size_cells > 2 || size_cells == 0 {
-            return Err(bad("a partition whose `reg` is no offset and size"));
-        }
-        let (offset, size_bytes) = (
-            number(&reg[..4 * address_cells]),
-            number(&reg[4 * address_cells..]),
-        );
-        let from_bytes = match parent {
-            Some(parent) => reading.partitions[parent].offset.map_or(0, |o| o.bytes),
-            None => 0,
-        };
-        let offset_bytes = from_bytes.checked_add(offset);
-        let end = offset_bytes.and_then(|start| start.checked_add(size_bytes));
-        let (Some(offset_bytes), Some(end)) =
-            (offset_bytes, end.filter(|end| i64::try_from(*end).is_ok()))
-        else {
-            return Err(bad("a partition past 63 bits"));
-        };
         let outer = parent.map(|at| &reading.partitions[at]);
-        if let Some(limit) = outer.and_then(PartitionFacts::end_bytes) {
-            if end > limit {
-                return Err(bad("a partition that ends past the one it lies in"));
-            }
-        }
+        let place = place(reg, address_cells, size_cells, outer).map_err(bad)?;
         let label = node.property("label").or_else(|| node.property("name"));
         let label = label.map(|label| {
             String::from_utf8_lossy(label.split(|b| *b == 0).next().unwrap_or_default())
@@ -245,10 +223,10 @@ fn add_all(
             chip: Some(chip),
             parent,
             offset: Some(PartitionOffset {
-                bytes: offset_bytes,
+                bytes: place.start,
                 source: OffsetSource::DeviceTree,
             }),
-            size_bytes: Some(size_bytes),
+            size_bytes: Some(place.end - place.start),
             erase_block_bytes: None,
             read_only: node.property("read-only").map(|_| true),
         });
@@ -264,6 +242,30 @@ fn add_all(
         }
     }
     Ok(())
+}
+
+/// Where a partition lies on its chip, in bytes, by its `reg`; what is wrong with it.
+fn place(
+    reg: &[u8],
+    address_cells: usize,
+    size_cells: usize,
+    outer: Option<&PartitionFacts>,
+) -> Result<Range<u64>, &'static str> {
+    let wanted = 4 * address_cells.saturating_add(size_cells);
+    if reg.len() != wanted || address_cells > 2 || size_cells > 2 || size_cells == 0 {
+        return Err("a partition whose `reg` is no offset and size");
+    }
+    let (offset, size) = reg.split_at(4 * address_cells);
+    let from_bytes = outer.and_then(|outer| outer.offset).map_or(0, |o| o.bytes);
+    let start = from_bytes.checked_add(number(offset));
+    let end = start.and_then(|start| start.checked_add(number(size)));
+    let (Some(start), Some(end)) = (start, end.filter(|end| i64::try_from(*end).is_ok())) else {
+        return Err("a partition past 63 bits");
+    };
+    match outer.and_then(PartitionFacts::end_bytes) {
+        Some(limit) if end > limit => Err("a partition that ends past the one it lies in"),
+        _ => Ok(start..end),
+    }
 }
 
 /// Big-endian; at most eight bytes.

@@ -408,53 +408,29 @@ fn an_android_phone() {
 ))]
 fn partitions_that_overlap_share_their_cells_in_the_sandbox() {
     let outer = tempfile::tempdir().unwrap();
-    let script = "dd if=/dev/zero of=/dev/mtd3 bs=4 count=1 2>/dev/null; \
-                  od -An -tx1 -N4 /dev/mtd3; od -An -tx1 -N4 /dev/mtd2; \
-                  cat /sys/class/mtd/mtd4/offset; readlink /sys/class/mtd/mtd4; \
-                  (: > /dev/mtd0) 2>/dev/null || echo refused";
-    let line = [
-        "sandbox",
-        "--simulate=openwrt-router",
-        "--",
-        "sh",
-        "-c",
-        script,
-    ];
-    let output = mtdkeep()
-        .current_dir(outer.path())
-        .args(line)
-        .output()
-        .unwrap();
-    let said: Vec<_> = text(&output.stdout).lines().map(str::to_owned).collect();
-    let zeros = " 00 00 00 00";
-    assert_eq!(
-        said[..2],
-        [zeros, zeros],
-        "{said:?}{}",
-        text(&output.stderr)
+    let sandboxed = |profile: &str, script: &str| {
+        let simulate = format!("--simulate={profile}");
+        let output = mtdkeep()
+            .current_dir(outer.path())
+            .args(["sandbox", &simulate, "--", "sh", "-c", script])
+            .output()
+            .unwrap();
+        let said: Vec<_> = text(&output.stdout).lines().map(str::to_owned).collect();
+        (said, text(&output.stderr).to_owned())
+    };
+    let (said, stderr) = sandboxed(
+        "openwrt-router",
+        "dd if=/dev/zero of=/dev/mtd3 bs=4 count=1 2>/dev/null; \
+         od -An -tx1 -N4 /dev/mtd3; od -An -tx1 -N4 /dev/mtd2; \
+         cat /sys/class/mtd/mtd4/offset; readlink /sys/class/mtd/mtd4; \
+         (: > /dev/mtd0) 2>/dev/null || echo refused",
     );
+    let zeros = " 00 00 00 00";
+    assert_eq!(said[..2], [zeros, zeros], "{said:?}{stderr}");
     assert_eq!(said[2], 0x1f_0000.to_string());
     assert!(said[3].ends_with("/mtd2/mtd4"), "{said:?}");
     assert_eq!(said[4], "refused");
     let script = "cat /dev/mtd/mtd7 /dev/block/mtdblock7 | wc -c; ls /dev/mtd7";
-    let line = [
-        "sandbox",
-        "--simulate=android-phone",
-        "--",
-        "sh",
-        "-c",
-        script,
-    ];
-    let output = mtdkeep()
-        .current_dir(outer.path())
-        .args(line)
-        .output()
-        .unwrap();
-    let said = text(&output.stdout);
-    assert_eq!(
-        said.trim(),
-        (16 << 20).to_string(),
-        "{}",
-        text(&output.stderr)
-    );
+    let (said, stderr) = sandboxed("android-phone", script);
+    assert_eq!(said, [(16 << 20).to_string()], "{stderr}");
 }
