@@ -37,12 +37,15 @@
 
 pub mod backend;
 pub mod backup;
+#[doc(hidden)] // for the program of this package
 pub mod capture;
 #[cfg(feature = "full")]
+#[doc(hidden)] // for the program of this package
 pub mod layout;
 pub mod mtd;
 #[doc(hidden)] // for the program of this package
 pub mod printable;
+#[doc(hidden)] // for the program of this package
 pub mod serve;
 #[cfg(all(target_arch = "arm", target_env = "musl", not(feature = "full")))]
 mod thumb;

@@ -8,6 +8,9 @@
 //! Invariant: a [`Request`] owns as many bytes as its command's structure has, so
 //! a system call on it cannot touch foreign memory.
 
+#[cfg(all(test, feature = "full"))]
+mod tests;
+
 use rustix::ioctl::opcode;
 
 const GROUP: u8 = b'M';
@@ -16,25 +19,25 @@ const ERASE_INFO_USER_BYTES: usize = 8;
 const ERASE_INFO_USER64_BYTES: usize = 16;
 
 /// MEMGETINFO: what the device is.
-pub const MEMGETINFO: u32 = opcode::read::<[u8; MTD_INFO_USER_BYTES]>(GROUP, 1) as u32;
+pub(crate) const MEMGETINFO: u32 = opcode::read::<[u8; MTD_INFO_USER_BYTES]>(GROUP, 1) as u32;
 /// MEMERASE: erase, 32-bit.
-pub const MEMERASE: u32 = opcode::write::<[u8; ERASE_INFO_USER_BYTES]>(GROUP, 2) as u32;
+pub(crate) const MEMERASE: u32 = opcode::write::<[u8; ERASE_INFO_USER_BYTES]>(GROUP, 2) as u32;
 /// MEMERASE64: erase, 64-bit (Linux 2.6.31 and later).
-pub const MEMERASE64: u32 = opcode::write::<[u8; ERASE_INFO_USER64_BYTES]>(GROUP, 20) as u32;
+pub(crate) const MEMERASE64: u32 = opcode::write::<[u8; ERASE_INFO_USER64_BYTES]>(GROUP, 20) as u32;
 
 /// MTD_WRITEABLE in `flags` of MEMGETINFO and in sysfs.
-pub const FLAG_WRITEABLE: u32 = 0x400;
+pub(crate) const FLAG_WRITEABLE: u32 = 0x400;
 
 /// One ioctl with its argument.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     opcode: u32,
     bytes: [u8; MTD_INFO_USER_BYTES],
 }
 
 impl Request {
     /// Asks what the device is; see [`Request::info`].
-    pub fn get_info() -> Self {
+    pub(crate) fn get_info() -> Self {
         Self {
             opcode: MEMGETINFO,
             bytes: [0; MTD_INFO_USER_BYTES],
@@ -42,7 +45,7 @@ impl Request {
     }
 
     /// Erases, with 32-bit offset and length in bytes.
-    pub fn erase(offset_bytes: u32, length_bytes: u32) -> Self {
+    pub(crate) fn erase(offset_bytes: u32, length_bytes: u32) -> Self {
         let mut request = Self {
             opcode: MEMERASE,
             bytes: [0; MTD_INFO_USER_BYTES],
@@ -53,7 +56,7 @@ impl Request {
     }
 
     /// Erases, with 64-bit offset and length in bytes.
-    pub fn erase64(offset_bytes: u64, length_bytes: u64) -> Self {
+    pub(crate) fn erase64(offset_bytes: u64, length_bytes: u64) -> Self {
         let mut request = Self {
             opcode: MEMERASE64,
             bytes: [0; MTD_INFO_USER_BYTES],
@@ -64,17 +67,17 @@ impl Request {
     }
 
     /// The command's number.
-    pub fn opcode(&self) -> u32 {
+    pub(crate) fn opcode(&self) -> u32 {
         self.opcode
     }
 
     /// The argument's bytes, at least as many as the command's structure has.
-    pub fn bytes_mut(&mut self) -> &mut [u8; MTD_INFO_USER_BYTES] {
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8; MTD_INFO_USER_BYTES] {
         &mut self.bytes
     }
 
     /// Offset and length in bytes, where the request erases.
-    pub fn erase_range(&self) -> Option<(u64, u64)> {
+    pub(crate) fn erase_range(&self) -> Option<(u64, u64)> {
         match self.opcode {
             MEMERASE => Some((self.word(0).into(), self.word(4).into())),
             MEMERASE64 => Some((self.double_word(0), self.double_word(8))),
@@ -95,7 +98,7 @@ impl Request {
     }
 
     /// What an answered [`Request::get_info`] says.
-    pub fn info(&self) -> InfoUser {
+    pub(crate) fn info(&self) -> InfoUser {
         InfoUser {
             flags: self.word(4),
             size_bytes_low: self.word(8),
@@ -106,11 +109,11 @@ impl Request {
 
 /// The parts of `struct mtd_info_user` that this program uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InfoUser {
+pub(crate) struct InfoUser {
     /// MTD_WRITEABLE and others.
-    pub flags: u32,
+    pub(crate) flags: u32,
     /// The low 32 bits of the size in bytes.
-    pub size_bytes_low: u32,
+    pub(crate) size_bytes_low: u32,
     /// The erase-block size in bytes.
-    pub erase_block_bytes: u32,
+    pub(crate) erase_block_bytes: u32,
 }

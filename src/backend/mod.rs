@@ -6,16 +6,20 @@
 //! of code over a handful of system calls, so that the simulation exercises what
 //! runs on the device.
 
-#[doc(hidden)] // no promise: a test compares the numbers with the simulation's
-pub mod ioctl;
+mod ioctl;
 mod linux;
 mod open_device;
 #[cfg(feature = "full")]
 mod simulated;
 
-pub use linux::{LinuxBackend, make_node};
+pub use linux::LinuxBackend;
+#[doc(hidden)] // for the program of this package
+pub use linux::make_node;
 #[cfg(feature = "full")]
-pub use simulated::{SimulatedBackend, Told};
+pub use simulated::SimulatedBackend;
+#[cfg(feature = "full")]
+#[doc(hidden)] // for the program of this package
+pub use simulated::Told;
 
 use crate::mtd::{MtdError, MtdInfo, WritePermit};
 

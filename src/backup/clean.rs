@@ -21,7 +21,7 @@ pub struct Cleaning {
     /// What an operating system put there; it stays, and the folder with it.
     pub left: Vec<Entry>,
     /// Whether the backup had made the folder, so that it may go as well.
-    pub folder_was_created: bool,
+    pub(crate) folder_was_created: bool,
 }
 
 impl Cleaning {

@@ -71,7 +71,9 @@ impl Damage {
         let has_page = contents::has(entries, INDEX) && page_is_ours(folder)?;
         // Nothing was ever there: a power cut took the first file's text.
         let nothing_else = entries.iter().all(|entry| {
-            entry.size_bytes == Some(0) || entry.name == file || entry.name.ends_with(super::PART)
+            entry.size_bytes == Some(0)
+                || entry.name == file
+                || entry.name.ends_with(super::manifest::PART)
         }) && text.iter().all(|byte| *byte == 0);
         // A power cut takes a text's end, or all of it.
         let is_cut = HEAD.starts_with(text) || text.iter().all(|byte| *byte == 0);

@@ -38,12 +38,12 @@ impl DigestChoice {
     }
 
     /// Whether CRC-32 is among them.
-    pub fn has_crc32(self) -> bool {
+    pub(crate) fn has_crc32(self) -> bool {
         self != Self::Sha256
     }
 
     /// Whether SHA-256 is among them.
-    pub fn has_sha256(self) -> bool {
+    pub(crate) fn has_sha256(self) -> bool {
         self != Self::Crc32
     }
 }

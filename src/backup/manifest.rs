@@ -28,16 +28,16 @@ pub const SUMS: &str = "SHA256SUMS";
 /// The page for a browser.
 pub const INDEX: &str = "index.html";
 /// What is added to a file's name until all of it is there and synced.
-pub const PART: &str = ".part";
+pub(crate) const PART: &str = ".part";
 
 /// What the `format` field says.
-pub const FORMAT: &str = "mtdkeep-backup";
+pub(crate) const FORMAT: &str = "mtdkeep-backup";
 /// The version this program writes: major, minor.
-pub const FORMAT_VERSION: (u32, u32) = (1, 3);
+pub(crate) const FORMAT_VERSION: (u32, u32) = (1, 3);
 
 /// A manifest longer than this is none: the largest real one (500 thousand MTD
 /// devices are the kernel's limit, a dozen is usual) stays far below.
-pub const MANIFEST_BYTES_MAX: u64 = 16 << 20;
+pub(crate) const MANIFEST_BYTES_MAX: u64 = 16 << 20;
 
 /// All that a manifest says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -314,13 +314,13 @@ impl Manifest {
     }
 
     /// Whether there is a SHA-256 of any image, and so a `SHA256SUMS`.
-    pub fn has_sha256(&self) -> bool {
+    pub(crate) fn has_sha256(&self) -> bool {
         self.images.iter().any(|image| image.sha256.is_some())
     }
 
     /// Whether both were made from one device: the same layout, and the same
     /// identity, or where that is unknown, the same description.
-    pub fn is_of_same_device(&self, other: &Self) -> bool {
+    pub(crate) fn is_of_same_device(&self, other: &Self) -> bool {
         self.layout.len() == other.layout.len()
             && self.layout.iter().zip(&other.layout).all(|(a, b)| {
                 (a.mtd, &a.name, a.size_bytes, a.erase_block_bytes)
@@ -407,6 +407,6 @@ impl LayoutEntry {
 }
 
 /// The name of an MTD device's image.
-pub fn image_file(index: MtdIndex) -> String {
+pub(crate) fn image_file(index: MtdIndex) -> String {
     format!("{index}.bin")
 }

@@ -57,34 +57,43 @@ mod verify_images;
 mod work;
 mod workers;
 
-pub use blank::Blank;
-pub use clean::{Cleaning, clean, plan_clean};
+pub use clean::{Cleaning, clean};
 pub use destination::{Destination, Entry, FileId, NewFile};
-pub use digest::{DigestChoice, DigestValues, Digests, Ending};
+pub use digest::DigestChoice;
 pub use error::{BackupError, ErrorKind, Failure};
-pub use events::{Observer, Silent};
+pub use events::Observer;
 pub use folder::Folder;
 pub(crate) use image::{buffer_bytes, finish};
-#[cfg(feature = "full")]
-pub use join::{JoinError, Plan, join, plan as plan_join};
-pub use known::description;
 pub use lock::Access;
 pub use manifest::{
-    Device, FORMAT, FORMAT_VERSION, INDEX, Identity, Image, LayoutEntry, LeftOut, MANIFEST,
-    Manifest, ManifestError, Origin, PART, Rebuilt, SUMS, SecondReading, UNFINISHED, Unreadable,
+    Device, INDEX, Identity, Image, LayoutEntry, LeftOut, MANIFEST, Manifest, ManifestError,
+    Origin, Rebuilt, SUMS, SecondReading, UNFINISHED, Unreadable,
 };
 pub use pipeline::{Request, Summary, backup};
-#[cfg(feature = "full")]
-pub use repair::{How, RepairLayout, RepairRequest, Repaired, repair};
 pub use report::{Finding, Kind, Meaning, Report, Value};
-#[cfg(feature = "full")]
-pub use single_file::SingleFile;
 pub use stream::stream;
-pub use sums::{SumLine, parse as parse_sums, render as render_sums};
-#[cfg(feature = "full")]
-pub use tar_folder::{TarError, TarFolder};
-pub use units::{count, size};
-#[cfg(feature = "full")]
-pub use unpack::{Unpacked, unpack};
 pub use verify::verify;
 pub use work::Work;
+
+/// What the program of this package, its tests and measurements take from here, beside
+/// what is promised.
+mod for_the_program {
+    pub use super::blank::Blank;
+    pub use super::clean::plan_clean;
+    pub use super::digest::{DigestValues, Digests, Ending};
+    #[cfg(feature = "full")]
+    pub use super::join::{JoinError, Plan, join, plan as plan_join};
+    pub use super::known::description;
+    #[cfg(feature = "full")]
+    pub use super::repair::{How, RepairLayout, RepairRequest, Repaired, repair};
+    #[cfg(feature = "full")]
+    pub use super::single_file::SingleFile;
+    pub use super::sums::{SumLine, parse as parse_sums, render as render_sums};
+    #[cfg(feature = "full")]
+    pub use super::tar_folder::{TarError, TarFolder};
+    pub use super::units::{count, size};
+    #[cfg(feature = "full")]
+    pub use super::unpack::{Unpacked, unpack};
+}
+#[doc(hidden)]
+pub use for_the_program::*;

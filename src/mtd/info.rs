@@ -7,9 +7,9 @@ use crate::printable::printable;
 use std::fmt;
 
 /// Major number of MTD's character nodes (Linux 6.1, include/uapi/linux/major.h).
-pub const MTD_CHAR_MAJOR: u32 = 90;
+pub(crate) const MTD_CHAR_MAJOR: u32 = 90;
 /// Major number of MTD's block nodes (the same file).
-pub const MTD_BLOCK_MAJOR: u32 = 31;
+pub(crate) const MTD_BLOCK_MAJOR: u32 = 31;
 
 /// All sizes together; `u64::MAX` where they are more, which no flash is.
 pub fn total_bytes(sizes_bytes: impl Iterator<Item = u64>) -> u64 {
@@ -26,12 +26,12 @@ impl MtdIndex {
     pub const MAX: Self = Self((1 << 19) - 1);
 
     /// Minor number of the character node /dev/mtdN.
-    pub fn char_minor(self) -> u32 {
+    pub(crate) fn char_minor(self) -> u32 {
         self.0.saturating_mul(2)
     }
 
     /// Minor number of the block node /dev/mtdblockN.
-    pub fn block_minor(self) -> u32 {
+    pub(crate) fn block_minor(self) -> u32 {
         self.0
     }
 }

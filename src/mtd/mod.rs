@@ -11,7 +11,7 @@
 //!
 //! Faults tolerated: anything a `/proc/mtd` can hold (each bad table is an error
 //! with its line, never a panic), partitions off an erase-block boundary, equal
-//! names, missing nodes. Those are told as [`Oddity`], not refused.
+//! names, missing nodes. Those are told by [`oddities`], not refused.
 
 mod error;
 mod info;
@@ -23,13 +23,13 @@ mod proc_mtd;
 mod select;
 
 pub use error::{MtdError, MtdErrorKind, Operation, SizeWitness};
+#[doc(hidden)] // for the program of this package
 pub use info::total_bytes;
-pub use info::{
-    MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR, MtdIndex, MtdInfo, MtdName, NodeState, OffsetSource,
-    PartitionOffset,
-};
-pub use node::{Node, NodeKind, missing_nodes};
-pub use oddity::{Edge, Oddity, oddities};
+pub use info::{MtdIndex, MtdInfo, MtdName, NodeState, OffsetSource, PartitionOffset};
+#[doc(hidden)] // for the program of this package
+pub use node::missing_nodes;
+pub use node::{Node, NodeKind};
+pub use oddity::oddities;
 #[cfg(feature = "full")]
 pub(crate) use offsets::ISPOT_TABLE;
 pub use offsets::infer_offsets;

@@ -66,7 +66,7 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
 fn run(device: &DeviceArgs, output: &Output) -> Result<Exit, CliError> {
     let backend = device::open(device, output)?;
     let devices = backend.devices()?;
-    let notes: Vec<String> = oddities(&devices).iter().map(ToString::to_string).collect();
+    let notes = oddities(&devices);
     let width = devices.iter().map(|d| d.name.chars().count()).max();
     let width = width.unwrap_or(0).max("NAME".len());
     output.line(&format!(

@@ -4,7 +4,6 @@
 pub mod both_backends;
 pub mod contract;
 #[cfg(feature = "full")]
-pub mod ioctl_numbers;
 pub mod linux_tree;
 pub mod nesting;
 pub mod oddities;

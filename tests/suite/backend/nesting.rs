@@ -33,7 +33,7 @@ fn offsets(devices: &[MtdInfo]) -> Vec<Option<u64>> {
 }
 
 fn words(devices: &[MtdInfo]) -> Vec<String> {
-    oddities(devices).iter().map(ToString::to_string).collect()
+    oddities(devices)
 }
 
 /// As on a router with OpenWrt 23.05: Linux 5.15, split inside the split.

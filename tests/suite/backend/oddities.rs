@@ -18,10 +18,6 @@ fn devices(parts: &[(u64, u64)]) -> Vec<MtdInfo> {
     (0..).zip(parts).map(device).collect()
 }
 
-fn words(devices: &[MtdInfo]) -> Vec<String> {
-    oddities(devices).iter().map(ToString::to_string).collect()
-}
-
 #[test]
 fn an_ispot_is_odd_in_three_ways() {
     let sizes = [
@@ -46,7 +42,7 @@ fn an_ispot_is_odd_in_three_ways() {
     ispot[9].writeable = Some(false);
     ispot[10].writeable = Some(false);
     assert_eq!(
-        words(&ispot),
+        oddities(&ispot),
         [
             "mtd9 (FIS directory) ends inside an erase block; Linux makes it read-only",
             "mtd10 (RedBoot config) has no device node (`mtdkeep nodes` says what to do)",
@@ -59,7 +55,10 @@ fn an_ispot_is_odd_in_three_ways() {
 
 #[test]
 fn an_ordinary_device_is_not_odd() {
-    assert_eq!(words(&devices(&[(0x1000, 0), (0x3000, 0x1000)])), [""; 0]);
+    assert_eq!(
+        oddities(&devices(&[(0x1000, 0), (0x3000, 0x1000)])),
+        [""; 0]
+    );
 }
 
 #[rstest]
@@ -71,7 +70,7 @@ fn an_ordinary_device_is_not_odd() {
 #[case::zero_size(&[(0, 0)], "mtd0 (p0) has no bytes")]
 #[case::shared(&[(0x1800, 0), (0x800, 0x1800)], "mtd0 (p0) and mtd1 (p1) share the erase block at 0x1000")]
 fn each_oddity_is_said(#[case] parts: &[(u64, u64)], #[case] says: &str) {
-    let words = words(&devices(parts));
+    let words = oddities(&devices(parts));
     assert!(words.iter().any(|line| line.contains(says)), "{words:?}");
 }
 
@@ -79,11 +78,15 @@ fn each_oddity_is_said(#[case] parts: &[(u64, u64)], #[case] says: &str) {
 #[test]
 fn nothing_is_said_of_neighbours_that_are_only_inferred() {
     let mut inferred = devices(&[(0x1800, 0), (0x800, 0x1800), (0x2000, 0x2000)]);
-    assert!(words(&inferred).iter().any(|line| line.contains("share")));
+    assert!(
+        oddities(&inferred)
+            .iter()
+            .any(|line| line.contains("share"))
+    );
     inferred.iter_mut().for_each(|device| device.offset = None);
     assert!(infer_offsets(&mut inferred));
     assert_eq!(
-        words(&inferred),
+        oddities(&inferred),
         [
             "mtd0 (p0) is not whole erase blocks",
             "mtd1 (p1) is not whole erase blocks",
@@ -99,16 +102,20 @@ fn nothing_is_said_of_neighbours_that_are_only_inferred() {
 #[case::nested(&[(0x40000, 0), (0xf60000, 0x40000), (0x2c0000, 0), (0xca0000, 0x2c0000), (0x920000, 0x640000), (0x10000, 0xfa0000), (0x40000, 0xfb0000), (0x10000, 0xff0000)])]
 #[case::beside(&[(0x20000, 0), (0x120000, 0x20000), (0x260000, 0x140000), (0x50000, 0x3a0000), (0x10000, 0x3f0000), (0x3d0000, 0x20000)])]
 fn nothing_is_said_where_the_kernels_offsets_go_back(#[case] parts: &[(u64, u64)]) {
-    assert_eq!(words(&devices(parts)), [""; 0]);
+    assert_eq!(oddities(&devices(parts)), [""; 0]);
 }
 
 #[test]
 fn partitions_of_two_chips_are_not_neighbours() {
     let mut two_chips = devices(&[(0x1800, 0x2000), (0x1000, 0)]);
-    assert!(!words(&two_chips).iter().any(|line| line.contains("share")));
+    assert!(
+        !oddities(&two_chips)
+            .iter()
+            .any(|line| line.contains("share"))
+    );
     two_chips[1].offset = None;
     assert!(
-        !words(&two_chips)
+        !oddities(&two_chips)
             .iter()
             .any(|line| line.contains("overlap"))
     );
@@ -124,7 +131,7 @@ fn what_is_odd_without_offsets_is_said_too() {
     found[1].node = NodeState::Wrong("a folder".into());
     found[2].erase_block_bytes = 0;
     assert_eq!(
-        words(&found),
+        oddities(&found),
         [
             "mtd0 (same) is not whole erase blocks",
             "the device node of mtd1 (same) is wrong: it is a folder",
@@ -145,7 +152,7 @@ fn what_is_odd_without_offsets_is_said_too() {
 fn who_is_read_only_is_the_kernels_word(#[case] writeable: Option<bool>, #[case] says: &str) {
     let mut one = devices(&[(0x1800, 0)]);
     one[0].writeable = writeable;
-    assert_eq!(words(&one), [says]);
+    assert_eq!(oddities(&one), [says]);
 }
 
 /// Two facts that contradict each other are both told, and the place is certain to
@@ -154,14 +161,14 @@ fn who_is_read_only_is_the_kernels_word(#[case] writeable: Option<bool>, #[case]
 fn contradictions_are_told_with_both_sides() {
     let mut two = devices(&[(0x1000, 0), (0x1000, 0x2000)]);
     assert!(
-        words(&two)
+        oddities(&two)
             .iter()
             .any(|line| line.contains("belong to no partition"))
     );
     two[1].contradictions = vec!["0x1000 by the command line".into()];
     let says = "what is told of mtd1 (p1) is contradicted: 0x2000 by the sysfs; 0x1000 by the \
                 command line";
-    assert_eq!(words(&two), [says]);
+    assert_eq!(oddities(&two), [says]);
     assert_eq!(two[1].certain_offset_bytes(), None);
 }
 
@@ -171,5 +178,5 @@ fn a_name_cannot_command_a_terminal() {
     for device in &mut found {
         device.name = "\u{1b}[2Jx".into();
     }
-    assert!(words(&found).iter().all(|line| !line.contains('\u{1b}')));
+    assert!(oddities(&found).iter().all(|line| !line.contains('\u{1b}')));
 }

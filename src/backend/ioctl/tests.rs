@@ -1,8 +1,8 @@
 //! The program and the harness each have their own ioctl numbers; they must agree,
 //! or one mistake would cancel itself out.
 
+use super::{MEMERASE, MEMERASE64, MEMGETINFO};
 use mtd_harness::mtd::ioctl_number::{self as harness, Direction, Encoding};
-use mtdkeep::backend::ioctl::{MEMERASE, MEMERASE64, MEMGETINFO};
 use rstest::rstest;
 
 #[rstest]
