@@ -24,6 +24,11 @@
 //! | `bit-flip@PLACE` | one bit of the place, by `seed`, another one in each read, reads inverted | always |
 //! | `program-error@PLACE` | programming it fails | EIO, always |
 //! | `erase-error@PLACE` | erasing it fails | EIO, always |
+//! | `program-nothing@PLACE` | programming it does nothing and says that it went well | always |
+//! | `erase-nothing@PLACE` | erasing it does nothing and says that it went well | always |
+//! | `wear@PLACE:erases=N` | each erase block of it takes N erases; then `end=error` (EIO), `end=stuck` (one more bit reads as 0 after each) or `end=silent` (nothing happens) | `end=error` |
+//! | `read-disturb@PLACE:reads=N` | after each N reads that touch it, one more bit of it, by `seed`, reads inverted until its erase block is erased | |
+//! | `bit-rot@PLACE:every=N` | the same after each N operations of the chip, reads included | |
 //! | `power-cut@PLACE` | power goes in the middle of an operation on it, until it is switched on ([`cut`](crate::cut)) | `tear=b`, always |
 //! | `size@mtdN=BYTES` | the MTD device changes its size | at once |
 //!
@@ -58,22 +63,29 @@
 //! otherwise the order of the SPEC counts. What an error or a short read keeps
 //! away from a later fault does not count as touched.
 
+mod armed;
 mod destination;
+mod kind;
 mod random;
 mod spec;
 #[cfg(test)]
 mod tests;
+mod trigger;
+mod wear;
 
 pub use destination::{DestinationFaults, FaultyWriter};
+pub use kind::{Fault, FaultKind, SizeChange};
 pub use random::{RandomPlan, random_destination};
 pub use spec::SpecError;
+pub use trigger::Trigger;
+pub use wear::WornOut;
 
 use crate::Errno;
 use crate::power::Tear;
-use rand_xoshiro::Xoshiro256PlusPlus;
-use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use armed::Armed;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
+use trigger::below;
 
 /// What goes wrong on the flash side. See the [module](self) for its text form.
 ///
@@ -84,156 +96,6 @@ pub struct FaultPlan {
     faults: Vec<Armed>,
     operations: u64,
     bytes_changed: u64,
-}
-
-/// One fault: what, where, when.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Fault {
-    /// What happens.
-    pub kind: FaultKind,
-    /// Which bytes of the chip it lies on; None: all of them.
-    pub place: Option<Range<u64>>,
-    /// When it strikes.
-    pub trigger: Trigger,
-    /// For what is left to chance.
-    pub seed: u64,
-}
-
-/// What a fault does.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum FaultKind {
-    /// A read fails.
-    ReadError(Errno),
-    /// A read returns fewer bytes than asked for, at least one.
-    ShortRead,
-    /// This bit (0 to 7) of the first byte of the place reads inverted.
-    BitFlip(u8),
-    /// Some bit of the place reads inverted, another one in each read.
-    RandomBitFlip,
-    /// Programming fails.
-    ProgramError(Errno),
-    /// Erasing fails.
-    EraseError(Errno),
-    /// Power goes in the middle of an operation.
-    PowerCut(Tear),
-    /// An MTD device changes its size.
-    SizeChange(SizeChange),
-}
-
-/// An MTD device that is not as long as it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SizeChange {
-    /// N of mtdN.
-    pub index: u32,
-    /// Its new size.
-    pub size_bytes: u64,
-}
-
-/// When a fault strikes, counted in operations that touch its place.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Trigger {
-    /// So many operations go well first.
-    pub after: u64,
-    /// It strikes so often, then no more; None: always.
-    pub times: Option<u64>,
-}
-
-impl Trigger {
-    /// The next time and never again.
-    pub const ONCE: Self = Self {
-        after: 0,
-        times: Some(1),
-    };
-    /// Every time.
-    pub const ALWAYS: Self = Self {
-        after: 0,
-        times: None,
-    };
-}
-
-impl Fault {
-    /// A fault on these bytes of the chip, always, with seed 0.
-    pub fn at(place: Range<u64>, kind: FaultKind) -> Self {
-        Self {
-            kind,
-            place: Some(place),
-            trigger: Trigger::ALWAYS,
-            seed: 0,
-        }
-    }
-
-    /// A fault on the whole chip, always, with seed 0.
-    pub fn everywhere(kind: FaultKind) -> Self {
-        Self {
-            place: None,
-            ..Self::at(0..0, kind)
-        }
-    }
-
-    /// The same fault, striking at other times.
-    #[must_use]
-    pub fn when(mut self, trigger: Trigger) -> Self {
-        self.trigger = trigger;
-        self
-    }
-
-    /// The same fault with another seed.
-    #[must_use]
-    pub fn seeded(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
-}
-
-/// How often a trigger was touched and has struck.
-#[derive(Debug, Clone, Copy, Default, Hash)]
-struct Gate {
-    touched: u64,
-    struck: u64,
-}
-
-impl Gate {
-    /// Counts a touch; whether the fault strikes now.
-    fn strikes(&mut self, trigger: Trigger) -> bool {
-        self.touched += 1;
-        let now = self.touched > trigger.after && trigger.times.is_none_or(|n| self.struck < n);
-        self.struck += u64::from(now);
-        now
-    }
-}
-
-/// A fault with its state.
-#[derive(Debug, Clone)]
-struct Armed {
-    fault: Fault,
-    gate: Gate,
-    rng: Xoshiro256PlusPlus,
-    /// A bit flip whose erase block was erased, a size change that is made.
-    over: bool,
-}
-
-impl Armed {
-    fn new(fault: Fault) -> Self {
-        Self {
-            rng: Xoshiro256PlusPlus::seed_from_u64(fault.seed),
-            gate: Gate::default(),
-            over: false,
-            fault,
-        }
-    }
-
-    /// The part of `range` that the fault lies on, if it strikes there now.
-    fn strike(&mut self, range: &Range<u64>) -> Option<Range<u64>> {
-        if self.over {
-            return None;
-        }
-        let touched = match &self.fault.place {
-            None => range.clone(),
-            Some(place) => place.start.max(range.start)..place.end.min(range.end),
-        };
-        (!touched.is_empty() && self.gate.strikes(self.fault.trigger)).then_some(touched)
-    }
 }
 
 impl FaultPlan {
@@ -284,6 +146,11 @@ impl FaultPlan {
             }
         }
         let read = range(offset_bytes, count as u64);
+        let operations = self.operations;
+        for armed in &mut self.faults {
+            armed.disturb(&read, operations);
+            self.bytes_changed += armed.age.show(offset_bytes, &mut buf[..count]);
+        }
         for armed in &mut self.faults {
             let (byte, bit) = match armed.fault.kind {
                 FaultKind::BitFlip(bit) => match armed.strike(&read) {
@@ -305,36 +172,69 @@ impl FaultPlan {
         Ok(count)
     }
 
-    /// The chip is about to be programmed.
+    /// The chip is about to be programmed. Answers whether anything is to happen; where
+    /// not, the caller is told that it went well all the same.
     ///
     /// # Errors
     /// The errno of the plan; no cell may change then.
-    pub fn on_program(&mut self, offset_bytes: u64, length_bytes: u64) -> Result<(), Errno> {
+    pub fn on_program(&mut self, offset_bytes: u64, length_bytes: u64) -> Result<bool, Errno> {
         self.operations += 1;
         self.fail(offset_bytes, length_bytes, |kind| match kind {
             FaultKind::ProgramError(errno) => Some(*errno),
             _ => None,
-        })
+        })?;
+        let touched = range(offset_bytes, length_bytes);
+        self.rot(&touched);
+        Ok(!self.silences(&FaultKind::ProgramNothing, &touched))
     }
 
-    /// The chip is about to be erased. Bit flips in the range are over, as
-    /// with silicon that lost a charge and gets it back.
+    /// An erase block is about to be erased. Bit flips in it are over, as with silicon
+    /// that lost a charge and gets it back. Answers as [`FaultPlan::on_program`]; where
+    /// nothing is to happen, bit flips stay.
     ///
     /// # Errors
     /// The errno of the plan; no cell may change then, and bit flips stay.
-    pub fn on_erase(&mut self, offset_bytes: u64, length_bytes: u64) -> Result<(), Errno> {
+    pub fn on_erase(&mut self, offset_bytes: u64, length_bytes: u64) -> Result<bool, Errno> {
         self.operations += 1;
         self.fail(offset_bytes, length_bytes, |kind| match kind {
             FaultKind::EraseError(errno) => Some(*errno),
             _ => None,
         })?;
         let erased = range(offset_bytes, length_bytes);
+        self.rot(&erased);
+        let mut happens = !self.silences(&FaultKind::EraseNothing, &erased);
         for armed in &mut self.faults {
-            if let (FaultKind::BitFlip(_), Some(place)) = (&armed.fault.kind, &armed.fault.place) {
-                armed.over |= erased.contains(&place.start);
+            happens &= armed.wear(&erased)?;
+        }
+        if happens {
+            for armed in &mut self.faults {
+                armed.age.erased(&erased);
+                if let (FaultKind::BitFlip(_), Some(place)) =
+                    (&armed.fault.kind, &armed.fault.place)
+                {
+                    armed.over |= erased.contains(&place.start);
+                }
             }
         }
-        Ok(())
+        Ok(happens)
+    }
+
+    /// Whether a fault of this kind makes an operation do nothing.
+    fn silences(&mut self, kind: &FaultKind, touched: &Range<u64>) -> bool {
+        let mut of_kind = self
+            .faults
+            .iter_mut()
+            .filter(|armed| armed.fault.kind == *kind);
+        of_kind.any(|armed| armed.strike(touched).is_some())
+    }
+
+    fn rot(&mut self, touched: &Range<u64>) {
+        let operations = self.operations;
+        for armed in &mut self.faults {
+            if matches!(armed.fault.kind, FaultKind::BitRot { .. }) {
+                armed.disturb(touched, operations);
+            }
+        }
     }
 
     /// Whether it has power cuts.
@@ -358,7 +258,7 @@ impl FaultPlan {
     /// All that decides what it will do. What the generators hold follows from it.
     pub(crate) fn hash_into(&self, hasher: &mut impl Hasher) {
         for armed in &self.faults {
-            (&armed.fault, armed.gate, armed.over).hash(hasher);
+            (&armed.fault, armed.gate, &armed.age, armed.over).hash(hasher);
         }
         self.operations.hash(hasher);
     }
@@ -411,10 +311,4 @@ impl Eq for FaultPlan {}
 
 fn range(offset_bytes: u64, length_bytes: u64) -> Range<u64> {
     offset_bytes..offset_bytes.saturating_add(length_bytes)
-}
-
-/// A number below `bound`, or 0 for 0. Our own reduction, because the same
-/// seed must mean the same fault in every later version.
-fn below(rng: &mut Xoshiro256PlusPlus, bound: u64) -> u64 {
-    ((u128::from(rng.next_u64()) * u128::from(bound)) >> 64) as u64
 }

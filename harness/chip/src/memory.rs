@@ -251,14 +251,21 @@ pub(super) fn pieces(
     length_bytes: usize,
 ) -> impl Iterator<Item = Piece> {
     let mut done = 0;
+    // A division costs more than reading a few cells does.
+    let shift = block_bytes
+        .is_power_of_two()
+        .then(|| block_bytes.trailing_zeros());
     std::iter::from_fn(move || {
         if done == length_bytes {
             return None;
         }
         let at = offset_bytes + done as u64;
-        let start = (at % block_bytes as u64) as usize;
+        let (block, start) = match shift {
+            Some(shift) => (at >> shift, at as usize & (block_bytes - 1)),
+            None => (at / block_bytes as u64, (at % block_bytes as u64) as usize),
+        };
         let piece = Piece {
-            block: at / block_bytes as u64,
+            block,
             start,
             length: (block_bytes - start).min(length_bytes - done),
             done,

@@ -91,12 +91,24 @@ fn units(offset_bytes: u64, length_bytes: u64, unit_bytes: u32) -> u64 {
     if length_bytes == 0 {
         return 0;
     }
+    let (first, last) = (offset_bytes, offset_bytes + length_bytes - 1);
+    // A division costs more than reading a few cells does.
+    if unit_bytes.is_power_of_two() {
+        let shift = unit_bytes.trailing_zeros();
+        return (last >> shift) - (first >> shift) + 1;
+    }
     let unit = u64::from(unit_bytes);
-    (offset_bytes + length_bytes - 1) / unit - offset_bytes / unit + 1
+    last / unit - first / unit + 1
 }
 
 /// `Duration` multiplies by u32 only; a job on gigabytes needs more.
 fn times(each: Duration, count: u64) -> Duration {
+    if let (0, Some(nanos)) = (
+        each.as_secs(),
+        u64::from(each.subsec_nanos()).checked_mul(count),
+    ) {
+        return Duration::from_nanos(nanos);
+    }
     let nanos = each.as_nanos() * u128::from(count);
     Duration::new(
         (nanos / 1_000_000_000) as u64,

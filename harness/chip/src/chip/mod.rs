@@ -178,10 +178,13 @@ impl Chip {
             let length = piece.length as u64;
             let data = &data[piece.done..piece.done + piece.length];
             self.check_programming(at, data)?;
-            if let Some(faults) = &mut self.faults {
-                faults.on_program(at, length)?;
+            let happens = match &mut self.faults {
+                Some(faults) => faults.on_program(at, length)?,
+                None => true,
+            };
+            if happens {
+                self.program_cells(at, data)?;
             }
-            self.program_cells(at, data)?;
             self.counters.programs += 1;
             self.counters.bytes_programmed += length;
             self.elapsed += self.timing.program(at, length);
@@ -212,10 +215,14 @@ impl Chip {
         }
         let start = self.geometry.start_of(block);
         let length = u64::from(self.geometry.erase_block_bytes);
-        if let Some(faults) = &mut self.faults {
-            faults.on_erase(start, length)?;
+        let happens = match &mut self.faults {
+            Some(faults) => faults.on_erase(start, length)?,
+            None => true,
+        };
+        match happens {
+            true => self.erase_storage(block),
+            false => Ok(()),
         }
-        self.erase_storage(block)
     }
 
     /// Locks or unlocks one erase block, or all of them where

@@ -6,7 +6,7 @@
 //! one destination, as free space does.
 
 use super::spec::{Part, SpecError, separated, write_options};
-use super::{Gate, Trigger, below};
+use super::trigger::{Gate, Trigger, below};
 use crate::Errno;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;

@@ -1,7 +1,8 @@
 //! Plans left to chance, for suites of thousands of cases: one number replays
 //! a case.
 
-use super::{DestinationFaults, Fault, FaultKind, FaultPlan, Trigger, below};
+use super::trigger::below;
+use super::{DestinationFaults, Fault, FaultKind, FaultPlan, Trigger};
 use crate::Errno;
 use crate::Geometry;
 use rand_xoshiro::Xoshiro256PlusPlus;

@@ -2,7 +2,7 @@
 //!
 //! Invariant: what `Display` prints parses to an equal plan.
 
-use super::{DestinationFaults, Fault, FaultKind, FaultPlan, SizeChange, Trigger};
+use super::{DestinationFaults, Fault, FaultKind, FaultPlan, SizeChange, Trigger, WornOut};
 use crate::Errno;
 use crate::power::Tear;
 use std::fmt;
@@ -52,13 +52,13 @@ pub enum SpecError {
     },
 }
 
-const FLASH_NAMES: &str =
-    "read-error, short-read, bit-flip, program-error, erase-error, power-cut and size";
+const FLASH_NAMES: &str = "read-error, short-read, bit-flip, program-error, erase-error, program-nothing, erase-nothing, \
+     wear, read-disturb, bit-rot, power-cut and size";
 const PLACE: &str = "write OFFSET or OFFSET+LENGTH, decimal or 0x…, length at least 1";
 const BIT: &str = "write OFFSET.BIT with a bit from 0 to 7, OFFSET or OFFSET+LENGTH";
 const SIZE: &str = "write size@mtdN=BYTES";
-const OPTIONS: &str =
-    "there are once, times=N, always, after=N, seed=N, errno=NAME and, for a power cut, tear=TEAR";
+const OPTIONS: &str = "there are once, times=N, always, after=N, seed=N, errno=NAME; tear=TEAR for a power cut; \
+     erases=N and end=error, stuck or silent for wear; reads=N for read-disturb; every=N for bit-rot";
 
 /// Errors that flash, its driver or a file system may give.
 const ERRNOS: [(&str, Errno); 16] = [
@@ -89,6 +89,9 @@ pub(super) struct Part<'a> {
     pub(super) seed: u64,
     pub(super) errno: Option<Errno>,
     pub(super) tear: Option<Tear>,
+    /// `erases=`, `reads=` or `every=`: which, and how many.
+    pub(super) limit: Option<(&'a str, u64)>,
+    pub(super) end: Option<WornOut>,
 }
 
 impl<'a> Part<'a> {
@@ -111,6 +114,8 @@ impl<'a> Part<'a> {
             seed: 0,
             errno: None,
             tear: None,
+            limit: None,
+            end: None,
         };
         for option in fields {
             part.take_option(option)
@@ -119,7 +124,7 @@ impl<'a> Part<'a> {
         Ok(part)
     }
 
-    fn take_option(&mut self, option: &str) -> Option<()> {
+    fn take_option(&mut self, option: &'a str) -> Option<()> {
         match option.split_once('=') {
             None => {
                 self.trigger.times = match option {
@@ -131,6 +136,13 @@ impl<'a> Part<'a> {
             Some(("times", n)) => self.trigger.times = Some(number(n)?),
             Some(("after", n)) => self.trigger.after = number(n)?,
             Some(("seed", n)) => self.seed = number(n)?,
+            Some((name @ ("erases" | "reads" | "every"), n)) => {
+                self.limit = Some((name, number(n).filter(|n| *n > 0)?));
+            }
+            Some(("end", word)) => {
+                let known = WornOut::WORDS.iter().find(|(known, _)| *known == word);
+                self.end = Some(known?.1);
+            }
             Some(("tear", text)) => self.tear = Some(text.parse().ok()?),
             Some(("errno", name)) => {
                 self.errno = Some(errno(name)?);
@@ -201,6 +213,17 @@ impl<'a> Part<'a> {
         parse().ok_or_else(|| self.bad_place(SIZE))
     }
 
+    /// How many of what: a fault that counts has no default.
+    fn limit(&self, name: &str) -> Result<u64, SpecError> {
+        match self.limit {
+            Some((given, n)) if given == name => Ok(n),
+            _ => Err(self.bad_option(
+                self.limit.map_or("", |(given, _)| given),
+                "wear wants erases=N, read-disturb reads=N, bit-rot every=N",
+            )),
+        }
+    }
+
     fn fault(self) -> Result<Fault, SpecError> {
         let errno = self.errno.unwrap_or(Errno::IO);
         let takes_errno = matches!(self.name, "read-error" | "program-error" | "erase-error");
@@ -210,6 +233,20 @@ impl<'a> Part<'a> {
             "erase-error" => (FaultKind::EraseError(errno), self.range()?),
             "short-read" => (FaultKind::ShortRead, self.range()?),
             "bit-flip" => self.bit_flip()?,
+            "program-nothing" => (FaultKind::ProgramNothing, self.range()?),
+            "erase-nothing" => (FaultKind::EraseNothing, self.range()?),
+            "wear" => {
+                let (erases, end) = (self.limit("erases")?, self.end.unwrap_or_default());
+                (FaultKind::Wear { erases, end }, self.range()?)
+            }
+            "read-disturb" => {
+                let reads = self.limit("reads")?;
+                (FaultKind::ReadDisturb { reads }, self.range()?)
+            }
+            "bit-rot" => {
+                let every = self.limit("every")?;
+                (FaultKind::BitRot { every }, self.range()?)
+            }
             "power-cut" => {
                 let tear = self.tear.unwrap_or(Tear::BEFORE);
                 (FaultKind::PowerCut(tear), self.range()?)
@@ -219,6 +256,13 @@ impl<'a> Part<'a> {
         };
         if self.errno.is_some() && !takes_errno {
             return Err(self.bad_option("errno", "this fault gives no error"));
+        }
+        if self.end.is_some() && self.name != "wear" {
+            return Err(self.bad_option("end", "only wear has an end"));
+        }
+        let is_aged = matches!(self.name, "wear" | "read-disturb" | "bit-rot");
+        if let (Some((name, _)), false) = (self.limit, is_aged) {
+            return Err(self.bad_option(name, "this fault counts nothing of its own"));
         }
         if self.tear.is_some() && self.name != "power-cut" {
             return Err(self.bad_option("tear", "this fault leaves nothing half done"));
@@ -258,6 +302,11 @@ impl fmt::Display for Fault {
             FaultKind::EraseError(errno) => ("erase-error", Some(*errno)),
             FaultKind::ShortRead => ("short-read", None),
             FaultKind::BitFlip(_) | FaultKind::RandomBitFlip => ("bit-flip", None),
+            FaultKind::ProgramNothing => ("program-nothing", None),
+            FaultKind::EraseNothing => ("erase-nothing", None),
+            FaultKind::Wear { .. } => ("wear", None),
+            FaultKind::ReadDisturb { .. } => ("read-disturb", None),
+            FaultKind::BitRot { .. } => ("bit-rot", None),
             FaultKind::PowerCut(_) => ("power-cut", None),
             FaultKind::SizeChange(_) => ("size", None),
         };
@@ -271,8 +320,17 @@ impl fmt::Display for Fault {
             (_, Some(place)) => write!(f, "@{:#x}+{:#x}", place.start, place.end - place.start)?,
             (_, None) => {}
         }
-        if let FaultKind::PowerCut(tear) = self.kind {
-            write!(f, ":tear={tear}")?;
+        match self.kind {
+            FaultKind::PowerCut(tear) => write!(f, ":tear={tear}")?,
+            FaultKind::Wear { erases, end } => {
+                write!(f, ":erases={erases}")?;
+                if end != WornOut::default() {
+                    write!(f, ":end={}", end.word())?;
+                }
+            }
+            FaultKind::ReadDisturb { reads } => write!(f, ":reads={reads}")?,
+            FaultKind::BitRot { every } => write!(f, ":every={every}")?,
+            _ => {}
         }
         write_options(
             f,

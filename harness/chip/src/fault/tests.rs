@@ -1,3 +1,5 @@
+mod wear;
+
 use super::*;
 use crate::Geometry;
 use proptest::prelude::*;
@@ -135,12 +137,12 @@ fn a_random_bit_flip_stays_in_its_place() {
 #[test]
 fn program_and_erase_fail_apart() {
     let mut plan = plan("program-error@0x100:once,erase-error@0x20000:once:errno=EINVAL");
-    assert_eq!(plan.on_erase(0, 0x20000), Ok(()));
-    assert_eq!(plan.on_program(0, 0x100), Ok(()));
+    assert_eq!(plan.on_erase(0, 0x20000), Ok(true));
+    assert_eq!(plan.on_program(0, 0x100), Ok(true));
     assert_eq!(plan.on_program(0, 0x101), Err(Errno::IO));
-    assert_eq!(plan.on_program(0, 0x101), Ok(()));
+    assert_eq!(plan.on_program(0, 0x101), Ok(true));
     assert_eq!(plan.on_erase(0x20000, 0x20000), Err(Errno::INVAL));
-    assert_eq!(plan.on_erase(0x20000, 0x20000), Ok(()));
+    assert_eq!(plan.on_erase(0x20000, 0x20000), Ok(true));
 }
 
 #[test]

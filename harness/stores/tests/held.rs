@@ -1,0 +1,52 @@
+//! The short form, for CI: every store is explored a little, and what is known not to hold
+//! replays from its id. A store that holds where it did not, or the other way round, shows
+//! in the long form (`cargo run --release`), whose table is docs/power-cuts.md.
+
+use stores::{Limits, cases};
+
+const LIMITS: Limits = Limits {
+    cuts: 2,
+    states: 8_000,
+    threads: Some(2),
+    time: None,
+    unstable: false,
+};
+
+#[test]
+fn every_store_is_explored() {
+    for case in cases() {
+        let report = case.explore(LIMITS, &mut |_| {});
+        let report = report.unwrap_or_else(|error| panic!("{}: {error}", case.name));
+        assert!(report.states() > 250, "{}:\n{report}", case.name);
+        // Every failure that the short form meets replays, with the same words.
+        for failure in report.failures.iter().take(2) {
+            let (_, replay) = case.again(&failure.id).expect("its own id");
+            assert!(replay.verdict.is_err(), "{} {}", case.name, failure.id);
+        }
+    }
+}
+
+#[test]
+fn what_is_known_not_to_hold_replays_from_its_id() {
+    let mut known = 0;
+    for case in cases() {
+        for id in case.fails {
+            let parsed = id.parse().unwrap_or_else(|error| panic!("{id}: {error}"));
+            let (_, replay) = case
+                .again(&parsed)
+                .unwrap_or_else(|error| panic!("{id}: {error}"));
+            assert!(replay.verdict.is_err(), "{}: {id} holds now", case.name);
+            known += 1;
+        }
+    }
+    assert!(known >= 5);
+}
+
+#[test]
+fn an_id_of_one_store_is_refused_by_another() {
+    let cases = cases();
+    let id = cases[0].fails[0].parse().unwrap();
+    for other in &cases[1..] {
+        assert!(other.again(&id).is_err(), "{}", other.name);
+    }
+}
