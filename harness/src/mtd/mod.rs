@@ -17,6 +17,7 @@ mod block;
 mod block_ioctl;
 mod character;
 mod handle;
+mod in_process;
 mod ioctl;
 pub mod ioctl_number;
 mod memory;

@@ -6,24 +6,29 @@
 //! - [`from_layout`]: any device of which there is a captured `/proc/mtd`, with
 //!   generic contents.
 //! - [`from_image`], [`from_images`], [`from_bytes`]: contents from outside.
+//! - [`DeviceBuilder`]: partition by partition.
 //!
 //! Invariants: the same profile with the same seed has the same bytes on any
 //! platform and in every later version (a digest in `fixtures/profile` holds
 //! them to it). Erase blocks are made when they are first looked at, so that
 //! gigabytes cost no memory.
 
+mod builder;
 mod generic;
 pub mod ispot;
 mod known;
 mod lazy;
 mod noise;
+mod partition;
 #[cfg(test)]
 mod tests;
 
+pub use builder::DeviceBuilder;
 pub use generic::from_layout;
 pub use ispot::{IspotBuilder, ispot};
 pub use known::Known;
 pub use lazy::{Contents, LazyStorage};
+pub use partition::Partition;
 
 use crate::chip::{Chip, FileStorage, ImageError};
 use crate::fault::FaultPlan;
@@ -62,6 +67,28 @@ pub enum ProfileError {
     GivenTwice {
         /// What it was given.
         what: &'static str,
+    },
+    /// A name that no partition has.
+    #[error("no partition `{name}`; there are {known}")]
+    NoSuchPartition {
+        /// As it was asked for.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// More than there is room for.
+    #[error("{what} do not fit {room}")]
+    DoesNotFit {
+        /// What does not fit.
+        what: String,
+        /// Where.
+        room: String,
+    },
+    /// A text that is no plan of faults here.
+    #[error("{why}")]
+    Faults {
+        /// What is wrong with it.
+        why: String,
     },
     /// An image of another length than the layout's chip.
     #[error("an image of {found} bytes ({found:#x}) for a chip of {expected} ({expected:#x})")]

@@ -1,3 +1,5 @@
+mod builder;
+
 use super::ispot::FLASH_BASE;
 use super::*;
 use crate::chip::{Geometry, MemoryStorage, Storage};
