@@ -15,11 +15,14 @@ use rustix::ioctl::opcode;
 
 const GROUP: u8 = b'M';
 const MTD_INFO_USER_BYTES: usize = 32;
+const ECC_STATS_BYTES: usize = 16;
 const ERASE_INFO_USER_BYTES: usize = 8;
 const ERASE_INFO_USER64_BYTES: usize = 16;
 
 /// MEMGETINFO: what the device is.
 pub(crate) const MEMGETINFO: u32 = opcode::read::<[u8; MTD_INFO_USER_BYTES]>(GROUP, 1) as u32;
+/// ECCGETSTATS: what ECC came to in all reads so far.
+pub(crate) const ECCGETSTATS: u32 = opcode::read::<[u8; ECC_STATS_BYTES]>(GROUP, 18) as u32;
 /// MEMERASE: erase, 32-bit.
 pub(crate) const MEMERASE: u32 = opcode::write::<[u8; ERASE_INFO_USER_BYTES]>(GROUP, 2) as u32;
 /// MEMERASE64: erase, 64-bit (Linux 2.6.31 and later).
@@ -40,6 +43,14 @@ impl Request {
     pub(crate) fn get_info() -> Self {
         Self {
             opcode: MEMGETINFO,
+            bytes: [0; MTD_INFO_USER_BYTES],
+        }
+    }
+
+    /// Asks what ECC came to; see [`Request::ecc_failed`].
+    pub(crate) fn get_ecc_stats() -> Self {
+        Self {
+            opcode: ECCGETSTATS,
             bytes: [0; MTD_INFO_USER_BYTES],
         }
     }
@@ -95,6 +106,12 @@ impl Request {
         let mut word = [0; 8];
         word.copy_from_slice(&self.bytes[at..at + 8]);
         u64::from_ne_bytes(word)
+    }
+
+    /// How many ECC errors could not be corrected, by an answered
+    /// [`Request::get_ecc_stats`].
+    pub(crate) fn ecc_failed(&self) -> u32 {
+        self.word(4)
     }
 
     /// What an answered [`Request::get_info`] says.

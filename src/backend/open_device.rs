@@ -6,7 +6,8 @@
 //!
 //! Faults tolerated: interrupted calls (repeated, but for reads), short and
 //! interrupted reads (handed on), a system without MTD ioctls (ENOTTY, ENOSYS, EINVAL: "not here"), a device that
-//! ends early or goes on past its size (errors, never a silent end).
+//! ends early or goes on past its size (errors, never a silent end), bytes that ECC could
+//! not correct (an error, EBADMSG).
 
 use super::ioctl::{FLAG_WRITEABLE, InfoUser, Request};
 use crate::mtd::{
@@ -34,6 +35,8 @@ pub(super) struct OpenDevice<C> {
     calls: C,
     info: MtdInfo,
     has_erase64: bool,
+    /// Errors that ECC could not correct, up to the last read; none where nobody tells.
+    ecc_failed: Option<u32>,
 }
 
 impl<C: DeviceCalls> OpenDevice<C> {
@@ -43,12 +46,14 @@ impl<C: DeviceCalls> OpenDevice<C> {
             calls,
             info: info.clone(),
             has_erase64: true,
+            ecc_failed: None,
         };
         let answer = device.get_info()?;
         if let Some(answer) = answer {
             device.compare(answer)?;
             let writeable = answer.flags & FLAG_WRITEABLE != 0;
             device.info.writeable.get_or_insert(writeable);
+            device.ecc_failed = device.get_ecc_failed();
         }
         // MEMGETINFO's word is whole up to 32 bits. Beyond, or where there is no
         // such ioctl, the end of the device is the second opinion.
@@ -76,6 +81,23 @@ impl<C: DeviceCalls> OpenDevice<C> {
             Err(errno) if means_no_ioctl(errno) => Ok(None),
             Err(errno) => Err(self.failed(Operation::Query, None, None, errno)),
         }
+    }
+
+    fn get_ecc_failed(&mut self) -> Option<u32> {
+        let mut request = Request::get_ecc_stats();
+        let answer = uninterrupted(|| self.calls.ioctl(&mut request));
+        answer.ok().map(|()| request.ecc_failed())
+    }
+
+    /// Whether ECC could not correct what was just read: a character node hands such
+    /// bytes out as if they were right, and counts (Linux, drivers/mtd/mtdchar.c). Somebody
+    /// else's read at the same time counts as well; it is then read again.
+    fn was_uncorrectable(&mut self) -> bool {
+        let Some(before) = self.ecc_failed else {
+            return false;
+        };
+        self.ecc_failed = self.get_ecc_failed();
+        self.ecc_failed.is_some_and(|now| now != before)
     }
 
     fn compare(&self, answer: InfoUser) -> Result<(), MtdError> {
@@ -216,6 +238,12 @@ impl<C: DeviceCalls> MtdRead for OpenDevice<C> {
                 offset_bytes,
                 size_bytes: self.info.size_bytes,
             }),
+            Ok(_) if self.was_uncorrectable() => Err(self.failed(
+                Operation::Read,
+                Some(offset_bytes),
+                Some(length as u64),
+                Errno::BADMSG,
+            )),
             Ok(count) => Ok(count),
             Err(errno) => Err(self.failed(
                 Operation::Read,

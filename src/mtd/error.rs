@@ -134,7 +134,11 @@ pub enum MtdError {
         source: Errno,
     },
     /// A system call on a device failed.
-    #[error("{operation} {device}{} failed: {source}", Place(*offset_bytes, *length_bytes))]
+    #[error(
+        "{operation} {device}{} failed: {source}{}",
+        Place(*offset_bytes, *length_bytes),
+        if *source == Errno::BADMSG { ": ECC could not correct it" } else { "" }
+    )]
     Device {
         /// What was being done.
         operation: Operation,

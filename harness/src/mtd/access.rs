@@ -7,7 +7,7 @@
 //! Invariant: no offset beyond the device's size reaches the chip, and nothing
 //! changes a device that is not writeable.
 
-use super::{MtdDevice, State};
+use super::{EccStats, MtdDevice, State};
 use crate::Errno;
 use crate::chip::{Chip, EraseBlock, Geometry};
 use std::ops::{Deref, DerefMut};
@@ -98,7 +98,17 @@ impl Mtd<'_> {
     pub(super) fn read(&self, from: u64, buf: &mut [u8]) -> Result<usize, Errno> {
         self.check_oob_ops(from, buf.len() as u64)?;
         let at = self.on_chip(from, buf.len() as u64)?;
-        self.with_chip(|chip| chip.read(at, buf))
+        let answer = self.with_chip(|chip| chip.read(at, buf));
+        if let Err(error @ (Errno::BADMSG | Errno::UCLEAN)) = answer {
+            self.state.count_ecc(self.device.index, error);
+        }
+        answer
+    }
+
+    /// What ECC came to so far.
+    pub(super) fn ecc(&self) -> EccStats {
+        let registered = self.state.registered(self.device.index);
+        registered.map_or_else(EccStats::default, |registered| registered.now().ecc)
     }
 
     /// The pristine bytes, uncounted.

@@ -10,7 +10,7 @@
 
 use super::handle::{FileMode, Handle};
 use super::ioctl_number::*;
-use super::{Mtd, UserMemory, text};
+use super::{EccStats, Mtd, UserMemory, text};
 use crate::Errno;
 
 /// MTD_NORFLASH in `mtd_info_user`.
@@ -59,7 +59,7 @@ pub(super) fn ioctl(
             let size = if command == MEMREAD { 64 } else { 60 };
             there(memory, argument, size).and(Err(Errno::OPNOTSUPP))
         }
-        ECCGETSTATS => memory.write(argument, &[0; 16]).map(|()| 0),
+        ECCGETSTATS => memory.write(argument, &ecc_stats(mtd)).map(|()| 0),
         MEMGETOOBSEL | ECCGETLAYOUT => Err(Errno::OPNOTSUPP),
         // In the normal mode there is nothing one-time-programmable to ask of.
         OTPGETREGIONCOUNT | OTPGETREGIONINFO | OTPLOCK | OTPERASE => Err(Errno::INVAL),
@@ -89,6 +89,15 @@ fn needs_write(command: u32, pointer_bytes: usize) -> Option<bool> {
             _ => None,
         },
     }
+}
+
+/// `mtd_ecc_stats`; there are no bad blocks.
+fn ecc_stats(mtd: Mtd<'_>) -> [u8; 16] {
+    let EccStats { corrected, failed } = mtd.ecc();
+    let mut bytes = [0; 16];
+    bytes[..4].copy_from_slice(&corrected.to_ne_bytes());
+    bytes[4..8].copy_from_slice(&failed.to_ne_bytes());
+    bytes
 }
 
 /// `mtd_info_user`; sizes past 32 bits are cut, as the structure demands.

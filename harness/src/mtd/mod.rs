@@ -128,6 +128,15 @@ pub enum Seek {
     Other(i64),
 }
 
+/// What ECC came to in all reads so far (`struct mtd_ecc_stats`, its first half).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EccStats {
+    /// Reads with bits that were corrected.
+    pub corrected: u32,
+    /// Reads with bits that could not be.
+    pub failed: u32,
+}
+
 /// One registered MTD device: what `/proc/mtd` and MEMGETINFO tell of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MtdDevice {
@@ -150,6 +159,8 @@ pub struct MtdDevice {
     pub erase_block_bytes: u32,
     /// False where Linux forces the partition read-only.
     pub writeable: bool,
+    /// What ECC came to in reads of it, and of what is a part of it.
+    pub ecc: EccStats,
 }
 
 /// An MTD device as registered, with what changes afterwards.
@@ -158,6 +169,7 @@ struct Registered {
     /// The size that it reports and serves now; see [`MtdSystem::set_size`].
     /// Not an atomic: ARMv5TE has none of 64 bits.
     size_now: Mutex<u64>,
+    ecc: Mutex<EccStats>,
     block: Mutex<BlockDevice>,
 }
 
@@ -191,6 +203,7 @@ impl MtdSystem {
         let (devices, log) = register::register(layout);
         let registered = |device: MtdDevice| Registered {
             size_now: Mutex::new(device.size_bytes),
+            ecc: Mutex::default(),
             block: Mutex::default(),
             device,
         };
@@ -218,6 +231,7 @@ impl MtdSystem {
     pub fn fork(&self) -> Self {
         let fork = |registered: &Registered| Registered {
             size_now: Mutex::new(registered.device.size_bytes),
+            ecc: Mutex::default(),
             block: Mutex::default(),
             device: registered.device.clone(),
         };
@@ -378,6 +392,20 @@ impl State {
         Some(&devices[at.ok()?])
     }
 
+    /// Counts a read whose ECC said something, for the device and those that it is a
+    /// part of (Linux 6.1, drivers/mtd/mtdcore.c, mtd_update_ecc_stats).
+    fn count_ecc(&self, index: u32, answer: Errno) {
+        let mut next = Some(index);
+        while let Some(registered) = next.and_then(|index| self.registered(index)) {
+            let mut ecc = lock(&registered.ecc);
+            match answer {
+                Errno::BADMSG => ecc.failed = ecc.failed.wrapping_add(1),
+                _ => ecc.corrected = ecc.corrected.wrapping_add(1),
+            }
+            next = registered.device.parent;
+        }
+    }
+
     /// Works on a chip, then makes the size changes that its faults ask for.
     fn with_chip<R>(&self, chip: usize, work: impl FnOnce(&mut Chip) -> R) -> R {
         let mut chip = self.chips[chip].lock();
@@ -396,6 +424,7 @@ impl Registered {
     fn now(&self) -> MtdDevice {
         MtdDevice {
             size_bytes: *lock(&self.size_now),
+            ecc: *lock(&self.ecc),
             ..self.device.clone()
         }
     }

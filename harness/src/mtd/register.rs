@@ -5,7 +5,7 @@
 //! partition is cut by it and can be written only where it can; its offset, in sysfs and
 //! in the messages, counts from its start.
 
-use super::MtdDevice;
+use super::{EccStats, MtdDevice};
 use crate::layout::{ChipLayout, Layout, PartitionSpec};
 
 /// The MTD devices of a layout in the order of their numbers, and the kernel's messages
@@ -106,6 +106,7 @@ impl Registry<'_> {
             size_bytes: spec.size_bytes,
             erase_block_bytes: self.layout.geometry.erase_block_bytes,
             writeable: outer.writeable && !spec.read_only,
+            ecc: EccStats::default(),
         };
         let end = start_bytes.wrapping_add(spec.size_bytes);
         self.log

@@ -45,6 +45,37 @@ fn an_ecc_error_does_not_fail_a_read() {
     }
 }
 
+/// How one learns of it: each read with one counts, here and in sysfs.
+#[test]
+fn ecc_errors_are_counted() {
+    let (system, mut handle) = faulty("read-error@0x10:errno=EBADMSG");
+    let stats = |handle: &mut Handle| {
+        let mut memory = SliceMemory::new(vec![0; 16]);
+        let at = memory.base();
+        handle
+            .ioctl(ioctl_number::ECCGETSTATS, at, &mut memory)
+            .unwrap();
+        let word = |at: usize| {
+            let mut word = [0; 4];
+            memory.read(memory.base() + at as u64, &mut word).unwrap();
+            u32::from_ne_bytes(word)
+        };
+        (word(0), word(4))
+    };
+    assert_eq!(stats(&mut handle), (0, 0));
+    handle.pread(0x10, &mut [0]).unwrap();
+    handle.pread(0x100, &mut [0]).unwrap();
+    handle.pread(0, &mut [0; 32]).unwrap();
+    assert_eq!(stats(&mut handle), (0, 2));
+    let sysfs = system.sysfs(0).unwrap();
+    assert!(sysfs.contains(&("ecc_failures", "2\n".into())), "{sysfs:?}");
+    assert_eq!(
+        system.fork().device(0).unwrap().ecc.failed,
+        0,
+        "a kernel that has just started"
+    );
+}
+
 #[test]
 fn a_bit_flip_is_seen_in_the_read_alone() {
     let (system, mut handle) = faulty("bit-flip@0x42.3");
