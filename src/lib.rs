@@ -41,6 +41,9 @@ pub mod backup;
 pub mod capture;
 #[cfg(feature = "full")]
 #[doc(hidden)] // for the program of this package
+pub mod fetch;
+#[cfg(feature = "full")]
+#[doc(hidden)] // for the program of this package
 pub mod layout;
 pub mod mtd;
 #[doc(hidden)] // for the program of this package

@@ -20,6 +20,11 @@ use super::reader::{Reader, Stop};
 use super::work::Work;
 use crate::mtd::{MtdIndex, MtdInfo, MtdRead};
 use std::io::{self, Read};
+#[cfg(feature = "full")]
+use vouched::Vouched;
+
+#[cfg(feature = "full")]
+mod vouched;
 
 /// How often an image is made that is not what the device was recognised by.
 const TRIES: u64 = 3;
@@ -97,7 +102,17 @@ impl ImageWriter<'_> {
         let info = device.info().clone();
         let file = image_file(info.index);
         let existing = destination::named(self.existing, &file);
-        if existing.is_some_and(|entry| entry.size_bytes == Some(info.size_bytes)) {
+        #[cfg_attr(not(feature = "full"), allow(unused_mut))]
+        let mut compares = existing.is_some_and(|e| e.size_bytes == Some(info.size_bytes));
+        #[cfg(feature = "full")]
+        if compares {
+            match self.vouched(device, &info, &file, buffers)? {
+                Vouched::Yes(image) => return Ok(*image),
+                Vouched::No => compares = false,
+                Vouched::Silent => {}
+            }
+        }
+        if compares {
             let mut reader = Reader::new(device, self.stop);
             let naming = Naming(self.folder);
             let id = naming.existing(&file)?;
@@ -167,7 +182,8 @@ impl ImageWriter<'_> {
         }
         let values = digests.finish();
         let (mut image, recovered) = finish(info.clone(), file, &values, reader);
-        image.second_reading = self.second_reading(device, info, temporary, buffers)?;
+        let has_holes = missing_bytes > 0;
+        image.second_reading = self.second_reading(device, info, temporary, has_holes, buffers)?;
         let naming = Naming(self.folder);
         naming.confirm(self.mark)?;
         let placed = naming.give(out, temporary, &image.file, values)?;
@@ -257,11 +273,35 @@ impl ImageWriter<'_> {
         device: &mut dyn MtdRead,
         info: &MtdInfo,
         stored: &str,
+        has_holes: bool,
         buffers: &mut Buffers,
     ) -> Result<Option<SecondReading>, BackupError> {
         if !self.read_again {
             return Ok(None);
         }
+        #[cfg(feature = "full")]
+        if !has_holes {
+            match self.is_vouched_for(device, info, stored, buffers)? {
+                Some(true) => {
+                    return Ok(Some(SecondReading {
+                        same: true,
+                        first_difference_bytes: None,
+                    }));
+                }
+                // Read once more, to see where; what the device said of it stands.
+                Some(false) => {
+                    let mut reader = Reader::new(device, self.stop);
+                    let first = self.compare(&mut reader, info, stored, buffers, |_| ())?;
+                    return Ok(Some(SecondReading {
+                        same: false,
+                        first_difference_bytes: first,
+                    }));
+                }
+                None => {}
+            }
+        }
+        #[cfg(not(feature = "full"))]
+        let _ = has_holes;
         let mut reader = Reader::new(device, self.stop);
         let first_difference_bytes = self.compare(&mut reader, info, stored, buffers, |_| ())?;
         Ok(Some(SecondReading {

@@ -11,7 +11,7 @@ use super::manifest::{
 use super::reader::Reader;
 use super::time;
 use super::work::Work;
-use crate::mtd::{MtdBackend, MtdError, MtdInfo, MtdRead};
+use crate::mtd::{MtdBackend, MtdError, MtdErrorKind, MtdInfo, MtdRead};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
@@ -165,6 +165,7 @@ fn open(backend: &dyn MtdBackend, wanted: &[MtdInfo]) -> Result<(Opened, Unopene
         match tried {
             Ok(device) if keep => opened.push(Source::Open(device)),
             Ok(device) => opened.push(Source::Closed(device.info().clone())),
+            Err(error) if error.kind() == MtdErrorKind::Unreachable => return Err(error.into()),
             Err(error) => left_out.push((info.clone(), error)),
         }
     }
@@ -263,6 +264,7 @@ pub(super) fn recognise(
                 own = device;
                 own.as_mut()
             }
+            Err(error) if error.kind() == MtdErrorKind::Unreachable => return Err(error.into()),
             Err(_) => return Ok(None),
         },
     };

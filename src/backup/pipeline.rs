@@ -89,6 +89,9 @@ pub fn backup(
     backup_of(backend, folder, request, work, None)
 }
 
+/// Says where images come from, and what is known of them once they are there.
+pub(crate) type OriginOf<'a> = &'a dyn Fn(&[Image]) -> Origin;
+
 /// The same; `origin` says where the images come from, if the backend is not the
 /// device itself.
 pub(crate) fn backup_of(
@@ -96,7 +99,7 @@ pub(crate) fn backup_of(
     folder: &dyn Destination,
     request: &Request<'_>,
     work: &Work<'_>,
-    origin: Option<Origin>,
+    origin: Option<OriginOf<'_>>,
 ) -> Result<Summary, Failure> {
     let layout = backend.devices()?;
     let wanted = select(&layout, request.partitions)?;
@@ -109,9 +112,10 @@ pub(crate) fn backup_of(
         mut manifest,
     } = begin(backend, &layout, &wanted, request.now, work)?;
     manifest.folder_created = folder.was_created();
-    manifest.origin = origin;
+    manifest.origin = origin.map(|origin| origin(&[]));
     let mut run = Run {
         backend,
+        origin,
         folder,
         request,
         work,
@@ -153,6 +157,7 @@ enum Made {
 /// A backup under way.
 struct Run<'a> {
     backend: &'a dyn MtdBackend,
+    origin: Option<OriginOf<'a>>,
     folder: &'a dyn Destination,
     request: &'a Request<'a>,
     work: &'a Work<'a>,
@@ -215,6 +220,9 @@ impl Run<'_> {
             return Err(BackupError::Interrupted);
         }
         naming.confirm(&mark)?;
+        if let Some(origin) = self.origin {
+            self.manifest.origin = Some(origin(&self.manifest.images));
+        }
         let text = self.manifest.to_json();
         let sums = self.write_sums(&text)?;
         self.placed.extend(sums);
@@ -263,9 +271,7 @@ impl Run<'_> {
                     Ok(device) => writer
                         .make(device, buffers)
                         .map(|made| Made::Image(Box::new(made))),
-                    Err(error) if error.lacks_descriptors() || writer.has(number) => {
-                        Err(error.into())
-                    }
+                    Err(error) if error.is_of_all() || writer.has(number) => Err(error.into()),
                     Err(error) => Ok(Made::Gone(number, error)),
                 };
                 if made.is_err() {

@@ -12,7 +12,7 @@
 
 use super::error::BackupError;
 use super::manifest::Unreadable;
-use crate::mtd::{Errno, MtdError, MtdRead};
+use crate::mtd::{Errno, MtdError, MtdErrorKind, MtdRead};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How often a piece is read before it is given up.
@@ -79,6 +79,19 @@ enum Failure {
     End(u64),
     /// Somebody asked for that.
     Stopped,
+    /// The way to the device is gone, which says nothing of its flash.
+    Gone(Box<MtdError>),
+}
+
+impl Failure {
+    /// What ends the reading of the whole device, where this does.
+    fn ends_all(self) -> Result<Self, BackupError> {
+        match self {
+            Self::Stopped => Err(BackupError::Interrupted),
+            Self::Gone(error) => Err((*error).into()),
+            other => Ok(other),
+        }
+    }
 }
 
 impl<'a> Reader<'a> {
@@ -100,8 +113,9 @@ impl<'a> Reader<'a> {
         self.so_far
     }
 
-    /// The next bytes of the stream, in `buf`; how many; 0 at the end. The only
-    /// error is [`BackupError::Interrupted`], where somebody asked to stop.
+    /// The next bytes of the stream, in `buf`; how many; 0 at the end. An error is
+    /// [`BackupError::Interrupted`], where somebody asked to stop, or that the way to
+    /// the device is gone ([`MtdErrorKind::Unreachable`]).
     ///
     /// A piece ends on an erase block's end where `buf` holds a whole erase
     /// block, so that an erase block that cannot be read is filled as a whole.
@@ -118,8 +132,10 @@ impl<'a> Reader<'a> {
         } else {
             match self.read_piece(self.so_far.position_bytes, buf) {
                 Ok(()) => {}
-                Err((_, Failure::Stopped)) => return Err(BackupError::Interrupted),
-                Err((done, _)) => self.narrow_down(buf, done)?,
+                Err((done, failure)) => {
+                    failure.ends_all()?;
+                    self.narrow_down(buf, done)?;
+                }
             }
         }
         self.so_far.position_bytes += want as u64;
@@ -184,6 +200,9 @@ impl<'a> Reader<'a> {
                         return Err((done, Failure::Error(error)));
                     }
                 }
+                Err(error) if error.kind() == MtdErrorKind::Unreachable => {
+                    return Err((done, Failure::Gone(Box::new(error))));
+                }
                 Err(error) => return Err((done, Failure::Error(error))),
             }
         }
@@ -209,7 +228,7 @@ impl<'a> Reader<'a> {
                     self.end_early(end_bytes);
                     return Ok(());
                 }
-                Err(Failure::Stopped) => return Err(BackupError::Interrupted),
+                Err(failure) => drop(failure.ends_all()?),
             }
             failed_before = false;
             at = end;
@@ -234,7 +253,7 @@ impl<'a> Reader<'a> {
         loop {
             match self.read_piece(offset_bytes, buf) {
                 Ok(()) => return Ok(tries),
-                Err((_, Failure::Stopped)) => return Err(Failure::Stopped),
+                Err((_, failure @ (Failure::Stopped | Failure::Gone(_)))) => return Err(failure),
                 Err((_, failure)) if tries == TRIES => return Err(failure),
                 Err(_) => tries += 1,
             }

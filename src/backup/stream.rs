@@ -114,7 +114,7 @@ impl Stream<'_> {
             let number = source.info().index.0;
             let device = match source.open(backend) {
                 Ok(device) => device,
-                Err(error) if error.lacks_descriptors() => return Err(error.into()),
+                Err(error) if error.is_of_all() => return Err(error.into()),
                 Err(error) => {
                     gone.insert(number, error);
                     continue;

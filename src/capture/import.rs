@@ -26,7 +26,7 @@
 use super::captured::CapturedBackend;
 use super::error::ImportError;
 use super::inspect::Capture;
-use crate::backup::{self, Destination, DigestChoice, Request, Summary, Work};
+use crate::backup::{self, Destination, DigestChoice, Image, Request, Summary, Work};
 use std::time::SystemTime;
 
 /// Makes a backup of an inspected capture, in a folder of its own; `now` is the time to
@@ -39,14 +39,14 @@ pub fn import(
 ) -> Result<Summary, ImportError> {
     let backend = CapturedBackend::new(capture);
     let wanted = capture.wanted();
-    let origin = Some(capture.origin.clone());
+    let origin = |_: &[Image]| capture.origin.clone();
     let request = Request {
         partitions: &wanted,
         read_again: false,
         digests: DigestChoice::Both,
         now,
     };
-    let summary = backup::pipeline::backup_of(&backend, folder, &request, work, origin)?;
+    let summary = backup::pipeline::backup_of(&backend, folder, &request, work, Some(&origin))?;
     let changed = summary.manifest.images.iter().find(|image| {
         // Of an earlier round, or of a partition without a byte, which needs no file.
         if capture.file_of(image.mtd).is_none() {

@@ -28,10 +28,10 @@ pub(crate) fn command(command: &CommandSpec) -> clap::Command {
         let arg = Arg::new(operand.name)
             .help(operand.help)
             .required(operand.required);
-        it = it.arg(if operand.rest {
-            arg.num_args(1..).trailing_var_arg(true)
-        } else {
-            arg
+        it = it.arg(match command.operands_max {
+            _ if operand.rest => arg.num_args(1..).trailing_var_arg(true),
+            1 => arg,
+            words => arg.num_args(words),
         });
     }
     it

@@ -275,6 +275,7 @@ mod tests {
     const COMMAND_NAMES: &[&str] = &[
         "list",
         "backup",
+        "fetch",
         "verify",
         "repair",
         "clean",

@@ -139,6 +139,7 @@ fn mtd_kind(error: &MtdError) -> &'static str {
         MtdErrorKind::Disagreement => "disagreement",
         MtdErrorKind::NotPermitted => "not_permitted",
         MtdErrorKind::Refused => "refused",
+        MtdErrorKind::Unreachable => "unreachable",
         _ => "io",
     }
 }

@@ -97,7 +97,7 @@ impl Line {
             };
         };
         let takes_rest = command.operand.is_some_and(|operand| operand.rest);
-        if command.operand.is_none() || !self.operands.is_empty() {
+        if command.operand.is_none() || self.operands.len() >= command.operands_max {
             return Err(UsageError(format!(
                 "{:?} is one word too many",
                 word.to_string_lossy()

@@ -53,6 +53,8 @@ pub(crate) struct CommandSpec {
     pub(crate) about: &'static str,
     /// Name and help of what stands without an option; none where nothing may.
     pub(crate) operand: Option<OperandSpec>,
+    /// How many words may stand there.
+    pub(crate) operands_max: usize,
     /// The options that it takes, in groups; help shows them in this order.
     pub(crate) options: &'static [&'static [OptionSpec]],
     pub(crate) details: &'static str,
@@ -72,6 +74,7 @@ impl CommandSpec {
             name,
             about,
             operand: None,
+            operands_max: 1,
             options: &[],
             details: "",
             examples: &[],

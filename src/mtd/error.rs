@@ -91,6 +91,8 @@ pub enum MtdErrorKind {
     NotPermitted,
     /// Refused by this program before anything was touched.
     Refused,
+    /// The way to a device that is somewhere else is gone: nothing is known of its flash.
+    Unreachable,
     /// The system or the flash failed.
     Io,
 }
@@ -150,6 +152,16 @@ pub enum MtdError {
         length_bytes: Option<u64>,
         /// The system's answer.
         source: Errno,
+    },
+    /// A device that is somewhere else does not answer.
+    #[error("{from}: {why}")]
+    Unreachable {
+        /// The way to it.
+        from: String,
+        /// What happened.
+        why: String,
+        /// What to do next.
+        help: String,
     },
     /// A device ended before its size: it changed since it was found.
     #[error("{device} ended at {offset_bytes:#x}; it should have {size_bytes:#x} bytes")]

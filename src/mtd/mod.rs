@@ -75,6 +75,20 @@ pub trait MtdRead: Send {
     /// asked for, so that what came before is the device's; one that still has
     /// bytes at its size is [`MtdError::GoesOn`] to a read there.
     fn read_at(&mut self, offset_bytes: u64, buf: &mut [u8]) -> Result<usize, MtdError>;
+    /// What the device says, now and itself, that all its bytes digest to: a look at
+    /// them that does not come over the wire. None where it cannot tell.
+    fn own_digest(&mut self) -> Result<Option<OwnDigest>, MtdError> {
+        Ok(None)
+    }
+}
+
+/// A digest that a device made itself of all that it holds; lower-case hex.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwnDigest {
+    /// As old devices make it: it finds accidents.
+    Md5(String),
+    /// As newer ones do.
+    Sha256(String),
 }
 
 /// The capability to erase.

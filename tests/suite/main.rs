@@ -7,6 +7,12 @@ mod cli;
 mod device;
 #[cfg(feature = "full")]
 mod examples;
+#[cfg(all(
+    feature = "full",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod fetch;
 #[cfg(feature = "full")]
 mod page;
 #[cfg(feature = "full")]

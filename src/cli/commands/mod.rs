@@ -6,6 +6,8 @@ mod clean;
 #[cfg(feature = "full")]
 pub(crate) mod completions;
 #[cfg(feature = "full")]
+mod fetch;
+#[cfg(feature = "full")]
 mod image;
 #[cfg(feature = "full")]
 mod import;
@@ -29,6 +31,8 @@ use super::spec::CommandSpec;
 pub(crate) const COMMANDS: &[CommandSpec] = &[
     list::SPEC,
     backup::SPEC,
+    #[cfg(feature = "full")]
+    fetch::SPEC,
     verify::SPEC,
     #[cfg(feature = "full")]
     repair::SPEC,
@@ -52,6 +56,7 @@ pub(crate) const COMMANDS: &[CommandSpec] = &[
 /// What the device's build lacks, so that it can say so.
 #[cfg(any(test, not(feature = "full")))]
 pub(crate) const FULL_ONLY: &[&str] = &[
+    "fetch",
     "repair",
     "image",
     "sandbox",

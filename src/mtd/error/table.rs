@@ -49,6 +49,12 @@ impl MtdError {
         matches!(self.errno(), Some(Errno::MFILE | Errno::NFILE))
     }
 
+    /// Whether no other device can be read either, so that this one is not to be left
+    /// out of something.
+    pub fn is_of_all(&self) -> bool {
+        self.lacks_descriptors() || self.kind() == Kind::Unreachable
+    }
+
     /// What to do next, as one line; `None` where nothing sensible can be said.
     pub fn help(&self) -> Option<String> {
         match self.row().help {
@@ -67,6 +73,7 @@ impl MtdError {
             } => row(Kind::NoMtd, no_table(*other_root, *source)).because(source),
             Self::NoDevices { .. } => row(Kind::NoMtd, Text(NO_DEVICES)),
             Self::BadTable { .. } => row(Kind::BadTable, Text(BAD_TABLE)),
+            Self::Unreachable { help, .. } => row(Kind::Unreachable, Text(help)),
             Self::File { source, .. } => row(Kind::Io, Nothing).because(source),
             Self::Device {
                 operation,

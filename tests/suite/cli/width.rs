@@ -189,7 +189,7 @@ fn errors_and_warnings_fit_80_columns(#[case] line: &str, #[case] says: &str) {
     for line in &lines {
         assert!(line.chars().count() <= 80, "{line}");
     }
-    let words = lines.iter().map(|line| line.trim());
+    let words = lines.iter().flat_map(|line| line.split_whitespace());
     let whole = words.collect::<Vec<_>>().join(" ").to_lowercase();
     assert!(whole.contains(says), "{whole}");
 }

@@ -1,0 +1,256 @@
+//! A device with an ssh server and a shell, as every BusyBox has one. Nothing of ours
+//! is there, and nothing is left there.
+
+mod advice;
+mod probe;
+mod session;
+
+pub use session::SshCommand;
+
+use super::remote::{Proof, RemoteBackend};
+use super::wire::{Fault, Patience, Source};
+use crate::mtd::{Errno, MtdError, MtdIndex, MtdInfo, Node, OwnDigest};
+use probe::Tools;
+use session::{Piece, Session};
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+
+/// What a first look at a device gave.
+pub struct Connected {
+    /// The device, to be [fetched](super::fetch).
+    pub backend: RemoteBackend,
+    /// What will prove its images.
+    pub proof: Proof,
+    /// What is worth a warning, in words.
+    pub notes: Vec<String>,
+}
+
+/// Logs in and looks what is there. `word` is a random one, of letters and digits;
+/// `layout` the name and the text of a file that tells more of the layout.
+///
+/// # Errors
+/// [`MtdError::Unreachable`]; what [`MtdBackend::devices`](crate::mtd::MtdBackend) has.
+pub fn connect(
+    command: SshCommand,
+    word: &str,
+    layout: Option<(&str, &[u8])>,
+    patience: Patience,
+    interrupt: &'static AtomicBool,
+) -> Result<Connected, MtdError> {
+    let mut source = SshSource {
+        command,
+        word: format!("mtdkeep-{word}"),
+        interrupt,
+        session: None,
+        nodes: BTreeMap::new(),
+        tools: Tools::default(),
+    };
+    let mut failures = 0;
+    let answer = loop {
+        let word = source.word.clone();
+        let asked = source
+            .session()
+            .and_then(|session| session.run(&probe::commands(&word)));
+        match asked {
+            Ok(answer) => break answer,
+            Err(fault) => {
+                source.reset();
+                failures += 1;
+                let again = matches!(fault, Fault::Lost(_)) && patience.after(failures);
+                if !again {
+                    return Err(unreachable(&source, fault));
+                }
+            }
+        }
+    };
+    let probed = probe::understand(&answer, &source.word, layout)?;
+    source.nodes = probed.nodes;
+    source.tools = probed.tools;
+    let proof = match probed.tools {
+        Tools {
+            sha256sum: true, ..
+        } => Proof::OwnDigest("SHA-256"),
+        Tools { md5sum: true, .. } => Proof::OwnDigest("MD5"),
+        _ => Proof::ReadTwice,
+    };
+    let backend = RemoteBackend::new(
+        probed.description,
+        probed.devices,
+        Box::new(source),
+        patience,
+    );
+    Ok(Connected {
+        backend,
+        proof,
+        notes: probed.notes,
+    })
+}
+
+fn unreachable(source: &SshSource, fault: Fault) -> MtdError {
+    let (why, help) = match fault {
+        Fault::Hopeless { why, help } => (why, help),
+        Fault::Lost(why) => (
+            why,
+            "look whether the device is there, and log in by hand".into(),
+        ),
+        Fault::Stopped => ("interrupted".into(), "start the same command again".into()),
+        Fault::Device(errno) => (errno.to_string(), "log in by hand".into()),
+    };
+    MtdError::Unreachable {
+        from: source.name(),
+        why,
+        help,
+    }
+}
+
+struct SshSource {
+    command: SshCommand,
+    word: String,
+    interrupt: &'static AtomicBool,
+    session: Option<Session>,
+    nodes: BTreeMap<MtdIndex, String>,
+    tools: Tools,
+}
+
+impl SshSource {
+    fn session(&mut self) -> Result<&mut Session, Fault> {
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => Session::new(&self.command, self.word.clone(), self.interrupt)?,
+        };
+        Ok(self.session.insert(session))
+    }
+
+    /// A command that opens a device as descriptor 4 and does something with it. A
+    /// private node is gone again before that.
+    fn with_device(&self, device: MtdIndex, act: &str) -> String {
+        match self.nodes.get(&device) {
+            Some(node) => format!("( exec 4<{node}; {act} <&4 )"),
+            None => {
+                let (word, minor) = (&self.word, device.char_minor());
+                // /tmp may be mounted nodev; /dev never is.
+                format!(
+                    "( umask 077; O=; for p in /tmp /dev; do d=$p/.{word}; \
+                     mkdir $d 2>/dev/null || continue; \
+                     if mknod $d/n c 90 {minor} && ( : <$d/n ) 2>/dev/null; then exec 4<$d/n; \
+                     O=y; fi; rm -f $d/n; rmdir $d; [ -z \"$O\" ] || break; done; \
+                     [ \"$O\" ] || {{ echo no node >&2; exit 9; }}; {act} <&4 )"
+                )
+            }
+        }
+    }
+}
+
+impl Source for SshSource {
+    fn name(&self) -> String {
+        format!("ssh {}", self.command.host)
+    }
+
+    fn check(&mut self, device: &MtdInfo) -> Result<Result<(), MtdError>, Fault> {
+        let command = self.with_device(device.index, "true");
+        let (status, errors) = {
+            let session = self.session()?;
+            session.start(&command)?;
+            loop {
+                if let Piece::End { status, errors } = session.read(&mut [0; 64])? {
+                    break (status, errors);
+                }
+            }
+        };
+        if status == 0 {
+            return Ok(Ok(()));
+        }
+        let node = Node::character(device.index);
+        Ok(Err(if self.nodes.contains_key(&device.index) {
+            MtdError::Device {
+                operation: crate::mtd::Operation::Open,
+                device: device.id(),
+                offset_bytes: None,
+                length_bytes: None,
+                source: errno(&errors),
+            }
+        } else {
+            MtdError::NodeMissing {
+                device: device.id(),
+                path: node.to_string().into(),
+                why: "no private node could be made there (that needs root)".into(),
+                fix: format!("on the device, as root: {}", node.mknod_line()),
+            }
+        }))
+    }
+
+    fn start(
+        &mut self,
+        device: &MtdInfo,
+        offset_bytes: u64,
+        length_bytes: Option<u64>,
+    ) -> Result<(), Fault> {
+        const BLOCK_BYTES_MAX: u64 = 64 << 10;
+        // The largest power of two in both, so that nothing else is read.
+        let both = offset_bytes | length_bytes.unwrap_or(0);
+        let block = 1_u64.checked_shl(both.trailing_zeros()).unwrap_or(u64::MAX);
+        let block = block.min(BLOCK_BYTES_MAX);
+        let act = match (offset_bytes, length_bytes) {
+            (0, None) => "cat".to_owned(),
+            (_, None) => format!("dd bs={block} skip={}", offset_bytes / block),
+            (_, Some(length)) => format!(
+                "dd bs={block} skip={} count={}",
+                offset_bytes / block,
+                length / block
+            ),
+        };
+        let command = self.with_device(device.index, &act);
+        self.session()?.start(&command)
+    }
+
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize, Fault> {
+        match self.session()?.read(buf)? {
+            Piece::Data(count) => Ok(count),
+            Piece::End { status: 0, .. } => Ok(0),
+            Piece::End { errors, .. } => Err(Fault::Device(errno(&errors))),
+        }
+    }
+
+    fn own_digest(&mut self, device: &MtdInfo) -> Result<Option<OwnDigest>, Fault> {
+        let (tool, digits) = match self.tools {
+            Tools {
+                sha256sum: true, ..
+            } => ("sha256sum", 64),
+            Tools { md5sum: true, .. } => ("md5sum", 32),
+            _ => return Ok(None),
+        };
+        let command = self.with_device(device.index, tool);
+        let answer = self.session()?.run(&command)?;
+        let answer = String::from_utf8_lossy(&answer);
+        let digest = answer.trim().get(..digits).map(str::to_ascii_lowercase);
+        let digest = digest.filter(|digest| digest.bytes().all(|b| b.is_ascii_hexdigit()));
+        // What cannot be read has none.
+        Ok(digest.map(|digest| match digits {
+            64 => OwnDigest::Sha256(digest),
+            _ => OwnDigest::Md5(digest),
+        }))
+    }
+
+    fn reset(&mut self) {
+        self.session = None;
+    }
+}
+
+/// What a program's words say. The words are the C library's.
+fn errno(said: &str) -> Errno {
+    const WORDS: &[(&str, Errno)] = &[
+        ("Input/output error", Errno::IO),
+        ("I/O error", Errno::IO),
+        ("Permission denied", Errno::ACCESS),
+        ("ermission denied", Errno::ACCESS),
+        ("Operation not permitted", Errno::PERM),
+        ("No such device or address", Errno::NXIO),
+        ("No such device", Errno::NODEV),
+        ("No such file", Errno::NOENT),
+        ("Bad message", Errno::BADMSG),
+        ("Device or resource busy", Errno::BUSY),
+        ("Resource busy", Errno::BUSY),
+    ];
+    let known = WORDS.iter().find(|(words, _)| said.contains(words));
+    known.map_or(Errno::IO, |(_, errno)| *errno)
+}

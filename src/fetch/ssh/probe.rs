@@ -1,0 +1,321 @@
+//! What a device tells of itself through a shell, before anything of its flash is read.
+//!
+//! The texts become a folder that looks like the device's `proc` and `sys`, of which
+//! [`LinuxBackend`] makes devices as it does of a copied tree: one reading of these
+//! texts for all.
+//!
+//! Invariant: a name in the answer leads nowhere but into that folder.
+
+use crate::backend::LinuxBackend;
+use crate::layout;
+use crate::mtd::{
+    MTD_CHAR_MAJOR, MtdBackend as _, MtdError, MtdIndex, MtdInfo, NodeState, infer_offsets,
+};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+/// Files that are asked for by name.
+const FILES: &[&str] = &[
+    "/proc/mtd",
+    "/proc/cmdline",
+    "/proc/cpuinfo",
+    "/proc/device-tree/model",
+];
+/// What sysfs has of each device.
+const ATTRIBUTES: &str = "size offset flags type";
+
+/// What was found.
+pub(super) struct Probed {
+    pub(super) description: String,
+    pub(super) devices: Vec<MtdInfo>,
+    /// The node of each device that has one.
+    pub(super) nodes: BTreeMap<MtdIndex, String>,
+    pub(super) tools: Tools,
+    /// What is worth a warning, in words.
+    pub(super) notes: Vec<String>,
+}
+
+/// Programs that the device has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tools {
+    pub(super) sha256sum: bool,
+    pub(super) md5sum: bool,
+}
+
+/// The commands whose output [`understand`] reads; each part begins with a line
+/// `WORD f NAME`.
+pub(super) fn commands(word: &str) -> String {
+    let files = FILES.join(" ");
+    format!(
+        "for f in {files}; do if [ -r $f ]; then echo; echo {word} f $f; cat $f; fi; done; \
+         for d in /sys/class/mtd/mtd*; do case $d in *ro|*'*') continue;; esac; \
+         for a in {ATTRIBUTES}; do if [ -r $d/$a ]; then echo; echo {word} f $d/$a; cat $d/$a; \
+         fi; done; \
+         l=`readlink $d 2>/dev/null`; if [ \"$l\" ]; then echo; echo {word} l $d; echo \"$l\"; \
+         fi; done; \
+         echo; echo {word} t mounts; cat /proc/mounts; \
+         echo; echo {word} t dmesg; dmesg 2>/dev/null; \
+         echo; echo {word} t sha256sum; sha256sum </dev/null; \
+         echo; echo {word} t md5sum; md5sum </dev/null; \
+         echo; echo {word} t nodes; for n in /dev/mtd[0-9]* /dev/mtd/[0-9]* /dev/mtd/mtd[0-9]*; \
+         do if [ -c $n ]; then ls -ln $n 2>/dev/null || ls -l $n; fi; done"
+    )
+}
+
+/// Reads the answer to [`commands`]; `layout` is the text of a file with more about
+/// the layout, and its name.
+pub(super) fn understand(
+    answer: &[u8],
+    word: &str,
+    layout: Option<(&str, &[u8])>,
+) -> Result<Probed, MtdError> {
+    let parts = parts(answer, word);
+    let tree = tempfile::tempdir().map_err(|error| no_room(&error))?;
+    let text = |name: &str| -> &[u8] {
+        let found = parts
+            .iter()
+            .find(|part| part.kind == 't' && part.name == name);
+        found.map_or(&[], |part| part.text)
+    };
+    for part in &parts {
+        put(tree.path(), part).map_err(|error| no_room(&error))?;
+    }
+    let backend = LinuxBackend::new(Some(tree.path().into()));
+    let mut devices = backend.devices().map_err(|error| match error {
+        MtdError::NoMtd { source, .. } => MtdError::NoMtd {
+            path: "/proc/mtd".into(),
+            other_root: false,
+            source,
+        },
+        other => other,
+    })?;
+    let nodes = nodes(&String::from_utf8_lossy(text("nodes")));
+    devices
+        .iter_mut()
+        .for_each(|device| correct(device, &nodes));
+    let mut notes = Vec::new();
+    if let Some((name, text)) = layout {
+        place(&mut devices, name, text, &mut notes);
+    }
+    if let Ok(reading) = layout::read(text("dmesg")) {
+        if reading.form == layout::Form::BootLog {
+            layout::place_if_all_fit(&mut devices, &reading);
+        }
+    }
+    infer_offsets(&mut devices);
+    notes.extend(of_nand(&parts, &devices));
+    notes.extend(of_mounts(
+        &String::from_utf8_lossy(text("mounts")),
+        &devices,
+    ));
+    let has = |name, digest: &[u8]| text(name).trim_ascii_start().starts_with(digest);
+    let description = backend.description();
+    Ok(Probed {
+        description: description
+            .strip_suffix(" (below another root)")
+            .unwrap_or(&description)
+            .to_owned(),
+        devices,
+        nodes,
+        tools: Tools {
+            // Of nothing: a program of that name that does something else is none.
+            sha256sum: has(
+                "sha256sum",
+                b"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            ),
+            md5sum: has("md5sum", b"d41d8cd98f00b204e9800998ecf8427e"),
+        },
+        notes,
+    })
+}
+
+/// What the folder says of itself and not of the device.
+fn correct(device: &mut MtdInfo, nodes: &BTreeMap<MtdIndex, String>) {
+    device.node = match nodes.contains_key(&device.index) {
+        true => NodeState::Present,
+        false => NodeState::Missing,
+    };
+    device.block_node = NodeState::Missing;
+    // More may be known below.
+    if device
+        .offset
+        .is_some_and(|offset| offset.source.is_inferred())
+    {
+        device.offset = None;
+    }
+}
+
+/// A part of the answer.
+struct Part<'a> {
+    kind: char,
+    name: &'a str,
+    text: &'a [u8],
+}
+
+fn parts<'a>(answer: &'a [u8], word: &str) -> Vec<Part<'a>> {
+    let mark = format!("\n{word} ");
+    let mut parts = Vec::new();
+    let mut rest = answer;
+    while let Some(at) = rest
+        .windows(mark.len())
+        .position(|window| window == mark.as_bytes())
+    {
+        rest = &rest[at + mark.len()..];
+        let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let after = rest.get(line.len() + 1..).unwrap_or_default();
+        let end = after
+            .windows(mark.len())
+            .position(|window| window == mark.as_bytes())
+            .unwrap_or(after.len());
+        if let Some((kind, name)) = std::str::from_utf8(line)
+            .ok()
+            .and_then(|l| l.split_once(' '))
+        {
+            parts.push(Part {
+                kind: kind.chars().next().unwrap_or(' '),
+                name,
+                text: &after[..end],
+            });
+        }
+        rest = after;
+    }
+    parts
+}
+
+/// Puts a file or a link of sysfs into the tree.
+fn put(tree: &Path, part: &Part<'_>) -> io::Result<()> {
+    let wanted = FILES.contains(&part.name) || is_of_sysfs(part.name);
+    if !wanted || !matches!(part.kind, 'f' | 'l') {
+        return Ok(());
+    }
+    let path = tree.join(part.name.trim_start_matches('/'));
+    let Some(folder) = path.parent() else {
+        return Ok(());
+    };
+    if part.kind == 'f' {
+        std::fs::create_dir_all(folder)?;
+        return std::fs::write(path, part.text);
+    }
+    // Where the link leads is what the folder with its attributes lies under.
+    let target = String::from_utf8_lossy(part.text).trim().to_owned();
+    let inside = target.strip_prefix("../../").filter(|target| {
+        target.starts_with("devices/") && !target.split('/').any(|name| name == "..")
+    });
+    if let Some(inside) = inside {
+        let real = tree.join("sys").join(inside);
+        if let Some(around) = real.parent() {
+            std::fs::create_dir_all(around)?;
+        }
+        if path.is_dir() && !real.exists() {
+            // A parent may be there already, with its own attributes to come.
+            std::fs::rename(&path, &real)?;
+            std::os::unix::fs::symlink(&target, &path)?;
+        } else if path.is_dir() {
+            for entry in std::fs::read_dir(&path)? {
+                let entry = entry?;
+                std::fs::rename(entry.path(), real.join(entry.file_name()))?;
+            }
+            std::fs::remove_dir(&path)?;
+            std::os::unix::fs::symlink(&target, &path)?;
+        }
+    }
+    Ok(())
+}
+
+/// `/sys/class/mtd/mtdN`, or an attribute there.
+fn is_of_sysfs(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix("/sys/class/mtd/mtd") else {
+        return false;
+    };
+    let (number, attribute) = rest.split_once('/').unwrap_or((rest, ""));
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    is_number && (attribute.is_empty() || ATTRIBUTES.split(' ').any(|known| known == attribute))
+}
+
+/// Nodes that are what they are called: character, 90, 2N.
+fn nodes(listing: &str) -> BTreeMap<MtdIndex, String> {
+    let mut nodes = BTreeMap::new();
+    for line in listing.lines().filter(|line| line.starts_with('c')) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let major = format!("{MTD_CHAR_MAJOR},");
+        let Some(at) = words.iter().position(|word| word.starts_with(&major)) else {
+            continue;
+        };
+        // `90, 6`, or `90,6` where the columns are narrow.
+        let minor = match words[at].strip_prefix(&major) {
+            Some("") => words.get(at + 1).copied(),
+            minor => minor,
+        };
+        let (Some(minor), Some(path)) = (minor.and_then(|m| m.parse::<u32>().ok()), words.last())
+        else {
+            continue;
+        };
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'/';
+        if minor % 2 == 0 && path.starts_with("/dev/") && path.bytes().all(plain) {
+            nodes
+                .entry(MtdIndex(minor / 2))
+                .or_insert((*path).to_owned());
+        }
+    }
+    nodes
+}
+
+fn place(devices: &mut [MtdInfo], name: &str, text: &[u8], notes: &mut Vec<String>) {
+    match layout::read(text) {
+        Ok(reading) => {
+            let placed = layout::place(devices, &reading);
+            let conflicts = placed.conflicts.iter();
+            notes.extend(conflicts.map(|conflict| format!("{name}: {conflict}")));
+        }
+        Err(error) => notes.push(format!("{name}: {error}")),
+    }
+}
+
+fn of_nand(parts: &[Part<'_>], devices: &[MtdInfo]) -> Vec<String> {
+    let is_nand = |device: &&MtdInfo| {
+        let name = format!("/sys/class/mtd/{}/type", device.index);
+        let part = parts.iter().find(|part| part.name == name);
+        part.is_some_and(|part| part.text.trim_ascii().ends_with(b"nand"))
+    };
+    let nand: Vec<String> = devices
+        .iter()
+        .filter(is_nand)
+        .map(|device| device.index.to_string())
+        .collect();
+    match nand.is_empty() {
+        true => Vec::new(),
+        false => vec![format!(
+            "{} is NAND: its bad blocks and its OOB are not told apart or kept",
+            nand.join(", ")
+        )],
+    }
+}
+
+/// Partitions that something may write while they are read.
+fn of_mounts(mounts: &str, devices: &[MtdInfo]) -> Vec<String> {
+    let mounted = |line: &str| {
+        let mut words = line.split(' ');
+        let (device, folder) = (words.next()?, words.next()?);
+        let options = words.nth(1)?;
+        let number = device.strip_prefix("/dev/mtdblock")?;
+        let number: u32 = number.trim_start_matches('/').parse().ok()?;
+        let writes = options.split(',').any(|option| option == "rw");
+        let known = devices.iter().find(|device| device.index.0 == number)?;
+        writes.then(|| {
+            format!(
+                "{} is mounted on {folder} for writing, and may change while it is read",
+                known.id()
+            )
+        })
+    };
+    mounts.lines().filter_map(mounted).collect()
+}
+
+fn no_room(error: &io::Error) -> MtdError {
+    MtdError::Unreachable {
+        from: "the temporary folder".into(),
+        why: error.to_string(),
+        help: "make room there, or name another one in TMPDIR".into(),
+    }
+}

@@ -1,0 +1,342 @@
+//! A shell on the device, over one ssh, and what its commands print.
+//!
+//! All goes over one login: a slow device takes seconds for each, and asks for a
+//! password each time. Commands go to the shell's standard input, one after the other;
+//! each one's output stands between two marks that begin with a random word, so that
+//! neither a banner on standard output nor the flash's own bytes are taken for one.
+//!
+//! ```text
+//! \nWORD b N\n  bytes of standard output  \nWORD e N STATUS\n  standard error  \nWORD z N\n
+//! ```
+//!
+//! Invariants: a command's bytes are told from the next one's by N; the end of ssh
+//! before the last mark is a loss, whatever came; a stop that the user asked for is
+//! heard within a quarter of a second.
+
+use super::advice;
+use crate::fetch::wire::Fault;
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How much is read of ssh at once.
+const CHUNK_BYTES: usize = 128 << 10;
+/// How many of ssh's last lines are kept for advice.
+const LINES_KEPT: usize = 20;
+/// What a command says in error may be so long.
+const ERRORS_BYTES_MAX: usize = 64 << 10;
+/// A banner is no longer.
+const BANNER_BYTES_MAX: usize = 1 << 20;
+
+/// How ssh is called.
+#[derive(Clone)]
+pub struct SshCommand {
+    /// The program and the words before the host.
+    pub words: Vec<OsString>,
+    /// `user@host`, or the host alone.
+    pub host: String,
+    /// Is told each line that ssh says on standard error.
+    pub said: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+/// A part of a command's output.
+pub(super) enum Piece {
+    /// So many bytes of it.
+    Data(usize),
+    /// All came; its exit status, and what it said on standard error.
+    End { status: u32, errors: String },
+}
+
+pub(super) struct Session {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: ChildStdout,
+    stderr: Arc<Mutex<VecDeque<String>>>,
+    reader: Option<std::thread::JoinHandle<()>>,
+    interrupt: &'static AtomicBool,
+    word: String,
+    number: u64,
+    /// What came and was not taken yet: from `start` on.
+    pending: Vec<u8>,
+    start: usize,
+    /// Whether a command's output is not read to its end.
+    open: bool,
+}
+
+impl Session {
+    /// Starts ssh and a shell behind it; `word` is random.
+    pub(super) fn new(
+        command: &SshCommand,
+        word: String,
+        interrupt: &'static AtomicBool,
+    ) -> Result<Self, Fault> {
+        let (program, words) = command.words.split_first().ok_or_else(|| Fault::Hopeless {
+            why: "no ssh program is named".into(),
+            help: "set MTDKEEP_SSH to the name of a program, or leave it away".into(),
+        })?;
+        let spawned = Command::new(program)
+            .args(words)
+            .arg(&command.host)
+            // For a login shell of any kind.
+            .arg("exec sh")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = spawned.map_err(|error| Fault::Hopeless {
+            why: format!("cannot start {}: {error}", program.to_string_lossy()),
+            help: "install an ssh client, or name one in MTDKEEP_SSH".into(),
+        })?;
+        let stderr = Arc::new(Mutex::new(VecDeque::new()));
+        let missing = || Fault::Lost("ssh has no standard streams".into());
+        let stdin = child.stdin.take().ok_or_else(missing)?;
+        let stdout = child.stdout.take().ok_or_else(missing)?;
+        let errors = child.stderr.take().ok_or_else(missing)?;
+        let reader = listen(errors, stderr.clone(), command.said.clone());
+        let mut session = Self {
+            child,
+            stdin,
+            stdout,
+            stderr,
+            reader,
+            interrupt,
+            word,
+            number: 0,
+            pending: Vec::new(),
+            start: 0,
+            open: false,
+        };
+        session.write("LC_ALL=C; export LC_ALL; exec 3>&1\n")?;
+        let hello = session.run("echo ready")?;
+        match hello.trim_ascii() {
+            b"ready" => Ok(session),
+            _ => Err(Fault::Hopeless {
+                why: "what answers there is no shell".into(),
+                help: "log in by hand, and look whether `echo ready` prints that word".into(),
+            }),
+        }
+    }
+
+    /// Runs a command to its end; its standard output, which must be short. A command
+    /// that fails is no error here.
+    pub(super) fn run(&mut self, command: &str) -> Result<Vec<u8>, Fault> {
+        self.start(command)?;
+        let mut all = Vec::new();
+        let mut chunk = vec![0; 16 << 10];
+        loop {
+            match self.read(&mut chunk)? {
+                Piece::Data(count) => all.extend_from_slice(&chunk[..count]),
+                Piece::End { .. } => return Ok(all),
+            }
+            if all.len() > 16 << 20 {
+                return Err(Fault::Lost("a short answer does not end".into()));
+            }
+        }
+    }
+
+    /// Starts a command; its output comes with [`Session::read`].
+    pub(super) fn start(&mut self, command: &str) -> Result<(), Fault> {
+        self.finish()?;
+        self.number += 1;
+        let (word, number) = (&self.word, self.number);
+        // Standard error comes behind the output, so that neither can be taken for a
+        // part of the other.
+        let text = format!(
+            "echo; echo {word} b {number}; E=$( {{ {command}\n}} </dev/null 2>&1 >&3 3>&- ); \
+             R=$?; echo; echo {word} e {number} $R; echo \"$E\"; echo; echo {word} z {number}\n"
+        );
+        self.write(&text)?;
+        self.open = true;
+        self.skip_to(format!("\n{word} b {number}\n", word = self.word).as_bytes())
+    }
+
+    /// The next bytes of the command's standard output, or its end.
+    pub(super) fn read(&mut self, buf: &mut [u8]) -> Result<Piece, Fault> {
+        if !self.open {
+            return Err(Fault::Lost("no command is running".into()));
+        }
+        let mark = format!("\n{} e {} ", self.word, self.number);
+        loop {
+            let pending = &self.pending[self.start..];
+            let (ready, ended) = match position(pending, mark.as_bytes()) {
+                Some(0) => return self.end(mark.len()),
+                Some(at) => (at, true),
+                None => (pending.len().saturating_sub(mark.len() - 1), false),
+            };
+            if ready > 0 && (ended || ready >= buf.len() || pending.len() < CHUNK_BYTES) {
+                let count = ready.min(buf.len());
+                buf[..count].copy_from_slice(&pending[..count]);
+                self.start += count;
+                return Ok(Piece::Data(count));
+            }
+            self.fill()?;
+        }
+    }
+
+    /// What follows the mark of a command's end.
+    fn end(&mut self, mark_bytes: usize) -> Result<Piece, Fault> {
+        let last = format!("\n{} z {}\n", self.word, self.number);
+        let mut end = None;
+        while end.is_none() {
+            end = position(&self.pending[self.start..], last.as_bytes());
+            if end.is_none() {
+                if self.pending.len() - self.start > ERRORS_BYTES_MAX {
+                    return Err(Fault::Lost("what a command says does not end".into()));
+                }
+                self.fill()?;
+            }
+        }
+        let from = self.start + mark_bytes;
+        let to = self.start + end.unwrap_or_default();
+        let text = String::from_utf8_lossy(&self.pending[from..to]).into_owned();
+        self.start = to + last.len();
+        self.open = false;
+        let (status, errors) = text.split_once('\n').unwrap_or((&text, ""));
+        Ok(Piece::End {
+            status: status.trim().parse().unwrap_or(u32::MAX),
+            errors: errors.trim().to_owned(),
+        })
+    }
+
+    /// Reads a command's output to its end, where something is left of it that may be
+    /// waited for; else it is a loss, and a new login costs less.
+    fn finish(&mut self) -> Result<(), Fault> {
+        const WORTH_WAITING_BYTES: usize = 1 << 20;
+        let mut chunk = vec![0; 4096];
+        let mut dropped = 0;
+        while self.open {
+            if let Piece::Data(count) = self.read(&mut chunk)? {
+                dropped += count;
+                if dropped > WORTH_WAITING_BYTES {
+                    return Err(Fault::Lost("a stream was left before its end".into()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn skip_to(&mut self, mark: &[u8]) -> Result<(), Fault> {
+        let mut skipped = 0;
+        loop {
+            let pending = &self.pending[self.start..];
+            if let Some(at) = position(pending, mark) {
+                self.start += at + mark.len();
+                return Ok(());
+            }
+            let past = pending.len().saturating_sub(mark.len() - 1);
+            self.start += past;
+            skipped += past;
+            if skipped > BANNER_BYTES_MAX {
+                return Err(Fault::Lost("what answers there is no shell".into()));
+            }
+            self.fill()?;
+        }
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), Fault> {
+        let written = self.stdin.write_all(text.as_bytes());
+        match written.and_then(|()| self.stdin.flush()) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.loss()),
+        }
+    }
+
+    /// Waits for more of ssh's output.
+    fn fill(&mut self) -> Result<(), Fault> {
+        self.pending.drain(..self.start);
+        self.start = 0;
+        loop {
+            if self.interrupt.load(Ordering::Relaxed) {
+                return Err(Fault::Stopped);
+            }
+            let mut wanted = libc::pollfd {
+                fd: self.stdout.as_raw_fd(),
+                events: libc::POLLIN,
+                revents: 0,
+            };
+            // SAFETY: one structure, and a count of one.
+            if unsafe { libc::poll(&mut wanted, 1, 250) } > 0 {
+                break;
+            }
+        }
+        let before = self.pending.len();
+        self.pending.resize(before + CHUNK_BYTES, 0);
+        let read = loop {
+            match self.stdout.read(&mut self.pending[before..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other,
+            }
+        };
+        let count = *read.as_ref().unwrap_or(&0);
+        self.pending.truncate(before + count);
+        match count {
+            0 => Err(self.loss()),
+            _ => Ok(()),
+        }
+    }
+
+    /// ssh has ended, or will not go on.
+    fn loss(&mut self) -> Fault {
+        if self.interrupt.load(Ordering::Relaxed) {
+            return Fault::Stopped;
+        }
+        let _ = self.child.kill();
+        let status = self.child.wait().ok().and_then(|status| status.code());
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+        let lines = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
+        advice::of(lines.iter().map(String::as_str), status, self.number > 1)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Passes on what ssh says, and keeps its last lines.
+fn listen(
+    stderr: ChildStderr,
+    kept: Arc<Mutex<VecDeque<String>>>,
+    said: Arc<dyn Fn(&str) + Send + Sync>,
+) -> Option<std::thread::JoinHandle<()>> {
+    let listen = move || {
+        let mut lines = BufReader::new(stderr);
+        let mut line = Vec::new();
+        while lines
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|count| count > 0)
+        {
+            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            line.clear();
+            if !text.is_empty() {
+                said(&text);
+            }
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.len() == LINES_KEPT {
+                kept.pop_front();
+            }
+            kept.push_back(text);
+        }
+    };
+    std::thread::Builder::new().spawn(listen).ok()
+}
+
+/// Where a mark that begins with a line's end stands first.
+fn position(text: &[u8], mark: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    while let Some(at) = text[from..].iter().position(|byte| *byte == b'\n') {
+        if text[from + at..].starts_with(mark) {
+            return Some(from + at);
+        }
+        from += at + 1;
+    }
+    None
+}

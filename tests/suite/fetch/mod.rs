@@ -1,0 +1,6 @@
+//! `mtdkeep fetch`, over an ssh that is none: a script that runs what it gets in the
+//! sandbox, where the simulated device is.
+
+pub mod open_ssh;
+pub mod ssh;
+pub mod support;

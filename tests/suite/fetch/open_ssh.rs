@@ -1,0 +1,122 @@
+//! Real servers of ssh on loopback, as an ordinary user, with the sandbox behind them:
+//! OpenSSH and dropbear. `ci/fetch` has them.
+
+use super::support::{TABLE, assert_good};
+use crate::cli::support::{program, text};
+use rstest::rstest;
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A server that is ended when the test is.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+fn key(path: &Path) {
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(path)
+        .status();
+    assert!(made.unwrap().success());
+}
+
+/// What a login gets in place of a shell.
+fn device(folder: &Path) -> String {
+    fs::write(folder.join("table"), TABLE).unwrap();
+    let me = program();
+    let me = me.get_program().to_str().unwrap().to_owned();
+    let table = folder.join("table").display().to_string();
+    format!("{me} sandbox -q --simulate={table} -- sh -c 'exec sh'")
+}
+
+fn open_ssh(folder: &Path, port: u16) -> Server {
+    key(&folder.join("host"));
+    let keys = fs::read_to_string(folder.join("user.pub")).unwrap();
+    fs::write(folder.join("authorized"), keys).unwrap();
+    let config = format!(
+        "Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host\nPidFile none\nStrictModes no\n\
+         AuthorizedKeysFile {0}/authorized\nUsePAM no\nForceCommand {1}\n",
+        folder.display(),
+        device(folder)
+    );
+    fs::write(folder.join("config"), config).unwrap();
+    let child = Command::new("/usr/sbin/sshd")
+        .args(["-D", "-e", "-f"])
+        .arg(folder.join("config"))
+        .stderr(Stdio::null())
+        .spawn();
+    Server(child.unwrap())
+}
+
+fn dropbear(folder: &Path, port: u16) -> Server {
+    let made = Command::new("dropbearkey")
+        .args(["-t", "ed25519", "-f"])
+        .arg(folder.join("host"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    assert!(made.unwrap().success());
+    // It looks for keys in the home folder alone; each one may force a command.
+    let keys = fs::read_to_string(folder.join("user.pub")).unwrap();
+    let home = folder.join("home/.ssh");
+    fs::create_dir_all(&home).unwrap();
+    fs::write(home.join("authorized_keys"), keys).unwrap();
+    let child = Command::new("dropbear")
+        .args(["-F", "-E", "-s", "-c", &device(folder), "-D"])
+        .arg(&home)
+        .args(["-p", &format!("127.0.0.1:{port}"), "-r"])
+        .arg(folder.join("host"))
+        .arg("-P")
+        .arg(folder.join("pid"))
+        .stderr(Stdio::null())
+        .spawn();
+    Server(child.unwrap())
+}
+
+#[rstest]
+#[case::open_ssh(open_ssh)]
+#[case::dropbear(dropbear)]
+#[ignore = "needs sshd and dropbear"]
+fn a_device_behind_a_real_server(#[case] start: fn(&Path, u16) -> Server) {
+    let outer = tempfile::tempdir().unwrap();
+    key(&outer.path().join("user"));
+    let port = free_port();
+    let mut server = start(outer.path(), port);
+    // The kernel tells when it listens: connecting succeeds.
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        let ended = server.0.try_wait().unwrap();
+        assert!(ended.is_none(), "the server ended: {ended:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let user = Command::new("id").arg("-un").output().unwrap();
+    let identity = format!("IdentityFile={}", outer.path().join("user").display());
+    let output = program()
+        .arg("fetch")
+        .arg(format!(
+            "ssh://{}@127.0.0.1:{port}",
+            text(&user.stdout).trim()
+        ))
+        .arg(outer.path().join("b"))
+        .args(["--ssh-option", &identity])
+        .args(["--ssh-option", "StrictHostKeyChecking=no"])
+        .args(["--ssh-option", "UserKnownHostsFile=/dev/null"])
+        .args(["--ssh-option", "IdentitiesOnly=yes"])
+        .args(["--ssh-option", "BatchMode=yes"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_good(&outer.path().join("b"));
+}

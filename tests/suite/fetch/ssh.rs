@@ -1,0 +1,168 @@
+//! The commands on the device, and the connection.
+
+use super::support::{Somewhere, assert_good};
+use crate::cli::support::text;
+use rstest::rstest;
+use std::fs;
+
+/// What ssh does in most tests: banners where some devices have them, then the shell.
+const PLAIN: &str = "echo 'Welcome! mtdkeep- b 1'; printf 'no end of line'; \
+                     exec $DEVICE sh -c \"$LAST\"";
+
+#[test]
+fn a_device_is_fetched_whole_past_its_banners() {
+    let device = Somewhere::new(PLAIN, "");
+    let output = device.fetch(&[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    device.assert_is_the_flash();
+    let said = text(&output.stdout);
+    assert!(
+        said.contains("the device made of its flash afterwards"),
+        "{said}"
+    );
+    let manifest = fs::read_to_string(device.path("b/manifest.json")).unwrap();
+    assert!(manifest.contains("over ssh"), "{manifest}");
+    // And once more there is nothing to do.
+    assert_eq!(device.fetch(&[]).status.code(), Some(5));
+}
+
+/// With the words that ssh gets, and what a device lacks.
+#[rstest]
+#[case::sha256sum("", "SHA-256")]
+#[case::md5sum("rm -f bin/sha256sum;", "MD5")]
+#[case::neither("rm -f bin/sha256sum bin/md5sum;", "came twice from the flash")]
+fn what_proves_the_images_is_told(#[case] lacks: &str, #[case] proof: &str) {
+    let tools = "sh cat dd ls rm rmdir mkdir mknod readlink dmesg sha256sum md5sum";
+    let script = format!(
+        "mkdir -p bin; for t in {tools}; do ln -sf \"$(command -v $t)\" bin/$t; done; {lacks} \
+         exec $DEVICE env PATH=\"$PWD/bin\" sh -c \"$LAST\""
+    );
+    let device = Somewhere::new(&script, "");
+    let output = device.fetch(&[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    device.assert_is_the_flash();
+    let said = text(&output.stdout).replace("\n  ", " ");
+    assert!(said.contains("proven: 3 images"), "{said}");
+    assert!(said.contains(proof), "{said}");
+}
+
+/// A node is made for what has none, and gone again; where that cannot be, the
+/// partition is left out by name.
+#[rstest]
+#[case::as_root("--with-node mtd0", 0)]
+fn a_private_node_goes_again(#[case] sandbox: &str, #[case] code: i32) {
+    let script = "$DEVICE sh -c \"rm -f /dev/mtd1; $LAST\"; ls -a /tmp /dev > left";
+    let device = Somewhere::new(script, sandbox);
+    let output = device.fetch(&[]);
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    device.assert_is_the_flash();
+    let left = fs::read_to_string(device.path("left")).unwrap_or_default();
+    assert!(!left.contains(".mtdkeep"), "{left}");
+}
+
+/// The connection is cut after every KiB of what comes, time after time further on: it
+/// goes on, or the same command completes it, and nothing that is cut is a success.
+#[test]
+fn a_connection_that_is_cut_at_every_kilobyte() {
+    for kib in 1..12 {
+        let script = format!(
+            "n=$(cat count 2>/dev/null || echo 0); n=$((n + 1)); echo $n > count; \
+             if [ $n = 1 ]; then exec 3<&0; $DEVICE sh -c \"$LAST\" <&3 | \
+             {{ dd bs=1 count={} 2>/dev/null; kill -9 $$; }}; fi; \
+             exec $DEVICE sh -c \"$LAST\"",
+            kib * 1024
+        );
+        let device = Somewhere::new(&script, "");
+        let output = device.fetch(&["-q"]);
+        assert_eq!(output.status.code(), Some(0), "{kib}: {output:?}");
+        device.assert_is_the_flash();
+        let logins = fs::read_to_string(device.path("count")).unwrap();
+        assert_eq!(logins.trim(), "2", "{kib}");
+    }
+}
+
+/// An erase block that cannot be read is one hole, and the rest is there.
+#[test]
+fn an_error_of_the_flash_is_told_as_backup_tells_it() {
+    let device = Somewhere::new(PLAIN, "--faults read-error@0x400+0x400");
+    let output = device.fetch(&["--json"]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let holes = &document["manifest"]["images"][0]["unreadable"];
+    assert_eq!(holes.as_array().unwrap().len(), 1, "{holes}");
+    assert_eq!(holes[0]["offset_bytes"], 0x400);
+    assert_eq!(holes[0]["length_bytes"], 0x400);
+}
+
+/// What ssh says decides what to do next; nothing is left behind.
+#[rstest]
+#[case(
+    "echo 'Unable to negotiate with x port 22: no matching host key type found. Their offer: ssh-rsa' >&2; exit 255",
+    "HostKeyAlgorithms=+ssh-rsa"
+)]
+#[case(
+    "echo 'root@device: Permission denied (password).' >&2; exit 255",
+    "log in by hand"
+)]
+#[case("while echo chatter; do :; done", "no shell")]
+fn what_cannot_be_reached(#[case] script: &str, #[case] word: &str) {
+    let device = Somewhere::new(script, "");
+    let output = device.fetch(&["--json"]);
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["error"]["kind"], "unreachable");
+    let said = document["error"].to_string();
+    assert!(said.contains(word), "{said}");
+    assert!(!device.path("b").exists());
+}
+
+#[test]
+fn no_ssh_program_is_told() {
+    let device = Somewhere::new(PLAIN, "");
+    let output = crate::cli::support::program()
+        .args(["fetch", "ssh://device"])
+        .arg(device.path("b"))
+        .env("MTDKEEP_SSH", "/nonexistent/ssh")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    assert!(text(&output.stderr).contains("MTDKEEP_SSH"), "{output:?}");
+}
+
+/// ssh gets the user's options before the program's own, a port, and one host.
+#[test]
+fn the_words_for_ssh() {
+    let device = Somewhere::new(&format!("echo \"$*\" > words; {PLAIN}"), "");
+    let ssh = device.path("ssh");
+    let output = crate::cli::support::program()
+        .args(["fetch", "ssh://me@device:2222"])
+        .arg(device.path("b"))
+        .args(["--ssh-option", "Ciphers=+aes128-cbc", "-p", "data"])
+        .env("MTDKEEP_SSH", &ssh)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let words = fs::read_to_string(device.path("words")).unwrap();
+    assert_eq!(
+        words.trim(),
+        "-o Ciphers=+aes128-cbc -o ServerAliveInterval=15 -T -p 2222 me@device exec sh"
+    );
+    assert!(device.path("b/mtd2.bin").exists() && !device.path("b/mtd0.bin").exists());
+}
+
+/// What the table and sysfs lack, a boot log tells.
+#[test]
+fn a_layout_is_taken_from_a_file() {
+    let device = Somewhere::new(PLAIN, "");
+    let log = "Creating 3 MTD partitions on \"spi0.0\":\n\
+               0x000000000000-0x000000001000 : \"boot\"\n\
+               0x000000001000-0x000000001400 : \"param\"\n\
+               0x000000001400-0x000000001c00 : \"data\"\n";
+    fs::write(device.path("boot.log"), log).unwrap();
+    let file = device.path("boot.log");
+    let output = device.fetch(&["--layout", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_good(&device.path("b"));
+    let manifest = fs::read_to_string(device.path("b/manifest.json")).unwrap();
+    assert!(manifest.contains("boot.log"), "{manifest}");
+}
