@@ -8,9 +8,7 @@
 
 use crate::backend::LinuxBackend;
 use crate::layout;
-use crate::mtd::{
-    MTD_CHAR_MAJOR, MtdBackend as _, MtdError, MtdIndex, MtdInfo, NodeState, infer_offsets,
-};
+use crate::mtd::{MtdBackend as _, MtdError, MtdIndex, MtdInfo, Node, NodeState, infer_offsets};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -238,7 +236,7 @@ fn nodes(listing: &str) -> BTreeMap<MtdIndex, String> {
     let mut nodes = BTreeMap::new();
     for line in listing.lines().filter(|line| line.starts_with('c')) {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let major = format!("{MTD_CHAR_MAJOR},");
+        let major = format!("{},", Node::character(MtdIndex(0)).major);
         let Some(at) = words.iter().position(|word| word.starts_with(&major)) else {
             continue;
         };
