@@ -17,6 +17,9 @@ use std::fmt;
 mod proc_mtd;
 #[cfg(test)]
 mod tests;
+mod told;
+
+pub use told::{Told, ToldChip, ToldError, ToldPartition};
 
 /// One partition as a layout asks for it.
 ///

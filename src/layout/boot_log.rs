@@ -46,7 +46,6 @@ struct Counting {
     frames: Vec<Frame>,
     /// A split that no heading followed.
     split: Option<Frame>,
-    last: Option<Base>,
 }
 
 impl Counting {
@@ -68,15 +67,18 @@ impl Counting {
         while self.frames.len() > 1 && self.frames.last().is_some_and(|frame| frame.left == 0) {
             self.frames.pop();
         }
-        let base = match self.frames.last_mut() {
+        match self.frames.last_mut() {
             Some(frame) => {
                 frame.left = frame.left.saturating_sub(1);
                 frame.base
             }
-            None => self.last.unwrap_or_else(|| base_of("", reading)),
-        };
-        self.last = Some(base);
-        base
+            None => {
+                // A log that lost its heading: of one chip, as far as anybody can tell.
+                let base = base_of("", reading);
+                self.frames.push(Frame { base, left: 0 });
+                base
+            }
+        }
     }
 }
 

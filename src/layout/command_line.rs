@@ -91,7 +91,12 @@ fn bad(line: usize, what: &'static str, found: &str) -> LayoutTextError {
 }
 
 fn read_definition(line: usize, text: &str, reading: &mut Reading) -> Result<(), LayoutTextError> {
-    for chip in text.split(';').filter(|chip| !chip.is_empty()) {
+    let mut in_name = false;
+    let ends_chip = |c: char| {
+        in_name = (in_name || c == '(') && c != ')';
+        c == ';' && !in_name
+    };
+    for chip in text.split(ends_chip).filter(|chip| !chip.is_empty()) {
         let before_names = &chip[..chip.find('(').unwrap_or(chip.len())];
         let colon = before_names
             .rfind(':')

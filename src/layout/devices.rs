@@ -209,6 +209,7 @@ mod tests {
     #[test]
     fn devices_come_back_from_their_own_form() {
         let mut found = described(TABLE, None).unwrap().devices;
+        found[0].size_bytes = 0x10_0000;
         found[1].parent = Some(MtdIndex(0));
         found[0].chip = Some(0);
         found.iter_mut().for_each(|device| device.chip_bytes = None);

@@ -103,17 +103,17 @@ impl Reader {
             if line.text.starts_with('#') {
                 continue;
             }
-            let Some((subject, rest)) = line.text.split_once(':') else {
+            let entry = line.text.split_once(':');
+            // Anything else is a prompt, or what stands behind the layout.
+            let Some((subject, rest)) = entry.filter(|(subject, _)| is_subject(subject)) else {
                 skipped.push(line.skipped());
                 continue;
             };
             let (fields, name) = split_name(&line, rest)?;
             if let Some(number) = subject.strip_prefix("chip ") {
                 self.chip(&line, number, &fields, name)?;
-            } else if subject == "partition" || subject.starts_with("mtd") {
-                self.partition(&line, subject, &fields, name)?;
             } else {
-                return Err(bad(&line, "it begins with neither chip N: nor mtdN:"));
+                self.partition(&line, subject, &fields, name)?;
             }
         }
         self.finish(skipped)
@@ -200,6 +200,48 @@ impl Reader {
         Ok(())
     }
 
+    /// Whether a partition lies inside its chip and its parent.
+    fn check_place(&self, at: usize) -> Result<(), LayoutTextError> {
+        let facts = &self.partitions[at];
+        let (Some(start), Some(size_bytes)) = (facts.offset, facts.size_bytes) else {
+            return Ok(());
+        };
+        // Both are below 2^63.
+        let end_bytes = start.bytes + size_bytes;
+        let past = |limit_bytes, of: String| LayoutTextError::PastTheEnd {
+            line: facts.line,
+            name: facts.name.clone(),
+            end_bytes,
+            limit_bytes,
+            of,
+        };
+        if i64::try_from(end_bytes).is_err() {
+            return Err(past(i64::MAX.unsigned_abs(), "any chip".into()));
+        }
+        let chip_bytes = facts.chip.and_then(|chip| self.chips[chip].size_bytes);
+        if let Some(limit_bytes) = chip_bytes.filter(|limit| end_bytes > *limit) {
+            return Err(past(limit_bytes, "its chip".into()));
+        }
+        let outer = facts.parent.map(|parent| &self.partitions[parent]);
+        let Some((outer, place)) = outer.and_then(|outer| Some((outer, outer.offset?))) else {
+            return Ok(());
+        };
+        if start.bytes < place.bytes {
+            return Err(LayoutTextError::BadLine {
+                line: facts.line,
+                what: "it starts before the partition that it lies in",
+                found: quoted(&facts.name),
+            });
+        }
+        match outer.end_bytes().filter(|limit| end_bytes > *limit) {
+            Some(limit_bytes) => Err(past(
+                limit_bytes,
+                format!("{:?}, which it lies in", outer.name),
+            )),
+            None => Ok(()),
+        }
+    }
+
     fn finish(mut self, skipped: Vec<super::Skipped>) -> Result<Reading, LayoutTextError> {
         for (at, parent) in &self.parents {
             let line = self.partitions[*at].line;
@@ -228,6 +270,7 @@ impl Reader {
                 });
             }
         }
+        (0..self.partitions.len()).try_for_each(|at| self.check_place(at))?;
         Ok(Reading {
             form: Form::Own,
             chips: self.chips,
@@ -235,6 +278,11 @@ impl Reader {
             skipped,
         })
     }
+}
+
+/// Whether a line is about a chip or a partition.
+fn is_subject(text: &str) -> bool {
+    text == "partition" || text.starts_with("chip ") || text.starts_with("mtd")
 }
 
 fn bad(line: &Line<'_>, what: &'static str) -> LayoutTextError {
@@ -335,6 +383,13 @@ mod tests {
             for (at, partition) in partitions.iter_mut().enumerate() {
                 partition.index = Some(MtdIndex(at as u32 * 3));
                 partition.parent = at.checked_sub(1);
+                // Parts lie inside their parents and chips.
+                partition.chip = Some(1);
+                partition.offset = partition.offset.map(|offset| PartitionOffset {
+                    bytes: at as u64,
+                    ..offset
+                });
+                partition.size_bytes = partition.size_bytes.map(|_| 100 - at as u64);
                 partition.line = at + 4;
             }
             let text = render(&chips, &partitions);
@@ -353,6 +408,14 @@ mod tests {
     #[case("mtd0: in mtd0, name \"a\"")]
     #[case("mtd0: in mtd1, name \"a\"\nmtd1: in mtd0, name \"b\"")]
     #[case("mtd0: in mtd7, name \"a\"")]
+    #[case("chip 0: size 0x10, name \"\"\nmtd0: chip 0, offset 0x8, size 0x9, name \"a\"")]
+    #[case(
+        "mtd0: offset 0x4, size 0x8, name \"a\"\nmtd1: in mtd0, offset 0x8, size 0x5, name \"b\""
+    )]
+    #[case(
+        "mtd0: offset 0x4, size 0x8, name \"a\"\nmtd1: in mtd0, offset 0x2, size 0x5, name \"b\""
+    )]
+    #[case("mtd0: offset 0x7fffffffffffffff, size 0x8, name \"a\"")]
     #[case("mtd0: chip 0, name \"a\"")]
     #[case("mtd0: offset 0x0 (rumour), name \"a\"")]
     #[case("mtd0: offset 0x8000000000000000, name \"a\"")]

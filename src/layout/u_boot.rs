@@ -236,15 +236,26 @@ impl List {
             .filter(|end| i64::try_from(*end).is_ok())
             .ok_or_else(|| self.bad(line, "a number past 63 bits"))?;
         let chip = self.reading.chips.len() - 1;
-        let limit = self.reading.chips[chip].size_bytes;
-        if let Some(limit_bytes) = limit.filter(|limit| end > *limit) {
-            return Err(LayoutTextError::PastTheEnd {
-                line: line.number,
-                name: name.to_owned(),
-                end_bytes: end,
-                limit_bytes,
-                of: "its chip".into(),
-            });
+        let outer = parent.map(|at| &self.reading.partitions[at]);
+        let outer_limit = outer.and_then(PartitionFacts::end_bytes);
+        let outer_name = outer.map(|outer| format!("{:?}, which it lies in", outer.name));
+        let limits = [
+            (
+                self.reading.chips[chip].size_bytes,
+                Some("its chip".to_owned()),
+            ),
+            (outer_limit, outer_name),
+        ];
+        for (limit, of) in limits {
+            if let Some(limit_bytes) = limit.filter(|limit| end > *limit) {
+                return Err(LayoutTextError::PastTheEnd {
+                    line: line.number,
+                    name: name.to_owned(),
+                    end_bytes: end,
+                    limit_bytes,
+                    of: of.unwrap_or_default(),
+                });
+            }
         }
         self.reading.partitions.push(PartitionFacts {
             line: line.number,
@@ -349,6 +360,9 @@ active partition: nor0,0 - (u-boot) 0x00030000 @ 0x00000000
 
     #[rstest]
     #[case("* nor0\n - 0x0-0x1000 : \"nor0\"\n   - 0x0-0x2000 : \"past\"")]
+    #[case(
+        "* nor0\n - 0x0-0x9000 : \"nor0\"\n   - 0x0-0x2000 : \"a\"\n     - 0x0-0x3000 : \"past\""
+    )]
     #[case("* nor0\n - 0x2000-0x1000 : \"nor0\"")]
     #[case("device nor0 <a>, # parts = 1\n 0: x nonsense 0x0 0")]
     #[case("Bank # 1: FLASH Size: 16 PB in 128 Sectors")]

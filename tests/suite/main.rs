@@ -14,6 +14,8 @@ mod examples;
 ))]
 mod fetch;
 #[cfg(feature = "full")]
+mod layout;
+#[cfg(feature = "full")]
 mod page;
 #[cfg(feature = "full")]
 mod serve;

@@ -1,0 +1,218 @@
+//! What people have of a device's layout: a boot log, `mtdparts=`, U-Boot's lists, a
+//! pasted `/proc/mtd`, and the form that `mtdkeep list --layout` prints.
+//!
+//! `mtdkeep` has a reader of its own for them. This one is written apart from it, for
+//! those who test other tools, and so that each checks the other: a test compares them.
+//!
+//! Invariants: what a text does not say is absent; an offset is its chip's; a number past
+//! 63 bits and a partition past its parent or chip are errors with their line.
+//!
+//! Faults tolerated: what pasting does to a text (see `scan`).
+
+mod forms;
+mod own;
+mod scan;
+
+use super::{ChipLayout, Layout, LayoutError, PartitionSpec};
+use crate::chip::Geometry;
+
+/// A chip, as far as a text tells of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ToldChip {
+    /// Its name there, or none.
+    pub name: String,
+    /// Its size.
+    pub size_bytes: Option<u64>,
+    /// Its erase-block size.
+    pub erase_block_bytes: Option<u64>,
+}
+
+/// A partition, as far as a text tells of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ToldPartition {
+    /// The line that tells of it, from 1.
+    pub line: usize,
+    /// N of mtdN.
+    pub number: Option<u32>,
+    /// Its name.
+    pub name: String,
+    /// Its chip, by place in [`Told::chips`].
+    pub chip: Option<usize>,
+    /// What it is a part of, by place in [`Told::partitions`].
+    pub parent: Option<usize>,
+    /// Where it starts on its chip.
+    pub offset_bytes: Option<u64>,
+    /// How long it is.
+    pub size_bytes: Option<u64>,
+    /// Its erase-block size.
+    pub erase_block_bytes: Option<u64>,
+    /// Whether the text has it read-only; false where it says nothing of that.
+    pub read_only: bool,
+}
+
+/// All that a text tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Chips in the text's order.
+    pub chips: Vec<ToldChip>,
+    /// Partitions in the text's order.
+    pub partitions: Vec<ToldPartition>,
+}
+
+/// Why a text tells no layout.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ToldError {
+    /// It has none of the forms.
+    #[error("the text tells of no partition")]
+    Nothing,
+    /// A line that cannot be.
+    #[error("line {line}: {why}")]
+    Line {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// What it tells is not enough for a layout.
+    #[error("{name:?} is told without {what}")]
+    Lacks {
+        /// The partition.
+        name: String,
+        /// What is missing.
+        what: &'static str,
+    },
+    /// What it tells is no layout.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+}
+
+impl Told {
+    /// Reads a text of any of the forms.
+    ///
+    /// ```
+    /// use mtd_harness::layout::Told;
+    ///
+    /// let told = Told::parse("mtdparts=spi0.0:256k(boot)ro,-(rest)")?;
+    /// assert_eq!(told.partitions[1].offset_bytes, Some(0x4_0000));
+    /// assert_eq!(told.partitions[1].size_bytes, None);
+    /// # Ok::<(), mtd_harness::layout::ToldError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ToldError::Nothing`], [`ToldError::Line`].
+    pub fn parse(text: &str) -> Result<Self, ToldError> {
+        let lines = scan::lines(text);
+        let forms = [
+            own::read,
+            forms::u_boot,
+            forms::boot_log,
+            forms::command_line,
+            forms::table,
+        ];
+        for form in forms {
+            if let Some(told) = form(&lines)? {
+                return Ok(told);
+            }
+        }
+        Err(ToldError::Nothing)
+    }
+
+    /// The layout of it. Erase blocks that are not told have `erase_block_bytes`; a chip
+    /// whose size is not told ends with its last partition.
+    ///
+    /// # Errors
+    /// [`ToldError::Lacks`] where places or sizes are not told; [`ToldError::Layout`].
+    pub fn layout(&self, erase_block_bytes: u32) -> Result<Layout, ToldError> {
+        let count = self.chips.len().max(1);
+        let mut layout = Layout { chips: Vec::new() };
+        for chip in 0..count {
+            let on_chip = |(_, p): &(usize, &ToldPartition)| p.chip.unwrap_or(0) == chip;
+            let places: Vec<_> = self.partitions.iter().enumerate().filter(on_chip).collect();
+            let known = self.chips.get(chip).cloned().unwrap_or_default();
+            let block = places.iter().find_map(|(_, p)| p.erase_block_bytes);
+            let block = known.erase_block_bytes.or(block);
+            let block = block
+                .and_then(|b| u32::try_from(b).ok())
+                .unwrap_or(erase_block_bytes);
+            let mut partitions = Vec::new();
+            let mut end = 0;
+            for (at, told) in &places {
+                let lacks = |what| ToldError::Lacks {
+                    name: told.name.clone(),
+                    what,
+                };
+                let start = told.offset_bytes.ok_or_else(|| lacks("a place"))?;
+                let rest = || known.size_bytes?.checked_sub(start);
+                let size = told
+                    .size_bytes
+                    .or_else(rest)
+                    .ok_or_else(|| lacks("a size"))?;
+                end = end.max(start.saturating_add(size));
+                let place_of = |parent: usize| places.iter().position(|(at, _)| *at == parent);
+                partitions.push(PartitionSpec {
+                    number: told.number.or(u32::try_from(*at).ok()),
+                    parent: told.parent.and_then(place_of),
+                    read_only: told.read_only,
+                    ..PartitionSpec::new(told.name.clone(), start, size)
+                });
+            }
+            let size = known.size_bytes.unwrap_or(end).max(1);
+            let size = size.checked_next_multiple_of(u64::from(block.max(1)));
+            layout.chips.push(ChipLayout {
+                geometry: Geometry {
+                    size_bytes: size.unwrap_or(0),
+                    erase_block_bytes: block,
+                },
+                partitions,
+            });
+        }
+        layout.chips.retain(|chip| !chip.partitions.is_empty());
+        layout.check()?;
+        Ok(layout)
+    }
+
+    /// Adds a partition after looking at its end, and answers its place. `start` counts
+    /// from its parent.
+    fn add(&mut self, start: u64, mut told: ToldPartition) -> Result<usize, ToldError> {
+        let line = told.line;
+        let wrong = |why| ToldError::Line { line, why };
+        let outer = told.parent.map(|at| &self.partitions[at]);
+        let base = outer.map_or(0, |outer| outer.offset_bytes.unwrap_or(0));
+        let offset = base
+            .checked_add(start)
+            .ok_or_else(|| wrong("past 64 bits"))?;
+        let end = match told.size_bytes {
+            Some(size) => offset
+                .checked_add(size)
+                .ok_or_else(|| wrong("past 64 bits"))?,
+            None => offset,
+        };
+        if i64::try_from(end).is_err() {
+            return Err(wrong("past 63 bits"));
+        }
+        let outer_end = outer.and_then(|o| o.offset_bytes?.checked_add(o.size_bytes?));
+        let chip_end = told.chip.and_then(|chip| self.chips[chip].size_bytes);
+        if [outer_end, chip_end]
+            .into_iter()
+            .flatten()
+            .any(|limit| end > limit)
+        {
+            return Err(wrong("past the end of what it lies in"));
+        }
+        told.offset_bytes = Some(offset);
+        self.partitions.push(told);
+        Ok(self.partitions.len() - 1)
+    }
+
+    fn add_chip(&mut self, name: &str) -> usize {
+        self.chips.push(ToldChip {
+            name: name.to_owned(),
+            ..ToldChip::default()
+        });
+        self.chips.len() - 1
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,439 @@
+//! The forms of others.
+//!
+//! Sources: Linux 6.1, drivers/mtd/mtdpart.c, mtdcore.c, parsers/cmdlinepart.c;
+//! OpenWrt's mtd_partition_split; U-Boot, cmd/mtd.c, cmd/mtdparts.c, common/flash.c.
+
+use super::scan::{Line, Scan};
+use super::{Told, ToldError, ToldPartition};
+
+type Read = Result<Option<Told>, ToldError>;
+
+fn wrong(line: &Line, why: &'static str) -> ToldError {
+    ToldError::Line {
+        line: line.number,
+        why,
+    }
+}
+
+fn below_2_63(number: Option<u64>, line: &Line) -> Result<u64, ToldError> {
+    number
+        .filter(|number| *number <= i64::MAX as u64)
+        .ok_or_else(|| wrong(line, "a number past 63 bits"))
+}
+
+/// Where a partition's lines count from: a chip, and perhaps a partition of it.
+type Base = (usize, Option<usize>);
+
+/// `0x000000000000-0x000000040000 : "u-boot"`.
+fn range(text: &str) -> Option<(Option<u64>, Option<u64>, &str)> {
+    let mut scan = Scan(text);
+    let start = scan.hex()?;
+    scan.blanks();
+    scan.skip("-").then_some(())?;
+    scan.blanks();
+    let end = scan.hex()?;
+    scan.blanks();
+    scan.skip(":").then_some(())?;
+    scan.blanks();
+    Some((start, end, scan.quoted()?))
+}
+
+/// A kernel's messages.
+pub(super) fn boot_log(lines: &[Line]) -> Read {
+    let mut told = Told::default();
+    // Each heading with how many of its lines are still to come; the innermost last.
+    let mut headings: Vec<(Base, u32)> = Vec::new();
+    let mut split: Option<(Base, u32)> = None;
+    for line in lines {
+        let text = line.text.as_str();
+        if let Some((count, name)) = heading(text) {
+            let within = told
+                .partitions
+                .iter()
+                .rposition(|p| !name.is_empty() && p.name == name);
+            let base = match within {
+                Some(at) => (told.partitions[at].chip.unwrap_or(0), Some(at)),
+                None => {
+                    headings.clear();
+                    let known = told.chips.iter().position(|chip| chip.name == name);
+                    (known.unwrap_or_else(|| told.add_chip(name)), None)
+                }
+            };
+            headings.push((base, count));
+            split = None;
+        } else if let Some((start, end, name)) = range(text) {
+            if headings.is_empty() {
+                let known = told.chips.iter().position(|chip| chip.name.is_empty());
+                let chip = known.unwrap_or_else(|| told.add_chip(""));
+                headings.push(((chip, None), 0));
+            }
+            let base = match &mut split {
+                Some((base, left)) if *left > 0 => {
+                    *left -= 1;
+                    *base
+                }
+                _ => next_base(&mut headings),
+            };
+            let start = below_2_63(start, line)?;
+            let size = below_2_63(end, line)?.checked_sub(start);
+            let size = size.ok_or_else(|| wrong(line, "it ends before it starts"))?;
+            let partition = ToldPartition {
+                line: line.number,
+                name: name.to_owned(),
+                chip: Some(base.0),
+                parent: base.1,
+                size_bytes: Some(size),
+                ..ToldPartition::default()
+            };
+            let at = told.add(start, partition)?;
+            // A log that came twice.
+            let (same, new) = told.partitions.split_at(at);
+            let is_same = |p: &ToldPartition| {
+                ToldPartition {
+                    line: line.number,
+                    ..p.clone()
+                } == new[0]
+            };
+            if same.iter().any(is_same) {
+                told.partitions.pop();
+            }
+        } else if let Some((count, name)) = found_on(text) {
+            let of = told.partitions.iter().rfind(|p| p.name == name);
+            split = of.map(|of| ((of.chip.unwrap_or(0), of.parent), count));
+        }
+    }
+    Ok((!told.partitions.is_empty()).then_some(told))
+}
+
+fn next_base(headings: &mut Vec<(Base, u32)>) -> Base {
+    while headings.len() > 1 && headings.last().is_some_and(|(_, left)| *left == 0) {
+        headings.pop();
+    }
+    match headings.last_mut() {
+        Some((base, left)) => {
+            *left = left.saturating_sub(1);
+            *base
+        }
+        None => (0, None),
+    }
+}
+
+fn heading(text: &str) -> Option<(u32, &str)> {
+    let mut scan = Scan(text);
+    scan.skip("Creating ").then_some(())?;
+    let count = scan.digits(10)?.parse().ok()?;
+    scan.skip(" MTD partitions on \"").then_some(())?;
+    Some((count, scan.0.rsplit_once('"')?.0))
+}
+
+fn found_on(text: &str) -> Option<(u32, &str)> {
+    let at = text.find(" partitions found on MTD device ")?;
+    let count = text[..at].split_once(' ')?.0.parse().ok()?;
+    Some((
+        count,
+        &text[at + " partitions found on MTD device ".len()..],
+    ))
+}
+
+/// `mtdparts=` wherever it stands in a line.
+pub(super) fn command_line(lines: &[Line]) -> Read {
+    const KEY: &str = "mtdparts=";
+    let mut told: Option<(Told, String)> = None;
+    for line in lines {
+        let Some(at) = line.text.find(KEY) else {
+            continue;
+        };
+        let (before, after) = (&line.text[..at], &line.text[at + KEY.len()..]);
+        let is_quoted = before.ends_with('"') || after.starts_with('"');
+        let after = after.trim_start_matches(['"', '\'']);
+        let after = after.strip_prefix(KEY).unwrap_or(after);
+        let value = match is_quoted {
+            true => after.split('"').next().unwrap_or(""),
+            false => word(after),
+        };
+        match &told {
+            Some((_, first)) if first == value => continue,
+            Some(_) => return Err(wrong(line, "a second mtdparts= that says something else")),
+            None => {
+                let mut found = Told::default();
+                let mut rest = value.trim_start_matches(';');
+                while !rest.is_empty() {
+                    let (chip, others) = rest.split_at(end_of_chip(rest));
+                    parts_of_chip(line, chip, &mut found)?;
+                    rest = others.trim_start_matches(';');
+                }
+                told = Some((found, value.to_owned()));
+            }
+        }
+    }
+    Ok(told.map(|(told, _)| told))
+}
+
+/// Up to the first blank or quote that is in no parentheses.
+fn word(text: &str) -> &str {
+    let mut in_name = false;
+    let ends = |c: char| {
+        in_name = match c {
+            '(' => true,
+            ')' => false,
+            _ => in_name,
+        };
+        !in_name && (c.is_whitespace() || c == '"' || c == '\'')
+    };
+    let end = text.find(ends).unwrap_or(text.len());
+    &text[..end]
+}
+
+/// The first semicolon that is in no name.
+fn end_of_chip(text: &str) -> usize {
+    let mut at = 0;
+    loop {
+        let rest = &text[at..];
+        match rest.find([';', '(']) {
+            None => return text.len(),
+            Some(found) if rest[found..].starts_with(';') => return at + found,
+            Some(found) => match rest[found..].find(')') {
+                None => return text.len(),
+                Some(end) => at += found + end + 1,
+            },
+        }
+    }
+}
+
+fn parts_of_chip(line: &Line, text: &str, told: &mut Told) -> Result<(), ToldError> {
+    let names = text.find('(').unwrap_or(text.len());
+    let colon = text[..names].rfind(':').filter(|colon| *colon > 0);
+    let colon = colon.ok_or_else(|| wrong(line, "no chip before its partitions"))?;
+    let chip = told.add_chip(&text[..colon]);
+    let mut scan = Scan(&text[colon + 1..]);
+    let mut next = Some(0);
+    loop {
+        let size = match scan.skip("-") {
+            true => None,
+            false => {
+                let size = scan.size().ok_or_else(|| wrong(line, "no size"))?;
+                Some(below_2_63(size, line)?)
+            }
+        };
+        if scan.skip("@") {
+            let start = scan.size().ok_or_else(|| wrong(line, "no offset"))?;
+            next = Some(below_2_63(start, line)?);
+        }
+        let mut name = "";
+        if scan.skip("(") {
+            let (inside, rest) = scan.0.split_once(')').ok_or_else(|| wrong(line, "no )"))?;
+            (name, scan.0) = (inside, rest);
+        }
+        let read_only = scan.skip("ro");
+        let _ = scan.skip("lk") | scan.skip("slc");
+        let start = next.ok_or_else(|| wrong(line, "behind one that takes the rest"))?;
+        let partition = ToldPartition {
+            line: line.number,
+            name: name.to_owned(),
+            chip: Some(chip),
+            size_bytes: size,
+            read_only,
+            ..ToldPartition::default()
+        };
+        told.add(start, partition)?;
+        next = size.and_then(|size| start.checked_add(size));
+        if scan.0.is_empty() {
+            return Ok(());
+        }
+        if !scan.skip(",") || next.is_none() {
+            return Err(wrong(line, "something behind a partition"));
+        }
+    }
+}
+
+/// The text of `/proc/mtd`, from its header on.
+pub(super) fn table(lines: &[Line]) -> Read {
+    let is_header = |line: &Line| {
+        let mut words = line.text.split_ascii_whitespace();
+        ["dev:", "size", "erasesize", "name"]
+            .into_iter()
+            .eq(words.by_ref())
+    };
+    let Some(header) = lines.iter().position(is_header) else {
+        return Ok(None);
+    };
+    let mut told = Told::default();
+    for line in lines[header + 1..].iter().filter(|line| !is_header(line)) {
+        let mut scan = Scan(&line.text);
+        if !scan.skip("mtd") {
+            continue;
+        }
+        let Some(number) = scan.digits(10) else {
+            continue;
+        };
+        if !scan.skip(":") {
+            continue;
+        }
+        if !scan.0.starts_with(char::is_whitespace) {
+            return Err(wrong(line, "no blank behind the number"));
+        }
+        let number = number
+            .parse()
+            .ok()
+            .filter(|number| *number <= super::super::NUMBER_MAX);
+        let number = number.ok_or_else(|| wrong(line, "a number that no device has"))?;
+        let mut column = || {
+            scan.blanks();
+            let digits = scan.digits(16).filter(|digits| digits.len() >= 8);
+            let digits = digits.ok_or_else(|| wrong(line, "no eight hex digits"))?;
+            below_2_63(u64::from_str_radix(digits, 16).ok(), line)
+        };
+        let (size, block) = (column()?, column()?);
+        if !scan.0.starts_with(char::is_whitespace) || u32::try_from(block).is_err() {
+            return Err(wrong(line, "no erase-block size of 32 bits"));
+        }
+        scan.blanks();
+        let name = scan
+            .quoted()
+            .ok_or_else(|| wrong(line, "no name in quotes"))?;
+        if told.partitions.iter().any(|p| p.number == Some(number)) {
+            return Err(wrong(line, "a number that was there before"));
+        }
+        told.partitions.push(ToldPartition {
+            line: line.number,
+            number: Some(number),
+            name: name.to_owned(),
+            size_bytes: Some(size),
+            erase_block_bytes: Some(block),
+            ..ToldPartition::default()
+        });
+    }
+    Ok(Some(told))
+}
+
+/// U-Boot's `mtd list`, `mtdparts` and `flinfo`.
+pub(super) fn u_boot(lines: &[Line]) -> Read {
+    let mut told = Told::default();
+    let (mut has_bank, mut in_table) = (false, false);
+    // Partitions around the line with their depths; the chip itself has no place.
+    let mut around: Vec<(usize, Option<usize>)> = Vec::new();
+    for line in lines {
+        let text = line.text.as_str();
+        let chip_name = text
+            .strip_prefix("* ")
+            .map(str::trim)
+            .or_else(|| device(text));
+        if let Some(name) = chip_name {
+            told.add_chip(name);
+            around.clear();
+            in_table = !text.starts_with('*');
+        } else if text.starts_with("Bank # ") && text.contains("Size: ") && text.contains(" in ") {
+            bank(line, &mut told)?;
+            around.clear();
+            (has_bank, in_table) = (true, false);
+        } else if in_table {
+            in_table = text.starts_with("#: name") || row(line, &mut told)?;
+        } else if let (Some(rest), Some(chip)) =
+            (text.strip_prefix("- "), told.chips.len().checked_sub(1))
+        {
+            if let Some((start, end, name)) = range(rest) {
+                let (Some(start), Some(end)) = (start, end) else {
+                    return Err(wrong(line, "a number past 64 bits"));
+                };
+                let size = end
+                    .checked_sub(start)
+                    .ok_or_else(|| wrong(line, "it ends before it starts"))?;
+                around.retain(|(depth, _)| *depth < line.depth);
+                let Some(&(_, parent)) = around.last() else {
+                    told.chips[chip].size_bytes = Some(size);
+                    around.push((line.depth, None));
+                    continue;
+                };
+                let partition = ToldPartition {
+                    line: line.number,
+                    name: name.to_owned(),
+                    chip: Some(chip),
+                    parent,
+                    size_bytes: Some(size),
+                    ..ToldPartition::default()
+                };
+                let at = told.add(start, partition)?;
+                around.push((line.depth, Some(at)));
+            } else if let Some(rest) = rest.strip_prefix("block size: ") {
+                let mut scan = Scan(rest);
+                let block = scan
+                    .hex()
+                    .flatten()
+                    .filter(|_| ["", " bytes"].contains(&scan.0));
+                let block = block.ok_or_else(|| wrong(line, "no block size"))?;
+                told.chips[chip].erase_block_bytes = Some(block);
+            }
+        }
+    }
+    Ok((has_bank || !told.partitions.is_empty()).then_some(told))
+}
+
+/// The chip of `device nor0 <spi0.0>, # parts = 2`.
+fn device(text: &str) -> Option<&str> {
+    let (name, rest) = text
+        .strip_prefix("device ")?
+        .split_once('<')?
+        .1
+        .split_once('>')?;
+    rest.contains("# parts").then_some(name)
+}
+
+/// ` 0: u-boot   0x00030000   0x00000000   0`; whether it is such a row.
+fn row(line: &Line, told: &mut Told) -> Result<bool, ToldError> {
+    let Some((number, rest)) = line.text.split_once(": ") else {
+        return Ok(false);
+    };
+    if !number.bytes().all(|b| b.is_ascii_digit()) {
+        return Ok(false);
+    }
+    let words: Vec<_> = rest.split_whitespace().collect();
+    let [name @ .., size, start, flags] = &words[..] else {
+        return Err(wrong(line, "too few columns"));
+    };
+    let hex = |word: &str| {
+        word.strip_prefix("0x")
+            .and_then(|d| u64::from_str_radix(d, 16).ok())
+    };
+    let (Some(size), Some(start)) = (hex(size), hex(start)) else {
+        return Err(wrong(line, "no size and offset"));
+    };
+    let partition = ToldPartition {
+        line: line.number,
+        name: name.join(" "),
+        chip: told.chips.len().checked_sub(1),
+        size_bytes: Some(size),
+        read_only: *flags != "0",
+        ..ToldPartition::default()
+    };
+    told.add(start, partition)?;
+    Ok(true)
+}
+
+/// `Size: 16 MB in 128 Sectors`.
+fn bank(line: &Line, told: &mut Told) -> Result<(), ToldError> {
+    let why = || wrong(line, "no size of a bank");
+    let (_, rest) = line.text.split_once("Size: ").ok_or_else(why)?;
+    let (size, sectors) = rest.split_once(" in ").ok_or_else(why)?;
+    let mut words = size.split_whitespace();
+    let number: u64 = words
+        .next()
+        .and_then(|word| word.parse().ok())
+        .ok_or_else(why)?;
+    let power = match words.next() {
+        Some("kB" | "KB") => 1,
+        Some("MB") => 2,
+        Some("GB") => 3,
+        _ => return Err(why()),
+    };
+    let size = number.checked_mul(1024_u64.pow(power)).ok_or_else(why)?;
+    let count = sectors
+        .split_whitespace()
+        .next()
+        .and_then(|word| word.parse::<u64>().ok());
+    let count = count.filter(|count| *count > 0).ok_or_else(why)?;
+    let chip = told.add_chip("");
+    told.chips[chip].size_bytes = Some(size);
+    let even = size % count == 0 && (size / count).is_power_of_two();
+    told.chips[chip].erase_block_bytes = even.then(|| size / count);
+    Ok(())
+}
