@@ -213,14 +213,14 @@ fn resolve(told: &mut Told, parents: &[Option<u32>]) -> Result<(), ToldError> {
             up = places[outer];
         }
     }
-    for at in 0..places.len() {
+    for (at, place) in places.iter().enumerate() {
         let this = &told.partitions[at];
         let end = this
             .offset_bytes
             .zip(this.size_bytes)
             .map(|(start, size)| start.checked_add(size));
         let chip_end = this.chip.and_then(|chip| told.chips[chip].size_bytes);
-        let outer = places[at].map(|outer| &told.partitions[outer]);
+        let outer = place.map(|outer| &told.partitions[outer]);
         let outer_end = outer.and_then(|o| o.offset_bytes?.checked_add(o.size_bytes?));
         let limit = [chip_end, outer_end].into_iter().flatten().min();
         let is_past = end.is_some_and(|end| {
