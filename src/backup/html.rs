@@ -10,6 +10,7 @@
 
 mod chip;
 mod copy;
+mod told;
 mod words;
 
 use super::erased::Used;
@@ -144,7 +145,9 @@ impl Page<'_> {
         for image in &self.manifest.images {
             partition(page, image);
         }
-        page.push_str("</ul>\n<p>And what proves them: ");
+        page.push_str("</ul>\n");
+        told::put(page, self.manifest);
+        page.push_str("<p>And what proves them: ");
         link(page, MANIFEST);
         if self.has_sums() {
             page.push_str(", ");

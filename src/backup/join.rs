@@ -27,6 +27,14 @@ pub enum JoinError {
         /// There is an offset, but it is only inferred.
         inferred: bool,
     },
+    /// Two tell different places.
+    #[error("where {device} lies on the chip is told differently: {}", .others.join("; "))]
+    Contradicted {
+        /// The partition.
+        device: MtdName,
+        /// What others say than the offset in the manifest, in words.
+        others: Vec<String>,
+    },
     /// The partitions lie on several chips.
     #[error("{first} and {second} are on different chips, and a file holds one")]
     SeveralChips {
@@ -116,23 +124,10 @@ pub struct Plan {
 /// [`JoinError`], where a place is not certain or a partition is missing.
 pub fn plan(manifest: &Manifest, layout: Option<&Reading>) -> Result<Plan, JoinError> {
     let mut devices = devices(manifest);
-    let mut told_bytes = None;
-    if let Some(layout) = layout {
-        let placed = place(&mut devices, layout);
-        if !placed.conflicts.is_empty() {
-            return Err(JoinError::Contradiction(placed.conflicts));
-        }
-        match &placed.chips[..] {
-            [chip] => told_bytes = chip.size_bytes,
-            // Offsets that somebody writes down for one chip's file are of one chip.
-            [] if layout.partitions.iter().any(|facts| facts.offset.is_some()) => {
-                for device in &mut devices {
-                    device.chip = device.chip.or(Some(0));
-                }
-            }
-            _ => {}
-        }
-    }
+    let told_bytes = match layout {
+        Some(layout) => add_layout(&mut devices, layout)?,
+        None => None,
+    };
     devices.retain(|device| device.size_bytes > 0);
     // Told with the backup, or by the layout when that was placed.
     let told_bytes = told_bytes.or(devices.iter().find_map(|device| device.chip_bytes));
@@ -181,6 +176,31 @@ pub fn plan(manifest: &Manifest, layout: Option<&Reading>) -> Result<Plan, JoinE
     })
 }
 
+/// What a layout tells of the devices; answers how large it has the chip.
+fn add_layout(devices: &mut [MtdInfo], layout: &Reading) -> Result<Option<u64>, JoinError> {
+    let placed = place(devices, layout);
+    if !placed.conflicts.is_empty() {
+        return Err(JoinError::Contradiction(placed.conflicts));
+    }
+    // Whoever gives a layout has decided.
+    for device in devices.iter_mut() {
+        if placed.chip_of.contains_key(&device.index) {
+            device.contradictions.clear();
+        }
+    }
+    Ok(match &placed.chips[..] {
+        [chip] => chip.size_bytes,
+        // Offsets that somebody writes down for one chip's file are of one chip.
+        [] if layout.partitions.iter().any(|facts| facts.offset.is_some()) => {
+            for device in devices {
+                device.chip = device.chip.or(Some(0));
+            }
+            None
+        }
+        _ => None,
+    })
+}
+
 /// The manifest's layout as devices.
 fn devices(manifest: &Manifest) -> Vec<MtdInfo> {
     let info = super::LayoutEntry::info;
@@ -188,6 +208,12 @@ fn devices(manifest: &Manifest) -> Vec<MtdInfo> {
 }
 
 fn certain_place(device: &MtdInfo) -> Result<Range<u64>, JoinError> {
+    if !device.contradictions.is_empty() {
+        return Err(JoinError::Contradicted {
+            device: device.id(),
+            others: device.contradictions.clone(),
+        });
+    }
     let certain = device
         .certain_offset_bytes()
         .filter(|_| device.chip.is_some());

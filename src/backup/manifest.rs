@@ -380,6 +380,7 @@ impl LayoutEntry {
             .map(|(bytes, source)| PartitionOffset { bytes, source });
         device.chip = self.chip;
         device.chip_bytes = self.chip_bytes;
+        device.contradictions.clone_from(&self.contradictions);
         if source == Some(OffsetSource::Known) {
             // The one layout that is known has one chip.
             device.chip = Some(0);

@@ -83,6 +83,8 @@ pub(crate) fn open(device: &DeviceArgs, output: &Output) -> Result<Box<dyn MtdBa
 #[cfg(feature = "full")]
 mod chips;
 #[cfg(feature = "full")]
+mod dumps;
+#[cfg(feature = "full")]
 mod layouts;
 #[cfg(feature = "full")]
 pub(crate) mod simulated;

@@ -146,6 +146,14 @@ fn only_certain_places_count() {
         assert!(matches!(error, JoinError::Uncertain { .. }), "{error}");
         assert_eq!(plan_join(manifest, Some(&log)).unwrap().size_bytes, 0x2000);
     }
+    let mut contradicted = manifest.clone();
+    contradicted.layout[1].contradictions = vec!["0x800 by the device tree".into()];
+    let error = joined(&folder, &contradicted).unwrap_err();
+    assert!(matches!(error, JoinError::Contradicted { .. }), "{error}");
+    assert_eq!(
+        plan_join(&contradicted, Some(&log)).unwrap().size_bytes,
+        0x2000
+    );
     let other = text("0x0-0x400 : \"p0\"\n0x800-0x2400 : \"p1\"\n");
     let error = plan_join(&manifest, Some(&other)).unwrap_err();
     assert!(matches!(error, JoinError::Contradiction(_)), "{error}");

@@ -19,6 +19,8 @@ pub mod commands;
 #[cfg(feature = "full")]
 pub mod digest;
 #[cfg(feature = "full")]
+pub mod dumps;
+#[cfg(feature = "full")]
 pub mod ecc;
 #[cfg(feature = "full")]
 pub mod errors;

@@ -135,7 +135,7 @@ fn tell_gaps(plan: &Plan, fill: bool, output: &Output) -> Result<(), CliError> {
 
 fn refused(error: JoinError) -> CliError {
     let (exit, help) = match &error {
-        JoinError::Uncertain { .. } => (
+        JoinError::Uncertain { .. } | JoinError::Contradicted { .. } => (
             Exit::Refused,
             "name a boot log, mtdparts= or U-Boot's list with --layout: it tells the places",
         ),

@@ -3,7 +3,7 @@
 //! Invariant: a dump that is not the chip of the layout is cut only where the user says
 //! so; then what it lacks is unreadable, and what it has beyond is told.
 
-use super::layouts::{Chosen, Dumps, refused};
+use super::dumps::{Chosen, Dumps, refused};
 use crate::cli::error::CliError;
 use mtd_harness::chip::Geometry;
 use mtd_harness::layout::{ChipLayout, Layout, PartitionSpec};

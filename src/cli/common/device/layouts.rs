@@ -6,57 +6,15 @@
 //! told.
 
 use super::chips;
+use super::dumps::{Chosen, Dumps, profiles, refused};
 use crate::cli::Exit;
 use crate::cli::common::layout::{self as common, FORMS};
 use crate::cli::error::CliError;
 use mtd_harness::layout::Layout;
-use mtd_harness::profile::ImagePart;
 use mtdkeep::backend::Told;
 use mtdkeep::layout::{self, Described, Form, LayoutTextError, Reading};
 use mtdkeep::mtd::{MtdInfo, OffsetSource};
-use std::path::{Path, PathBuf};
-
-/// The dumps that a layout is to cut.
-#[derive(Debug, Default)]
-pub(super) struct Dumps {
-    /// The files with their lengths in bytes.
-    pub(super) files: Vec<(PathBuf, u64)>,
-    /// Only this partition is in the dump.
-    pub(super) of: Option<String>,
-    /// A dump that is shorter or longer than the chip is cut all the same.
-    pub(super) cut: bool,
-}
-
-impl Dumps {
-    /// The length of the one dump, where it is of the whole chip.
-    fn whole_bytes(&self) -> Option<u64> {
-        match (&self.files[..], &self.of) {
-            ([(_, bytes)], None) => Some(*bytes),
-            _ => None,
-        }
-    }
-}
-
-/// A layout, and what is known of it.
-#[derive(Debug)]
-pub(super) struct Chosen {
-    pub(super) layout: Layout,
-    /// Where the dumps have its chips; empty where there is no dump.
-    pub(super) parts: Vec<ImagePart>,
-    /// In the order of the MTD numbers.
-    pub(super) told: Vec<Told>,
-    /// What must be said of it.
-    pub(super) notes: Vec<String>,
-    /// What goes into the description of the device, and so into a manifest.
-    pub(super) assumed: Vec<String>,
-}
-
-impl Chosen {
-    /// Whether nobody told where the partitions start.
-    pub(super) fn is_inferred(&self) -> bool {
-        self.told.iter().any(|told| told.source.is_inferred())
-    }
-}
+use std::path::Path;
 
 /// The layout of one text, or of two that tell of the same device.
 pub(super) fn choose(file: &Path, more: Option<&Path>, dumps: &Dumps) -> Result<Chosen, CliError> {
@@ -66,7 +24,7 @@ pub(super) fn choose(file: &Path, more: Option<&Path>, dumps: &Dumps) -> Result<
             message,
             help: Some(format!(
                 "--simulate takes {}, or a file; {FORMS}",
-                super::simulated::profiles()
+                profiles()
             )),
         },
         other => other,
@@ -234,12 +192,4 @@ fn reading(file: &Path, text: &[u8], notes: &mut Vec<String>) -> Result<Reading,
     }
     notes.extend(common::passed_over(&name, &reading));
     Ok(reading)
-}
-
-pub(super) fn refused(message: String, help: &str) -> CliError {
-    CliError::Other {
-        exit: Exit::Refused,
-        message,
-        help: Some(help.into()),
-    }
 }

@@ -5,7 +5,8 @@
 //! their numbers, or may lie inside each other: an image with such a layout is
 //! refused, unless the user says that they follow each other.
 
-use super::layouts::{self, Chosen, Dumps};
+use super::dumps::{Chosen, Dumps, refused};
+use super::layouts;
 use crate::cli::Exit;
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
@@ -96,13 +97,6 @@ fn profile_of(given: &mut Given) -> Option<Profile> {
             None => Profile::Text(name.into()),
         },
     })
-}
-
-/// The names that --simulate knows.
-pub(super) fn profiles() -> String {
-    let names = profile::Known::ALL.iter().map(|known| known.name());
-    let names: Vec<_> = std::iter::once("ispot").chain(names).collect();
-    names.join(", ")
 }
 
 fn checked(given: &mut Given, simulate: Option<Profile>) -> Result<Args, UsageError> {
@@ -257,7 +251,7 @@ fn contradicted(dumps: &Dumps) -> Result<(), CliError> {
         })
     };
     match found.partitions.iter().find(|facts| !fits(facts)) {
-        Some(other) => Err(layouts::refused(
+        Some(other) => Err(refused(
             format!(
                 "the dump's own partition table (RedBoot's) has {:?}, and is not the Clear iSpot's",
                 other.name
