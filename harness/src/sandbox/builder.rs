@@ -8,6 +8,7 @@ use crate::sandbox::flash::handles::Handles;
 use crate::sandbox::kernel::filter::FilterPlan;
 use crate::sandbox::kernel::kernels::Version;
 use crate::sandbox::kernel::sys;
+use crate::sandbox::power::Power;
 use crate::sandbox::run::Sandbox;
 use crate::sandbox::state::{Start, State};
 use crate::sandbox::supervisor::Shared;
@@ -119,6 +120,7 @@ impl Builder {
             namespace,
             handles,
             shadow,
+            power: Power::watch(&self.device.system),
             read_only: self.read_only,
             kernel: self.kernel,
             log: Log::new(self.tracing, self.sink.unwrap_or_else(|| Box::new(|_| {}))),

@@ -37,9 +37,11 @@
 mod builder;
 mod call;
 mod calls;
+mod cuts;
 mod error;
 mod flash;
 mod kernel;
+mod power;
 mod run;
 mod state;
 mod supervisor;
@@ -48,6 +50,7 @@ mod tracing;
 mod view;
 
 pub use builder::Builder;
+pub use cuts::{CutRun, CutRunError, UnderCuts};
 pub use error::SandboxError;
 pub use kernel::kernels::{Version, VersionError};
 pub use run::{Killer, Outcome, Running, Sandbox};

@@ -43,6 +43,8 @@ pub struct Outcome {
     pub calls: Trace,
     /// Whether the time limit ended it.
     pub timed_out: bool,
+    /// Whether a chip lost its power, which ended it.
+    pub lost_power: bool,
 }
 
 /// A program that runs in a sandbox. Dropping it kills the program and
@@ -63,6 +65,16 @@ pub struct Running {
 pub struct Killer(Arc<OwnedFd>);
 
 impl Killer {
+    /// One that lasts no longer than its program.
+    pub(super) fn weak(&self) -> Weak<OwnedFd> {
+        Arc::downgrade(&self.0)
+    }
+
+    /// What such a one still kills.
+    pub(super) fn of_weak(weak: &Weak<OwnedFd>) -> Option<Self> {
+        weak.upgrade().map(Self)
+    }
+
     /// Kills, at once; a second time does nothing.
     pub fn kill(&self) {
         // The keeper waits for a byte here.
@@ -209,7 +221,10 @@ impl Sandbox {
                 });
             })
             .map_err(setting_up("a thread"))?;
-        self.shared.lock().running += 1;
+        let mut state = self.shared.lock();
+        state.running += 1;
+        state.power.kills(&killer);
+        drop(state);
         let spawned = command.spawn();
         // Nobody else keeps the new process's ends open now.
         drop(prepared);
@@ -314,6 +329,7 @@ impl Running {
             warnings: state.log.warnings.clone(),
             calls: Trace::new(std::mem::take(&mut state.log.calls)),
             timed_out,
+            lost_power: state.power.is_gone(),
         })
     }
 

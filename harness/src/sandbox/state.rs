@@ -7,12 +7,14 @@ use crate::sandbox::flash::mirror::Refusal;
 use crate::sandbox::kernel::kernels::Version;
 use crate::sandbox::kernel::process::{Process, c_string};
 use crate::sandbox::kernel::sys;
+use crate::sandbox::power::Power;
 use crate::sandbox::tracing::coverage::Covered;
 use crate::sandbox::view::namespace::{Bytes, Kind, Namespace, Node, Place};
 use crate::sandbox::view::resolve::{Resolved, Resolver};
 use crate::sandbox::view::shadow::Shadow;
 use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 /// What stands behind a path argument.
 pub(super) enum Target {
@@ -39,6 +41,7 @@ pub(super) struct State {
     pub resolver: Resolver,
     pub handles: Handles,
     pub shadow: Shadow,
+    pub power: Arc<Power>,
     /// No node opens for writing.
     pub read_only: bool,
     pub kernel: Option<Version>,
@@ -71,6 +74,7 @@ pub(super) struct Start {
     pub namespace: Namespace,
     pub handles: Handles,
     pub shadow: Shadow,
+    pub power: Arc<Power>,
     pub read_only: bool,
     pub kernel: Option<Version>,
     pub log: crate::sandbox::trace::Log,
@@ -84,6 +88,7 @@ impl State {
             resolver: Resolver::default(),
             handles: start.handles,
             shadow: start.shadow,
+            power: start.power,
             read_only: start.read_only,
             kernel: start.kernel,
             host_has_flash: std::path::Path::new("/proc/mtd").exists(),

@@ -204,6 +204,10 @@ fn handle(
     let mut state = shared.lock();
     state.about = state.log.about(entry.name, &trapped);
     let decision = (entry.decide)(&mut state, &trapped);
+    if state.power.is_gone() {
+        // Nobody learns how that ended: its process is being killed.
+        return None;
+    }
     if let Ok(Answer::Through | Answer::Watch(_) | Answer::Unwatch(_)) = decision {
         drop(state);
         match decision {

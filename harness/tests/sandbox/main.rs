@@ -6,6 +6,7 @@
 ))]
 
 mod calls;
+mod cuts;
 mod device_folder;
 mod files;
 mod kernel_reads;

@@ -66,6 +66,16 @@ impl<P: Clone> Track<P> {
         }
     }
 
+    /// Changes the promise as of when so many operations were done: for a subject that
+    /// learns only afterwards when that was. Changes come in their order.
+    pub fn update_at(&mut self, done: u64, change: impl FnOnce(&mut P)) {
+        change(&mut self.now);
+        match self.history.last_mut() {
+            Some((when, last)) if *when >= done => last.clone_from(&self.now),
+            _ => self.history.push((done, self.now.clone())),
+        }
+    }
+
     /// What is in force while an operation runs, the first being 1.
     pub(crate) fn during(&self, operation: u64) -> &P {
         let later = self.history.partition_point(|(done, _)| *done < operation);

@@ -185,8 +185,8 @@ impl Handles {
     pub fn is_exact(&self, index: usize) -> bool {
         self.exact
             || self.about(index).is_some_and(|device| {
-                let has_faults = |chip: &mut crate::chip::Chip| chip.faults().is_some();
-                self.system.with_chip(device.chip, has_faults)
+                self.system
+                    .with_chip(device.chip, |chip| chip.distorts_reads())
             })
     }
 

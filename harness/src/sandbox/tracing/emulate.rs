@@ -69,7 +69,12 @@ pub(in crate::sandbox) fn call(shared: &Shared, process: Process) {
             }
             return;
         }
-        if let Some(answer) = transfer(&mut state, process, number, &args) {
+        let answer = transfer(&mut state, process, number, &args);
+        if state.power.is_gone() {
+            // It stays stopped until it is killed.
+            return;
+        }
+        if let Some(answer) = answer {
             let value = match answer {
                 Ok(count) => count as i64,
                 Err(errno) => -i64::from(errno.raw_os_error()),
