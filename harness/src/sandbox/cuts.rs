@@ -301,6 +301,9 @@ impl UnderCuts {
             };
             if let Some(line) = &self.recover {
                 let outcome = sandbox.output(&mut sh(line))?;
+                if outcome.lost_power {
+                    return Ok(Err("power went in the recovery".into()));
+                }
                 if outcome.timed_out {
                     return Ok(Err("the recovery did not end in time".into()));
                 }

@@ -30,11 +30,16 @@ impl Power {
         power
     }
 
-    /// Kills this program, too, when power goes.
+    /// Kills this program, too, when power goes; at once, if it has gone.
     pub fn kills(&self, program: &Killer) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.retain(|weak| weak.strong_count() > 0);
         running.push(program.weak());
+        // A chip that loses its power is held, and then waits for this.
+        drop(running);
+        if self.is_gone() {
+            program.kill();
+        }
     }
 
     /// Whether a chip has no power now, after it had.

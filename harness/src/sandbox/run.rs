@@ -223,8 +223,9 @@ impl Sandbox {
             .map_err(setting_up("a thread"))?;
         let mut state = self.shared.lock();
         state.running += 1;
-        state.power.kills(&killer);
+        let power = Arc::clone(&state.power);
         drop(state);
+        power.kills(&killer);
         let spawned = command.spawn();
         // Nobody else keeps the new process's ends open now.
         drop(prepared);

@@ -133,6 +133,9 @@ fn power_that_goes_ends_every_program() {
         ["1", "2"],
         "nobody learns how the third write ended"
     );
+    // Without power nothing starts, and nothing waits.
+    let outcome = sandbox.output(&mut sh("echo started")()).unwrap();
+    assert!(outcome.lost_power && !outcome.timed_out && outcome.stdout.is_empty());
     device.system.with_chip(0, |chip| {
         assert!(!chip.is_powered());
         chip.power_on();
