@@ -208,8 +208,7 @@ const QUIET: OptionSpec = short(
 
 /// Options of every command that works on a simulated device.
 #[cfg(feature = "full")]
-pub(crate) const SIMULATED: &[OptionSpec] =
-    &[SIMULATE, SEED, FAULTS, IMAGE, ASSUME_ORDER, DUMP_OF, CUT];
+pub(crate) const SIMULATED: &[OptionSpec] = &[SIMULATE, SEED, FAULTS, IMAGE, ASSUME_ORDER, DUMP_OF];
 /// Options of every command that works on any device.
 pub(crate) const DEVICE: &[OptionSpec] = &[
     SIMULATE,

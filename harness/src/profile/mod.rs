@@ -48,6 +48,9 @@ pub struct SimulatedDevice {
     pub system: MtdSystem,
     /// Nodes by path below the root, such as `dev/mtd0`.
     pub nodes: BTreeMap<String, NodeId>,
+    /// Folders of the device, by path below the root, that a sandbox shows empty: an
+    /// iSpot's `var/wwwroot`.
+    pub folders: Vec<String>,
 }
 
 /// Why there is no such simulated device.
@@ -127,6 +130,10 @@ impl SimulatedDevice {
             description: description.into(),
             system,
             nodes,
+            folders: match *layout == Layout::ispot() {
+                true => vec!["var/wwwroot".into()],
+                false => Vec::new(),
+            },
         }
     }
 

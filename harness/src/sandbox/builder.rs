@@ -16,13 +16,11 @@ use crate::sandbox::trace::{Log, Sink};
 use crate::sandbox::view::namespace::{Kind, Namespace};
 use crate::sandbox::view::shadow::Shadow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// The folder that the device's web server shows.
-const WEB_ROOT: &str = "/var/wwwroot";
 
 /// How a sandbox is to be.
 pub struct Builder {
@@ -50,8 +48,9 @@ impl Builder {
         }
     }
 
-    /// Shows the folder `outside` as `inside`, which need not exist. Unless
-    /// mapped otherwise, `/var/wwwroot` is a temporary folder.
+    /// Shows the folder `outside` as `inside`, which need not exist. The device's own
+    /// folders ([`SimulatedDevice::folders`]: an iSpot's `/var/wwwroot`) are temporary
+    /// ones unless they are mapped.
     pub fn map(mut self, inside: impl Into<PathBuf>, outside: impl Into<PathBuf>) -> Self {
         self.maps.insert(inside.into(), outside.into());
         self
@@ -147,11 +146,14 @@ impl Builder {
             })?;
             maps.insert(inside.clone(), real);
         }
-        if !maps.contains_key(Path::new(WEB_ROOT)) {
-            let folder = shadow
-                .folder_later("/mapped/wwwroot")
-                .map_err(SandboxError::io("its temporary folder"))?;
-            maps.insert(PathBuf::from(WEB_ROOT), folder);
+        for own in &self.device.folders {
+            let path = Path::new("/").join(own);
+            if let Entry::Vacant(place) = maps.entry(path) {
+                let folder = shadow
+                    .folder_later(&format!("/mapped/{own}"))
+                    .map_err(SandboxError::io("its temporary folder"))?;
+                place.insert(folder);
+            }
         }
         for (inside, real) in maps {
             let seen = clean(&inside);

@@ -41,6 +41,7 @@ mod cuts;
 mod error;
 mod flash;
 mod kernel;
+mod killer;
 mod power;
 mod run;
 mod state;
@@ -53,7 +54,8 @@ pub use builder::Builder;
 pub use cuts::{CutRun, CutRunError, UnderCuts};
 pub use error::SandboxError;
 pub use kernel::kernels::{Version, VersionError};
-pub use run::{Killer, Outcome, Running, Sandbox};
+pub use killer::Killer;
+pub use run::{Outcome, Running, Sandbox};
 pub use trace::{Call, Sink, Trace};
 
 /// Major number of the character nodes (include/uapi/linux/major.h).

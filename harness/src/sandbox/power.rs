@@ -2,7 +2,7 @@
 
 use crate::chip::{Storage, Watcher};
 use crate::mtd::MtdSystem;
-use crate::sandbox::run::Killer;
+use crate::sandbox::killer::Killer;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};

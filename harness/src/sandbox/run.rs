@@ -7,10 +7,11 @@ use crate::sandbox::error::SandboxError;
 use crate::sandbox::kernel::filter::{self, FilterPlan};
 use crate::sandbox::kernel::handover;
 use crate::sandbox::kernel::keeper::{self, Prepared};
+use crate::sandbox::killer::Killer;
 use crate::sandbox::supervisor::{self, Entered, Shared};
 use crate::sandbox::trace::Trace;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Weak, mpsc};
@@ -58,29 +59,6 @@ pub struct Running {
     stop: Option<OwnedFd>,
     thread: Option<JoinHandle<()>>,
     limit: Option<Limit>,
-}
-
-/// Kills the program of a [`Running`] and everything that it started.
-#[derive(Clone)]
-pub struct Killer(Arc<OwnedFd>);
-
-impl Killer {
-    /// One that lasts no longer than its program.
-    pub(super) fn weak(&self) -> Weak<OwnedFd> {
-        Arc::downgrade(&self.0)
-    }
-
-    /// What such a one still kills.
-    pub(super) fn of_weak(weak: &Weak<OwnedFd>) -> Option<Self> {
-        weak.upgrade().map(Self)
-    }
-
-    /// Kills, at once; a second time does nothing.
-    pub fn kill(&self) {
-        // The keeper waits for a byte here.
-        // SAFETY: one byte of a constant.
-        unsafe { libc::write(self.0.as_raw_fd(), b"k".as_ptr().cast(), 1) };
-    }
 }
 
 /// Kills a program that takes too long.
@@ -208,7 +186,7 @@ impl Sandbox {
             ),
         });
         enter_before_exec(command, Arc::downgrade(&prepared));
-        let killer = Killer(Arc::new(orders));
+        let killer = Killer::new(orders);
         let (tell, told) = mpsc::channel();
         let shared = Arc::clone(&self.shared);
         let on_panic = KillOnPanic(killer.clone());

@@ -204,10 +204,6 @@ fn handle(
     let mut state = shared.lock();
     state.about = state.log.about(entry.name, &trapped);
     let decision = (entry.decide)(&mut state, &trapped);
-    if state.power.is_gone() {
-        // Nobody learns how that ended: its process is being killed.
-        return None;
-    }
     if let Ok(Answer::Through | Answer::Watch(_) | Answer::Unwatch(_)) = decision {
         drop(state);
         match decision {
@@ -220,7 +216,8 @@ fn handle(
     }
     // The number of a process that died may be another's by now: what was
     // read belongs to the caller only if it still waits.
-    if !listener.is_valid(id) {
+    // Without power nobody learns how a call ended: its process is being killed.
+    if !listener.is_valid(id) || state.power.is_gone() {
         return None;
     }
     let about = std::mem::take(&mut state.about);

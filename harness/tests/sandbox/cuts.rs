@@ -253,6 +253,55 @@ fn a_script_that_reads_has_no_operation() {
     assert_eq!((report.operations, report.states()), (0, 1));
 }
 
+/// The boot loader's environment in two copies, of which the newer counts: whenever
+/// power goes, one is whole, and old or new.
+#[test]
+#[ignore = "needs libubootenv-tool"]
+fn a_redundant_environment_survives_every_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config").display().to_string();
+    std::fs::write(
+        &path,
+        "/dev/mtd6 0 0x100 0x20000 1\n/dev/mtd7 0 0x100 0x20000 1\n",
+    )
+    .unwrap();
+    // What is there before: two good copies.
+    let device = blank();
+    let sandbox = Sandbox::builder(device.clone()).build().unwrap();
+    let line = format!(
+        "printf 'state=old\\nother=kept\\n' > {path}.default
+         fw_setenv -c {path} -f {path}.default state old && fw_setenv -c {path} state old"
+    );
+    let mut before = Command::new("sh");
+    before
+        .args(["-c", &line])
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    let outcome = sandbox.output(&mut before).unwrap();
+    assert!(outcome.status.success(), "{}", text(&outcome.stderr));
+    drop(sandbox);
+    let update = path.clone();
+    let subject = UnderCuts::new(device, move || {
+        let mut command = Command::new("/usr/bin/fw_setenv");
+        command.args(["-c", &update, "state", "new"]);
+        command
+    })
+    .check(format!(
+        "told=$(/usr/bin/fw_printenv -c {path} 2>&1) || {{ echo unreadable; exit 1; }}
+         case $told in *other=kept*) ;; *) echo \"$told\"; exit 1; esac
+         case $told in *state=old*|*state=new*) ;; *) echo \"$told\"; exit 1; esac"
+    ));
+    let start = subject.start();
+    let report = Explorer::new(&start, &subject)
+        .tears(Tears::stable())
+        .states(400)
+        .run()
+        .unwrap();
+    println!("{report}");
+    assert!(subject.trouble().is_none());
+    report.assert_held();
+    assert!(report.states() >= 100, "{report}");
+}
+
 /// A shell script of dd and erase, old or new: it is neither after most cuts.
 #[test]
 #[ignore = "needs mtd-utils"]

@@ -105,3 +105,17 @@ fn erases_are_told_by_name_and_place() {
 fn versions_from_their_texts(#[case] text: &str, #[case] expected: Option<Version>) {
     assert_eq!(text.parse::<Version>().ok(), expected);
 }
+
+/// Nothing of an iSpot is on another device.
+#[test]
+fn the_web_root_is_an_ispots_alone() {
+    let layout = mtd_harness::layout::Layout::from_proc_mtd(
+        "dev:    size   erasesize  name\nmtd0: 00100000 00010000 \"firmware\"\n",
+    );
+    let router = mtd_harness::profile::from_layout(&layout.unwrap(), 1);
+    for (device, there) in [(router, "no\n"), (device(), "yes\n")] {
+        let sandbox = Sandbox::builder(device).build().unwrap();
+        let outcome = sandbox.output(&mut sh("test -d /var/wwwroot && echo yes || echo no"));
+        assert_eq!(text(&outcome.unwrap().stdout), there);
+    }
+}

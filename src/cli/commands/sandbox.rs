@@ -3,6 +3,7 @@
 //! Standard output is the program's alone. Warnings, trace and statistics go to
 //! standard error.
 
+mod cut;
 #[cfg(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
@@ -13,7 +14,7 @@ use crate::cli::common::device::simulated;
 use crate::cli::error::UsageError;
 use crate::cli::given::Given;
 use crate::cli::spec::{
-    CommandSpec, Job, OperandSpec, OptionSpec, QUIET_ONLY, SIMULATED, Takes, option,
+    CommandSpec, Job, OperandSpec, OptionSpec, RESULT, SIMULATED, Takes, option,
 };
 #[cfg(all(
     target_os = "linux",
@@ -31,25 +32,40 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
         required: true,
         rest: true,
     }),
-    options: &[OPTIONS, SIMULATED, QUIET_ONLY],
+    options: &[OPTIONS, cut::OPTIONS, SIMULATED, RESULT],
     details: "\
 The program sees /proc/mtd, /dev/mtdN, /dev/mtdNro, /dev/mtdblockN and
 /sys/class/mtd of the simulated device, with Linux MTD's behaviour behind
-them, and a folder /var/wwwroot. It is a test bench: a hostile program is not
-contained. Standard output is the program's alone, so there is no --json.
+them, and on an iSpot a folder /var/wwwroot. It is a test bench: a hostile
+program is not contained. Standard output is the program's alone; --json is
+for --cut.
+
+--cut lets the power go while the program works on flash, and asks after each
+cut whether what is left will do. `every` tries every operation on the chip
+(a write buffer, an erase block) with everything that flash is known to leave
+of one; a number tries that operation, counted from 1; an id that was printed
+leads to that state again. The last two really happen: the program is killed
+with all that it started. --recover is what the device does after a reboot;
+--check has status 0 where all is well, and gets on its standard input what
+the program had printed before the cut. Both are lines for sh, each time on a
+chip as the cut left it. With --save a chip that does not hold is kept.
 ",
     examples: &[
         "mtdkeep sandbox -- sh -c 'ls -l /dev/mtd*; cat /proc/mtd'",
         "mtdkeep sandbox --map /var/wwwroot=out -- bash mtd_backup.sh",
         "mtdkeep sandbox --image flash.bin --save after.bin -- flash_eraseall /dev/mtd7",
         "mtdkeep sandbox --kernel 2.6.24 --stats -- qemu-arm-static ./program",
+        "mtdkeep sandbox --cut every --check 'sh old-or-new.sh' -- flashcp new /dev/mtd7",
     ],
     exit_codes: "\
 Exit codes:
-  the program's own, also when a signal ended it; or
+  the program's own, also when a signal ended it; or with --cut
+  0    all holds, whenever power goes
+  1    it does not hold after some cuts, whose ids are printed
+  or
   2    wrong usage
   4    the chip could not be saved (--save)
-  5    refused; nothing was run
+  5    refused; nothing was run, or with --cut there was nothing to cut
   125  the sandbox could not be set up
   126  the program could not be run
   127  the program was not found
@@ -65,7 +81,7 @@ const OPTIONS: &[OptionSpec] = &[
     option(
         "map",
         Takes::Values("INSIDE=DIR"),
-        "Show the folder DIR as INSIDE; may be repeated [default: /var/wwwroot, a temporary one]",
+        "Show the folder DIR as INSIDE; may be repeated [an iSpot has a temporary /var/wwwroot]",
     ),
     option(
         "keep",
@@ -124,9 +140,12 @@ struct Args {
     trace: bool,
     /// The kernel to play: major, minor, patch.
     kernel: Option<(u16, u16, u16)>,
+    /// Power cuts to make.
+    cut: Option<cut::Args>,
 }
 
 fn parse(given: &mut Given) -> Result<Job, UsageError> {
+    let cut = cut::parse(given)?;
     // The sandbox has no other device than a simulated one.
     let device = simulated::parse_or_ispot(given)?;
     let mut words = given.operands().into_iter();
@@ -148,7 +167,13 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
             .text("kernel")?
             .map(|word| version_number(&word))
             .transpose()?,
+        cut,
     };
+    if args.cut.is_some() && (args.keep || args.stats || args.trace || args.read_only) {
+        return Err(UsageError(
+            "--keep, --stats, --trace and --read-only are for a run without --cut".into(),
+        ));
+    }
     Ok(Box::new(move |output| run(args, output)))
 }
 

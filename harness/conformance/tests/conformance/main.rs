@@ -60,6 +60,7 @@ fn device() -> SimulatedDevice {
         description: "an iSpot for the conformance cases".into(),
         system: MtdSystem::new(vec![chip], &layout),
         nodes: nodes.collect(),
+        folders: vec!["var/wwwroot".into()],
     }
 }
 

@@ -1,5 +1,7 @@
 //! Where a sandbox can be: sets it up, waits, and ends as the program ended.
 
+mod cutting;
+
 use super::{Args, NOT_SET_UP};
 use crate::cli::Exit;
 use crate::cli::common::device::simulated;
@@ -29,7 +31,14 @@ pub(super) fn run(args: Args, output: &Output) -> Result<Exit, CliError> {
         add_node(&mut device, node)?;
     }
     check_save(&device, args.save.as_deref())?;
-    let kept = kept_web_root(&args)?;
+    if args.cut.is_some() {
+        return cutting::run(args, device, output);
+    }
+    if output.is_json() {
+        let text = "--json is for --cut: standard output is the program's alone";
+        return Err(CliError::Usage(UsageError(text.into())));
+    }
+    let kept = kept_web_root(&args, &device)?;
     let quiet = output.is_quiet();
     let mut builder = Sandbox::builder(device.clone())
         .read_only(args.read_only)
@@ -129,13 +138,17 @@ fn node_id(name: &str) -> Option<NodeId> {
     }
 }
 
-fn kept_web_root(args: &Args) -> Result<Option<PathBuf>, CliError> {
+fn kept_web_root(args: &Args, device: &SimulatedDevice) -> Result<Option<PathBuf>, CliError> {
     let mapped = args
         .maps
         .iter()
         .any(|(inside, _)| inside == Path::new(WEB_ROOT));
     if !args.keep || mapped {
         return Ok(None);
+    }
+    if device.folders.is_empty() {
+        let text = format!("--keep is for an iSpot's {WEB_ROOT}; this device has none");
+        return Err(CliError::Usage(UsageError(text)));
     }
     let me = std::process::id();
     let names = (0..u32::MAX).map(|number| format!("mtdkeep-wwwroot-{me}-{number}"));

@@ -108,6 +108,7 @@ mod simulated {
                 description: "the device under test".into(),
                 system: MtdSystem::new(vec![chip], &layout),
                 nodes,
+                folders: Vec::new(),
             };
             let backend = SimulatedBackend::new(device).with_nodes_allowed(false);
             Self { backend }
