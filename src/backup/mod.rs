@@ -48,6 +48,8 @@ pub(crate) mod tar;
 mod tar_folder;
 mod texts;
 mod time;
+#[cfg(feature = "full")]
+mod ubi;
 mod units;
 #[cfg(feature = "full")]
 mod unpack;

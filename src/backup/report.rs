@@ -236,6 +236,7 @@ impl Finding {
             Kind::ManifestDamaged => {
                 format!("{subject} {}", self.reason.as_deref().unwrap_or_default())
             }
+            Kind::Ubi => format!("{subject} {}", self.reason.as_deref().unwrap_or_default()),
             Kind::Blank => format!("{subject}: {}", self.reason.as_deref().unwrap_or_default()),
             Kind::Proven => format!("{subject} is what {other} says: keep it"),
             Kind::Crc32Only => {
@@ -289,7 +290,7 @@ impl Finding {
         let mut lines = vec![format!("{prefix}{}", self.message())];
         let inline = matches!(
             self.kind,
-            Kind::NotProven | Kind::ManifestDamaged | Kind::Blank
+            Kind::NotProven | Kind::ManifestDamaged | Kind::Blank | Kind::Ubi
         );
         if let (Some(reason), false) = (&self.reason, inline) {
             lines.push(format!("  {reason}"));

@@ -220,6 +220,8 @@ impl ImageReading<'_> {
         let flash = buffer::grow(flash, if reader.is_some() { bytes } else { 0 })?;
         let mut offset_bytes = 0u64;
         let mut differs_at = None;
+        #[cfg(feature = "full")]
+        let mut ubi = super::ubi::Scanner::new(image.erase_block_bytes);
         loop {
             self.stop.check()?;
             // As much as the flash gives at once, so that both stay in step.
@@ -240,6 +242,8 @@ impl ImageReading<'_> {
                     .map(|at| offset_bytes + at as u64);
             }
             digests.update(&stored[..count]);
+            #[cfg(feature = "full")]
+            ubi.update(&stored[..count]);
             if count == 0 && flash_count == 0 {
                 break;
             }
@@ -248,6 +252,10 @@ impl ImageReading<'_> {
         }
         if let (Some(reader), Some(info)) = (reader, info) {
             tell_of_flash(&info, image, differs_at, &reader.into_unreadable(), found);
+        }
+        #[cfg(feature = "full")]
+        if let Some(ubi) = ubi.finish() {
+            found.push(job.finding(Kind::Ubi).because(ubi.to_string()));
         }
         Ok(Ok(digests.finish()))
     }

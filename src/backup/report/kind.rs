@@ -111,6 +111,8 @@ pub enum Kind {
     Crc32Only,
     /// A partition without a byte.
     Empty,
+    /// An image that holds UBI.
+    Ubi,
     /// An image that holds nothing but one byte, or ends in zeros.
     Blank,
 }
@@ -255,6 +257,7 @@ impl Kind {
             ),
             Self::Crc32Only => (Note, "crc32_only", "", ""),
             Self::Empty => (Note, "empty", " is empty, as its partition is", ""),
+            Self::Ubi => (Note, "ubi", "", ""),
             Self::Blank => (Note, "blank", "", ""),
         }
     }

@@ -1,5 +1,5 @@
-//! Partitions that hold nothing are named in every report: by backup, verify and
-//! import, in the manifest, on the page and in the documents.
+//! What partitions hold: nothing, which is named in every report, by backup, verify and
+//! import, in the manifest, on the page and in the documents; or UBI.
 
 use crate::cli::support::{mtdkeep, text};
 use serde_json::{Value, json};
@@ -129,4 +129,39 @@ fn what_could_not_be_read_is_not_called_erased() {
         .output()
         .unwrap();
     assert!(!text(&verify.stdout).contains(ERASED));
+}
+
+/// The header of an erase block of UBI (Linux, drivers/mtd/ubi/ubi-media.h).
+fn erase_counter() -> Vec<u8> {
+    let mut header = b"UBI#\x01\0\0\0".to_vec();
+    header.extend(7_u64.to_be_bytes());
+    header.extend(0x800_u32.to_be_bytes());
+    header.extend(0x1000_u32.to_be_bytes());
+    header.resize(60, 0);
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&header);
+    header.extend((!hasher.finalize()).to_be_bytes());
+    header
+}
+
+/// A raw copy of UBI is put back in another way than other images: that is said.
+#[test]
+fn ubi_is_named() {
+    let outer = tempfile::tempdir().unwrap();
+    let at = outer.path();
+    fs::create_dir_all(at.join("tree/proc")).unwrap();
+    fs::create_dir_all(at.join("tree/dev")).unwrap();
+    let table = "dev:    size   erasesize  name\nmtd0: 00040000 00008000 \"u-boot\"\n\
+                 mtd1: 00060000 00008000 \"ubi\"\n";
+    fs::write(at.join("tree/proc/mtd"), table).unwrap();
+    fs::write(at.join("tree/dev/mtd0"), b"contents".repeat(0x8000)).unwrap();
+    let mut block = erase_counter();
+    block.resize(0x8000, 0xff);
+    fs::write(at.join("tree/dev/mtd1"), block.repeat(12)).unwrap();
+    said(&["backup", "--root", "tree", "-o", "b"], at);
+    let told = said(&["verify", "b"], at);
+    let note = "note: mtd1.bin (ubi) holds UBI in 12 of 12 erase blocks; it fits this chip alone";
+    assert!(told.contains(note), "{told}");
+    assert!(told.contains("ubiformat puts it back"), "{told}");
+    assert_eq!(told.matches("UBI").count(), 1, "{told}");
 }
