@@ -4,8 +4,9 @@ use super::probe;
 use super::shared::machine::Machine;
 use super::shared::rounds::{Contest, Standing};
 use super::shared::{self, Options};
+use mtd_harness::chip::cut::Explorer;
 use mtd_harness::profile::{IspotBuilder, SimulatedDevice};
-use mtd_harness::sandbox::Sandbox;
+use mtd_harness::sandbox::{Sandbox, UnderCuts};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -47,11 +48,13 @@ pub fn main() {
     programs.extend(bench.plain_writes(rounds));
     let (others, missing) = bench.others(rounds.min(3));
     programs.extend(others);
+    let mut calls = bench.calls();
+    calls.push(bench.cuts(options.rounds(400)));
     options.write_json(&Report {
         machine: Machine::now(),
         rounds,
         programs,
-        calls: bench.calls(),
+        calls,
         missing,
     });
 }
@@ -225,6 +228,26 @@ impl Bench {
             });
         }
         (contest.run(rounds).into_iter().skip(1).collect(), missing)
+    }
+
+    /// A small program under power cuts, on one processor: states in a second, each with a
+    /// check by sh and od.
+    fn cuts(&self, states: usize) -> Call {
+        let program = || sh("printf 'some words, a buffer and a half of them' > /dev/mtd7");
+        let check = "od -An -N 64 /dev/mtd7 > /dev/null";
+        let subject = UnderCuts::new(self.device.clone(), program).check(check);
+        let start = subject.start();
+        let explorer = Explorer::new(&start, &subject).threads(1);
+        let report = explorer.states(states as u64).run().expect("it holds");
+        report.assert_held();
+        let value = report.states_per_second();
+        println!("sandbox/power cuts: {} states, {value:.0} a second", report.states());
+        Call {
+            name: "states of a program under power cuts".into(),
+            value,
+            unit: "a second".into(),
+            aim: None,
+        }
     }
 
     fn calls(&self) -> Vec<Call> {
