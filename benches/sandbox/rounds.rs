@@ -241,7 +241,10 @@ impl Bench {
         let report = explorer.states(states as u64).run().expect("it holds");
         report.assert_held();
         let value = report.states_per_second();
-        println!("sandbox/power cuts: {} states, {value:.0} a second", report.states());
+        println!(
+            "sandbox/power cuts: {} states, {value:.0} a second",
+            report.states()
+        );
         Call {
             name: "states of a program under power cuts".into(),
             value,

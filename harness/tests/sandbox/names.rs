@@ -150,3 +150,30 @@ fn dangling_and_circular_links_in_mapped_folders() {
             .contains("Too many levels")
     );
 }
+
+/// A name alone, looked up where the program stands or below a folder that it opened, is
+/// ours where something of ours has it, and the host's elsewhere.
+#[test]
+fn single_names_are_ours_where_we_have_them() {
+    let bench = bench();
+    let told = bench.ok(
+        "find /dev -maxdepth 1 -name 'mtd[0-9]' -type c | wc -l
+         cd /dev && stat -c %F mtd3 mtdblock3 && mv mtd7 other && find . -maxdepth 1 -name other -type c
+         mkdir folder && ln -s mtd3 link && stat -c %F folder link && rm other && ! stat other 2>/dev/null
+         cd /var && stat -c %F wwwroot && cd wwwroot && mknod flash c 90 6 && echo x > plain
+         find . -type c -o -type f | sort && mv flash moved && find . -type c && mkdir mtd3 && stat -c %F mtd3
+         cd /proc && stat -c %F mtd && cd /sys/class && find mtd/mtd3/ -name name",
+    );
+    let expected = "10\ncharacter special file\nblock special file\n./other\ndirectory\nsymbolic link\n\
+                    directory\n./flash\n./plain\n./moved\ndirectory\nregular file\n\
+                    mtd/mtd3/name\n";
+    let told: Vec<_> = told
+        .lines()
+        .filter(|line| !line.contains("empty"))
+        .collect();
+    let expected: Vec<_> = expected
+        .lines()
+        .filter(|line| *line != "regular file")
+        .collect();
+    assert_eq!(told, expected);
+}
