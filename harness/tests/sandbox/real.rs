@@ -176,11 +176,11 @@ fn python_tests(bench: &crate::support::Bench, modules: &str, inside: bool) -> S
 /// CPython's own tests of system calls and processes end as they do outside, also in a
 /// process tree that has flash open for writing.
 #[rstest]
-#[ignore = "needs libpython3-testsuite"]
+#[ignore = "needs libpython3.11-testsuite"]
 #[case::files("test_os test_posix test_fcntl test_mmap test_stat test_glob", 500)]
-#[ignore = "needs libpython3-testsuite"]
+#[ignore = "needs libpython3.11-testsuite"]
 #[case::folders("test_shutil test_tempfile test_pathlib", 700)]
-#[ignore = "needs libpython3-testsuite"]
+#[ignore = "needs libpython3.11-testsuite"]
 #[case::signals("test_eintr", 1)]
 fn pythons_own_suite(#[case] modules: &str, #[case] at_least: usize) {
     let bench = bench();
