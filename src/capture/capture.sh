@@ -94,7 +94,7 @@ release() {
     [ -z "$LATER" ] || stopped
 }
 
-# Sets N, SIZE (hex digits), NAME of a line of the table; false if it is none.
+# Sets N, SIZE and ERASE (hex digits), NAME of a line of the table; false if it is none.
 parse() {
     N=${1%:}
     [ "$N" != "$1" ] || return 1
@@ -105,6 +105,7 @@ parse() {
     case $2 in ????????*) ;; *) return 1 ;; esac
     case $3 in ????????*) ;; *) return 1 ;; esac
     SIZE=$2
+    ERASE=$3
     NAME=${4#\"}
     [ "$NAME" != "$4" ] || return 1
     case $NAME in *\") NAME=${NAME%\"} ;; *) return 1 ;; esac
@@ -253,6 +254,42 @@ leave_out() {
     RESULT=3
 }
 
+# Reads mtdN erase block by erase block into $DIR/$1.part, where all at once failed.
+# What cannot be read becomes zeros; HOLES gets "OFFSET BYTES" lines of it. False where
+# nothing can be read.
+salvage() {
+    HOLES=
+    block=$((0x$ERASE))
+    whole=$((0x$SIZE))
+    [ "$block" -gt 0 ] && : >"$DIR/$1.part" || return 1
+    at=0
+    count=0
+    hole=0
+    lost=0
+    while [ "$at" -lt "$whole" ]; do
+        want=$((whole - at))
+        [ "$want" -le "$block" ] || want=$block
+        if dd if="$NODE" of="$DIR/$1.block" bs="$block" skip="$count" count=1 2>/dev/null &&
+            length "$DIR/$1.block" && [ "$BYTES" = "$want" ]; then
+            [ "$hole" = 0 ] || HOLES="$HOLES$((at - hole)) $hole
+"
+            hole=0
+            cat "$DIR/$1.block" >>"$DIR/$1.part" || fail 4 "cannot store mtd$N in $DIR"
+        else
+            hole=$((hole + want))
+            lost=$((lost + want))
+            dd if=/dev/zero bs="$want" count=1 2>/dev/null >>"$DIR/$1.part" ||
+                fail 4 "cannot store mtd$N in $DIR"
+        fi
+        at=$((at + want))
+        count=$((count + 1))
+    done
+    rm -f "$DIR/$1.block"
+    [ "$hole" = 0 ] || HOLES="$HOLES$((at - hole)) $hole
+"
+    [ "$lost" -lt "$whole" ]
+}
+
 capture_one() {
     if ! wanted; then
         note "skipped mtd$N"
@@ -263,17 +300,22 @@ capture_one() {
         return 0
     fi
     file=mtd$N.bin
-    MADE="$MADE $file.part $file"
+    MADE="$MADE $file.part $file.block $file"
+    HOLES=
     if ! dd if="$NODE" of="$DIR/$file.part" bs=65536 2>/dev/null; then
         # Whose fault? Flash that cannot be read costs this partition only.
         if dd if="$NODE" of=/dev/null bs=65536 2>/dev/null; then
             fail 4 "cannot store mtd$N in $DIR; is it full?"
         fi
-        rm -f "$DIR/$file.part"
-        drop_node
-        WHY="reading the flash failed"
-        leave_out
-        return 0
+        if ! salvage "$file"; then
+            rm -f "$DIR/$file.part"
+            drop_node
+            WHY="reading the flash failed"
+            leave_out
+            return 0
+        fi
+        warn "mtd$N$SHOWN: $lost of its $whole bytes cannot be read; they are zeros in $file"
+        RESULT=3
     fi
     length "$DIR/$file.part" || fail 4 "cannot look at $DIR/$file.part"
     [ "$BYTES" = $((0x$SIZE)) ] ||
@@ -281,7 +323,7 @@ capture_one() {
     mv "$DIR/$file.part" "$DIR/$file" || fail 4 "cannot name $DIR/$file"
     digest "$file"
     again=
-    if [ "$READINGS" = 2 ] && [ -n "$MD5" ]; then
+    if [ "$READINGS" = 2 ] && [ -n "$MD5" ] && [ -z "$HOLES" ]; then
         again=$(dd if="$NODE" bs=65536 2>/dev/null | md5sum)
         if [ "${again%% *}" = "$SUM" ]; then
             again=" same"
@@ -293,6 +335,11 @@ capture_one() {
     fi
     drop_node
     note "image mtd$N $BYTES$again"
+    while read -r at hole; do
+        [ -z "$at" ] || note "hole mtd$N $at $hole"
+    done <<END
+$HOLES
+END
     item "$file" "$SHOWN, $BYTES bytes${SUM:+<br><code>md5 $SUM</code>}"
     say "$file: $BYTES bytes$SHOWN${SUM:+, md5 $SUM}${again:+, second reading:$again}"
     COUNT=$((COUNT + 1))

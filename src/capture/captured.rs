@@ -43,6 +43,7 @@ impl MtdBackend for CapturedBackend<'_> {
         Ok(Box::new(CapturedFile {
             info: device.clone(),
             stream,
+            holes: self.0.holes_of(device.index.0).to_vec(),
         }))
     }
 
@@ -96,6 +97,8 @@ struct CapturedFile {
     info: MtdInfo,
     /// None for a partition without a byte, of which nobody needs a file.
     stream: Option<Stream>,
+    /// What the device could not read: offset and length, in bytes.
+    holes: Vec<(u64, u64)>,
 }
 
 impl MtdRead for CapturedFile {
@@ -111,7 +114,24 @@ impl MtdRead for CapturedFile {
         }
         let left_bytes = usize::try_from(size_bytes - offset_bytes).unwrap_or(usize::MAX);
         // At the end, one byte more is asked for, to see that there is none.
-        let length = buf.len().min(left_bytes.max(1));
+        let mut length = buf.len().min(left_bytes.max(1));
+        let ahead = self
+            .holes
+            .iter()
+            .find(|(at, bytes)| offset_bytes < at + bytes);
+        match ahead {
+            Some((at, bytes)) if offset_bytes >= *at => {
+                return Err(MtdError::NotCaptured {
+                    device: device(),
+                    reason: format!("the device could not read {bytes:#x} bytes at {at:#x}"),
+                });
+            }
+            Some((at, _)) => {
+                let room = usize::try_from(at - offset_bytes).unwrap_or(usize::MAX);
+                length = length.min(room);
+            }
+            None => {}
+        }
         let read = match &mut self.stream {
             Some(stream) => stream.read_at(offset_bytes, &mut buf[..length]),
             None => Ok(0),

@@ -13,7 +13,8 @@
 //! The record begins with [`RECORD_HEAD`] and ends with `complete`. Between them stand
 //! `tool NAME VERSION`, `folder made` or `folder found`, `md5sum yes` or `md5sum no`,
 //! and for each MTD device `image mtdN BYTES`, with `same` or `differs` where it was
-//! read twice, `left mtdN REASON`, or `skipped mtdN` where nobody had asked for it.
+//! read twice, `left mtdN REASON`, or `skipped mtdN` where nobody had asked for it. Behind
+//! an image may stand `hole mtdN OFFSET BYTES`, in order: what could not be read.
 //!
 //! It imports nothing, so that both ends, and `backup`, may use it.
 

@@ -52,6 +52,9 @@ pub fn import(
         if capture.file_of(image.mtd).is_none() {
             return false;
         }
+        if !capture.holes_of(image.mtd).is_empty() {
+            return image.unreadable.is_empty();
+        }
         let inspected = capture.sha256_of(image.mtd);
         let same = inspected.is_some() && inspected == image.sha256.as_deref();
         !same || !image.unreadable.is_empty()

@@ -47,6 +47,7 @@ pub struct Capture {
     skipped: BTreeSet<u32>,
     images: BTreeMap<u32, Inspected>,
     files: BTreeMap<u32, (PathBuf, Form)>,
+    holes: BTreeMap<u32, Vec<(u64, u64)>>,
 }
 
 impl Capture {
@@ -61,6 +62,11 @@ impl Capture {
         self.images
             .get(&mtd)
             .and_then(|image| image.sha256.as_deref())
+    }
+
+    /// Offset and length of what the device could not read of a partition, in bytes.
+    pub(super) fn holes_of(&self, mtd: u32) -> &[(u64, u64)] {
+        self.holes.get(&mtd).map_or(&[], Vec::as_slice)
     }
 
     /// The file of a partition, and what it has to go through.
@@ -107,6 +113,7 @@ pub fn inspect(
         foreign: found.foreign(&layout.devices),
         taken: found.taken(&layout.devices),
         files: found.assignment.files.iter().map(file).collect(),
+        holes: images.keys().filter_map(|mtd| found.holes(*mtd)).collect(),
         layout: layout.devices,
         origin,
         missing,
@@ -276,6 +283,13 @@ impl Found {
             Fate::Left(_) => 1,
             Fate::Skipped => 2,
         })
+    }
+
+    fn holes(&self, mtd: u32) -> Option<(u32, Vec<(u64, u64)>)> {
+        match self.fate(mtd) {
+            Some(Fate::Image { holes, .. }) if !holes.is_empty() => Some((mtd, holes.clone())),
+            _ => None,
+        }
     }
 
     /// How a file that is taken becomes an image.

@@ -14,6 +14,8 @@ pub(super) enum Fate {
         size_bytes: u64,
         /// Whether a second reading was the same; none where there was none.
         same: Option<bool>,
+        /// Offset and length of what could not be read, in bytes.
+        holes: Vec<(u64, u64)>,
     },
     /// It should have been captured, and could not be.
     Left(String),
@@ -61,13 +63,13 @@ fn parse_line(line: &str, record: &mut Record) -> Option<()> {
         ("md5sum", "yes") => record.md5sum = true,
         ("md5sum", "no") => {}
         ("complete", "") => record.complete = true,
+        ("hole", _) => {
+            let (device, rest) = rest.split_once(' ')?;
+            return hole(record.fates.get_mut(&number(device)?)?, rest);
+        }
         ("image" | "left" | "skipped", _) => {
             let (device, rest) = rest.split_once(' ').unwrap_or((rest, ""));
-            let digits = device.strip_prefix("mtd")?;
-            let mtd: u32 = digits.parse().ok()?;
-            if device != format!("mtd{mtd}") {
-                return None;
-            }
+            let mtd = number(device)?;
             let fate = match word {
                 "left" => Fate::Left(rest.into()),
                 "skipped" => Fate::Skipped,
@@ -82,10 +84,32 @@ fn parse_line(line: &str, record: &mut Record) -> Option<()> {
     Some(())
 }
 
+/// N of `mtdN`, as a shell counts.
+fn number(device: &str) -> Option<u32> {
+    let mtd: u32 = device.strip_prefix("mtd")?.parse().ok()?;
+    (device == format!("mtd{mtd}")).then_some(mtd)
+}
+
+/// A hole lies in its image, behind those before it.
+fn hole(fate: &mut Fate, text: &str) -> Option<()> {
+    let Fate::Image {
+        size_bytes, holes, ..
+    } = fate
+    else {
+        return None;
+    };
+    let (offset, length) = text.split_once(' ')?;
+    let (offset, length): (u64, u64) = (offset.parse().ok()?, length.parse().ok()?);
+    let free_from = holes.last().map_or(0, |(offset, length)| offset + length);
+    let fits = offset.checked_add(length)? <= *size_bytes && length > 0 && offset >= free_from;
+    fits.then(|| holes.push((offset, length)))
+}
+
 fn image(text: &str) -> Option<Fate> {
     let (size, reading) = text.split_once(' ').unwrap_or((text, ""));
     Some(Fate::Image {
         size_bytes: size.parse().ok()?,
+        holes: Vec::new(),
         same: match reading {
             "" => None,
             "same" => Some(true),
@@ -105,7 +129,7 @@ mod tests {
     #[test]
     fn a_record_is_understood() {
         let text = format!(
-            "{HEAD}image mtd0 262144\nimage mtd1 4096 differs\nleft mtd2 no node\nskipped mtd10\ncomplete\n"
+            "{HEAD}image mtd0 262144\nimage mtd1 4096 differs\nhole mtd1 0 512\nhole mtd1 1024 3072\nleft mtd2 no node\nskipped mtd10\ncomplete\n"
         );
         let record = parse(&text).unwrap();
         assert_eq!(record, parse(&text.replace('\n', "\r\n")).unwrap());
@@ -116,6 +140,7 @@ mod tests {
         let changed = Fate::Image {
             size_bytes: 4096,
             same: Some(false),
+            holes: vec![(0, 512), (1024, 3072)],
         };
         assert_eq!(record.fates[&1], changed);
     }
@@ -127,6 +152,12 @@ mod tests {
     #[case("image mtd0 1 maybe")]
     #[case("image mtd0 1\nleft mtd0 x")]
     #[case("nonsense")]
+    #[case("hole mtd0 0 1")]
+    #[case("image mtd0 8\nhole mtd0 0 9")]
+    #[case("image mtd0 8\nhole mtd0 4 4\nhole mtd0 0 4")]
+    #[case("image mtd0 8\nhole mtd0 4 0")]
+    #[case("image mtd0 8\nhole mtd0 18446744073709551615 2")]
+    #[case("left mtd0 x\nhole mtd0 0 1")]
     #[case("complete\nimage mtd0 1")]
     #[case("tool again")]
     #[case("")]

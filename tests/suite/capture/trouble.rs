@@ -1,9 +1,10 @@
 //! The printed script where something goes wrong: a full disk, bad flash, a torn
 //! table, a signal.
 
+use crate::capture::import::{assert_code, manifest, run_import};
 use crate::capture::support::{Bench, shown, small};
 use crate::cli::support::signals_at_start;
-use crate::cli::support::text;
+use crate::cli::support::{mtdkeep, text};
 use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
@@ -90,6 +91,48 @@ fn flash_that_cannot_be_read_costs_one_partition(#[case] shell: &[&str]) {
     assert!(text(&output.stderr).contains("reading the flash failed"));
     bench.assert_images(&bench.folder(), &[0, 2, 3]);
     assert!(!bench.folder().join("mtd1.bin.part").exists());
+}
+
+/// What can be read is kept: what the owner needs may be at its start. mtd0 has two
+/// erase blocks of 128 KiB.
+#[rstest]
+#[case::sh(&["sh"])]
+#[ignore = "needs bash"]
+#[case::bash(&["bash"])]
+#[ignore = "needs busybox-static"]
+#[case::busybox(&["busybox", "ash"])]
+fn what_can_be_read_of_a_bad_partition_is_kept(#[case] shell: &[&str]) {
+    let bench = Bench::new(small(1));
+    let dd = "dd() {
+case \"$*\" in
+    *dev/mtd0*skip=1*) return 1 ;;
+    *dev/mtd0*skip=*) ;;
+    *dev/mtd0*) return 1 ;;
+esac
+command dd \"$@\"
+}
+";
+    let output = bench
+        .command_with(shell, &["--read-again"], dd)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", shown(&output));
+    let stderr = text(&output.stderr);
+    let says = format!("mtd0 (RedBoot): {} of its {}", 0x20000, 0x40000);
+    assert!(stderr.contains(&says), "{stderr}");
+    bench.assert_images(&bench.folder(), &[1, 2, 3]);
+    assert!(!bench.folder().join("mtd0.bin.block").exists());
+    let target = bench.outer.path().join("backup");
+    let output = run_import(&bench.folder(), &target, &[]);
+    assert_code(&output, 3);
+    let image = fs::read(target.join("mtd0.bin")).unwrap();
+    let flash = bench.device.partition_bytes(0);
+    assert!(image[..0x20000] == flash[..0x20000]);
+    assert!(image[0x20000..].iter().all(|byte| *byte == 0xff));
+    let holes = &manifest(&target)["images"][0]["unreadable"];
+    assert_eq!(holes[0]["offset_bytes"], 0x20000, "{holes}");
+    assert_eq!(holes[0]["length_bytes"], 0x20000, "{holes}");
+    mtdkeep().arg("verify").arg(&target).assert().code(3);
 }
 
 #[rstest]
