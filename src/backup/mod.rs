@@ -65,6 +65,8 @@ pub use digest::DigestChoice;
 pub use error::{BackupError, ErrorKind, Failure};
 pub use events::Observer;
 pub use folder::Folder;
+#[cfg(feature = "full")]
+pub(crate) use image::read_full;
 pub(crate) use image::{buffer_bytes, finish};
 pub use lock::Access;
 pub use manifest::{

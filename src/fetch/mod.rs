@@ -15,6 +15,7 @@
 //! it stopped, and where it cannot be mended the backup stops: bytes that did not come
 //! are never taken for flash that cannot be read.
 
+pub mod http;
 mod remote;
 pub mod ssh;
 #[cfg(test)]

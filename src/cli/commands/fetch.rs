@@ -1,5 +1,6 @@
 //! `mtdkeep fetch`.
 
+mod http;
 mod ssh;
 
 use crate::cli::Exit;
@@ -11,39 +12,48 @@ use crate::cli::progress::{Lines, Progress};
 use crate::cli::spec::{
     CommandSpec, Job, OperandSpec, OptionSpec, RESULT, Takes, VERBOSE, option, short,
 };
-use mtdkeep::backup::{Destination as _, Folder, Manifest, Summary, size};
+use mtdkeep::backup::{Destination as _, Manifest, size};
+use mtdkeep::fetch::http::Url;
 use mtdkeep::fetch::{FetchRequest, Proof, RemoteBackend, fetch};
 use mtdkeep::mtd::{MtdBackend as _, select, total_bytes};
 use serde::Serialize;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {
     operand: Some(OperandSpec {
         name: "SOURCE> <DIR",
-        help: "ssh://[USER@]HOST[:PORT], and the folder for the backup",
+        help: "ssh://[USER@]HOST[:PORT] or http://HOST[:PORT]/FOLDER/; and the folder for the \
+               backup",
         required: true,
         rest: false,
     }),
     operands_max: 2,
     options: &[OPTIONS, &[VERBOSE], RESULT],
     details: "\
-Backs up a device from this PC, with the plain commands of its BusyBox over
-the system's ssh. Nothing is stored on the device. Each image is compared with
-the SHA-256 or MD5 that the device makes of its flash afterwards; where it has
-neither, the flash is sent twice. A connection that is lost is made again, and
-the same command goes on where an earlier one stopped. MTDKEEP_SSH names
-another program than ssh.
+ssh: backs up a device from this PC, with the plain commands of its BusyBox
+over the system's ssh. Nothing is stored on the device. Each image is compared
+with the SHA-256 or MD5 that the device makes of its flash afterwards; where
+it has neither, the flash is sent twice. MTDKEEP_SSH names another program.
+http: takes a backup, or what a capture script left, from `mtdkeep serve` or
+any web server with a page that links the files; a backup must be what its
+manifest says. Without digests only lengths are proven: --twice downloads
+again and compares. A connection that is lost is made again, and the same
+command goes on where an earlier one stopped.
 ",
     examples: &[
         "mtdkeep fetch ssh://root@192.168.1.1 my-router",
         "mtdkeep fetch ssh://root@192.168.1.1 my-router -p factory -p art",
         "mtdkeep fetch ssh://root@ap --ssh-option HostKeyAlgorithms=+ssh-rsa my-ap",
         "mtdkeep fetch ssh://root@ap --layout boot.log my-ap",
+        "mtdkeep fetch http://192.168.1.1/mtd_backup/ my-hotspot",
     ],
-    ..CommandSpec::new("fetch", "Back up a device from this PC, over ssh", parse)
+    ..CommandSpec::new(
+        "fetch",
+        "Back up a device from this PC, over ssh or http",
+        parse,
+    )
 };
 
 const OPTIONS: &[OptionSpec] = &[
@@ -65,16 +75,38 @@ const OPTIONS: &[OptionSpec] = &[
         Takes::Values("OPTION"),
         "An option for ssh's -o, such as HostKeyAlgorithms=+ssh-rsa; may be repeated",
     ),
+    option(
+        "twice",
+        Takes::Nothing,
+        "With http: download each image a second time and compare",
+    ),
 ];
 
 struct Args {
-    source: ssh::Address,
+    source: Source,
     folder: PathBuf,
     partitions: Vec<String>,
     layout: Option<PathBuf>,
     ssh_options: Vec<String>,
+    twice: bool,
     /// Whole digests in the lines.
     verbose: bool,
+}
+
+enum Source {
+    Ssh(ssh::Address),
+    Http(Url),
+}
+
+impl Source {
+    fn parse(text: &str) -> Result<Self, UsageError> {
+        if !text.starts_with("http://") {
+            return ssh::Address::parse(text).map(Self::Ssh);
+        }
+        let url = Url::parse(text);
+        url.map(Self::Http)
+            .ok_or_else(|| UsageError(format!("{text:?} is no http://HOST[:PORT]/FOLDER/")))
+    }
 }
 
 fn parse(given: &mut Given) -> Result<Job, UsageError> {
@@ -86,13 +118,27 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
         .to_str()
         .ok_or_else(|| UsageError(format!("{source:?} is not valid UTF-8")))?;
     let args = Args {
-        source: ssh::Address::parse(source)?,
+        source: Source::parse(source)?,
         folder: folder.into(),
         partitions: given.texts("partition")?,
         layout: given.path("layout"),
         ssh_options: given.texts("ssh-option")?,
+        twice: given.flag("twice"),
         verbose: given.flag("verbose"),
     };
+    match &args.source {
+        Source::Ssh(_) if args.twice => {
+            return Err(UsageError(
+                "--twice is for http: over ssh all is compared as it is".into(),
+            ));
+        }
+        Source::Http(_) if !args.partitions.is_empty() || !args.ssh_options.is_empty() => {
+            return Err(UsageError(
+                "--partition and --ssh-option are for ssh: from a web server all comes".into(),
+            ));
+        }
+        _ => {}
+    }
     Ok(Box::new(move |output| run(&args, output)))
 }
 
@@ -116,7 +162,15 @@ struct Body<'a> {
 
 fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let interrupt = signals::interrupt_flag()?;
-    let reached = reach(args, interrupt, output)?;
+    let text = args.layout.as_deref().map(layout::read).transpose()?;
+    let text = text
+        .as_ref()
+        .map(|(name, text)| (name.as_str(), text.as_slice()));
+    let address = match &args.source {
+        Source::Ssh(address) => address,
+        Source::Http(url) => return http::run(url, args, text, interrupt, output),
+    };
+    let reached = ssh::reach(address, &args.ssh_options, text, interrupt, output)?;
     // Before the folder is made: a wrong name leaves nothing.
     select(&reached.backend.devices()?, &args.partitions)?;
     let folder = folder::open_or_create(&args.folder, output)?;
@@ -137,26 +191,28 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
             folder.remove_if_empty();
         }
     })?;
-    Ok(tell(&summary, &folder, output))
+    let end = End {
+        manifest: &summary.manifest,
+        kept: summary.kept,
+        changed: summary.changed_while_read(),
+        folder: folder.describe(),
+    };
+    Ok(tell(&end, output))
 }
 
-fn reach(
-    args: &Args,
-    interrupt: &'static AtomicBool,
-    output: &Output,
-) -> Result<Reached, CliError> {
-    let text = args.layout.as_deref().map(layout::read).transpose()?;
-    let text = text
-        .as_ref()
-        .map(|(name, text)| (name.as_str(), text.as_slice()));
-    ssh::reach(&args.source, &args.ssh_options, text, interrupt, output)
+/// What a fetch came to.
+struct End<'a> {
+    manifest: &'a Manifest,
+    kept: usize,
+    changed: bool,
+    folder: String,
 }
 
-fn tell(summary: &Summary, folder: &Folder, output: &Output) -> Exit {
-    let manifest = &summary.manifest;
+fn tell(end: &End<'_>, output: &Output) -> Exit {
+    let manifest = end.manifest;
     let (exit, outcome) = if manifest.is_partial() {
         (Exit::Partial, "partial")
-    } else if summary.changed_while_read() {
+    } else if end.changed {
         (Exit::Differs, "differs")
     } else {
         (Exit::Done, "done")
@@ -166,7 +222,7 @@ fn tell(summary: &Summary, folder: &Folder, output: &Output) -> Exit {
         "{}, {}, in {}",
         partitions(manifest.images.len()),
         size(total),
-        folder.describe()
+        end.folder
     );
     match exit {
         Exit::Partial => line += &format!("; partial: {}", missing(manifest)),
@@ -189,8 +245,8 @@ fn tell(summary: &Summary, folder: &Folder, output: &Output) -> Exit {
     }
     let body = Body {
         outcome,
-        output: folder.describe(),
-        kept_images: summary.kept,
+        output: end.folder.clone(),
+        kept_images: end.kept,
         manifest_sha256: &digest,
         manifest,
     };

@@ -28,11 +28,11 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
     }),
     options: &[OPTIONS, &[PARTITION, DIGEST], &[LAYOUT], DEVICE, RESULT],
     details: "\
-Streams straight from flash; nothing is stored, and flash is only read. The page
-has all links; backup.tar is everything in one. The addresses that are printed
-have a word in them that nobody can guess: who knows it gets this device's
-secrets. Only this machine and private networks are let in, unless --listen names
-another address.
+Streams straight from flash; nothing is stored, and flash is only read. The
+page has all links; backup.tar is everything in one. The addresses that are
+printed have a word in them that nobody can guess: who knows it gets this
+device's secrets. Only this machine and private networks are let in, unless
+--listen names another address.
 ",
     examples: &[
         "mtdkeep serve",

@@ -1,0 +1,419 @@
+//! A backup, or what a script captured, from a web server: of `mtdkeep serve`, of the
+//! device itself, of any other that has a page with links or a list of the folder.
+//!
+//! The files go into a folder of their own, beside the one that was asked for. What they
+//! are is decided when all are there: a backup has to prove itself and then gets the
+//! name; a capture is imported as any other one is.
+//!
+//! Invariants: a file gets its name when it came to its end, as long as the server said;
+//! one of another version is never continued; nothing is asked of another host, and no
+//! name is taken that is not a backup's or a capture's.
+
+mod client;
+mod links;
+
+pub use client::Url;
+
+use super::wire::{Fault, Patience};
+use crate::backup::contents::script_image;
+use crate::backup::manifest::PART;
+use crate::backup::{BackupError, Destination, INDEX, MANIFEST, NewFile, Work, read_full};
+use crate::mtd::MtdError;
+use client::{Answer, Client, hopeless};
+use std::io;
+use std::sync::atomic::AtomicBool;
+
+/// A page, a manifest or any other text is no longer.
+const TEXT_BYTES_MAX: usize = 64 << 20;
+const CHUNK_BYTES: usize = 128 << 10;
+
+/// What is to be downloaded, and how.
+pub struct Download<'a> {
+    /// Where from.
+    pub url: Url,
+    /// Where to: a folder for this alone.
+    pub folder: &'a dyn Destination,
+    /// Each image is downloaded a second time and compared.
+    pub twice: bool,
+    /// How long a server that does not answer is waited for.
+    pub patience: Patience,
+    /// Set when the user asks to stop.
+    pub interrupt: &'static AtomicBool,
+    /// How the work is done.
+    pub work: Work<'a>,
+}
+
+/// What was downloaded.
+#[derive(Debug, Default)]
+pub struct Downloaded {
+    /// The images, in order.
+    pub images: Vec<String>,
+    /// Images that an earlier run had downloaded.
+    pub kept: Vec<String>,
+    /// Whether there is a manifest.
+    pub is_backup: bool,
+    /// Images that were others the second time.
+    pub changed: Vec<String>,
+}
+
+/// The names of what a folder for downloads may hold.
+pub fn is_download(name: &str) -> bool {
+    let name = name.strip_suffix(PART).unwrap_or(name);
+    script_image(name).is_some() || links::TEXTS.contains(&name)
+}
+
+impl Download<'_> {
+    /// Downloads all that the page links to, images first and a manifest last.
+    ///
+    /// # Errors
+    /// [`MtdError::Unreachable`], where the server does not answer or has nothing of a
+    /// backup; what the folder's file system says.
+    pub fn run(&self) -> Result<Downloaded, BackupError> {
+        let page = self.text("")?;
+        let names = links::names(&String::from_utf8_lossy(&page));
+        let (images, texts): (Vec<_>, Vec<_>) = names
+            .into_iter()
+            .partition(|name| script_image(name).is_some());
+        if images.is_empty() {
+            return Err(self.error(hopeless(
+                "no mtdN.bin is linked there",
+                "name the address of the folder, or of the page that links its files",
+            )));
+        }
+        let mut done = Downloaded {
+            is_backup: texts.iter().any(|name| name == MANIFEST),
+            ..Downloaded::default()
+        };
+        let there = self.tidy(done.is_backup)?;
+        let names: Vec<&str> = images.iter().map(String::as_str).collect();
+        let mut lengths = Vec::with_capacity(images.len());
+        for name in &names {
+            lengths.push(self.stubbornly(|| self.length(name))?);
+        }
+        let ways = 1 + u64::from(self.twice);
+        let bytes = lengths
+            .iter()
+            .fold(0, |sum: u64, length| sum.saturating_add(*length));
+        self.work
+            .observer
+            .planned(&names, bytes.saturating_mul(ways));
+        for (name, length) in images.iter().zip(&lengths) {
+            self.work.observer.begin(name);
+            if there
+                .iter()
+                .any(|(kept, bytes)| kept == name && bytes == length)
+            {
+                done.kept.push(name.clone());
+                self.work.observer.progress(length.saturating_mul(ways));
+                continue;
+            }
+            self.file(name, Some(*length))?;
+            if self.twice && !self.is_same(name)? {
+                done.changed.push(name.clone());
+            }
+        }
+        // The manifest last: a device's server tells of what was read, and may end then.
+        let is_manifest = |name: &&String| *name == MANIFEST;
+        let last = texts.iter().filter(is_manifest);
+        if done.is_backup && !texts.iter().any(|name| name == INDEX) {
+            self.page()?;
+        }
+        for name in texts.iter().filter(|name| !is_manifest(name)).chain(last) {
+            self.file(name, None)?;
+        }
+        done.images = images;
+        Ok(done)
+    }
+
+    /// The page of a backup's folder, which does not link itself; a backup is one
+    /// without it.
+    fn page(&self) -> Result<(), BackupError> {
+        let status = self.stubbornly(|| self.client().head(INDEX).map(|answer| answer.status))?;
+        match status {
+            200 => self.file(INDEX, None),
+            _ => Ok(()),
+        }
+    }
+
+    /// Downloads an image again that was not what the manifest says.
+    ///
+    /// # Errors
+    /// As [`Download::run`].
+    pub fn again(&self, name: &str) -> Result<(), BackupError> {
+        let length = self.stubbornly(|| self.length(name))?;
+        self.file(name, Some(length))
+    }
+
+    /// Removes what an earlier run left and is of no use; what is left then, with its
+    /// length. Without a manifest nothing can prove that it is still the server's.
+    fn tidy(&self, keeps: bool) -> Result<Vec<(String, u64)>, BackupError> {
+        let entries = self.folder.list().map_err(|source| {
+            BackupError::of_folder("cannot list", self.folder.describe(), source)
+        })?;
+        let mut kept = Vec::new();
+        for entry in entries {
+            match entry.size_bytes {
+                Some(bytes) if keeps && script_image(&entry.name).is_some() => {
+                    kept.push((entry.name, bytes));
+                }
+                _ => self
+                    .folder
+                    .remove(&entry.name)
+                    .map_err(|source| self.file_error("cannot remove", &entry.name, source))?,
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Tells a server of `mtdkeep serve` that the backup with this digest of its
+    /// manifest was proven here; any other server has no such name.
+    pub fn tell_verified(&self, sha256: &str) {
+        let name = format!("verified/{sha256}");
+        // What it answers changes nothing here.
+        let _ = self
+            .client()
+            .get(&name, None)
+            .and_then(|answer| answer.text(4096));
+    }
+
+    fn client(&self) -> Client {
+        Client {
+            url: self.url.clone(),
+            interrupt: self.interrupt,
+        }
+    }
+
+    fn text(&self, name: &str) -> Result<Vec<u8>, BackupError> {
+        self.stubbornly(|| {
+            let answer = self.client().get(name, None)?;
+            of_status(&answer, name)?;
+            answer.text(TEXT_BYTES_MAX)
+        })
+    }
+
+    /// How long the server says that a file is.
+    fn length(&self, name: &str) -> Result<u64, Fault> {
+        let answer = self.client().head(name)?;
+        of_status(&answer, name)?;
+        answer.length_bytes.ok_or_else(|| {
+            hopeless(
+                &format!("the server does not say how long {name} is"),
+                "so nothing can tell whether all of it comes; use another server",
+            )
+        })
+    }
+
+    /// Downloads a file; after a loss it goes on where it was, if the server can tell
+    /// that it is still the same file.
+    fn file(&self, name: &str, length: Option<u64>) -> Result<(), BackupError> {
+        let part = format!("{name}{PART}");
+        let mut coming = Coming {
+            out: self.create(&part)?,
+            done_bytes: 0,
+            validator: None,
+        };
+        let mut failures = 0;
+        loop {
+            let before = coming.done_bytes;
+            match self.piece(name, &part, length, &mut coming) {
+                Ok(()) => break,
+                Err(Broken::Folder(error)) => return Err(error),
+                Err(Broken::Wire(Fault::Lost(why))) => {
+                    failures = match coming.done_bytes > before {
+                        true => 1,
+                        false => failures + 1,
+                    };
+                    if !self.patience.after(failures) {
+                        return Err(self.error(Fault::Lost(why)));
+                    }
+                }
+                Err(Broken::Wire(fault)) => return Err(self.error(fault)),
+            }
+        }
+        let synced = coming.out.sync();
+        synced.map_err(|source| self.file_error("cannot sync", &part, source))?;
+        let renamed = self.folder.rename(&part, name);
+        renamed.map_err(|source| self.file_error("cannot rename", &part, source))
+    }
+
+    /// One answer of the server, to the file's end.
+    fn piece(
+        &self,
+        name: &str,
+        part: &str,
+        length: Option<u64>,
+        coming: &mut Coming,
+    ) -> Result<(), Broken> {
+        let from = coming
+            .validator
+            .as_deref()
+            .filter(|_| coming.done_bytes > 0);
+        let from = from.map(|validator| (coming.done_bytes, validator));
+        let mut answer = self.client().get(name, from)?;
+        of_status(&answer, name)?;
+        let goes_on = answer.status == 206;
+        let whole = match answer.part {
+            Some((start, size)) if goes_on && start == coming.done_bytes => Some(size),
+            _ if goes_on => {
+                let why = "the server sends another part than it was asked for";
+                return Err(hopeless(why, "use another server").into());
+            }
+            _ => answer.length_bytes,
+        };
+        if length.is_some() && whole != length {
+            let why = format!("{name} has another length now");
+            return Err(hopeless(&why, "start the same command again").into());
+        }
+        if !goes_on && coming.done_bytes > 0 {
+            // Another version, or a server that knows no parts: from the start.
+            coming.out = self.create(part)?;
+            coming.done_bytes = 0;
+        }
+        if !goes_on {
+            coming.validator = answer.validator.clone();
+        }
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            let count = answer.read(&mut chunk)?;
+            if count == 0 {
+                break;
+            }
+            let written = coming.out.write_all(&chunk[..count]);
+            written.map_err(|source| self.file_error("cannot write", part, source))?;
+            coming.done_bytes += count as u64;
+            self.work.observer.progress(count as u64);
+        }
+        match whole {
+            Some(whole) if whole != coming.done_bytes => {
+                Err(Fault::Lost("the file ended before its length".into()).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the server sends the same bytes a second time.
+    fn is_same(&self, name: &str) -> Result<bool, BackupError> {
+        let cannot = |source| self.file_error("cannot read", name, source);
+        self.stubbornly(|| {
+            let mut answer = self.client().get(name, None)?;
+            of_status(&answer, name)?;
+            let mut stored = match self.folder.open(name) {
+                Ok(stored) => stored,
+                Err(source) => return Ok(Err(cannot(source))),
+            };
+            let (mut sent, mut kept) = (vec![0; CHUNK_BYTES], vec![0; CHUNK_BYTES]);
+            let mut same = true;
+            loop {
+                let count = answer.read(&mut sent)?;
+                match read_full(stored.as_mut(), &mut kept[..count.max(1)]) {
+                    Ok(got) => same &= got == count && sent[..count] == kept[..got],
+                    Err(source) => return Ok(Err(cannot(source))),
+                }
+                self.work.observer.progress(count as u64);
+                if count == 0 {
+                    return Ok(Ok(same));
+                }
+            }
+        })?
+    }
+
+    /// Does something that starts from nothing, again after each loss.
+    fn stubbornly<R>(&self, act: impl Fn() -> Result<R, Fault>) -> Result<R, BackupError> {
+        let mut failures = 0;
+        loop {
+            match act() {
+                Ok(done) => return Ok(done),
+                Err(Fault::Lost(why)) => {
+                    failures += 1;
+                    if !self.patience.after(failures) {
+                        return Err(self.error(Fault::Lost(why)));
+                    }
+                }
+                Err(fault) => return Err(self.error(fault)),
+            }
+        }
+    }
+
+    fn create(&self, part: &str) -> Result<Box<dyn NewFile>, BackupError> {
+        let created = self.folder.create(part);
+        created.map_err(|source| self.file_error("cannot create", part, source))
+    }
+
+    fn file_error(&self, operation: &'static str, file: &str, source: io::Error) -> BackupError {
+        BackupError::File {
+            operation,
+            file: file.into(),
+            folder: self.folder.describe(),
+            offset_bytes: None,
+            length_bytes: None,
+            source,
+        }
+    }
+
+    fn error(&self, fault: Fault) -> BackupError {
+        let (why, help) = match fault {
+            Fault::Stopped => return BackupError::Interrupted,
+            Fault::Hopeless { why, help } => (why, help),
+            Fault::Lost(why) => (
+                why,
+                "look whether the server is there; the same command goes on".into(),
+            ),
+            Fault::Device(errno) => (errno.to_string(), "look at the device".into()),
+        };
+        MtdError::Unreachable {
+            from: self.url.place(),
+            why,
+            help,
+        }
+        .into()
+    }
+}
+
+/// A file that is being downloaded.
+struct Coming {
+    out: Box<dyn NewFile>,
+    done_bytes: u64,
+    validator: Option<String>,
+}
+
+/// What broke.
+enum Broken {
+    Wire(Fault),
+    Folder(BackupError),
+}
+
+impl From<Fault> for Broken {
+    fn from(fault: Fault) -> Self {
+        Self::Wire(fault)
+    }
+}
+
+impl From<BackupError> for Broken {
+    fn from(error: BackupError) -> Self {
+        Self::Folder(error)
+    }
+}
+
+/// What an answer's status means for a file that a page linked to.
+fn of_status(answer: &Answer, name: &str) -> Result<(), Fault> {
+    let name = if name.is_empty() { "the page" } else { name };
+    match answer.status {
+        200 | 206 => Ok(()),
+        401 | 403 => Err(hopeless(
+            &format!("the server does not give {name} away"),
+            "look at the address: a token may be a part of it",
+        )),
+        404 | 410 => Err(hopeless(
+            &format!("the server has no {name}"),
+            "look at the address",
+        )),
+        429 | 500.. => Err(Fault::Lost(format!(
+            "the server answers {} to {name}",
+            answer.status
+        ))),
+        status => Err(hopeless(
+            &format!("the server answers {status} to {name}"),
+            "look at the address",
+        )),
+    }
+}
