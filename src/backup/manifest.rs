@@ -14,7 +14,9 @@ mod read;
 
 use super::blank::Blank;
 use super::digest::{self, DigestChoice};
-use crate::mtd::{MtdIndex, MtdInfo, OffsetSource, PartitionOffset, total_bytes};
+#[cfg(feature = "full")]
+use crate::mtd::PartitionOffset;
+use crate::mtd::{MtdIndex, MtdInfo, OffsetSource, total_bytes};
 use crate::printable::printable_json;
 use read::{Fields, Json, Part as _};
 use serde::Serialize;
@@ -364,7 +366,25 @@ impl LayoutEntry {
         MtdIndex(self.mtd)
     }
 
+    /// Whether its offset is told by that source.
+    pub(crate) fn is_told_by(&self, source: OffsetSource) -> bool {
+        let told = self.offset_source.as_deref();
+        told.is_some_and(|told| told == source.to_string())
+    }
+
+    /// Its chip, and where it starts and ends there, where somebody tells that and
+    /// nobody else contradicts it.
+    pub(crate) fn place(&self) -> Option<(u32, u64, u64)> {
+        let is_certain = !self.is_told_by(OffsetSource::Sum) && self.contradictions.is_empty();
+        let start = self.offset_bytes.filter(|_| is_certain)?;
+        // The one layout that is known has one chip.
+        let known = self.is_told_by(OffsetSource::Known);
+        let chip = self.chip.or(known.then_some(0))?;
+        Some((chip, start, start.checked_add(self.size_bytes)?))
+    }
+
     /// The device that it tells of.
+    #[cfg(feature = "full")]
     pub(crate) fn info(&self) -> MtdInfo {
         let mut device = MtdInfo::new(
             self.index(),

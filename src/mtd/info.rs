@@ -106,6 +106,7 @@ pub enum OffsetSource {
 
 impl OffsetSource {
     /// All of them.
+    #[cfg(feature = "full")]
     pub(crate) const ALL: [Self; 10] = [
         Self::Sysfs,
         Self::Simulation,
@@ -120,6 +121,7 @@ impl OffsetSource {
     ];
 
     /// The source that is called so.
+    #[cfg(feature = "full")]
     pub(crate) fn from_word(word: &str) -> Option<Self> {
         Self::ALL
             .into_iter()

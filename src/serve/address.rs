@@ -2,7 +2,7 @@
 
 use rustix::fd::AsRawFd as _;
 use rustix::net::{AddressFamily, SocketType};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Whether an address is this machine's own, a private network's, or of one wire.
 pub(crate) fn is_near(address: IpAddr) -> bool {
@@ -12,6 +12,26 @@ pub(crate) fn is_near(address: IpAddr) -> bool {
             Some(v4) => is_near(v4.into()),
             None => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
         },
+    }
+}
+
+/// An address with a port, as somebody writes it. The device's program, which has no
+/// room for more, knows IPv4 alone.
+pub fn parse(text: &str) -> Option<SocketAddr> {
+    #[cfg(feature = "full")]
+    return text.parse().ok();
+    #[cfg(not(feature = "full"))]
+    return text.parse().ok().map(SocketAddr::V4);
+}
+
+/// The address of a host, as it stands in another.
+pub(crate) fn host(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(v4) => v4.to_string(),
+        #[cfg(feature = "full")]
+        IpAddr::V6(v6) => format!("[{v6}]"),
+        #[cfg(not(feature = "full"))]
+        IpAddr::V6(_) => String::new(),
     }
 }
 
@@ -49,13 +69,18 @@ pub(crate) fn own() -> Vec<Ipv4Addr> {
         return Vec::new();
     }
     let length = usize::try_from(answer.length).unwrap_or(0);
-    let mut found: Vec<Ipv4Addr> = entries[..length.min(entries.len())]
-        .chunks_exact(ENTRY_BYTES)
+    let mut found = Vec::new();
+    for entry in entries[..length.min(entries.len())].chunks_exact(ENTRY_BYTES) {
         // A `sockaddr_in` follows the name: family, port, address.
-        .map(|entry| Ipv4Addr::new(entry[20], entry[21], entry[22], entry[23]))
-        .filter(|address| is_near((*address).into()))
-        .collect();
-    found.sort_by_key(Ipv4Addr::is_loopback);
+        let address = Ipv4Addr::new(entry[20], entry[21], entry[22], entry[23]);
+        if !is_near(address.into()) {
+            continue;
+        }
+        match address.is_loopback() {
+            true => found.push(address),
+            false => found.insert(0, address),
+        }
+    }
     found
 }
 

@@ -4,31 +4,26 @@
 //! says of an image was read from end to end; a tar's length is known before its texts
 //! are, because it may end in any number of empty blocks.
 
-use super::folder::FileImage;
 use super::part::Part;
 use super::route::Name;
 use super::source::Source;
 use super::token;
-use crate::backup::contents::{self, State};
 use crate::backup::erased::Used;
-use crate::backup::html::{self, Page, Place};
-use crate::backup::manifest::{INDEX, MANIFEST, MANIFEST_BYTES_MAX, SUMS, image_file};
+use crate::backup::html::{Page, Place};
+use crate::backup::manifest::{INDEX, MANIFEST, SUMS, image_file};
 use crate::backup::opening::{self, Beginning, Recognised, begin, tell_left_out};
 use crate::backup::reader::Progress;
 use crate::backup::stream::{seconds, texts};
-use crate::backup::{
-    self, BackupError, Destination as _, DigestChoice, Failure, Folder, Manifest, Work, digest,
-    sums, tar,
-};
+use crate::backup::{self, BackupError, DigestChoice, Failure, Manifest, Work, digest, sums, tar};
 use crate::mtd::{MtdBackend, MtdInfo, OffsetSource, PartitionOffset, select, total_bytes};
 use std::ops::Range;
 use std::time::SystemTime;
 
 /// A finished backup's own texts.
-struct Texts {
-    manifest: Vec<u8>,
-    sums: Option<Vec<u8>>,
-    page: Vec<u8>,
+pub(super) struct Texts {
+    pub(super) manifest: Vec<u8>,
+    pub(super) sums: Option<Vec<u8>>,
+    pub(super) page: Vec<u8>,
 }
 
 /// What is served.
@@ -87,57 +82,14 @@ impl Content {
             opening::Source::Open(device) => Ok(device),
             opening::Source::Closed(info) => backend.open(&info),
         };
-        let sources = opened
-            .into_iter()
-            .map(|device| Ok(Source::of_device(open(device)?, digests)))
-            .collect::<Result<Vec<_>, crate::mtd::MtdError>>()?;
+        let mut sources = Vec::with_capacity(opened.len());
+        for device in opened {
+            sources.push(Source::of_device(open(device)?, digests));
+        }
         Self::new(manifest, None, sources, recognised, seconds(now))
     }
 
-    /// A finished backup.
-    ///
-    /// # Errors
-    /// [`BackupError`]: it is none, or a file of it is missing or has another length.
-    pub fn of_folder(folder: &Folder) -> Result<Self, Failure> {
-        let found = contents::look(folder)?;
-        let manifest = match found.state {
-            State::Finished(manifest) => *manifest,
-            State::Unfinished(manifest) => {
-                return Err(BackupError::Unfinished {
-                    folder: folder.describe(),
-                    created_utc: manifest.created_utc,
-                }
-                .into());
-            }
-            _ => {
-                return Err(BackupError::NoManifest {
-                    folder: folder.describe(),
-                }
-                .into());
-            }
-        };
-        let read = |name| contents::read_text(folder, name, 2 * MANIFEST_BYTES_MAX);
-        let has = |name| contents::has(&found.own, name);
-        let text = read(MANIFEST)?;
-        let fixed = Texts {
-            sums: has(SUMS).then(|| read(SUMS)).transpose()?,
-            page: match has(INDEX) {
-                true => read(INDEX)?,
-                false => html::of_folder(&manifest, &text, &[]).into_bytes(),
-            },
-            manifest: text,
-        };
-        let source = |image: &crate::backup::Image| {
-            let entry = manifest.layout.iter().find(|entry| entry.mtd == image.mtd);
-            let file = FileImage::open(folder, image, entry)?;
-            Ok(Source::of_file(Box::new(file), image.clone()))
-        };
-        let sources = manifest.images.iter().map(source);
-        let sources = sources.collect::<Result<Vec<_>, BackupError>>()?;
-        Self::new(manifest, Some(fixed), sources, None, 0)
-    }
-
-    fn new(
+    pub(super) fn new(
         manifest: Manifest,
         fixed: Option<Texts>,
         sources: Vec<Source>,
@@ -390,27 +342,30 @@ impl Content {
 /// Which of some devices make a whole chip, one after the other: only where somebody
 /// tells where each lies, on one chip, from its start, without gap or overlap.
 fn whole_chip(devices: &[&MtdInfo]) -> Vec<usize> {
-    let is_told = |device: &&MtdInfo| {
-        let known = |offset: PartitionOffset| offset.source == OffsetSource::Known;
-        device.chip.is_some() || device.offset.is_some_and(known)
-    };
-    if !devices.iter().all(is_told) {
-        return Vec::new();
-    }
-    let mut order: Vec<usize> = (0..devices.len()).collect();
-    order.sort_by_key(|at| devices[*at].certain_offset_bytes());
-    let mut end = Some(0);
-    for at in &order {
-        let device = devices[*at];
-        let follows = end.is_some() && device.certain_offset_bytes() == end;
-        let same_chip = device.chip == devices[order[0]].chip;
-        end = match follows && same_chip {
-            true => end.and_then(|end: u64| end.checked_add(device.size_bytes)),
-            false => None,
+    let mut order: Vec<usize> = Vec::new();
+    let mut end = 0;
+    loop {
+        let follows = |device: &&&MtdInfo| {
+            let known = |offset: PartitionOffset| offset.source == OffsetSource::Known;
+            let is_told = device.chip.is_some() || device.offset.is_some_and(known);
+            is_told
+                && device.size_bytes > 0
+                && device.certain_offset_bytes() == Some(end)
+                && order.iter().all(|at| devices[*at].chip == device.chip)
+        };
+        let mut found = devices.iter().enumerate();
+        let Some((at, device)) = found.find(|(_, device)| follows(device)) else {
+            break;
+        };
+        order.push(at);
+        end = match end.checked_add(device.size_bytes) {
+            Some(end) => end,
+            None => break,
         };
     }
-    match end {
-        Some(1..) => order,
-        _ => Vec::new(),
+    let filled = devices.iter().filter(|device| device.size_bytes > 0);
+    match order.len() == filled.count() {
+        true => order,
+        false => Vec::new(),
     }
 }

@@ -1,11 +1,61 @@
-//! An image of a backup's folder as a device that is read.
+//! A backup's folder: its own texts, and its images as devices that are read.
 
+use super::content::{Content, Texts};
+use super::source::Source;
 use crate::backup::calls::{Call, call};
-use crate::backup::{BackupError, Destination as _, Folder, Image, LayoutEntry};
+use crate::backup::contents::{self, State};
+use crate::backup::html;
+use crate::backup::manifest::{INDEX, MANIFEST, MANIFEST_BYTES_MAX, SUMS};
+use crate::backup::{BackupError, Destination as _, Failure, Folder, Image, LayoutEntry};
 use crate::mtd::{Errno, MtdError, MtdIndex, MtdInfo, MtdRead, Operation};
 use rustix::fd::OwnedFd;
 
-pub(super) struct FileImage {
+impl Content {
+    /// A finished backup.
+    ///
+    /// # Errors
+    /// [`BackupError`]: it is none, or a file of it is missing or has another length.
+    pub fn of_folder(folder: &Folder) -> Result<Self, Failure> {
+        let found = contents::look(folder)?;
+        let manifest = match found.state {
+            State::Finished(manifest) => *manifest,
+            State::Unfinished(manifest) => {
+                return Err(BackupError::Unfinished {
+                    folder: folder.describe(),
+                    created_utc: manifest.created_utc,
+                }
+                .into());
+            }
+            _ => {
+                return Err(BackupError::NoManifest {
+                    folder: folder.describe(),
+                }
+                .into());
+            }
+        };
+        let read = |name| contents::read_text(folder, name, 2 * MANIFEST_BYTES_MAX);
+        let has = |name| contents::has(&found.own, name);
+        let text = read(MANIFEST)?;
+        let fixed = Texts {
+            sums: has(SUMS).then(|| read(SUMS)).transpose()?,
+            page: match has(INDEX) {
+                true => read(INDEX)?,
+                false => html::of_folder(&manifest, &text, &[]).into_bytes(),
+            },
+            manifest: text,
+        };
+        let source = |image: &Image| {
+            let entry = manifest.layout.iter().find(|entry| entry.mtd == image.mtd);
+            let file = FileImage::open(folder, image, entry)?;
+            Ok(Source::of_file(Box::new(file), image.clone()))
+        };
+        let sources = manifest.images.iter().map(source);
+        let sources = sources.collect::<Result<Vec<_>, BackupError>>()?;
+        Self::new(manifest, Some(fixed), sources, None, 0)
+    }
+}
+
+struct FileImage {
     file: OwnedFd,
     info: MtdInfo,
 }
@@ -13,7 +63,7 @@ pub(super) struct FileImage {
 impl FileImage {
     /// # Errors
     /// It is missing, or has another length than the manifest says.
-    pub(super) fn open(
+    fn open(
         folder: &Folder,
         image: &Image,
         entry: Option<&LayoutEntry>,

@@ -24,6 +24,7 @@ mod body;
 mod connection;
 mod content;
 mod door;
+#[cfg(feature = "full")]
 mod folder;
 mod part;
 mod range;
@@ -34,6 +35,7 @@ mod server;
 mod source;
 mod token;
 
+pub use address::parse as parse_address;
 pub use content::Content;
 pub use door::Watcher;
 pub use server::{Server, Until};

@@ -4,7 +4,7 @@
 //! place and one buffer until its time is over; a silent one gives its place to the
 //! next. Memory does not grow with what is served.
 
-use super::address::{is_near, own};
+use super::address::{self, is_near, own};
 use super::connection::{Connection, Need};
 use super::content::Content;
 use super::door::{Door, Watcher};
@@ -80,14 +80,14 @@ impl Server {
             IpAddr::V4(all) if all.is_unspecified() => own().into_iter().map(Into::into).collect(),
             one => vec![one],
         };
-        let address = |host: IpAddr| {
-            let start = format!("http://{}/", SocketAddr::new(host, port));
+        let shown = |host: IpAddr| {
+            let start = format!("http://{}:{port}/", address::host(host));
             match &self.token {
                 Some(token) => start + token + "/",
                 None => start,
             }
         };
-        hosts.into_iter().map(address).collect()
+        hosts.into_iter().map(shown).collect()
     }
 
     /// Serves until the end that is wanted, or until `work.interrupt` is set; whether
@@ -198,11 +198,9 @@ impl Server {
         let Ok((socket, Some(peer))) = rustix::net::acceptfrom(&self.listener) else {
             return;
         };
-        let address = |any| SocketAddr::try_from(any).map(|address: SocketAddr| address.ip());
-        let (Ok(peer), Ok(here)) = (
-            address(peer),
-            rustix::net::getsockname(&socket).and_then(address),
-        ) else {
+        let ip = |any| SocketAddr::try_from(any).map(|address: SocketAddr| address.ip());
+        let (Ok(peer), Ok(here)) = (ip(peer), rustix::net::getsockname(&socket).and_then(ip))
+        else {
             return;
         };
         let is_welcome = self.is_public || (is_near(peer) && is_near(here));
@@ -220,7 +218,7 @@ impl Server {
             }
         }
         let _ = sockopt::set_tcp_nodelay(&socket, true);
-        connections.push(Connection::new(socket, peer.to_string(), now));
+        connections.push(Connection::new(socket, address::host(peer), now));
     }
 }
 

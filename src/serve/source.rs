@@ -104,6 +104,7 @@ impl Source {
     }
 
     /// A file of a backup, as its manifest has it.
+    #[cfg(feature = "full")]
     pub(crate) fn of_file(file: Box<dyn MtdRead>, image: Image) -> Self {
         let choice = image.digests().unwrap_or_default();
         Self {

@@ -4,7 +4,6 @@
 use super::Escaped;
 use crate::backup::erased::Used;
 use crate::backup::manifest::{LayoutEntry, Manifest};
-use crate::mtd::MtdInfo;
 use std::fmt::Write as _;
 
 /// The picture's units are tenths of a pixel, so that whole numbers do.
@@ -31,47 +30,41 @@ const COLOURS: [&str; 8] = [
 /// A partition in its place.
 struct Placed<'a> {
     entry: &'a LayoutEntry,
+    chip: u32,
     start: u64,
     end: u64,
 }
 
 pub(super) fn draw(page: &mut String, manifest: &Manifest, used: &[(u32, Used)]) {
-    let placed: Vec<(MtdInfo, Placed<'_>)> = manifest
-        .layout
-        .iter()
-        .filter_map(|entry| {
-            let info = entry.info();
-            let start = info
-                .certain_offset_bytes()
-                .filter(|_| info.chip.is_some())?;
-            let end = start.checked_add(entry.size_bytes)?;
-            (end > start).then_some((info, Placed { entry, start, end }))
-        })
-        .collect();
+    let mut placed: Vec<Placed<'_>> = Vec::new();
+    for entry in &manifest.layout {
+        let Some((chip, start, end)) = entry.place().filter(|(_, start, end)| start < end) else {
+            continue;
+        };
+        let one = Placed {
+            entry,
+            chip,
+            start,
+            end,
+        };
+        // In the order of the chip, those around others before them.
+        let is_before =
+            |other: &Placed<'_>| (other.chip, other.start, !other.end) <= (chip, start, !end);
+        let at = placed.iter().take_while(|other| is_before(other)).count();
+        placed.insert(at, one);
+    }
     if placed.is_empty() || placed.len() > PARTITIONS_MAX {
         return;
     }
     page.push_str("<section aria-labelledby=c><h2 id=c>The chip</h2>\n");
-    let mut chips: Vec<Option<u32>> = placed.iter().map(|(info, _)| info.chip).collect();
-    chips.dedup();
-    for chip in chips {
-        let on_it = placed.iter().filter(|(info, _)| info.chip == chip);
-        let told = placed.iter().find(|(info, _)| info.chip == chip);
-        let told = told.and_then(|(info, _)| info.chip_bytes);
-        let mut boxes: Vec<&Placed<'_>> = on_it.map(|(_, one)| one).collect();
-        boxes.sort_by_key(|one| (one.start, std::cmp::Reverse(one.end)));
-        picture(page, manifest, used, &boxes, told);
+    for boxes in placed.chunk_by(|one, other| one.chip == other.chip) {
+        picture(page, manifest, used, boxes);
     }
     page.push_str("</section>\n");
 }
 
-fn picture(
-    page: &mut String,
-    manifest: &Manifest,
-    used: &[(u32, Used)],
-    boxes: &[&Placed<'_>],
-    told_bytes: Option<u64>,
-) {
+fn picture(page: &mut String, manifest: &Manifest, used: &[(u32, Used)], boxes: &[Placed<'_>]) {
+    let told_bytes = boxes.iter().find_map(|one| one.entry.chip_bytes);
     let last = boxes.iter().map(|one| one.end).max().unwrap_or(1);
     let chip_bytes = told_bytes.unwrap_or(last).max(last);
     let height = (boxes.len() as u64 * LINE).max(2000);

@@ -1,9 +1,12 @@
 //! `mtdkeep serve`.
 
 use super::backup::{DIGEST, PARTITION, digests};
+use super::not_in_this_build;
 use crate::cli::Exit;
 use crate::cli::common::device::{self, DeviceArgs};
-use crate::cli::common::{self, folder, partitions, signals};
+#[cfg(feature = "full")]
+use crate::cli::common::folder;
+use crate::cli::common::{self, partitions, signals};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
@@ -11,8 +14,12 @@ use crate::cli::progress::{Lines, Progress};
 use crate::cli::spec::{
     CommandSpec, DEVICE, Job, LAYOUT, OperandSpec, OptionSpec, RESULT, Takes, option,
 };
-use mtdkeep::backup::{self, Access, DigestChoice, Folder, size};
-use mtdkeep::serve::{Content, Server, Until, Watcher, is_plain_token, random_token};
+#[cfg(feature = "full")]
+use mtdkeep::backup::{self, Access, Destination as _, Folder};
+use mtdkeep::backup::{DigestChoice, size};
+use mtdkeep::serve::{
+    Content, Server, Until, Watcher, is_plain_token, parse_address, random_token,
+};
 use serde::Serialize;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -79,6 +86,7 @@ struct Args {
     partitions: Vec<String>,
     digests: DigestChoice,
     /// Of a backup, instead of the device.
+    #[cfg(feature = "full")]
     folder: Option<PathBuf>,
     listen: SocketAddr,
     token: Option<String>,
@@ -92,6 +100,9 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
     device.set_layout(given.path("layout"))?;
     let wrong = |text: &str| Err(UsageError(text.into()));
     let folder = given.operand().map(PathBuf::from);
+    if folder.is_some() && !cfg!(feature = "full") {
+        return Err(not_in_this_build("serve DIR"));
+    }
     let partitions = given.texts("partition")?;
     let digest = given.value("digest");
     if folder.is_some() && (device.is_named() || !partitions.is_empty() || digest.is_some()) {
@@ -115,9 +126,9 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
     };
     let listen = match given.text("listen")? {
         None => (Ipv4Addr::UNSPECIFIED, PORT).into(),
-        Some(word) => match word.parse() {
-            Ok(address) => address,
-            Err(_) => return wrong("--listen takes an address with a port: 192.168.1.1:8080"),
+        Some(word) => match parse_address(&word) {
+            Some(address) => address,
+            None => return wrong("--listen takes an address with a port: 192.168.1.1:8080"),
         },
     };
     let args = Args {
@@ -127,6 +138,7 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
             Some(word) => digests(&word)?,
             None => DigestChoice::default(),
         },
+        #[cfg(feature = "full")]
         folder,
         listen,
         token,
@@ -164,33 +176,44 @@ impl Watcher for Told<'_> {
 
 fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let interrupt = signals::interrupt_flag()?;
-    match &args.folder {
-        None => {
-            let backend = device::open(&args.device, output)?;
-            let progress = Progress::new(output, Lines::None);
-            let work = common::work(interrupt, &progress);
-            let now = SystemTime::now();
-            let content =
-                Content::of_device(backend.as_ref(), &args.partitions, args.digests, now, &work);
-            let mut content = content?;
-            serve(args, &mut content, None, interrupt, output)
-        }
-        Some(path) => {
-            let access = match args.until {
-                Until::Verified => Access::Change,
-                _ => Access::Look,
-            };
-            let folder = folder::open(path, access, output)?;
-            let mut content = Content::of_folder(&folder)?;
-            serve(args, &mut content, Some(&folder), interrupt, output)
-        }
+    #[cfg(feature = "full")]
+    if let Some(path) = &args.folder {
+        let access = match args.until {
+            Until::Verified => Access::Change,
+            _ => Access::Look,
+        };
+        let folder = folder::open(path, access, output)?;
+        let mut content = Content::of_folder(&folder)?;
+        let remove = || match args.until {
+            Until::Verified => remove(&folder, output),
+            _ => Ok(false),
+        };
+        return serve(args, &mut content, &remove, interrupt, output);
     }
+    let backend = device::open(&args.device, output)?;
+    let progress = Progress::new(output, Lines::None);
+    let work = common::work(interrupt, &progress);
+    let now = SystemTime::now();
+    let content = Content::of_device(backend.as_ref(), &args.partitions, args.digests, now, &work);
+    serve(args, &mut content?, &|| Ok(false), interrupt, output)
+}
+
+/// Removes a backup that was proven elsewhere.
+#[cfg(feature = "full")]
+fn remove(folder: &Folder, output: &Output) -> Result<bool, CliError> {
+    let cleaned = backup::clean(folder)?;
+    if cleaned.takes_folder() {
+        folder.remove_if_empty();
+    }
+    let folder = folder.describe();
+    output.line(&format!("{folder} was removed: it was proven elsewhere"));
+    Ok(true)
 }
 
 fn serve(
     args: &Args,
     content: &mut Content,
-    folder: Option<&Folder>,
+    at_end: &dyn Fn() -> Result<bool, CliError>,
     interrupt: &AtomicBool,
     output: &Output,
 ) -> Result<Exit, CliError> {
@@ -220,20 +243,7 @@ fn serve(
     let progress = Progress::new(output, Lines::None);
     let work = common::work(interrupt, &progress);
     let is_done = server.run(content, args.until, &work, &Told(output))?;
-    let removed = match folder {
-        Some(folder) if is_done && args.until == Until::Verified => {
-            let cleaned = backup::clean(folder)?;
-            if cleaned.takes_folder() {
-                folder.remove_if_empty();
-            }
-            output.line(&format!(
-                "{} was removed: it was proven elsewhere",
-                args.shown()
-            ));
-            true
-        }
-        _ => false,
-    };
+    let removed = is_done && at_end()?;
     let (exit, outcome) = match (is_done, content.is_partial()) {
         (false, _) => (Exit::Interrupted, "interrupted"),
         (true, true) => (Exit::Partial, "partial"),
@@ -251,11 +261,4 @@ fn serve(
     };
     output.document("serve", exit, &body);
     Ok(exit)
-}
-
-impl Args {
-    fn shown(&self) -> String {
-        let folder = self.folder.as_ref();
-        folder.map_or_else(String::new, |folder| folder.display().to_string())
-    }
 }
