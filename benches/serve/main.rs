@@ -152,10 +152,9 @@ fn main() {
         let simulate = format!("--simulate={}", table.display());
         let ours = mtdkeep(&simulate, "mtd0.bin");
         let file = folder.join("mtd0.bin");
-        let status = Command::new(curl)
-            .arg("-sSfo")
-            .args([file.as_os_str(), ours.url.as_ref()]);
-        assert!(status.status().expect("curl starts").success());
+        let mut copy = Command::new(curl);
+        copy.arg("-sSfo").arg(&file).arg(&ours.url);
+        assert!(copy.status().expect("curl starts").success());
         let theirs = nginx_program
             .as_ref()
             .map(|it| nginx(it, folder, "mtd0.bin"));

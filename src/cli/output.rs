@@ -126,6 +126,14 @@ impl Output {
         }
     }
 
+    /// What has to be known while a command runs whose result is a document.
+    #[cfg(feature = "full")]
+    pub(crate) fn aside(&self, text: &str) {
+        if self.json && !self.quiet {
+            to_stderr(&format!("mtdkeep: {}\n", printable(text)));
+        }
+    }
+
     /// Something that the user should know, and that is no error.
     pub(crate) fn warn(&self, text: &str) {
         lock(&self.warnings).push(text.into());

@@ -235,6 +235,8 @@ fn serve(
     let addresses = server.addresses();
     for address in &addresses {
         output.line(&format!("  {address}"));
+        #[cfg(feature = "full")]
+        output.aside(&format!("serving at {address}"));
     }
     output.line("who has this address can read this device's secrets; Ctrl-C ends it");
     if server.is_public() {

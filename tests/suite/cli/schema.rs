@@ -265,6 +265,8 @@ const LINES: &[(&str, i32, &str)] = &[
     ("repair bare --device --simulate", 3, "partial"),
     ("repair flipped", 1, "differs"),
     ("repair empty", 5, "refused"),
+    ("serve --clean", 2, "usage"),
+    ("serve empty", 4, "no_backup"),
     ("clean good", 0, ""),
     ("clean good --dry-run", 0, ""),
     ("clean captured", 5, "refused"),

@@ -139,6 +139,33 @@ fn a_folder_is_removed_when_its_backup_was_proven_elsewhere() {
     assert!(!path.exists());
 }
 
+#[test]
+fn the_end_is_told_as_a_document() {
+    let mut child = program()
+        .args(["serve", "--simulate", "-p", "ver_1", "--json", "--once"])
+        .args(["--listen", "127.0.0.1:0", "--token", TOKEN])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut aside = BufReader::new(child.stderr.take().unwrap());
+    aside.read_line(&mut line).unwrap();
+    let address = line.split("http://").nth(1).unwrap();
+    let address = address.split('/').next().unwrap().parse().unwrap();
+    let mut client = super::support::Client::connect(address).unwrap();
+    client.get("backup.tar", "").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let document = serde_json::from_slice(&output.stdout).unwrap();
+    crate::cli::schema::conforms(&document, "output.schema.json").unwrap();
+    assert_eq!(document["outcome"], "done");
+    assert_eq!(document["fetched"], true);
+    assert_eq!(
+        document["addresses"][0],
+        format!("http://{address}/{TOKEN}/")
+    );
+}
+
 #[rstest]
 #[case(&["serve", "--clean"])]
 #[case(&["serve", "--simulate", "some-folder"])]
