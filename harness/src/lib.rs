@@ -11,7 +11,8 @@
 //! - [`mtd`]: what Linux makes of chip and layout: MTD devices, nodes,
 //!   handles, ioctls, errno by errno.
 //! - [`profile`]: a layout with contents for a known device.
-//! - [`sandbox`]: unmodified programs, run against a simulated device.
+//! - `sandbox`: unmodified programs, run against a simulated device (with the feature
+//!   of that name, on Linux).
 //! - [`tree`]: a folder that looks like a device's `proc`, `sys` and `dev`.
 //!
 //! From silicon to a read(2), and what it would have cost on the device:
@@ -55,6 +56,7 @@ pub mod layout;
 pub mod mtd;
 pub mod profile;
 #[cfg(all(
+    feature = "sandbox",
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]

@@ -54,7 +54,7 @@ pub struct Explorer<'a, S: Subject> {
 /// Accesses that a recovery may take: so many times those of the whole work.
 const ACCESSES_FACTOR: u64 = 20;
 /// But no fewer than this.
-const ACCESSES_MIN: u64 = 100_000;
+const ACCESSES_MIN: u64 = 10_000;
 /// Cells of states that wait to be explored, at most.
 const BATCH_BYTES: usize = 32 << 20;
 

@@ -41,6 +41,9 @@ pub struct Replay {
     pub cuts: Vec<String>,
 }
 
+/// Steps that are tried in another's place, at most.
+const PLAINER_MAX: usize = 1000;
+
 impl<S: Subject> Explorer<'_, S> {
     /// Leads to the state that an id names, and recovers from it once more.
     ///
@@ -50,19 +53,20 @@ impl<S: Subject> Explorer<'_, S> {
         let work = self.work()?;
         id.check(self.start, work.journal.len())?;
         let accesses_max = accesses_max(&work);
-        self.follow(work, id.steps(), accesses_max)
+        self.follow(&work, id.steps(), accesses_max)
     }
 
     /// Follows a path from a run on.
     fn follow(
         &self,
-        work: Run<S::Promise>,
+        work: &Run<S::Promise>,
         steps: &[Step],
         accesses_max: u64,
     ) -> Result<Replay, ReplayError> {
-        let mut last = work;
+        let mut recovery = None;
         let mut cuts = Vec::new();
         for (index, step) in steps.iter().enumerate() {
+            let last = recovery.as_ref().unwrap_or(work);
             let chip = match States::at(&last.start, &last.journal, *step)? {
                 Ok(chip) => chip,
                 Err(Missing::Operation) => {
@@ -87,12 +91,14 @@ impl<S: Subject> Explorer<'_, S> {
                 tear.model
             ));
             let promise = last.track.during(step.operation).clone();
-            last = run(self.subject, Job::Recover, &chip, promise, accesses_max);
+            let next = run(self.subject, Job::Recover, &chip, promise, accesses_max);
+            recovery = Some(next);
         }
+        let last = recovery.as_ref().unwrap_or(work);
         Ok(Replay {
-            left: last.start,
-            recovered: last.end,
-            verdict: last.verdict,
+            left: last.start.clone(),
+            recovered: last.end.clone(),
+            verdict: last.verdict.clone(),
             cuts,
         })
     }
@@ -107,19 +113,14 @@ impl<S: Subject> Explorer<'_, S> {
         id.check(self.start, work.journal.len())?;
         let accesses_max = accesses_max(&work);
         let fails = |steps: &[Step]| -> Result<bool, ReplayError> {
-            let work = self.rerun(&[], u64::MAX)?;
-            match self.follow(work, steps, accesses_max) {
+            match self.follow(&work, steps, accesses_max) {
                 Ok(replay) => Ok(replay.verdict.is_err()),
                 Err(ReplayError::Id(_)) => Ok(false),
                 Err(error) => Err(error),
             }
         };
         let mut steps = id.steps().to_vec();
-        if !self
-            .follow(work, &steps, accesses_max)?
-            .verdict
-            .is_err_and(|_| true)
-        {
+        if self.follow(&work, &steps, accesses_max)?.verdict.is_ok() {
             return Ok(id.clone());
         }
         // Fewer cuts.
@@ -134,7 +135,10 @@ impl<S: Subject> Explorer<'_, S> {
         }
         // Plainer ones.
         for index in 0..steps.len() {
-            for plainer in self.plainer(&steps, index, accesses_max)? {
+            let plainer = self.plainer(&steps, index, accesses_max)?;
+            // Each costs a recovery: those next to the step, where there are too many.
+            let first = plainer.len().saturating_sub(PLAINER_MAX);
+            for plainer in plainer.into_iter().skip(first) {
                 let mut other = steps.clone();
                 other[index] = plainer;
                 if fails(&other)? {
