@@ -12,7 +12,7 @@ use super::found::{Candidate, CaptureFolder};
 use super::names;
 use super::own_manifest;
 use super::sums::{self, Algorithm, Running, Sum};
-use crate::backup::{DigestChoice, Digests, MANIFEST};
+use crate::backup::{DigestChoice, Digests};
 use crate::mtd::MtdInfo;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -64,6 +64,9 @@ pub(super) fn given(folders: &[CaptureFolder]) -> Vec<Given> {
             _ if entries.contains(sum.base()) && !sum.is_of_node() => {
                 Of::File(number, sum.base().to_owned())
             }
+            _ if devfs_number(&sum.name).is_some() => {
+                Of::Number(devfs_number(&sum.name).unwrap_or_default())
+            }
             name if name.several => Of::Words(Vec::new()),
             name => name.number.map_or(Of::Words(name.words), Of::Number),
         };
@@ -80,16 +83,25 @@ pub(super) fn given(folders: &[CaptureFolder]) -> Vec<Given> {
                 }
             }));
         }
-        let own = folder.manifest.as_ref().map(own_manifest::sums);
-        all.extend(own.unwrap_or_default().into_iter().map(|sum| Given {
-            of: of(&sum),
-            sum,
-            folder: number,
-            file: MANIFEST.into(),
-            by_device: false,
-        }));
+        if let Some((manifest, file)) = &folder.manifest {
+            let sums = own_manifest::sums(manifest);
+            all.extend(sums.into_iter().map(|sum| Given {
+                of: of(&sum),
+                sum,
+                folder: number,
+                file: (*file).into(),
+                by_device: false,
+            }));
+        }
     }
     all
+}
+
+/// N of `/dev/mtd/N`, and of the block node beside it.
+fn devfs_number(node: &str) -> Option<u32> {
+    let number = node.strip_prefix("/dev/mtd/");
+    let number = number.or_else(|| node.strip_prefix("/dev/mtdblock/"));
+    number?.parse().ok()
 }
 
 /// A digest without a name is of the file that its own file is called after.

@@ -12,6 +12,7 @@ use super::names::{self, Name};
 use super::record::{self, Record};
 use super::sums::{self, Sum};
 use crate::backup::contents::{self, script_image};
+use crate::backup::html::manifest_copy;
 use crate::backup::litter::is_litter;
 use crate::backup::{
     Access, BackupError, Destination as _, Entry, Folder, INDEX, MANIFEST, Manifest, SUMS,
@@ -58,8 +59,9 @@ pub(super) struct CaptureFolder {
     pub(super) tables: Vec<Text>,
     pub(super) page: Option<String>,
     pub(super) sums: Vec<SumsFile>,
-    /// Of a backup whose images are not all there under their names.
-    pub(super) manifest: Option<Manifest>,
+    /// Of a backup whose images are not all there under their names, or the copy of it
+    /// that a backup's page has; and the file in which it stands.
+    pub(super) manifest: Option<(Manifest, &'static str)>,
     pub(super) candidates: Vec<Candidate>,
     /// What is certainly no part of it.
     pub(super) foreign: Vec<String>,
@@ -127,7 +129,7 @@ impl CaptureFolder {
         if manifest.images.iter().all(|image| self.has(&image.file)) {
             return refuse(true);
         }
-        self.manifest = Some(manifest);
+        self.manifest = Some((manifest, MANIFEST));
         Ok(())
     }
 
@@ -171,7 +173,12 @@ impl CaptureFolder {
                 return Ok(true);
             }
             INDEX => {
-                self.page = Some(String::from_utf8_lossy(&bytes).into_owned());
+                let page = String::from_utf8_lossy(&bytes).into_owned();
+                let copy = manifest_copy(&page).and_then(|text| Manifest::parse(&text).ok());
+                if let (Some(copy), None) = (copy, &self.manifest) {
+                    self.manifest = Some((copy, INDEX));
+                }
+                self.page = Some(page);
                 return Ok(true);
             }
             _ => {}

@@ -5,7 +5,7 @@ use super::check;
 use super::found::CaptureFolder;
 use super::inspect::Found;
 use super::record::Fate;
-use crate::backup::MANIFEST;
+use crate::backup::{INDEX, MANIFEST};
 use crate::mtd::{MtdIndex, MtdInfo};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,8 +37,8 @@ impl Found {
                     format!("the device stored {file}; it was not fetched")
                 }
                 None => match listed {
-                    Some(given) if given.file == MANIFEST => {
-                        format!("{MANIFEST} has an image of it; it is not there")
+                    Some(given) if [MANIFEST, INDEX].contains(&given.file.as_str()) => {
+                        format!("{} has an image of it; it is not there", given.file)
                     }
                     Some(given) => format!(
                         "{} has a digest of {}; it was not fetched",

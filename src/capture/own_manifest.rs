@@ -6,10 +6,13 @@ use super::sums::{Algorithm, Sum};
 use crate::backup::{LayoutEntry, MANIFEST, Manifest};
 
 /// Its layout.
-pub(super) fn layout(manifest: &Manifest) -> KnownLayout {
+pub(super) fn layout((manifest, file): &(Manifest, &str)) -> KnownLayout {
     KnownLayout {
         devices: manifest.layout.iter().map(LayoutEntry::info).collect(),
-        from: format!("{MANIFEST} of a backup, as it lies in the folder"),
+        from: match *file {
+            MANIFEST => format!("{MANIFEST} of a backup, as it lies in the folder"),
+            other => format!("the copy of {MANIFEST} in {other}"),
+        },
         assumed: false,
         doubts: Vec::new(),
     }

@@ -13,6 +13,10 @@ use std::path::Path;
     "# on the router\n{0} *mtd0.bin\n{1}  mtd1.bin\n{2}  ./mtd2.bin\n"
 )]
 #[case::nodes("sums", "{0}  /dev/mtd0\n{1}  /dev/mtd1ro\n{2}  /dev/mtdblock2\n")]
+#[case::nodes_in_folders(
+    "sums",
+    "{0}  /dev/mtd/0\n{1}  /dev/mtd/mtd1\n{2}  /dev/block/mtdblock2\n"
+)]
 #[case::bsd(
     "CHECKSUMS",
     "SHA256 (mtd0.bin) = {0}\nSHA2-256(mtd1.bin)= {1}\nSHA256 (mtd2.bin) = {2}\n"
@@ -140,6 +144,13 @@ fn a_backup_in_pieces_is_one_again() {
     );
     assert_code(&output, 0);
     assert!(words(&output).contains("3 files have the SHA-256 that stand in SHA256SUMS"));
+    // The page has a copy of the manifest.
+    let with_page = Dumps::whole();
+    with_page.put("index.html", from(&backup, "index.html"));
+    let output = with_page.import_alone(&[]);
+    assert_code(&output, 0);
+    assert!(words(&output).contains("the copy of manifest.json in index.html"));
+    assert!(words(&output).contains("3 files have the SHA-256 that stand in index.html"));
     // Layout and digests come from the manifest.
     let renamed = Dumps::named(|n| format!("mtd{n}_backup.bin"));
     renamed.put("manifest.json", from(&backup, "manifest.json"));
