@@ -30,8 +30,8 @@ pub struct SimulatedBackend {
 /// What is known of a simulated partition beside what the harness holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Told {
-    /// Who tells where it starts.
-    pub source: OffsetSource,
+    /// Who tells where it starts; none: nobody, and nothing lets it be inferred.
+    pub source: Option<OffsetSource>,
     /// Nobody tells how large its erase blocks are.
     pub erase_block_assumed: bool,
     /// How large its chip is in bytes, where somebody tells that.
@@ -173,9 +173,10 @@ impl MtdBackend for SimulatedBackend {
             let at = registered.binary_search_by_key(&device.index.0, |known| known.index);
             if let Ok(at) = at {
                 let (known, told) = (&registered[at], self.told.get(at));
-                device.offset = Some(PartitionOffset {
+                let source = told.map_or(Some(OffsetSource::Simulation), |told| told.source);
+                device.offset = source.map(|source| PartitionOffset {
                     bytes: known.offset_bytes,
-                    source: told.map_or(OffsetSource::Simulation, |told| told.source),
+                    source,
                 });
                 device.parent = known.parent.map(MtdIndex);
                 device.erase_block_assumed = told.is_some_and(|told| told.erase_block_assumed);

@@ -91,7 +91,12 @@ pub(super) fn of_fconfig(data: &[u8], evidence: &mut Evidence) {
 fn chip_bytes(layout: &[MtdInfo]) -> Option<u64> {
     let summed = |info: &MtdInfo| {
         let source = info.offset.map(|offset| offset.source);
-        matches!(source, Some(OffsetSource::Sum | OffsetSource::Known))
+        let told = [
+            OffsetSource::Sum,
+            OffsetSource::Known,
+            OffsetSource::FlashTable,
+        ];
+        source.is_some_and(|source| told.contains(&source))
     };
     let total = total_bytes(layout.iter().map(|info| info.size_bytes));
     layout.iter().all(summed).then_some(total)

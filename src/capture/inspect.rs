@@ -13,6 +13,7 @@ use super::layout::{self, KnownLayout};
 use super::own_manifest;
 use super::record::Fate;
 use crate::backup::Origin;
+use crate::layout::{place_if_all_fit, read_flash_table};
 use crate::mtd::{MtdInfo, parse_proc_mtd};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -98,11 +99,11 @@ pub fn inspect(
     found.look_at_sums();
     // Before the layout: a torn table is better told by its digest.
     found.stop_at_problems()?;
-    let layout = found.layout(request.layout)?;
+    let mut layout = found.layout(request.layout)?;
     found.assign(&layout.devices, request.maps)?;
     let images = found.check_images(&layout.devices, request.undo_crlf, interrupt)?;
     found.stop_at_problems()?;
-    let evidence = found.evidence(&layout)?;
+    let evidence = found.evidence(&mut layout)?;
     let (missing, skipped) = found.missing(&layout.devices);
     let origin = found.origin(&layout, &images, &skipped, evidence);
     let file = |(mtd, taken): (&u32, &Taken)| {
@@ -392,10 +393,11 @@ impl Found {
         })
     }
 
-    /// What the bytes say; bytes against an assumed layout end the import.
-    fn evidence(&self, layout: &KnownLayout) -> Result<Evidence, ImportError> {
+    /// What the bytes say; bytes against an assumed layout end the import. A partition
+    /// table among them tells places that nobody else told.
+    fn evidence(&self, layout: &mut KnownLayout) -> Result<Evidence, ImportError> {
         let mut evidence = Evidence::default();
-        for info in &layout.devices {
+        for info in &layout.devices.clone() {
             let taken = self.assignment.files.get(&info.index.0);
             let is_wanted = [evidence::FIS, evidence::FCONFIG].contains(&info.name.as_str());
             let Some(taken) = taken.filter(|_| is_wanted) else {
@@ -413,7 +415,12 @@ impl Found {
                     source,
                 })?;
             match info.name.as_str() {
-                evidence::FIS => evidence::of_fis(&data, &layout.devices, &mut evidence),
+                evidence::FIS => {
+                    if let Some(Ok(table)) = read_flash_table(&data) {
+                        place_if_all_fit(&mut layout.devices, &table);
+                    }
+                    evidence::of_fis(&data, &layout.devices, &mut evidence);
+                }
                 _ => evidence::of_fconfig(&data, &mut evidence),
             }
         }

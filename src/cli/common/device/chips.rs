@@ -10,7 +10,7 @@ use mtd_harness::layout::{ChipLayout, Layout, PartitionSpec};
 use mtd_harness::profile::ImagePart;
 use mtdkeep::backend::Told;
 use mtdkeep::layout::Described;
-use mtdkeep::mtd::{MtdInfo, OffsetSource, PartitionOffset};
+use mtdkeep::mtd::{MtdInfo, PartitionOffset};
 use std::collections::BTreeMap;
 
 /// The largest erase block that is assumed where no text tells one.
@@ -72,7 +72,7 @@ pub(super) fn simulation_of(
         .map_err(|error| refused(error.to_string(), "the layout cannot be a device's"))?;
     notes.extend(assumed.iter().cloned());
     let told = described.devices.iter().map(|device| Told {
-        source: device.offset.map_or(OffsetSource::Sum, |o| o.source),
+        source: device.offset.map(|offset| offset.source),
         erase_block_assumed: device.erase_block_bytes == 0,
         chip_bytes: told_bytes.get(&device.chip).copied().flatten(),
     });

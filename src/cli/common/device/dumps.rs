@@ -45,7 +45,8 @@ pub(super) struct Chosen {
 impl Chosen {
     /// Whether nobody told where the partitions start.
     pub(super) fn is_inferred(&self) -> bool {
-        self.told.iter().any(|told| told.source.is_inferred())
+        let is_certain = |told: &Told| told.source.is_some_and(|source| !source.is_inferred());
+        !self.told.iter().all(is_certain)
     }
 }
 

@@ -50,7 +50,11 @@ pub(super) fn choose(file: &Path, more: Option<&Path>, dumps: &Dumps) -> Result<
             file.display()
         ));
     }
-    let is_table = base.form == Form::ProcMtd;
+    let has_row = |facts: &layout::PartitionFacts| {
+        let numbers = (facts.index, facts.size_bytes, facts.erase_block_bytes);
+        matches!(numbers, (Some(_), Some(_), Some(1..)))
+    };
+    let is_table = base.form == Form::ProcMtd || base.partitions.iter().all(has_row);
     look_into_dump(&mut described, dumps, &mut notes)?;
     if is_table
         && described
@@ -136,10 +140,7 @@ fn in_a_row(
     // A single partition is its whole chip.
     let alone = layout.chips.iter().all(|chip| chip.partitions.len() == 1);
     let told = Told {
-        source: match alone {
-            true => OffsetSource::Simulation,
-            false => OffsetSource::Sum,
-        },
+        source: alone.then_some(OffsetSource::Simulation),
         erase_block_assumed: false,
         chip_bytes: None,
     };

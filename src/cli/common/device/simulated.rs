@@ -157,7 +157,8 @@ pub(crate) struct Simulated {
 impl Simulated {
     /// Nobody told where its partitions start: they are put one after the other.
     pub(crate) fn offsets_are_inferred(&self) -> bool {
-        self.told.iter().any(|told| told.source.is_inferred())
+        let is_certain = |told: &Told| told.source.is_some_and(|source| !source.is_inferred());
+        !self.told.iter().all(is_certain)
     }
 }
 
