@@ -10,13 +10,10 @@ use super::destination::{Destination, Entry};
 use super::error::BackupError;
 use super::html;
 use super::litter::is_litter;
-use super::manifest::{
-    INDEX, MANIFEST, MANIFEST_BYTES_MAX, Manifest, PART, SUMS, UNFINISHED, image_file,
-};
+use super::manifest::{INDEX, MANIFEST, MANIFEST_BYTES_MAX, Manifest, PART, SUMS, UNFINISHED};
 use crate::capture::format::{
     FOLDER_MADE, MD5_SUMS, RECORD, RECORD_BYTES_MAX, RECORD_HEAD, RECORD_PART, SCRIPT_PAGE, TABLE,
 };
-use std::collections::BTreeSet;
 use std::io::Read as _;
 
 /// How much of `index.html` is looked at to tell whose it is.
@@ -183,19 +180,15 @@ impl Images {
         let (State::Finished(manifest) | State::Unfinished(manifest)) = state else {
             return Self::default();
         };
-        let planned = manifest.layout.iter().filter(|e| e.left_out.is_none());
-        let mut images = Self {
-            there: manifest.images.iter().map(|image| image.mtd).collect(),
-            planned: planned.map(|entry| entry.mtd).collect(),
-        };
-        images.there.sort_unstable();
-        images.planned.sort_unstable();
-        images
+        Self {
+            there: sorted(manifest.images.iter().map(|image| image.mtd)),
+            planned: planned(manifest),
+        }
     }
 }
 
-/// Whether a file is the image of one of these numbers.
-fn is_image_of(numbers: &[u32], name: &str) -> bool {
+/// Whether a file is the image of one of these numbers, which are sorted.
+pub(crate) fn is_image_of(numbers: &[u32], name: &str) -> bool {
     script_image(name).is_some_and(|mtd| numbers.binary_search(&mtd).is_ok())
 }
 
@@ -232,10 +225,21 @@ fn is_own(
     })
 }
 
-/// The images that a backup is going to make.
-pub(crate) fn planned(manifest: &Manifest) -> BTreeSet<String> {
+/// The numbers of the images that a backup is going to make, sorted.
+pub(crate) fn planned(manifest: &Manifest) -> Vec<u32> {
     let wanted = manifest.layout.iter().filter(|e| e.left_out.is_none());
-    wanted.map(|entry| image_file(entry.index())).collect()
+    sorted(wanted.map(|entry| entry.mtd))
+}
+
+/// The numbers of the images among files, sorted.
+pub(crate) fn image_numbers(files: &[Entry]) -> Vec<u32> {
+    sorted(files.iter().filter_map(|entry| script_image(&entry.name)))
+}
+
+pub(crate) fn sorted(numbers: impl Iterator<Item = u32>) -> Vec<u32> {
+    let mut numbers: Vec<u32> = numbers.collect();
+    numbers.sort_unstable();
+    numbers
 }
 
 fn is_own_part(state: &State, images: &Images, name: &str) -> bool {

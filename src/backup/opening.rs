@@ -12,7 +12,6 @@ use super::reader::Reader;
 use super::time;
 use super::work::Work;
 use crate::mtd::{MtdBackend, MtdError, MtdErrorKind, MtdInfo, MtdRead};
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 pub(crate) type Opened = Vec<Source>;
@@ -128,11 +127,13 @@ pub(crate) fn tell_left_out(left_out: &Unopened, work: &Work<'_>) {
 /// error where no image is left.
 pub(crate) fn leave_out(
     manifest: &mut Manifest,
-    mut gone: BTreeMap<u32, MtdError>,
+    mut gone: Vec<(u32, MtdError)>,
     work: &Work<'_>,
 ) -> Result<(), BackupError> {
+    gone.sort_by_key(|(number, _)| *number);
     for entry in &mut manifest.layout {
-        if let Some(error) = gone.get(&entry.mtd) {
+        if let Ok(at) = gone.binary_search_by_key(&entry.mtd, |(number, _)| *number) {
+            let error = &gone[at].1;
             let reason = error.to_string();
             let help = error.help();
             work.observer.left_out(entry, &reason, help.as_deref());
@@ -142,7 +143,7 @@ pub(crate) fn leave_out(
             });
         }
     }
-    match gone.pop_first() {
+    match gone.into_iter().next() {
         Some((_, first)) if manifest.images.is_empty() => {
             Err(BackupError::NothingReadable { first })
         }
@@ -179,15 +180,16 @@ fn open(backend: &dyn MtdBackend, wanted: &[MtdInfo]) -> Result<(Opened, Unopene
 
 /// The manifest's layout: each device, with the reason where it has no image.
 fn layout_entries(layout: &[MtdInfo], wanted: &[MtdInfo], unopened: &Unopened) -> Vec<LayoutEntry> {
-    let wanted: BTreeSet<_> = wanted.iter().map(|info| info.index).collect();
-    let unopened: BTreeMap<_, _> = unopened.iter().map(|(i, error)| (i.index, error)).collect();
+    // Both are in the order of the layout.
+    let mut wanted = wanted.iter().peekable();
+    let mut unopened = unopened.iter().peekable();
     let entry = |info: &MtdInfo| {
-        let left_out = if let Some(error) = unopened.get(&info.index) {
-            Some((false, error.to_string()))
-        } else if wanted.contains(&info.index) {
-            None
-        } else {
-            Some((true, "not asked for".into()))
+        let is_wanted = wanted.next_if(|one| one.index == info.index).is_some();
+        let error = unopened.next_if(|(one, _)| one.index == info.index);
+        let left_out = match error {
+            Some((_, error)) => Some((false, error.to_string())),
+            None if is_wanted => None,
+            None => Some((true, "not asked for".into())),
         };
         let mut entry = LayoutEntry::new(info);
         entry.left_out = left_out.map(|(by_choice, reason)| LeftOut { by_choice, reason });

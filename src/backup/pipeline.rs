@@ -19,7 +19,7 @@ use super::digest::DigestChoice;
 use super::erased::Used;
 use super::error::{BackupError, Failure};
 use super::image::{Buffers, FinishedImage, ImageWriter};
-use super::manifest::{INDEX, Image, MANIFEST, Manifest, Origin, SUMS, UNFINISHED, image_file};
+use super::manifest::{INDEX, Image, MANIFEST, Manifest, Origin, SUMS, UNFINISHED};
 use super::naming::{Naming, Placed};
 use super::opening::{Beginning, Opened, Recognised, begin, leave_out, tell_left_out};
 use super::reader::Stop;
@@ -27,7 +27,6 @@ use super::work::Work;
 use super::{html, rejoin, sums, texts, workers};
 use crate::mtd::{MtdBackend, MtdError, MtdIndex, MtdInfo, select, total_bytes};
 use joining::refuse_at_first_sight;
-use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
@@ -179,8 +178,8 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn check_free_space(&self, opened: &Opened) -> Result<(), BackupError> {
-        let existing: BTreeSet<&str> = self.existing.iter().map(|e| e.name.as_str()).collect();
-        let is_there = |info: &MtdInfo| existing.contains(image_file(info.index).as_str());
+        let existing = contents::image_numbers(&self.existing);
+        let is_there = |info: &MtdInfo| existing.binary_search(&info.index.0).is_ok();
         let images_bytes = opened
             .iter()
             .map(|device| device.info())
@@ -291,11 +290,11 @@ impl Run<'_> {
 
     /// What became of each device.
     fn take_in(&mut self, results: Vec<Result<Made, BackupError>>) -> Result<(), BackupError> {
-        let mut gone = BTreeMap::new();
+        let mut gone = Vec::new();
         let mut first_error = None;
         for result in results {
             match result {
-                Ok(Made::Gone(number, error)) => drop(gone.insert(number.0, error)),
+                Ok(Made::Gone(number, error)) => gone.push((number.0, error)),
                 Ok(Made::Image(made)) => {
                     self.kept += usize::from(made.kept);
                     self.used.push((made.image.mtd, made.used));
@@ -354,7 +353,7 @@ impl Run<'_> {
             ));
         }
         let planned = contents::planned(&self.manifest);
-        let is_image = |entry: &&Entry| planned.contains(&entry.name);
+        let is_image = |entry: &&Entry| contents::is_image_of(&planned, &entry.name);
         let images = entries.iter().filter(is_image).count();
         let whole = match error {
             // Whose they are is not known then.

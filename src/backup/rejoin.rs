@@ -10,13 +10,11 @@ use super::damage::TORN;
 use super::destination::{Destination, Entry};
 use super::error::BackupError;
 use super::image::{first_difference, read_full};
-use super::manifest::image_file;
 use super::opening::{Opened, Source};
 use super::reader::Reader;
 use super::texts;
 use super::work::Work;
 use crate::mtd::MtdBackend;
-use std::collections::BTreeMap;
 
 /// The first image in the folder that is not what the opened devices' flash holds.
 /// An empty file holds nothing that could be lost.
@@ -27,15 +25,13 @@ pub(super) fn first_other(
     opened: &mut Opened,
     work: &Work<'_>,
 ) -> Result<Option<String>, BackupError> {
-    let mut devices: BTreeMap<String, &mut Source> = opened
-        .iter_mut()
-        .map(|source| (image_file(source.info().index), source))
-        .collect();
-    let images = own.iter().filter(|entry| {
-        script_image(&entry.name).is_some() && entry.size_bytes.is_some_and(|bytes| bytes > 0)
-    });
-    for entry in images {
-        let same = match devices.get_mut(&entry.name) {
+    let holds = |entry: &&Entry| entry.size_bytes.is_some_and(|bytes| bytes > 0);
+    let images = own.iter().filter(holds);
+    let images = images.filter_map(|entry| Some((entry, script_image(&entry.name)?)));
+    for (entry, number) in images {
+        // They are in the order of their numbers.
+        let at = opened.binary_search_by_key(&number, |source| source.info().index.0);
+        let same = match at.ok().map(|at| &mut opened[at]) {
             Some(source) if entry.size_bytes == Some(source.info().size_bytes) => {
                 // One that has to be opened again does not stay open.
                 let mut own;

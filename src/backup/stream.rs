@@ -20,7 +20,6 @@ use super::tar;
 use super::work::Work;
 use super::{html, sums};
 use crate::mtd::{MtdBackend, MtdRead, select, total_bytes};
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -108,7 +107,7 @@ impl Stream<'_> {
         let observer = self.work.observer;
         observer.planned(&names, bytes.saturating_mul(passes));
         let mut buffer = Vec::new();
-        let mut gone = BTreeMap::new();
+        let mut gone = Vec::new();
         for mut source in opened {
             observer.begin(&source.info().name);
             let number = source.info().index.0;
@@ -116,7 +115,7 @@ impl Stream<'_> {
                 Ok(device) => device,
                 Err(error) if error.is_of_all() => return Err(error.into()),
                 Err(error) => {
-                    gone.insert(number, error);
+                    gone.push((number, error));
                     continue;
                 }
             };

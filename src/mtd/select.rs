@@ -4,8 +4,7 @@
 //! or a device already picked is an error; the result is in the order of numbers.
 
 use super::error::MtdError;
-use super::info::{MtdIndex, MtdInfo};
-use std::collections::BTreeMap;
+use super::info::MtdInfo;
 
 /// The devices that `wanted` names, each word either a partition's name
 /// (`rootfs`), `mtdN`, or `/dev/mtdN`; all devices where `wanted` is empty.
@@ -24,32 +23,32 @@ pub fn select<S: AsRef<str>>(devices: &[MtdInfo], wanted: &[S]) -> Result<Vec<Mt
     }
     words.sort_unstable();
     words.dedup();
-    let mut picked: BTreeMap<MtdIndex, (&MtdInfo, &str)> = BTreeMap::new();
+    let mut picked: Vec<Option<&str>> = vec![None; devices.len()];
     for word in wanted {
         let word = word.as_ref();
-        let device = find(devices, &words, word)?;
-        if let Some((_, first)) = picked.insert(device.index, (device, word)) {
+        let at = find(devices, &words, word)?;
+        if let Some(first) = picked[at].replace(word) {
             return Err(MtdError::PartitionTwice {
-                device: device.id(),
+                device: devices[at].id(),
                 first: first.to_owned(),
                 second: word.to_owned(),
             });
         }
     }
-    let picked = picked.into_values();
+    let picked = devices
+        .iter()
+        .zip(picked)
+        .filter(|(_, word)| word.is_some());
     Ok(picked.map(|(device, _)| device.clone()).collect())
 }
 
-fn find<'a>(
-    devices: &'a [MtdInfo],
-    words: &[(String, usize)],
-    word: &str,
-) -> Result<&'a MtdInfo, MtdError> {
+/// Which of the devices a word means.
+fn find(devices: &[MtdInfo], words: &[(String, usize)], word: &str) -> Result<usize, MtdError> {
     let first = words.partition_point(|(known, _)| known.as_str() < word);
     let fitting = words[first..].iter().take_while(|(known, _)| known == word);
-    let mut fitting = fitting.map(|(_, at)| &devices[*at]);
+    let mut fitting = fitting.map(|(_, at)| *at);
     match (fitting.next(), fitting.next()) {
-        (Some(device), None) => Ok(device),
+        (Some(at), None) => Ok(at),
         (None, _) => Err(MtdError::UnknownPartition {
             wanted: word.to_owned(),
             known: devices.iter().map(MtdInfo::id).collect(),
@@ -59,7 +58,7 @@ fn find<'a>(
             candidates: [first, second]
                 .into_iter()
                 .chain(fitting)
-                .map(MtdInfo::id)
+                .map(|at| devices[at].id())
                 .collect(),
         }),
     }

@@ -8,7 +8,6 @@ use crate::backup::error::BackupError;
 use crate::backup::manifest::Manifest;
 use crate::backup::opening::Opened;
 use crate::backup::rejoin;
-use std::collections::BTreeSet;
 
 /// Refuses what needs no look at the device.
 pub(super) fn refuse_at_first_sight(
@@ -98,7 +97,9 @@ impl Run<'_> {
             .into_iter()
             .partition(|entry| contents::script_image(&entry.name).is_some());
         let planned = contents::planned(&self.manifest);
-        let stranger = images.iter().find(|entry| !planned.contains(&entry.name));
+        let stranger = images
+            .iter()
+            .find(|entry| !contents::is_image_of(&planned, &entry.name));
         if let Some(stranger) = stranger {
             return Err(self.refuse(
                 format!(
@@ -121,11 +122,14 @@ impl Run<'_> {
     /// There is nothing to complete; or a clean was killed, or something else
     /// removed a part.
     fn refuse_finished(&self, earlier: &Manifest, own: &[Entry]) -> BackupError {
-        let there: BTreeSet<&str> = own.iter().map(|e| e.name.as_str()).collect();
-        let mut files = earlier.images.iter().map(|image| image.file.as_str());
-        match files.find(|file| !there.contains(file)) {
-            Some(file) => self.refuse(
-                format!("has the manifest of a finished backup of this device, but no {file}"),
+        let there = contents::image_numbers(own);
+        let mut images = earlier.images.iter();
+        match images.find(|image| there.binary_search(&image.mtd).is_err()) {
+            Some(image) => self.refuse(
+                format!(
+                    "has the manifest of a finished backup of this device, but no {}",
+                    image.file
+                ),
                 "`mtdkeep verify` says what is still good of it, `mtdkeep clean` removes it; or \
                  choose another folder with --output",
             ),

@@ -12,16 +12,15 @@ use crate::backup::error::BackupError;
 use crate::backup::image::read_full;
 use crate::backup::manifest::{Image, Manifest, Origin};
 use crate::backup::naming::Naming;
-use std::collections::BTreeSet;
 
 const BUFFER_BYTES: usize = 16 << 10;
 
 impl Run<'_> {
     /// Whether this run makes an image that the earlier one, which had finished, has not.
     pub(super) fn adds_to(&self, earlier: &Manifest) -> bool {
-        let there: BTreeSet<u32> = earlier.images.iter().map(|image| image.mtd).collect();
-        let mut wanted = self.manifest.layout.iter();
-        wanted.any(|entry| entry.left_out.is_none() && !there.contains(&entry.mtd))
+        let there = contents::sorted(earlier.images.iter().map(|image| image.mtd));
+        let mut wanted = contents::planned(&self.manifest).into_iter();
+        wanted.any(|mtd| there.binary_search(&mtd).is_err())
     }
 
     /// Takes over what the earlier rounds have and this one does not make again: images
@@ -33,17 +32,19 @@ impl Run<'_> {
         own: Vec<Entry>,
     ) -> Result<Vec<Entry>, BackupError> {
         let planned = contents::planned(&self.manifest);
+        let there = contents::image_numbers(&own);
         let carried: Vec<&Image> = earlier
             .images
             .iter()
-            .filter(|image| !planned.contains(&image.file))
-            .filter(|image| own.iter().any(|entry| entry.name == image.file))
+            .filter(|image| planned.binary_search(&image.mtd).is_err())
+            .filter(|image| there.binary_search(&image.mtd).is_ok())
             .collect();
+        let numbers = contents::sorted(carried.iter().map(|image| image.mtd));
         for image in &carried {
             self.carry(image)?;
         }
         for (now, before) in self.manifest.layout.iter_mut().zip(&earlier.layout) {
-            let is_carried = carried.iter().any(|image| image.mtd == now.mtd);
+            let is_carried = numbers.binary_search(&now.mtd).is_ok();
             match now.left_out.as_ref().is_some_and(|why| why.by_choice) {
                 true if is_carried => now.left_out = None,
                 // Wanted then, and not to be had: that stays so.
@@ -59,8 +60,8 @@ impl Run<'_> {
             self.manifest.rebuilt.clone_from(&earlier.rebuilt);
         }
         self.manifest.origin = both(earlier.origin.as_ref(), self.manifest.origin.take());
-        let files: BTreeSet<&str> = carried.iter().map(|image| image.file.as_str()).collect();
-        let rest = own.into_iter().filter(|e| !files.contains(e.name.as_str()));
+        let is_carried = |entry: &Entry| contents::is_image_of(&numbers, &entry.name);
+        let rest = own.into_iter().filter(|entry| !is_carried(entry));
         Ok(rest.collect())
     }
 
