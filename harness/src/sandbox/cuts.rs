@@ -44,16 +44,25 @@ type Check = Box<dyn Fn(&SimulatedDevice, &[u8]) -> Result<(), String> + Send + 
 /// use mtd_harness::sandbox::UnderCuts;
 /// use std::process::Command;
 ///
-/// let subject = UnderCuts::new(profile::ispot(1), || {
+/// let device = profile::ispot(1);
+/// let old = device.partition_bytes(7);
+/// let subject = UnderCuts::new(device, || {
 ///     let mut command = Command::new("sh");
-///     command.args(["-c", "printf '\\0\\0' > /dev/mtd7"]);
+///     command.args(["-c", "head -c 16 /dev/zero > /dev/mtd7"]);
 ///     command
 /// })
-/// .check("[ \"$(od -An -N1 -tu1 /dev/mtd7)\" = \"$(od -An -j1 -N1 -tu1 /dev/mtd7)\" ]");
+/// // Or a line for sh: .check("cmp -s …")
+/// .check_with(move |device, _told| {
+///     let now = device.partition_bytes(7);
+///     match now[..16] == old[..16] || now[..16] == [0; 16] {
+///         true => Ok(()),
+///         false => Err("neither old nor new".into()),
+///     }
+/// });
 /// let start = subject.start();
 /// let report = Explorer::new(&start, &subject).tears(Tears::atomic()).run()?;
 /// report.assert_held();
-/// // Between the first byte and the second it does not hold.
+/// // Between the first byte and the last it does not hold.
 /// let report = Explorer::new(&start, &subject).tears(Tears::stable()).run()?;
 /// assert!(report.failed() > 0);
 /// # Ok::<(), mtd_harness::chip::cut::ExploreError>(())
