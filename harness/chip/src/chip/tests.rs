@@ -115,6 +115,30 @@ proptest! {
 }
 
 #[test]
+fn a_chip_is_a_value_that_goes_between_threads() {
+    fn is_one<T: Clone + std::fmt::Debug + Send + Sync + 'static>(value: &T) -> T {
+        value.clone()
+    }
+    let mut chip = is_one(&Chip::new(GEOMETRY));
+    chip.program(0, &[0; 4]).unwrap();
+    let fork = is_one(&chip);
+    let there = std::thread::spawn(move || cells(&fork)).join().unwrap();
+    assert_eq!(there, cells(&chip));
+    assert!(format!("{chip:?}").contains("operations: 1"), "{chip:?}");
+}
+
+#[test]
+fn memory_grows_with_differing_blocks_only() {
+    let mut memory = MemoryStorage::new(GEOMETRY);
+    memory.load(0, &[7; 1024]).unwrap();
+    let mut fork = memory.clone();
+    fork.program(0, &[0]).unwrap();
+    let shared = |n: u64| memory.identity(EraseBlock(n)) == fork.identity(EraseBlock(n));
+    assert!(!shared(0), "the one that changed was copied");
+    assert!((1..8).all(shared), "the others are the same memory");
+}
+
+#[test]
 fn without_power_nothing_answers_until_it_is_back() {
     let mut chip = Chip::new(GEOMETRY);
     chip.program(0, &[0; 64]).unwrap();
