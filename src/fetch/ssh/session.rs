@@ -21,7 +21,8 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 /// How much is read of ssh at once.
 const CHUNK_BYTES: usize = 128 << 10;
@@ -29,6 +30,8 @@ const CHUNK_BYTES: usize = 128 << 10;
 const LINES_KEPT: usize = 20;
 /// What a command says in error may be so long.
 const ERRORS_BYTES_MAX: usize = 64 << 10;
+/// How long ssh's last words are waited for.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// A banner is no longer.
 const BANNER_BYTES_MAX: usize = 1 << 20;
 
@@ -53,10 +56,12 @@ pub(super) enum Piece {
 
 pub(super) struct Session {
     child: Child,
-    stdin: ChildStdin,
+    /// None once the shell is to end.
+    stdin: Option<ChildStdin>,
     stdout: ChildStdout,
     stderr: Arc<Mutex<VecDeque<String>>>,
-    reader: Option<std::thread::JoinHandle<()>>,
+    /// Has nothing to receive any more when all of standard error was read.
+    listened: Option<mpsc::Receiver<()>>,
     interrupt: &'static AtomicBool,
     word: String,
     number: u64,
@@ -96,13 +101,13 @@ impl Session {
         let stdin = child.stdin.take().ok_or_else(missing)?;
         let stdout = child.stdout.take().ok_or_else(missing)?;
         let errors = child.stderr.take().ok_or_else(missing)?;
-        let reader = listen(errors, stderr.clone(), command.said.clone());
+        let listened = listen(errors, stderr.clone(), command.said.clone());
         let mut session = Self {
             child,
-            stdin,
+            stdin: Some(stdin),
             stdout,
             stderr,
-            reader,
+            listened,
             interrupt,
             word,
             number: 0,
@@ -238,11 +243,13 @@ impl Session {
     }
 
     fn write(&mut self, text: &str) -> Result<(), Fault> {
-        let written = self.stdin.write_all(text.as_bytes());
-        match written.and_then(|()| self.stdin.flush()) {
-            Ok(()) => Ok(()),
-            Err(_) => Err(self.loss()),
-        }
+        let written = match &mut self.stdin {
+            Some(stdin) => stdin
+                .write_all(text.as_bytes())
+                .and_then(|()| stdin.flush()),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        };
+        written.map_err(|_| self.loss())
     }
 
     /// Waits for more of ssh's output.
@@ -284,10 +291,13 @@ impl Session {
         if self.interrupt.load(Ordering::Relaxed) {
             return Fault::Stopped;
         }
+        self.stdin = None;
         let _ = self.child.kill();
         let status = self.child.wait().ok().and_then(|status| status.code());
-        if let Some(reader) = self.reader.take() {
-            let _ = reader.join();
+        // Its last words. What ssh left running (a shared connection's keeper) may hold
+        // the stream for ever, so that they are not waited for without end.
+        if let Some(listened) = self.listened.take() {
+            let _ = listened.recv_timeout(LAST_WORDS);
         }
         let lines = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
         advice::of(lines.iter().map(String::as_str), status, self.number > 1)
@@ -306,8 +316,11 @@ fn listen(
     stderr: ChildStderr,
     kept: Arc<Mutex<VecDeque<String>>>,
     said: Arc<dyn Fn(&str) + Send + Sync>,
-) -> Option<std::thread::JoinHandle<()>> {
+) -> Option<mpsc::Receiver<()>> {
+    let (ended, listened) = mpsc::channel::<()>();
     let listen = move || {
+        // Dropped at the end.
+        let _ended = ended;
         let mut lines = BufReader::new(stderr);
         let mut line = Vec::new();
         while lines
@@ -326,7 +339,10 @@ fn listen(
             kept.push_back(text);
         }
     };
-    std::thread::Builder::new().spawn(listen).ok()
+    std::thread::Builder::new()
+        .spawn(listen)
+        .ok()
+        .map(|_| listened)
 }
 
 /// Where a mark that begins with a line's end stands first.

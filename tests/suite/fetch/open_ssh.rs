@@ -6,6 +6,7 @@ use crate::cli::support::{program, text};
 use rstest::rstest;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -62,6 +63,10 @@ fn open_ssh(folder: &Path, port: u16) -> Server {
 }
 
 fn dropbear(folder: &Path, port: u16) -> Server {
+    assert!(
+        std::env::var_os("MTDKEEP_OWN_HOME").is_some(),
+        "it takes keys from the user's home folder alone, which has to be the tests' own: ci/fetch"
+    );
     let made = Command::new("dropbearkey")
         .args(["-t", "ed25519", "-f"])
         .arg(folder.join("host"))
@@ -69,14 +74,13 @@ fn dropbear(folder: &Path, port: u16) -> Server {
         .stderr(Stdio::null())
         .status();
     assert!(made.unwrap().success());
-    // It looks for keys in the home folder alone; each one may force a command.
     let keys = fs::read_to_string(folder.join("user.pub")).unwrap();
-    let home = folder.join("home/.ssh");
+    let home = std::env::home_dir().unwrap().join(".ssh");
     fs::create_dir_all(&home).unwrap();
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
     fs::write(home.join("authorized_keys"), keys).unwrap();
     let child = Command::new("dropbear")
-        .args(["-F", "-E", "-s", "-c", &device(folder), "-D"])
-        .arg(&home)
+        .args(["-F", "-E", "-s", "-c", &device(folder)])
         .args(["-p", &format!("127.0.0.1:{port}"), "-r"])
         .arg(folder.join("host"))
         .arg("-P")

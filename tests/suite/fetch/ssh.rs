@@ -116,6 +116,24 @@ fn what_cannot_be_reached(#[case] script: &str, #[case] word: &str) {
     assert!(!device.path("b").exists());
 }
 
+/// What ssh leaves running, with its standard error, keeps nobody waiting.
+#[test]
+fn what_ssh_leaves_running_is_not_waited_for() {
+    let script = "sleep 1000 >/dev/null </dev/null & echo $! > left; \
+                  echo 'root@device: Permission denied (publickey).' >&2; exit 255";
+    let device = Somewhere::new(script, "");
+    let output = device.fetch(&["--json"]);
+    let left = fs::read_to_string(device.path("left")).unwrap();
+    let killed = std::process::Command::new("kill").arg(left.trim()).status();
+    assert!(killed.unwrap().success(), "it ran all the time");
+    assert_eq!(output.status.code(), Some(4));
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(
+        document.to_string().contains("Permission denied"),
+        "{document}"
+    );
+}
+
 #[test]
 fn no_ssh_program_is_told() {
     let device = Somewhere::new(PLAIN, "");
