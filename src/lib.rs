@@ -49,6 +49,8 @@ pub mod mtd;
 #[doc(hidden)] // for the program of this package
 pub mod printable;
 #[doc(hidden)] // for the program of this package
+pub mod restore;
+#[doc(hidden)] // for the program of this package
 pub mod serve;
 #[cfg(all(target_arch = "arm", target_env = "musl", not(feature = "full")))]
 mod thumb;

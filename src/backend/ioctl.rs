@@ -25,11 +25,19 @@ pub(crate) const MEMGETINFO: u32 = opcode::read::<[u8; MTD_INFO_USER_BYTES]>(GRO
 pub(crate) const ECCGETSTATS: u32 = opcode::read::<[u8; ECC_STATS_BYTES]>(GROUP, 18) as u32;
 /// MEMERASE: erase, 32-bit.
 pub(crate) const MEMERASE: u32 = opcode::write::<[u8; ERASE_INFO_USER_BYTES]>(GROUP, 2) as u32;
+/// MEMLOCK: lock erase blocks.
+pub(crate) const MEMLOCK: u32 = opcode::write::<[u8; ERASE_INFO_USER_BYTES]>(GROUP, 5) as u32;
+/// MEMUNLOCK: unlock erase blocks.
+pub(crate) const MEMUNLOCK: u32 = opcode::write::<[u8; ERASE_INFO_USER_BYTES]>(GROUP, 6) as u32;
+/// MEMISLOCKED: whether erase blocks are locked (Linux 2.6.36 and later).
+pub(crate) const MEMISLOCKED: u32 = opcode::read::<[u8; ERASE_INFO_USER_BYTES]>(GROUP, 23) as u32;
 /// MEMERASE64: erase, 64-bit (Linux 2.6.31 and later).
 pub(crate) const MEMERASE64: u32 = opcode::write::<[u8; ERASE_INFO_USER64_BYTES]>(GROUP, 20) as u32;
 
 /// MTD_WRITEABLE in `flags` of MEMGETINFO and in sysfs.
 pub(crate) const FLAG_WRITEABLE: u32 = 0x400;
+/// MTD_BIT_WRITEABLE, likewise: single bits can be programmed, as on NOR.
+pub(crate) const FLAG_BIT_WRITEABLE: u32 = 0x800;
 
 /// One ioctl with its argument.
 #[derive(Debug, Clone)]
@@ -57,8 +65,23 @@ impl Request {
 
     /// Erases, with 32-bit offset and length in bytes.
     pub(crate) fn erase(offset_bytes: u32, length_bytes: u32) -> Self {
+        Self::on_range(MEMERASE, offset_bytes, length_bytes)
+    }
+
+    /// Locks or unlocks, with offset and length in bytes.
+    pub(crate) fn set_locked(offset_bytes: u32, length_bytes: u32, locked: bool) -> Self {
+        let opcode = if locked { MEMLOCK } else { MEMUNLOCK };
+        Self::on_range(opcode, offset_bytes, length_bytes)
+    }
+
+    /// Asks whether a range is locked; the answer is the call's.
+    pub(crate) fn is_locked(offset_bytes: u32, length_bytes: u32) -> Self {
+        Self::on_range(MEMISLOCKED, offset_bytes, length_bytes)
+    }
+
+    fn on_range(opcode: u32, offset_bytes: u32, length_bytes: u32) -> Self {
         let mut request = Self {
-            opcode: MEMERASE,
+            opcode,
             bytes: [0; MTD_INFO_USER_BYTES],
         };
         request.bytes[0..4].copy_from_slice(&offset_bytes.to_ne_bytes());

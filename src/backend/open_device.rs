@@ -9,7 +9,7 @@
 //! ends early or goes on past its size (errors, never a silent end), bytes that ECC could
 //! not correct (an error, EBADMSG).
 
-use super::ioctl::{FLAG_WRITEABLE, InfoUser, Request};
+use super::ioctl::{FLAG_BIT_WRITEABLE, FLAG_WRITEABLE, InfoUser, Request};
 use crate::mtd::{
     Errno, MtdErase, MtdError, MtdInfo, MtdProgram, MtdRead, MtdWrite, Operation, SizeWitness,
 };
@@ -21,7 +21,7 @@ pub(super) trait DeviceCalls: Send {
     /// pwrite(2), with NOR's meaning: bits are cleared.
     fn pwrite(&mut self, offset_bytes: u64, data: &[u8]) -> Result<usize, Errno>;
     /// ioctl(2).
-    fn ioctl(&mut self, request: &mut Request) -> Result<(), Errno>;
+    fn ioctl(&mut self, request: &mut Request) -> Result<i32, Errno>;
     /// Where the device ends, in bytes.
     fn end_bytes(&mut self) -> Result<u64, Errno>;
     /// How [`DeviceCalls::end_bytes`] knows.
@@ -54,6 +54,8 @@ impl<C: DeviceCalls> OpenDevice<C> {
             let writeable = answer.flags & FLAG_WRITEABLE != 0;
             device.info.writeable.get_or_insert(writeable);
             device.ecc_failed = device.get_ecc_failed();
+            let bits = answer.flags & FLAG_BIT_WRITEABLE != 0;
+            device.info.bit_writeable.get_or_insert(bits);
         }
         // MEMGETINFO's word is whole up to 32 bits. Beyond, or where there is no
         // such ioctl, the end of the device is the second opinion.
@@ -77,7 +79,7 @@ impl<C: DeviceCalls> OpenDevice<C> {
     fn get_info(&mut self) -> Result<Option<InfoUser>, MtdError> {
         let mut request = Request::get_info();
         match uninterrupted(|| self.calls.ioctl(&mut request)) {
-            Ok(()) => Ok(Some(request.info())),
+            Ok(_) => Ok(Some(request.info())),
             Err(errno) if means_no_ioctl(errno) => Ok(None),
             Err(errno) => Err(self.failed(Operation::Query, None, None, errno)),
         }
@@ -86,7 +88,7 @@ impl<C: DeviceCalls> OpenDevice<C> {
     fn get_ecc_failed(&mut self) -> Option<u32> {
         let mut request = Request::get_ecc_stats();
         let answer = uninterrupted(|| self.calls.ioctl(&mut request));
-        answer.ok().map(|()| request.ecc_failed())
+        answer.ok().map(|_| request.ecc_failed())
     }
 
     /// Whether ECC could not correct what was just read: a character node hands such
@@ -201,7 +203,7 @@ impl<C: DeviceCalls> OpenDevice<C> {
             let mut request = Request::erase64(offset_bytes, length_bytes);
             match uninterrupted(|| self.calls.ioctl(&mut request)) {
                 Err(Errno::NOTTY | Errno::NOSYS) => self.has_erase64 = false,
-                answer => return answer,
+                answer => return answer.map(drop),
             }
         }
         let (Ok(offset_bytes), Ok(length_bytes)) =
@@ -210,7 +212,15 @@ impl<C: DeviceCalls> OpenDevice<C> {
             return Err(Errno::OVERFLOW);
         };
         let mut request = Request::erase(offset_bytes, length_bytes);
-        uninterrupted(|| self.calls.ioctl(&mut request))
+        uninterrupted(|| self.calls.ioctl(&mut request)).map(drop)
+    }
+}
+
+/// The 32 bits that MTD's locks are told in.
+fn lock_range(offset_bytes: u64, length_bytes: u64) -> Result<(u32, u32), Errno> {
+    match (u32::try_from(offset_bytes), u32::try_from(length_bytes)) {
+        (Ok(offset), Ok(length)) => Ok((offset, length)),
+        _ => Err(Errno::OVERFLOW),
     }
 }
 
@@ -252,6 +262,13 @@ impl<C: DeviceCalls> MtdRead for OpenDevice<C> {
                 errno,
             )),
         }
+    }
+
+    fn is_locked(&mut self, offset_bytes: u64, length_bytes: u64) -> Option<bool> {
+        let (offset, length) = lock_range(offset_bytes, length_bytes).ok()?;
+        let mut request = Request::is_locked(offset, length);
+        let answer = uninterrupted(|| self.calls.ioctl(&mut request));
+        answer.ok().map(|answer| answer > 0)
     }
 }
 
@@ -302,7 +319,29 @@ impl<C: DeviceCalls> MtdProgram for OpenDevice<C> {
     }
 }
 
-impl<C: DeviceCalls> MtdWrite for OpenDevice<C> {}
+impl<C: DeviceCalls> MtdWrite for OpenDevice<C> {
+    fn set_locked(
+        &mut self,
+        offset_bytes: u64,
+        length_bytes: u64,
+        locked: bool,
+    ) -> Result<(), MtdError> {
+        let call = |(offset, length)| {
+            let mut request = Request::set_locked(offset, length, locked);
+            uninterrupted(|| self.calls.ioctl(&mut request)).map(drop)
+        };
+        lock_range(offset_bytes, length_bytes)
+            .and_then(call)
+            .map_err(|errno| {
+                let operation = if locked {
+                    Operation::Lock
+                } else {
+                    Operation::Unlock
+                };
+                self.failed(operation, Some(offset_bytes), Some(length_bytes), errno)
+            })
+    }
+}
 
 /// Whether an answer means that this system has no such call for MTD: real
 /// kernels say ENOTTY, QEMU user mode ENOSYS or ENOTTY, other emulators EINVAL.

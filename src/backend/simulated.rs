@@ -12,8 +12,8 @@
 use super::ioctl::Request;
 use super::open_device::{DeviceCalls, OpenDevice};
 use crate::mtd::{
-    Errno, MtdBackend, MtdError, MtdIndex, MtdInfo, MtdRead, MtdWrite, Node, NodeKind, NodeState,
-    OffsetSource, Operation, PartitionOffset, WritePermit, parse_proc_mtd,
+    ChipTiming, Errno, MtdBackend, MtdError, MtdIndex, MtdInfo, MtdRead, MtdWrite, Node, NodeKind,
+    NodeState, OffsetSource, Operation, PartitionOffset, WritePermit, parse_proc_mtd,
 };
 use mtd_harness::mtd::{Handle, NodeId, OpenFlags, Seek, UserMemory};
 use mtd_harness::profile::SimulatedDevice;
@@ -210,6 +210,16 @@ impl MtdBackend for SimulatedBackend {
         let open = OpenDevice::new(calls, device)?;
         Ok(Box::new(open.must_be_writeable(permit.reason())?))
     }
+
+    fn timing(&self, device: &MtdInfo) -> Option<ChipTiming> {
+        let chip = usize::try_from(device.chip?).ok()?;
+        let timing = self.device.system.with_chip(chip, |chip| chip.timing());
+        Some(ChipTiming {
+            erase: timing.erase,
+            program_kib: timing.program(0, 1024),
+            chip: timing.name,
+        })
+    }
 }
 
 struct SimulatedCalls(Handle);
@@ -233,13 +243,12 @@ impl DeviceCalls for SimulatedCalls {
         self.0.pwrite(signed(offset_bytes)?, data).map_err(errno)
     }
 
-    fn ioctl(&mut self, request: &mut Request) -> Result<(), Errno> {
+    fn ioctl(&mut self, request: &mut Request) -> Result<i32, Errno> {
         let command = request.opcode();
         let mut memory = ArgumentMemory(request.bytes_mut());
         self.0
             .ioctl(command, ARGUMENT_ADDRESS, &mut memory)
-            .map_err(errno)?;
-        Ok(())
+            .map_err(errno)
     }
 
     fn end_bytes(&mut self) -> Result<u64, Errno> {

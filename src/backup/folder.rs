@@ -69,6 +69,16 @@ impl Folder {
         self.open.unlocked.as_ref()
     }
 
+    /// Whether it lies in a file system that a power cut takes away; false where that
+    /// cannot be told.
+    pub fn is_in_memory(&self) -> bool {
+        // Linux 6.1, include/uapi/linux/magic.h and fs/ramfs/inode.c.
+        const TMPFS_MAGIC: u32 = 0x0102_1994;
+        const RAMFS_MAGIC: u32 = 0x8584_58f6;
+        let stat = call(Call::Look, || rustix::fs::fstatfs(&self.open.handle));
+        stat.is_ok_and(|stat| matches!(stat.f_type as u32, TMPFS_MAGIC | RAMFS_MAGIC))
+    }
+
     /// Removes the folder itself, and those that opening it made around it, as
     /// far as nothing lies in them; whether it is gone.
     pub fn remove_if_empty(&self) -> bool {

@@ -62,6 +62,7 @@ mod workers;
 pub use clean::{Cleaning, clean};
 pub use destination::{Destination, Entry, FileId, NewFile};
 pub use digest::DigestChoice;
+pub(crate) use digest::sha256;
 pub use error::{BackupError, ErrorKind, Failure};
 pub use events::Observer;
 pub use folder::Folder;

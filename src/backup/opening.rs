@@ -209,7 +209,7 @@ pub(crate) struct Recognised {
 
 impl Recognised {
     /// For the manifest.
-    pub(super) fn identity(&self) -> Option<Identity> {
+    pub(crate) fn identity(&self) -> Option<Identity> {
         Some(Identity {
             partition: self.partition.clone(),
             sha256: self.values.as_ref()?.sha256.clone()?,
@@ -243,7 +243,7 @@ impl Recognised {
 /// there is one and it can be read without a hole: until two readings in a row
 /// are the same, because a bit that flipped on the way would make of it another
 /// device.
-pub(super) fn recognise(
+pub(crate) fn recognise(
     backend: &dyn MtdBackend,
     layout: &[MtdInfo],
     opened: &mut Opened,

@@ -7,6 +7,7 @@ use super::error::CliError;
 use super::spec::CommandSpec;
 use mtdkeep::backup::{BackupError, Failure};
 use mtdkeep::mtd::{Errno, MtdError, MtdName};
+use mtdkeep::restore::RestoreError;
 use std::io;
 
 /// The next step, as one line; none where nothing sensible can be said.
@@ -21,6 +22,13 @@ pub(crate) fn next_step(command: Option<&CommandSpec>, error: &CliError) -> Opti
             None => "`mtdkeep --help` lists commands and options".into(),
         }),
         CliError::Backup(failure) => of_backup(name, failure),
+        CliError::Restore(stopped) => match &*stopped.error {
+            RestoreError::Mtd(error) | RestoreError::Backup(BackupError::Mtd(error)) => {
+                of_device(error)
+            }
+            RestoreError::Backup(BackupError::Interrupted) if !stopped.changed => None,
+            error => error.help(),
+        },
         CliError::Mtd(error) => of_device(error),
         #[cfg(feature = "full")]
         CliError::Import(error) => of_import(error),

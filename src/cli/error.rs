@@ -6,6 +6,7 @@ use mtdkeep::backup::{BackupError, ErrorKind, Failure};
 #[cfg(feature = "full")]
 use mtdkeep::capture::ImportError;
 use mtdkeep::mtd::{MtdError, MtdErrorKind};
+use mtdkeep::restore::{RestoreError, Stopped};
 
 /// A command line that makes no sense; says why, in one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub(crate) enum CliError {
     Backup(Failure),
     /// The device side, outside a backup.
     Mtd(MtdError),
+    /// A restore stopped.
+    Restore(Stopped),
     /// What a script captured cannot be imported.
     #[cfg(feature = "full")]
     Import(ImportError),
@@ -35,13 +38,9 @@ impl CliError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
-            Self::Backup(failure) => match failure.error.kind() {
-                ErrorKind::Usage => Exit::Usage,
-                ErrorKind::Io => Exit::Io,
-                ErrorKind::Refused => Exit::Refused,
-                ErrorKind::Partial => Exit::Partial,
-                ErrorKind::Interrupted => Exit::Interrupted,
-            },
+            Self::Backup(failure) => exit_of(failure.error.kind()),
+            Self::Restore(stopped) if stopped.changed => Exit::Unfinished,
+            Self::Restore(stopped) => exit_of(stopped.error.kind()),
             Self::Mtd(error) => match error.kind() {
                 MtdErrorKind::BadSelection => Exit::Usage,
                 MtdErrorKind::Refused => Exit::Refused,
@@ -64,16 +63,12 @@ impl CliError {
     /// The word for programs to match; `docs/output.schema.json` lists them.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
-            Self::Backup(failure) => match &*failure.error {
-                BackupError::Mtd(error) => mtd_kind(error),
-                BackupError::NothingReadable { .. } => "nothing_readable",
-                BackupError::Folder { .. } => "folder",
-                BackupError::File { .. } => "file",
-                BackupError::NoSpace { .. } => "no_space",
-                BackupError::WouldLose { .. } => "would_lose",
-                BackupError::Manifest { .. } => "bad_manifest",
-                BackupError::NoManifest { .. } => "no_backup",
-                BackupError::Unfinished { .. } => "unfinished",
+            Self::Backup(failure) => backup_kind(&failure.error, self.exit()),
+            Self::Restore(stopped) => match &*stopped.error {
+                _ if stopped.changed => "changed",
+                RestoreError::Backup(error) => backup_kind(error, self.exit()),
+                RestoreError::Mtd(error) => mtd_kind(error),
+                RestoreError::NoSpace { .. } => "no_space",
                 _ => exit_kind(self.exit()),
             },
             Self::Mtd(error) => mtd_kind(error),
@@ -97,6 +92,7 @@ impl CliError {
             Self::Usage(error) => error.0.clone(),
             Self::Backup(failure) => failure.error.to_string(),
             Self::Mtd(error) => error.to_string(),
+            Self::Restore(stopped) => stopped.error.to_string(),
             #[cfg(feature = "full")]
             Self::Import(ImportError::Wrong { .. }) => {
                 "the capture is not right; nothing was imported:".into()
@@ -125,8 +121,38 @@ impl CliError {
     pub(crate) fn left_behind(&self) -> Option<&str> {
         match self {
             Self::Backup(failure) => failure.left_behind.as_deref(),
+            Self::Restore(stopped) if stopped.changed => Some(
+                "the flash was changed and is not finished: do not switch off; run the same \
+                 command again",
+            ),
+            Self::Restore(_) => Some("nothing on the flash was changed"),
             _ => None,
         }
+    }
+}
+
+fn exit_of(kind: ErrorKind) -> Exit {
+    match kind {
+        ErrorKind::Usage => Exit::Usage,
+        ErrorKind::Io => Exit::Io,
+        ErrorKind::Refused => Exit::Refused,
+        ErrorKind::Partial => Exit::Partial,
+        ErrorKind::Interrupted => Exit::Interrupted,
+    }
+}
+
+fn backup_kind(error: &BackupError, exit: Exit) -> &'static str {
+    match error {
+        BackupError::Mtd(error) => mtd_kind(error),
+        BackupError::NothingReadable { .. } => "nothing_readable",
+        BackupError::Folder { .. } => "folder",
+        BackupError::File { .. } => "file",
+        BackupError::NoSpace { .. } => "no_space",
+        BackupError::WouldLose { .. } => "would_lose",
+        BackupError::Manifest { .. } => "bad_manifest",
+        BackupError::NoManifest { .. } => "no_backup",
+        BackupError::Unfinished { .. } => "unfinished",
+        _ => exit_kind(exit),
     }
 }
 

@@ -50,6 +50,8 @@ pub(crate) enum Exit {
     Io,
     /// Refused; nothing was changed.
     Refused,
+    /// The flash was changed, and is not finished.
+    Unfinished,
     /// Interrupted by the user.
     Interrupted,
     /// The exit status of the program that was run.
@@ -67,6 +69,7 @@ impl Exit {
             Self::Partial => 3,
             Self::Io => 4,
             Self::Refused => 5,
+            Self::Unfinished => 6,
             Self::Interrupted => signals::exit_code(),
             #[cfg(feature = "full")]
             Self::Program(code) => code,

@@ -72,6 +72,11 @@ impl Output {
         self.quiet
     }
 
+    /// Whether a person may be asked something.
+    pub(crate) fn asks(&self) -> bool {
+        !self.quiet && !self.json
+    }
+
     /// Whether progress may be shown.
     #[cfg(feature = "full")]
     pub(crate) fn shows_progress(&self) -> bool {

@@ -143,6 +143,7 @@ Exit codes:
   3    partial: something is missing that was wanted, and is named
   4    an I/O error; what was left behind is named
   5    refused; nothing was changed
+  6    flash was changed, and is not finished: do not switch off, run it again
   130  interrupted (143, 129: by SIGTERM, SIGHUP)
 ";
 

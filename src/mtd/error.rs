@@ -30,6 +30,10 @@ pub enum Operation {
     Erase,
     /// Programming.
     Program,
+    /// Locking erase blocks.
+    Lock,
+    /// Unlocking erase blocks.
+    Unlock,
     /// Making a node.
     MakeNode,
 }
@@ -43,6 +47,8 @@ impl fmt::Display for Operation {
             Self::Read => "reading",
             Self::Erase => "erasing",
             Self::Program => "programming",
+            Self::Lock => "locking",
+            Self::Unlock => "unlocking",
             Self::MakeNode => "making a node for",
         })
     }

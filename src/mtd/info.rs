@@ -187,6 +187,9 @@ pub struct MtdInfo {
     pub parent: Option<MtdIndex>,
     /// Whether the kernel lets it be written, where that is known.
     pub writeable: Option<bool>,
+    /// Whether single bits of it can be programmed, as on NOR, where that is known;
+    /// NAND is programmed in pages, each once.
+    pub bit_writeable: Option<bool>,
     /// Its character node.
     pub node: NodeState,
     /// Its block node; none is needed for a backup.
@@ -214,6 +217,7 @@ impl MtdInfo {
             chip_bytes: None,
             parent: None,
             writeable: None,
+            bit_writeable: None,
             node: NodeState::Present,
             block_node: NodeState::Present,
         }

@@ -23,8 +23,9 @@ mod proc_mtd;
 mod select;
 
 pub use error::{MtdError, MtdErrorKind, Operation, SizeWitness};
-#[doc(hidden)] // for the program of this package
 pub use info::total_bytes;
+#[doc(hidden)] // for the program of this package
+pub(crate) use info::{MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR};
 pub use info::{MtdIndex, MtdInfo, MtdName, NodeState, OffsetSource, PartitionOffset};
 #[doc(hidden)] // for the program of this package
 pub use node::missing_nodes;
@@ -40,6 +41,7 @@ pub use proc_mtd::{ProcMtdEntry, ProcMtdError, parse_proc_mtd};
 /// The error numbers that Linux answers with.
 pub use rustix::io::Errno;
 pub use select::select;
+use std::time::Duration;
 
 /// Finds and opens MTD devices.
 pub trait MtdBackend: Sync {
@@ -61,6 +63,37 @@ pub trait MtdBackend: Sync {
         device: &MtdInfo,
         permit: &WritePermit,
     ) -> Result<Box<dyn MtdWrite>, MtdError>;
+    /// Who else works on these devices now, as far as that can be seen: what is
+    /// mounted, attached or open in another process. Nobody, where nobody can be.
+    fn in_use(&self, devices: &[MtdInfo]) -> Vec<InUse> {
+        let _ = devices;
+        Vec::new()
+    }
+    /// How long the device's chip takes, where that is known.
+    fn timing(&self, device: &MtdInfo) -> Option<ChipTiming> {
+        let _ = device;
+        None
+    }
+}
+
+/// Somebody who works on an MTD device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InUse {
+    /// The device.
+    pub index: MtdIndex,
+    /// How, as a sentence's end: `mounted at /etc (jffs2)`.
+    pub how: String,
+}
+
+/// How long a chip takes to be written, by its data sheet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChipTiming {
+    /// Erasing one erase block.
+    pub erase: Duration,
+    /// Programming 1024 bytes.
+    pub program_kib: Duration,
+    /// Which chip that is.
+    pub chip: &'static str,
 }
 
 /// An open device that can be read.
@@ -79,6 +112,11 @@ pub trait MtdRead: Send {
     /// them that does not come over the wire. None where it cannot tell.
     fn own_digest(&mut self) -> Result<Option<OwnDigest>, MtdError> {
         Ok(None)
+    }
+    /// Whether an erase block of the range is locked; none where nobody tells.
+    fn is_locked(&mut self, offset_bytes: u64, length_bytes: u64) -> Option<bool> {
+        let _ = (offset_bytes, length_bytes);
+        None
     }
 }
 
@@ -108,4 +146,26 @@ pub trait MtdProgram: MtdRead {
 }
 
 /// An open device that can be read, erased and programmed.
-pub trait MtdWrite: MtdErase + MtdProgram {}
+pub trait MtdWrite: MtdErase + MtdProgram {
+    /// Locks the erase blocks of a range against erasing and programming, or
+    /// unlocks them. Some chips unlock all their erase blocks at once.
+    fn set_locked(
+        &mut self,
+        offset_bytes: u64,
+        length_bytes: u64,
+        locked: bool,
+    ) -> Result<(), MtdError> {
+        let operation = if locked {
+            Operation::Lock
+        } else {
+            Operation::Unlock
+        };
+        Err(MtdError::Device {
+            operation,
+            device: self.info().id(),
+            offset_bytes: Some(offset_bytes),
+            length_bytes: Some(length_bytes),
+            source: Errno::OPNOTSUPP,
+        })
+    }
+}

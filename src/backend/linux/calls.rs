@@ -25,7 +25,7 @@ impl DeviceCalls for CharDevice {
         rustix::io::pwrite(&self.0, data, offset_bytes)
     }
 
-    fn ioctl(&mut self, request: &mut Request) -> Result<(), Errno> {
+    fn ioctl(&mut self, request: &mut Request) -> Result<i32, Errno> {
         // SAFETY: a Request owns at least as many bytes as its command's structure
         // has, and none of the commands keeps the pointer.
         unsafe { rustix::ioctl::ioctl(&self.0, MtdIoctl(request)) }
@@ -41,7 +41,7 @@ struct MtdIoctl<'a>(&'a mut Request);
 // SAFETY: the opcode and the bytes come from one Request, which pairs them rightly;
 // the kernel may write to the bytes, and they are borrowed mutably.
 unsafe impl Ioctl for MtdIoctl<'_> {
-    type Output = ();
+    type Output = i32;
     const IS_MUTATING: bool = true;
 
     fn opcode(&self) -> Opcode {
@@ -52,8 +52,8 @@ unsafe impl Ioctl for MtdIoctl<'_> {
         self.0.bytes_mut().as_mut_ptr().cast()
     }
 
-    unsafe fn output_from_ptr(_: IoctlOutput, _: *mut c_void) -> rustix::io::Result<()> {
-        Ok(())
+    unsafe fn output_from_ptr(answer: IoctlOutput, _: *mut c_void) -> rustix::io::Result<i32> {
+        Ok(answer)
     }
 }
 
@@ -94,9 +94,9 @@ impl DeviceCalls for PlainFile {
         rustix::io::pwrite(&self.0, &cells[..count], offset_bytes)
     }
 
-    fn ioctl(&mut self, request: &mut Request) -> Result<(), Errno> {
+    fn ioctl(&mut self, request: &mut Request) -> Result<i32, Errno> {
         let (offset_bytes, length_bytes) = request.erase_range().ok_or(Errno::NOTTY)?;
-        self.erase(offset_bytes, length_bytes)
+        self.erase(offset_bytes, length_bytes).map(|()| 0)
     }
 
     fn end_bytes(&mut self) -> Result<u64, Errno> {

@@ -14,6 +14,7 @@
 
 mod calls;
 mod discover;
+mod in_use;
 mod nesting;
 mod node;
 mod root;
@@ -22,7 +23,7 @@ mod told;
 
 use super::open_device::OpenDevice;
 use crate::mtd::{
-    MtdBackend, MtdError, MtdInfo, MtdRead, MtdWrite, Operation, SizeWitness, WritePermit,
+    InUse, MtdBackend, MtdError, MtdInfo, MtdRead, MtdWrite, Operation, SizeWitness, WritePermit,
     infer_offsets, parse_proc_mtd,
 };
 use calls::{CharDevice, PlainFile};
@@ -239,6 +240,14 @@ impl MtdBackend for LinuxBackend {
             let open = OpenDevice::new(CharDevice(opened.fd), device)?;
             Box::new(open.must_be_writeable(permit.reason())?)
         })
+    }
+
+    fn in_use(&self, devices: &[MtdInfo]) -> Vec<InUse> {
+        match self.files() {
+            Ok(DeviceFiles::Nodes) => in_use::find(&self.root, devices),
+            // What a copied tree tells of was so on another machine.
+            _ => Vec::new(),
+        }
     }
 }
 

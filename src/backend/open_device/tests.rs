@@ -45,21 +45,21 @@ impl DeviceCalls for Scripted {
         self.transfers.pop_front().expect("no such call expected")
     }
 
-    fn ioctl(&mut self, request: &mut Request) -> Result<(), Errno> {
+    fn ioctl(&mut self, request: &mut Request) -> Result<i32, Errno> {
         if request.opcode() == MEMGETINFO {
             let (flags, size, erase_block) = self.info?;
             let bytes = request.bytes_mut();
             bytes[4..8].copy_from_slice(&flags.to_ne_bytes());
             bytes[8..12].copy_from_slice(&size.to_ne_bytes());
             bytes[12..16].copy_from_slice(&erase_block.to_ne_bytes());
-            return Ok(());
+            return Ok(0);
         }
         let (offset, length) = request.erase_range().expect("an erase");
         self.erased.push((request.opcode(), offset, length));
         if request.opcode() == MEMERASE64 {
-            return self.erase64;
+            return self.erase64.map(|()| 0);
         }
-        Ok(())
+        Ok(0)
     }
 
     fn end_bytes(&mut self) -> Result<u64, Errno> {

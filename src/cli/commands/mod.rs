@@ -17,6 +17,7 @@ mod man;
 mod nodes;
 #[cfg(feature = "full")]
 mod repair;
+mod restore;
 #[cfg(feature = "full")]
 mod sandbox;
 #[cfg(feature = "full")]
@@ -34,6 +35,7 @@ pub(crate) const COMMANDS: &[CommandSpec] = &[
     #[cfg(feature = "full")]
     fetch::SPEC,
     verify::SPEC,
+    restore::SPEC,
     #[cfg(feature = "full")]
     repair::SPEC,
     clean::SPEC,

@@ -87,4 +87,6 @@ mod dumps;
 #[cfg(feature = "full")]
 mod layouts;
 #[cfg(feature = "full")]
+pub(crate) mod saved;
+#[cfg(feature = "full")]
 pub(crate) mod simulated;

@@ -14,6 +14,25 @@ static ASKED: AtomicBool = AtomicBool::new(false);
 /// The signal that asked to stop; 0: none did.
 static ASKED_BY: AtomicU8 = AtomicU8::new(0);
 
+/// Whether something is being done that no signal may end in its middle.
+static PATIENT: AtomicBool = AtomicBool::new(false);
+
+/// As long as this is held, a second signal does not stop the program at once, and a
+/// lost terminal does not stop it at all.
+pub(crate) struct Patience(());
+
+/// Begins to be patient: what is being done hears of a wish to stop where it may.
+pub(crate) fn patient() -> Patience {
+    PATIENT.store(true, Ordering::Relaxed);
+    Patience(())
+}
+
+impl Drop for Patience {
+    fn drop(&mut self) {
+        PATIENT.store(false, Ordering::Relaxed);
+    }
+}
+
 /// A flag that is set when the user asks to stop.
 pub(crate) fn interrupt_flag() -> Result<&'static AtomicBool, CliError> {
     watch().map_err(|error| CliError::Other {
@@ -53,11 +72,14 @@ fn handle(signal: c_int) -> io::Result<()> {
 /// handled. Own code, because that of a crate has no entry like the one below, and
 /// takes 5 KB.
 extern "C" fn arrived(signal: c_int) {
-    if signal == SIGXFSZ {
+    let is_patient = PATIENT.load(Ordering::Relaxed);
+    if signal == SIGXFSZ || is_patient && signal == SIGHUP {
         return;
     }
     if ASKED.swap(true, Ordering::Relaxed) {
-        end_by(signal);
+        if !is_patient {
+            end_by(signal);
+        }
     } else {
         ASKED_BY.store(signal as u8, Ordering::Relaxed);
     }

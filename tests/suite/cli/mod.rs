@@ -44,6 +44,8 @@ pub mod manifest;
 pub mod offsets;
 #[cfg(feature = "full")]
 pub mod repair;
+#[cfg(feature = "full")]
+pub mod restore;
 #[cfg(all(
     feature = "full",
     target_os = "linux",

@@ -258,6 +258,37 @@ const LINES: &[(&str, i32, &str)] = &[
     ("verify torn", 1, "differs"),
     ("verify partial", 3, "partial"),
     ("verify nosuch", 4, "folder"),
+    ("restore good --simulate", 0, "same"),
+    ("restore good --simulate --seed 2", 5, "refused"),
+    (
+        "restore good --simulate --seed 2 -p linux --other-device -n",
+        0,
+        "planned",
+    ),
+    (
+        "restore good --simulate --seed 2 -p linux --other-device",
+        5,
+        "refused",
+    ),
+    (
+        "restore good --simulate --seed 2 -p linux --other-device --yes",
+        0,
+        "done",
+    ),
+    (
+        "restore good --simulate --seed 2 --other-device --yes",
+        3,
+        "partial",
+    ),
+    ("restore good --simulate -p nosuch", 2, "bad_selection"),
+    ("restore good --simulate --plan x", 2, "usage"),
+    ("restore flipped --simulate", 5, "refused"),
+    ("restore nosuch --simulate", 4, "folder"),
+    (
+        "restore good --simulate --seed 2 -p linux --other-device --yes --faults program-error@0x80000",
+        6,
+        "changed",
+    ),
     ("verify empty", 4, "no_backup"),
     ("verify good --device --root root", 1, "differs"),
     ("repair good", 0, "good"),
@@ -390,7 +421,7 @@ fn the_schema_has_every_kind() {
         rest.split_once(to).unwrap().0
     };
     let mut kinds = quoted(between("fn kind(&self)", "fn message(&self)"));
-    kinds.extend(quoted(between("fn mtd_kind(", "impl From<")));
+    kinds.extend(quoted(between("fn backup_kind(", "impl From<")));
     // From `cfg(feature = "full")`.
     kinds.remove("full");
     assert!(kinds.len() > 20, "{kinds:?}");

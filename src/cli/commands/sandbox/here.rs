@@ -4,7 +4,7 @@ mod cutting;
 
 use super::{Args, NOT_SET_UP};
 use crate::cli::Exit;
-use crate::cli::common::device::simulated;
+use crate::cli::common::device::{saved, simulated};
 use crate::cli::common::signals;
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::output::Output;
@@ -30,7 +30,7 @@ pub(super) fn run(args: Args, output: &Output) -> Result<Exit, CliError> {
     for node in &args.nodes {
         add_node(&mut device, node)?;
     }
-    check_save(&device, args.save.as_deref())?;
+    saved::check(&device, args.save.as_deref())?;
     if args.cut.is_some() {
         return cutting::run(args, device, output);
     }
@@ -71,7 +71,9 @@ pub(super) fn run(args: Args, output: &Output) -> Result<Exit, CliError> {
     if args.stats {
         print_stats(&device);
     }
-    save(&device, args.save.as_deref())?;
+    if let Some(file) = &args.save {
+        saved::save(&device, file)?;
+    }
     // Its temporary folder goes before a signal may end this process.
     drop(sandbox);
     Ok(match ended_by.load(Ordering::Relaxed) {
@@ -164,35 +166,6 @@ fn kept_web_root(args: &Args, device: &SimulatedDevice) -> Result<Option<PathBuf
         }
     }
     Ok(None)
-}
-
-/// What can be refused is refused before the program runs.
-fn check_save(device: &SimulatedDevice, path: Option<&Path>) -> Result<(), CliError> {
-    let Some(path) = path else {
-        return Ok(());
-    };
-    if std::fs::symlink_metadata(path).is_ok() {
-        let text = format!("{} is there already; nothing was run", path.display());
-        return Err(other(Exit::Refused, text));
-    }
-    match device.system.chip_count() {
-        1 => Ok(()),
-        chips => {
-            let text = format!("the layout has {chips} chips, and --save takes one");
-            Err(other(Exit::Refused, text))
-        }
-    }
-}
-
-fn save(device: &SimulatedDevice, path: Option<&Path>) -> Result<(), CliError> {
-    let Some(path) = path else {
-        return Ok(());
-    };
-    let saved = device.system.with_chip(0, |chip| chip.save_to(path));
-    saved.map_err(|error| {
-        let text = format!("cannot save the chip to {}: {error}", path.display());
-        other(Exit::Io, text)
-    })
 }
 
 fn print_stats(device: &SimulatedDevice) {

@@ -1,0 +1,168 @@
+//! Who else works on an MTD device: what the kernel has mounted or attached, and what
+//! other processes have open.
+//!
+//! Invariant: nothing is opened but texts below `proc` and `sys`; whatever cannot be
+//! read tells nothing.
+//!
+//! Faults tolerated: no `proc`, a process that ends meanwhile or is somebody else's, the
+//! names of a kernel's early mounts (`/dev/root`), which tell no number.
+
+use super::super::open_device::uninterrupted;
+use super::discover;
+use super::root::Root;
+use crate::mtd::{InUse, MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR, MtdIndex, MtdInfo};
+use rustix::fs::{Dir, FileType, Mode, OFlags};
+
+/// All that is seen of these devices.
+pub(super) fn find(root: &Root, devices: &[MtdInfo]) -> Vec<InUse> {
+    let mut found = Vec::new();
+    mounts(root, devices, &mut found);
+    attached(root, &mut found);
+    processes(root, &mut found);
+    found
+}
+
+fn mounts(root: &Root, devices: &[MtdInfo], found: &mut Vec<InUse>) {
+    for line in discover::text(root, "proc/mounts")
+        .unwrap_or_default()
+        .lines()
+    {
+        let mut words = line.split(' ');
+        let (Some(source), Some(place), Some(kind)) = (words.next(), words.next(), words.next())
+        else {
+            continue;
+        };
+        let index = by_source(source, devices).or_else(|| {
+            // The root file system's source is a word; its number tells.
+            let is_node = source.starts_with("/dev/");
+            is_node.then(|| by_number(root, place))?
+        });
+        if let Some(index) = index {
+            let how = format!("mounted at {place} ({kind})");
+            found.push(InUse { index, how });
+        }
+    }
+}
+
+/// The device that a mount's source names: `/dev/mtdblock3`, `mtd3`, `mtd:rootfs`.
+fn by_source(source: &str, devices: &[MtdInfo]) -> Option<MtdIndex> {
+    if let Some(name) = source.strip_prefix("mtd:") {
+        return devices.iter().find(|d| d.name == name).map(|d| d.index);
+    }
+    let rest = source.trim_start_matches("/dev/").strip_prefix("mtd")?;
+    let rest = rest.strip_prefix("block").unwrap_or(rest);
+    rest.trim_start_matches('/').parse().ok().map(MtdIndex)
+}
+
+/// The device whose file system is mounted there.
+fn by_number(root: &Root, place: &str) -> Option<MtdIndex> {
+    let path = root.resolve(place).ok()?;
+    let number = uninterrupted(|| rustix::fs::stat(&path)).ok()?.st_dev;
+    (rustix::fs::major(number) == MTD_BLOCK_MAJOR).then(|| MtdIndex(rustix::fs::minor(number)))
+}
+
+/// What UBI has attached.
+fn attached(root: &Root, found: &mut Vec<InUse>) {
+    for name in names(root, "sys/class/ubi") {
+        let number = discover::text(root, &format!("sys/class/ubi/{name}/mtd_num"));
+        if let Some(index) = number.and_then(|number| number.trim().parse().ok()) {
+            let how = format!("attached as {name}");
+            let index = MtdIndex(index);
+            found.push(InUse { index, how });
+        }
+    }
+}
+
+fn processes(root: &Root, found: &mut Vec<InUse>) {
+    let own = std::process::id();
+    for process in names(root, "proc") {
+        let Some(number) = process.parse::<u32>().ok().filter(|number| *number != own) else {
+            continue;
+        };
+        let folder = format!("proc/{process}/fd");
+        for descriptor in names(root, &folder) {
+            let path = root.path(&format!("{folder}/{descriptor}"));
+            let Ok(stat) = uninterrupted(|| rustix::fs::stat(&path)) else {
+                continue;
+            };
+            let (major, minor) = (
+                rustix::fs::major(stat.st_rdev),
+                rustix::fs::minor(stat.st_rdev),
+            );
+            let index = match (FileType::from_raw_mode(stat.st_mode), major) {
+                (FileType::CharacterDevice, MTD_CHAR_MAJOR) => minor / 2,
+                (FileType::BlockDevice, MTD_BLOCK_MAJOR) => minor,
+                _ => continue,
+            };
+            let how = format!("open in process {number}");
+            let index = MtdIndex(index);
+            found.push(InUse { index, how });
+        }
+    }
+}
+
+/// The names in a folder; none where it cannot be read.
+fn names(root: &Root, folder: &str) -> Vec<String> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = root
+        .resolve(folder)
+        .and_then(|path| uninterrupted(|| rustix::fs::open(&path, flags, Mode::empty())))
+        .and_then(|handle| Dir::read_from(&handle));
+    let Ok(mut entries) = opened else {
+        return Vec::new();
+    };
+    let mut names = Vec::new();
+    while let Some(Ok(entry)) = entries.read() {
+        if let Ok(name) = entry.file_name().to_str() {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case("/dev/mtdblock3", Some(3))]
+    #[case("/dev/mtdblock/4", Some(4))]
+    #[case("/dev/mtd5", Some(5))]
+    #[case("mtd6", Some(6))]
+    #[case("mtd:a name", Some(7))]
+    #[case("mtd:unknown", None)]
+    #[case("/dev/sda1", None)]
+    #[case("proc", None)]
+    #[case("mtdx", None)]
+    fn sources_of_mounts(#[case] source: &str, #[case] index: Option<u32>) {
+        let devices = [MtdInfo::new(MtdIndex(7), "a name", 1, 1)];
+        assert_eq!(by_source(source, &devices), index.map(MtdIndex));
+    }
+
+    #[test]
+    fn what_a_tree_tells() {
+        let tree = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = tree.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write(
+            "proc/mounts",
+            "rootfs / rootfs rw 0 0\n/dev/root / jffs2 rw 0 0\n\
+             /dev/mtdblock4 /etc/config jffs2 rw 0 0\nbroken\n",
+        );
+        write("sys/class/ubi/ubi0/mtd_num", "6\n");
+        write("sys/class/ubi/version", "1\n");
+        let found = find(&Root::new(Some(tree.path().into())), &[]);
+        let found: Vec<_> = found
+            .iter()
+            .map(|use_| (use_.index.0, &*use_.how))
+            .collect();
+        let expected = [
+            (4, "mounted at /etc/config (jffs2)"),
+            (6, "attached as ubi0"),
+        ];
+        assert_eq!(found, expected);
+    }
+}

@@ -1,0 +1,288 @@
+//! `mtdkeep restore`.
+//!
+//! First the plan, then somebody's word that it is wanted, then the flash: nothing is
+//! opened for writing before.
+
+mod target;
+mod tell;
+
+use crate::cli::Exit;
+use crate::cli::common::device::{self, DeviceArgs};
+use crate::cli::common::{self, FOLDER, folder, signals};
+use crate::cli::error::{CliError, UsageError};
+use crate::cli::given::Given;
+use crate::cli::output::Output;
+use crate::cli::progress::{Lines, Progress};
+use crate::cli::spec::{
+    CommandSpec, DEVICE, Job, LAYOUT, OptionSpec, RESULT, Takes, full_only, option, short,
+};
+use mtdkeep::backup::{Access, Destination, Folder};
+use mtdkeep::mtd::WritePermit;
+use mtdkeep::restore::{self, Plan, Request, RestoreError};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use target::Target;
+
+pub(crate) const SPEC: CommandSpec = CommandSpec {
+    operand: Some(FOLDER),
+    options: &[OPTIONS, &[LAYOUT], DEVICE, RESULT],
+    details: "\
+First it shows a plan: how many erase blocks of each partition hold the backup's bytes
+already, how many are only programmed, and how many are erased. Nothing is opened for
+writing before you agree: at the prompt, or with --yes, or with --plan and the digest
+that --dry-run printed. Each erase block's old bytes are stored in a file before it is
+touched, and stay there until it was read back and is right. After a power cut, an
+error or Ctrl-C the same command goes on; until then, do not switch the device off
+(exit code 6). The boot loader, and what the factory made, are written only where
+--allow names them, and nothing that is mounted or open.
+",
+    examples: &[
+        "mtdkeep restore --dry-run ispot-backup",
+        "mtdkeep restore --partition system ispot-backup",
+        "mtdkeep restore -p linux -p rootfs --plan 0123456789abcdef ispot-backup",
+        "mtdkeep restore --image flash.bin --save after.bin --yes ispot-backup",
+    ],
+    ..CommandSpec::new(
+        "restore",
+        "Put a backup back onto the flash, only where it differs",
+        parse,
+    )
+};
+
+const OPTIONS: &[OptionSpec] = &[
+    short(
+        'p',
+        option(
+            "partition",
+            Takes::Values("NAME"),
+            "Only this partition, by name or as mtdN; may be repeated",
+        ),
+    ),
+    short(
+        'n',
+        option(
+            "dry-run",
+            Takes::Nothing,
+            "Show the plan, and change nothing",
+        ),
+    ),
+    option(
+        "plan",
+        Takes::Value("SHA256"),
+        "Agree to the plan of this digest; its first 16 digits do",
+    ),
+    option("yes", Takes::Nothing, "Agree to whatever the plan is"),
+    option(
+        "allow",
+        Takes::Values("NAME"),
+        "Allow to write a boot loader, its tables, or what the factory made; may be repeated",
+    ),
+    option(
+        "other-device",
+        Takes::Nothing,
+        "The backup may be of another device; what belongs to this one alone stays",
+    ),
+    option(
+        "journal",
+        Takes::Value("DIR"),
+        "Keep old bytes in this folder meanwhile [default: beside the backup, DIR.restore]",
+    ),
+    option(
+        "journal-in-memory",
+        Takes::Nothing,
+        "That folder may be lost with the power, and the erase block in hand with it",
+    ),
+    full_only(option(
+        "save",
+        Takes::Value("FILE"),
+        "Write the chip's contents to this new file in the end; with --simulate or --image",
+    )),
+];
+
+struct Args {
+    device: DeviceArgs,
+    folder: PathBuf,
+    partitions: Vec<String>,
+    allow: Vec<String>,
+    other_device: bool,
+    dry_run: bool,
+    /// The digest that was agreed to, or its first digits, in lower case.
+    plan: Option<String>,
+    yes: bool,
+    journal: Option<PathBuf>,
+    journal_in_memory: bool,
+    save: Option<PathBuf>,
+}
+
+fn parse(given: &mut Given) -> Result<Job, UsageError> {
+    #[cfg_attr(not(feature = "full"), allow(unused_mut))]
+    let mut device = device::parse(given)?;
+    #[cfg(feature = "full")]
+    device.set_layout(given.path("layout"))?;
+    let plan = given
+        .text("plan")?
+        .map(|digest| digest.to_ascii_lowercase());
+    let is_digest = |digest: &String| {
+        (16..=64).contains(&digest.len()) && digest.bytes().all(|b| b.is_ascii_hexdigit())
+    };
+    if let Some(digest) = plan.as_ref().filter(|digest| !is_digest(digest)) {
+        return Err(UsageError(format!(
+            "--plan takes the digest that --dry-run prints, or at least its first 16 digits, not \
+             {digest:?}"
+        )));
+    }
+    let args = Args {
+        folder: given.operand_path(),
+        partitions: given.texts("partition")?,
+        allow: given.texts("allow")?,
+        other_device: given.flag("other-device"),
+        dry_run: given.flag("dry-run"),
+        plan,
+        yes: given.flag("yes"),
+        journal: given.path("journal"),
+        journal_in_memory: given.flag("journal-in-memory"),
+        save: given.path("save"),
+        device,
+    };
+    if args.save.is_some() && !args.device.is_simulated() {
+        return Err(UsageError(
+            "--save is for the chip of --simulate or --image; a tree below --root keeps it itself"
+                .into(),
+        ));
+    }
+    Ok(Box::new(move |output| run(&args, output)))
+}
+
+fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
+    let interrupt = signals::interrupt_flag()?;
+    let target = Target::open(&args.device, args.save.as_deref(), output)?;
+    let backup = folder::open(&args.folder, Access::Look, output)?;
+    let path = match &args.journal {
+        Some(path) => path.clone(),
+        None => beside(&args.folder),
+    };
+    let access = match args.dry_run {
+        true => Access::Look,
+        false => Access::Change,
+    };
+    // One that is there may know of an earlier run; otherwise none is made yet.
+    let journal = match Folder::open(&path, access) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        opened => Some(opened.map_err(|source| folder::error("cannot open", &path, source))?),
+    };
+    let request = Request {
+        partitions: &args.partitions,
+        allow: &args.allow,
+        other_device: args.other_device,
+    };
+    let progress = Progress::new(output, Lines::None);
+    let work = common::work(interrupt, &progress);
+    let known = journal.as_ref().map(|folder| folder as &dyn Destination);
+    let planned = restore::plan(target.backend(), &backup, known, &request, &work);
+    progress.end();
+    let plan = planned.map_err(tell::nothing_changed)?;
+    tell::plan(&plan, output);
+    if args.dry_run || !plan.writes() {
+        if let Some(folder) = journal.filter(|_| !args.dry_run) {
+            folder.remove_if_empty();
+        }
+        target.save(output)?;
+        return Ok(tell::not_written(&plan, args, output));
+    }
+    agree(&plan, args, output)?;
+    let journal = match journal {
+        Some(journal) => journal,
+        None => folder::open_or_create(&path, output)?,
+    };
+    let restored = may_keep(&journal, args)
+        .and_then(|()| write(&plan, &target, &backup, &journal, interrupt, output));
+    // Where it still holds something, it is needed.
+    journal.remove_if_empty();
+    let restored = restored?;
+    target.save(output)?;
+    Ok(tell::done(&plan, restored, args, output))
+}
+
+/// Where old bytes are kept: beside the backup, on the same medium.
+fn beside(folder: &Path) -> PathBuf {
+    let mut path: PathBuf = folder.components().collect();
+    if path.file_name().is_none() {
+        path = std::fs::canonicalize(&path).unwrap_or(path);
+    }
+    let mut path = path.into_os_string();
+    path.push(".restore");
+    path.into()
+}
+
+/// That the folder for old bytes outlives a power cut.
+fn may_keep(journal: &Folder, args: &Args) -> Result<(), CliError> {
+    // The simulated chip is in memory as well.
+    if args.journal_in_memory || args.device.is_named() || !journal.is_in_memory() {
+        return Ok(());
+    }
+    Err(CliError::Other {
+        exit: Exit::Refused,
+        message: format!(
+            "{} is in memory: a power cut would take the old bytes with it; nothing was changed",
+            journal.describe()
+        ),
+        help: Some(
+            "name a folder on another medium, or on a partition that is not restored, with \
+             --journal; or take that risk with --journal-in-memory"
+                .into(),
+        ),
+    })
+}
+
+/// Somebody's word that the plan is wanted.
+fn agree(plan: &Plan, args: &Args, output: &Output) -> Result<(), CliError> {
+    if let Some(given) = &args.plan {
+        if plan.digest.starts_with(given.as_str()) {
+            return Ok(());
+        }
+        return Err(tell::nothing_changed(RestoreError::OtherPlan {
+            given: given.clone(),
+            is: plan.digest.clone(),
+        }));
+    }
+    if args.yes {
+        return Ok(());
+    }
+    let refused = |message: &str| CliError::Other {
+        exit: Exit::Refused,
+        message: message.into(),
+        help: Some(format!(
+            "look at the plan, and agree with --plan {} or --yes",
+            plan.digest.get(..16).unwrap_or_default()
+        )),
+    };
+    if !io::stdin().is_terminal() || !output.asks() {
+        return Err(refused(
+            "nobody has agreed to the plan; nothing was changed",
+        ));
+    }
+    let _ = write!(io::stderr(), "Write this to the flash? Type yes: ");
+    let mut answer = String::new();
+    match io::stdin().read_line(&mut answer) {
+        Ok(_) if answer.trim() == "yes" => Ok(()),
+        _ => Err(refused("the answer was not yes; nothing was changed")),
+    }
+}
+
+fn write(
+    plan: &Plan,
+    target: &Target,
+    backup: &Folder,
+    journal: &Folder,
+    interrupt: &std::sync::atomic::AtomicBool,
+    output: &Output,
+) -> Result<restore::Restored, CliError> {
+    let permit = WritePermit::granted_because("restore was agreed to");
+    let progress = Progress::new(output, Lines::None);
+    let work = common::work(interrupt, &progress);
+    let patience = signals::patient();
+    let result = restore::restore(plan, target.backend(), backup, journal, &permit, &work);
+    drop(patience);
+    progress.end();
+    result.map_err(CliError::Restore)
+}

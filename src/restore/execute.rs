@@ -1,0 +1,406 @@
+//! Carries out a plan.
+//!
+//! Invariants: one erase block at a time, and before it is touched its old bytes are on
+//! another medium; what was written is read back before the next; the partition's first
+//! erase block comes last; in the end everything is read again through another open.
+//! A wish to stop is heard between two erase blocks.
+//!
+//! Faults tolerated: an error of an erase or a program, once (the erase block is erased
+//! again); a lock that nobody told of; everything else stops the run with the old bytes
+//! kept.
+
+use super::blocks::{self, Need};
+use super::crippled::{Crippled, lacks};
+use super::error::{RestoreError, Stopped};
+use super::flash::{self, Source};
+use super::journal::{Journal, Kept};
+use super::plan::{Plan, PlannedBlock, PlannedPartition};
+use super::survey::{Pair, Survey, buffer};
+use crate::backup::{BackupError, Destination, Work, sha256};
+use crate::mtd::{Errno, MtdBackend, MtdError, MtdWrite, WritePermit};
+use std::sync::atomic::Ordering;
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Restored {
+    /// Erase blocks that were erased and programmed.
+    pub erased: u64,
+    /// Erase blocks that were programmed without being erased.
+    pub programmed: u64,
+    /// Bytes that were programmed.
+    pub bytes: u64,
+}
+
+/// Carries out a plan; `journal` is where old bytes are kept meanwhile.
+///
+/// # Errors
+/// With whether the flash was changed. The same call with a new plan goes on.
+pub fn restore(
+    plan: &Plan,
+    backend: &dyn MtdBackend,
+    backup: &dyn Destination,
+    journal: &dyn Destination,
+    permit: &WritePermit,
+    work: &Work<'_>,
+) -> Result<Restored, Stopped> {
+    let mut run = Run {
+        backup,
+        journal: Journal { folder: journal },
+        work,
+        pair: Pair::of(plan.block_bytes)?,
+        back: buffer(plan.block_bytes)?,
+        // What an earlier run had in hand is neither old nor new.
+        changed: !plan.in_hand.is_empty(),
+        done: Restored::default(),
+    };
+    let result = run.all(plan, backend, permit);
+    match result {
+        Ok(()) => Ok(run.done),
+        Err(error) => Err(Stopped {
+            error: Box::new(error),
+            changed: run.changed,
+        }),
+    }
+}
+
+struct Run<'a> {
+    backup: &'a dyn Destination,
+    journal: Journal<'a>,
+    work: &'a Work<'a>,
+    pair: Pair,
+    back: Vec<u8>,
+    changed: bool,
+    done: Restored,
+}
+
+impl Run<'_> {
+    fn all(
+        &mut self,
+        plan: &Plan,
+        backend: &dyn MtdBackend,
+        permit: &WritePermit,
+    ) -> Result<(), RestoreError> {
+        let written = || {
+            plan.partitions
+                .iter()
+                .filter(|part| !part.blocks.is_empty())
+        };
+        let names: Vec<_> = written().map(|part| &*part.device.name).collect();
+        let sizes = written().map(|part| {
+            part.blocks.len() as u64 * part.route.device.erase_block_bytes + part.image.size_bytes
+        });
+        self.work
+            .observer
+            .planned(&names, crate::mtd::total_bytes(sizes));
+        self.journal.tidy();
+        for kept in plan
+            .in_hand
+            .iter()
+            .filter(|_| lacks(Crippled::TrustsReading))
+        {
+            self.journal.mark(&kept.file)?;
+        }
+        for part in written() {
+            self.work.observer.begin(&part.device.name);
+            let mut device = backend.open_for_writing(&part.route.device, permit)?;
+            let mut source = Source::new(self.backup, &part.image.file);
+            for block in part.in_order() {
+                if self.work.interrupt.load(Ordering::Relaxed) {
+                    return Err(BackupError::Interrupted.into());
+                }
+                self.block(&mut *device, part, block, &mut source)?;
+                let bytes = part.route.device.erase_block_bytes;
+                self.work.observer.progress(bytes);
+            }
+        }
+        for part in written() {
+            self.prove(part, backend)?;
+        }
+        Ok(())
+    }
+
+    /// Brings one erase block to what it should hold.
+    fn block(
+        &mut self,
+        device: &mut dyn MtdWrite,
+        part: &PlannedPartition,
+        block: &PlannedBlock,
+        source: &mut Source<'_>,
+    ) -> Result<(), RestoreError> {
+        let length = part.route.device.erase_block_bytes as usize;
+        let kept = match block.in_hand {
+            true => self.kept(part, block)?,
+            false => None,
+        };
+        let is_whole = self.fill(device, part, block, source, kept.as_ref())?;
+        let (old, wanted) = (&self.pair.old[..length], &self.pair.wanted[..length]);
+        let need = match kept.is_some() || !is_whole {
+            true => Need::Erase,
+            false => blocks::need(old, wanted),
+        };
+        if need == Need::Nothing {
+            return Ok(());
+        }
+        let back = &mut self.back[..length];
+        let file = match kept {
+            Some(kept) => kept.file,
+            None => {
+                let index = part.route.device.index;
+                self.journal
+                    .keep(index, block.offset_bytes, old, is_whole, back)?
+            }
+        };
+        if lacks(Crippled::MarksTooEarly) {
+            self.journal.mark(&file)?;
+        }
+        let mut write = BlockWrite {
+            device,
+            offset_bytes: block.offset_bytes,
+            old,
+            wanted,
+            back,
+            unlocked: false,
+        };
+        match write.run(need) {
+            Ok(bytes) => self.done.bytes += bytes,
+            Err(what) => {
+                let state = write.state();
+                return Err(self.failed(part, block, what, state, &file));
+            }
+        }
+        self.changed = true;
+        match need {
+            Need::Program => self.done.programmed += 1,
+            _ => self.done.erased += 1,
+        }
+        match lacks(Crippled::MarksTooEarly) {
+            true => Ok(()),
+            false => self.journal.mark(&file),
+        }
+    }
+
+    /// Fills the buffers with what an erase block held before anything was restored, and
+    /// with what it should hold; false where not all of the former could be read.
+    fn fill(
+        &mut self,
+        device: &mut dyn MtdWrite,
+        part: &PlannedPartition,
+        block: &PlannedBlock,
+        source: &mut Source<'_>,
+        kept: Option<&Kept>,
+    ) -> Result<bool, RestoreError> {
+        let length = part.route.device.erase_block_bytes;
+        let range = block.offset_bytes..block.offset_bytes + length;
+        let (within, at) = part.route.share(&range, part.image.size_bytes);
+        let (old, wanted) = (
+            &mut self.pair.old[..length as usize],
+            &mut self.pair.wanted[..length as usize],
+        );
+        let is_whole = match kept {
+            Some(kept) => self.journal.old_bytes(kept, old).map(|()| true)?,
+            None => {
+                old.fill(0);
+                match flash::read(device, range.start, old) {
+                    // The plan has seen that nothing depends on what cannot be read.
+                    Err(error) if !block.is_unreadable => return Err(error.into()),
+                    read => read.is_ok(),
+                }
+            }
+        };
+        wanted.copy_from_slice(old);
+        source.read(at, &mut wanted[within.clone()])?;
+        blocks::keep_unknown(wanted, old, &within, at, &part.image.unreadable);
+        if sha256(wanted) != block.wanted {
+            return Err(RestoreError::Changed {
+                what: format!("{}, erase block at {:#x},", part.device.id(), range.start),
+            });
+        }
+        Ok(is_whole)
+    }
+
+    /// An erase block that did not take what it should.
+    fn failed(
+        &mut self,
+        part: &PlannedPartition,
+        block: &PlannedBlock,
+        what: String,
+        state: &'static str,
+        file: &str,
+    ) -> RestoreError {
+        let is_untouched = state == OLD && !block.in_hand;
+        self.changed |= !is_untouched;
+        if is_untouched {
+            // Nothing is in hand.
+            let _ = self.journal.mark(file);
+        }
+        RestoreError::Block {
+            partition: part.device.id(),
+            offset_bytes: block.offset_bytes,
+            what,
+            state,
+            kept: (!is_untouched).then(|| self.journal.place(file)),
+        }
+    }
+
+    fn kept(
+        &self,
+        part: &PlannedPartition,
+        block: &PlannedBlock,
+    ) -> Result<Option<Kept>, RestoreError> {
+        let mut in_hand = self.journal.in_hand()?.into_iter();
+        Ok(in_hand.find(|kept| {
+            kept.mtd == part.route.device.index.0 && kept.offset_bytes == block.offset_bytes
+        }))
+    }
+
+    /// Reads a partition again, through another open, and what it shares erase blocks with.
+    fn prove(
+        &mut self,
+        part: &PlannedPartition,
+        backend: &dyn MtdBackend,
+    ) -> Result<(), RestoreError> {
+        let survey = Survey {
+            backend,
+            backup: self.backup,
+            journal: None,
+            in_hand: &[],
+            work: self.work,
+        };
+        let differs = |offset_bytes| RestoreError::ReadsDifferently {
+            partition: part.device.id(),
+            offset_bytes,
+        };
+        let again = survey.partition(&part.device, &part.image, Ok(part.route.clone()))?;
+        if let Some(block) = again.blocks.first() {
+            return Err(differs(block.offset_bytes));
+        }
+        // A neighbour's bytes in the same erase block are no part of that.
+        let mut device = backend.open(&part.route.device)?;
+        for block in &part.blocks {
+            let length = part.route.device.erase_block_bytes as usize;
+            let is = &mut self.back[..length];
+            flash::read(&mut *device, block.offset_bytes, is)?;
+            if sha256(is) != block.wanted {
+                return Err(differs(block.offset_bytes));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is said of an erase block that was not touched after all.
+const OLD: &str = "holds its old bytes";
+
+/// The change of one erase block.
+struct BlockWrite<'a> {
+    device: &'a mut dyn MtdWrite,
+    offset_bytes: u64,
+    old: &'a [u8],
+    wanted: &'a [u8],
+    back: &'a mut [u8],
+    /// It was locked.
+    unlocked: bool,
+}
+
+impl BlockWrite<'_> {
+    /// Unlocks where it is locked, changes, reads back, and locks again; how many bytes
+    /// were programmed, or what went wrong.
+    fn run(&mut self, need: Need) -> Result<u64, String> {
+        let length = self.wanted.len() as u64;
+        if self.device.is_locked(self.offset_bytes, length) == Some(true) {
+            self.unlock().map_err(|error| error.to_string())?;
+        }
+        let result = match self.change(need) {
+            // A kernel before 2.6.36 does not tell of locks.
+            Err(Fault::Flash(error)) if is_protected(&error) && !self.unlocked => {
+                match self.unlock() {
+                    Ok(()) => self.change(need),
+                    Err(_) => Err(Fault::Flash(error)),
+                }
+            }
+            // Once more, from erased cells: what a program left undone may take then.
+            Err(Fault::Flash(error)) if is_protected(&error) => Err(Fault::Flash(error)),
+            Err(_) => self.change(Need::Erase),
+            done => done,
+        };
+        let result = result.map_err(|fault| match fault {
+            Fault::Flash(error) => error.to_string(),
+            Fault::Differs(at) => format!("it does not take its bytes, first at {at:#x}"),
+        });
+        if self.unlocked {
+            let locked = self.device.set_locked(self.offset_bytes, length, true);
+            locked.map_err(|error| error.to_string()).and(result)
+        } else {
+            result
+        }
+    }
+
+    fn unlock(&mut self) -> Result<(), MtdError> {
+        let length = self.wanted.len() as u64;
+        self.device.set_locked(self.offset_bytes, length, false)?;
+        self.unlocked = true;
+        Ok(())
+    }
+
+    fn change(&mut self, need: Need) -> Result<u64, Fault> {
+        let length = self.wanted.len() as u64;
+        let cells = match need {
+            Need::Program => Some(self.old),
+            _ => {
+                self.device.erase(self.offset_bytes, length)?;
+                None
+            }
+        };
+        let mut bytes = 0;
+        for piece in blocks::pieces(cells, self.wanted) {
+            let at = self.offset_bytes + piece.start as u64;
+            self.device.program(at, &self.wanted[piece.clone()])?;
+            bytes += piece.len() as u64;
+        }
+        if lacks(Crippled::NoReadingBack) {
+            return Ok(bytes);
+        }
+        flash::read(self.device, self.offset_bytes, self.back)?;
+        let mut pairs = self.back.iter().zip(self.wanted);
+        match pairs.position(|(is, should)| is != should) {
+            None => Ok(bytes),
+            Some(at) => Err(Fault::Differs(self.offset_bytes + at as u64)),
+        }
+    }
+
+    /// What the erase block holds now, as a sentence's end.
+    fn state(&mut self) -> &'static str {
+        if flash::read(self.device, self.offset_bytes, self.back).is_err() {
+            "cannot be read"
+        } else if self.back == self.old {
+            OLD
+        } else if self.back == self.wanted {
+            "holds the backup's bytes"
+        } else if self.back.iter().all(|byte| *byte == 0xFF) {
+            "is erased"
+        } else {
+            "holds neither its old bytes nor the backup's"
+        }
+    }
+}
+
+enum Fault {
+    /// The device failed.
+    Flash(MtdError),
+    /// It reads differently from here on.
+    Differs(u64),
+}
+
+impl From<MtdError> for Fault {
+    fn from(error: MtdError) -> Self {
+        Self::Flash(error)
+    }
+}
+
+/// Whether the answer is that of a locked erase block.
+fn is_protected(error: &MtdError) -> bool {
+    matches!(
+        error.errno(),
+        Some(Errno::ROFS | Errno::PERM | Errno::ACCESS)
+    )
+}

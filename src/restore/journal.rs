@@ -1,0 +1,231 @@
+//! What an erase block held before it was written, kept in a file of its own.
+//!
+//! The file gets its name when all of it is on the medium, and only then the erase block
+//! is touched; it goes when the erase block was read back and is right. So a file that is
+//! there names an erase block that is neither surely old nor surely new.
+//!
+//! Invariants: the file's last bytes are the erase block's; they are read again, from the
+//! medium as far as that can be had, before the name is given.
+//!
+//! Faults tolerated: a medium that is full, read-only, torn by a power cut or that stores
+//! something else: each is an error before the erase block is touched.
+
+use super::crippled::{Crippled, lacks};
+use super::error::RestoreError;
+use crate::backup::{Destination, sha256};
+use crate::mtd::MtdIndex;
+use std::io::{self, Read, Write as _};
+
+/// Ends the names.
+const OLD: &str = ".old";
+/// Ends the name of a file that is being written.
+const OLD_PART: &str = ".old.part";
+/// No head of such a file is longer.
+const HEAD_BYTES_MAX: usize = 1024;
+const TITLE: &str = "mtdkeep restore: what an erase block held before it was written";
+
+/// An erase block whose old bytes are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) file: String,
+    /// N of mtdN, the device that is written.
+    pub(crate) mtd: u32,
+    /// Where it starts, in bytes of that device.
+    pub(crate) offset_bytes: u64,
+    pub(crate) length_bytes: u64,
+    /// Of its old bytes.
+    sha256: String,
+    head_bytes: usize,
+}
+
+/// The files of erase blocks' old bytes, in a folder.
+pub(crate) struct Journal<'a> {
+    pub(crate) folder: &'a dyn Destination,
+}
+
+fn file_name(mtd: u32, offset_bytes: u64) -> String {
+    format!("mtd{mtd}-{offset_bytes:#x}{OLD}")
+}
+
+/// The head of a file: text, so that a person can use the file without this program.
+fn head(mtd: u32, offset_bytes: u64, old: &[u8], is_whole: bool) -> String {
+    let unread = if is_whole {
+        ""
+    } else {
+        "Not all of it could be read: 0 stands there.\n"
+    };
+    format!(
+        "{TITLE}.\nIts {length} bytes follow the empty line, to the end of this file:\n\
+         tail -c {length} FILE. Run the same restore again before you remove it.\n\
+         {unread}mtd {mtd}\noffset {offset_bytes}\nlength {length}\nsha256 {digest}\n\n",
+        length = old.len(),
+        digest = sha256(old),
+    )
+}
+
+/// What a head says; none where it is not whole.
+fn parse(file: &str, bytes: &[u8]) -> Option<Kept> {
+    let end = bytes.windows(2).position(|pair| pair == b"\n\n")?;
+    let text = std::str::from_utf8(&bytes[..end]).ok()?;
+    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
+    let number = |name| field(name)?.parse::<u64>().ok();
+    text.starts_with(TITLE).then_some(Kept {
+        file: file.to_owned(),
+        mtd: number("mtd ")?.try_into().ok()?,
+        offset_bytes: number("offset ")?,
+        length_bytes: number("length ")?,
+        sha256: field("sha256 ")?.to_owned(),
+        head_bytes: end + 2,
+    })
+}
+
+fn read_up_to(file: &mut dyn Read, buf: &mut [u8]) -> io::Result<usize> {
+    let mut done = 0;
+    while done < buf.len() {
+        match file.read(&mut buf[done..])? {
+            0 => break,
+            count => done += count,
+        }
+    }
+    Ok(done)
+}
+
+impl Journal<'_> {
+    fn failed(&self, operation: &'static str, file: &str, source: io::Error) -> RestoreError {
+        RestoreError::Journal {
+            operation,
+            file: file.to_owned(),
+            folder: self.folder.describe(),
+            source,
+        }
+    }
+
+    fn bad(&self, file: &str, what: &str) -> RestoreError {
+        RestoreError::BadKept {
+            file: file.to_owned(),
+            folder: self.folder.describe(),
+            what: what.to_owned(),
+        }
+    }
+
+    /// Where a file is, for a person.
+    pub(crate) fn place(&self, file: &str) -> String {
+        format!("{}/{file}", self.folder.describe())
+    }
+
+    /// The erase blocks that an earlier run had in hand.
+    pub(crate) fn in_hand(&self) -> Result<Vec<Kept>, RestoreError> {
+        let entries = self.folder.list();
+        let entries = entries.map_err(|error| self.failed("cannot list", "the files", error))?;
+        let mut found = Vec::new();
+        if lacks(Crippled::ForgetsEarlierRuns) {
+            return Ok(found);
+        }
+        for entry in entries.iter().filter(|entry| entry.name.ends_with(OLD)) {
+            let mut bytes = [0; HEAD_BYTES_MAX];
+            let mut file = self.open(&entry.name)?;
+            let count = read_up_to(&mut *file, &mut bytes)
+                .map_err(|error| self.failed("cannot read", &entry.name, error))?;
+            let kept = parse(&entry.name, &bytes[..count])
+                .filter(|kept| file_name(kept.mtd, kept.offset_bytes) == entry.name);
+            found.push(kept.ok_or_else(|| self.bad(&entry.name, "it is torn, or no such file"))?);
+        }
+        Ok(found)
+    }
+
+    fn open(&self, file: &str) -> Result<Box<dyn Read + Send>, RestoreError> {
+        let opened = self.folder.open(file);
+        opened.map_err(|error| self.failed("cannot open", file, error))
+    }
+
+    /// The old bytes of an erase block, all of them and right.
+    pub(crate) fn old_bytes(&self, kept: &Kept, buf: &mut [u8]) -> Result<(), RestoreError> {
+        let mut file = self.open(&kept.file)?;
+        self.read(kept, &mut *file, buf)
+            .map_err(|error| self.failed("cannot read", &kept.file, error))?
+            .map_err(|what| self.bad(&kept.file, what))
+    }
+
+    fn read(
+        &self,
+        kept: &Kept,
+        file: &mut dyn Read,
+        buf: &mut [u8],
+    ) -> io::Result<Result<(), &'static str>> {
+        let mut head = [0; HEAD_BYTES_MAX];
+        read_up_to(file, &mut head[..kept.head_bytes.min(HEAD_BYTES_MAX)])?;
+        Ok(if kept.length_bytes != buf.len() as u64 {
+            Err("it is of another erase-block size")
+        } else if read_up_to(file, buf)? != buf.len() || read_up_to(file, &mut [0])? != 0 {
+            Err("its length is wrong")
+        } else if sha256(buf) != kept.sha256 {
+            Err("its bytes are not those that were kept")
+        } else {
+            Ok(())
+        })
+    }
+
+    /// Keeps an erase block's old bytes: when this returns they are on the medium.
+    /// `check` is of the same length; `is_whole`: all of them could be read.
+    pub(crate) fn keep(
+        &self,
+        index: MtdIndex,
+        offset_bytes: u64,
+        old: &[u8],
+        is_whole: bool,
+        check: &mut [u8],
+    ) -> Result<String, RestoreError> {
+        let name = file_name(index.0, offset_bytes);
+        if lacks(Crippled::KeepsNothing) {
+            return Ok(name);
+        }
+        let part = format!("{}{OLD_PART}", name.trim_end_matches(OLD));
+        let head = head(index.0, offset_bytes, old, is_whole);
+        let kept = parse(&name, head.as_bytes());
+        let written = (|| {
+            let mut file = self.folder.create(&part)?;
+            file.write_all(head.as_bytes())?;
+            file.write_all(old)?;
+            file.sync()?;
+            drop(file);
+            self.folder.forget(&part);
+            let mut file = self.folder.open(&part)?;
+            let kept = kept.ok_or(io::ErrorKind::InvalidData)?;
+            let read = self.read(&kept, &mut *file, check)?;
+            read.map_err(|what| io::Error::new(io::ErrorKind::InvalidData, what))?;
+            self.folder.rename(&part, &name)?;
+            self.folder.sync()
+        })();
+        written.map_err(|error| {
+            // Neither name is of use: the erase block was not touched.
+            for file in [&part, &name] {
+                let _ = self.folder.remove(file);
+            }
+            self.failed("cannot keep an erase block's old bytes as", &name, error)
+        })?;
+        Ok(name)
+    }
+
+    /// Marks an erase block as right: its old bytes go.
+    pub(crate) fn mark(&self, file: &str) -> Result<(), RestoreError> {
+        if lacks(Crippled::KeepsNothing) {
+            return Ok(());
+        }
+        self.folder
+            .remove(file)
+            .and_then(|()| self.folder.sync())
+            .map_err(|error| self.failed("cannot remove", file, error))
+    }
+
+    /// Removes what a run that was cut off had not finished writing.
+    pub(crate) fn tidy(&self) {
+        let entries = self.folder.list().unwrap_or_default();
+        for entry in entries
+            .iter()
+            .filter(|entry| entry.name.ends_with(OLD_PART))
+        {
+            // It is of no use, and of no harm.
+            let _ = self.folder.remove(&entry.name);
+        }
+    }
+}

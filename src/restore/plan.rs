@@ -1,0 +1,152 @@
+//! What a restore will do, as data.
+//!
+//! Invariants: the digest binds what the flash will hold in the end, and not how much of
+//! that is there already: the same command goes on after a power cut, with the same
+//! digest.
+
+use super::blocks::Route;
+use super::crippled::{Crippled, lacks};
+use super::error::Obstacle;
+use super::journal::Kept;
+use super::roles::Role;
+use crate::backup::{Image, sha256};
+use crate::mtd::{ChipTiming, MtdInfo};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// A whole restore.
+#[derive(Debug)]
+pub struct Plan {
+    /// The partitions that were chosen, in the order in which they are written.
+    pub partitions: Vec<PlannedPartition>,
+    /// SHA-256 over what the flash will hold.
+    pub digest: String,
+    /// What the user should know before, a sentence each.
+    pub notes: Vec<String>,
+    /// The largest erase block, in bytes.
+    pub(crate) block_bytes: usize,
+    /// Erase blocks that an earlier run had in hand.
+    pub(crate) in_hand: Vec<Kept>,
+}
+
+/// One partition of it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct PlannedPartition {
+    /// The partition.
+    pub device: MtdInfo,
+    /// How many erase blocks hold the backup's bytes already.
+    pub same: u64,
+    /// How many are programmed without being erased: no bit has to be set.
+    pub program: u64,
+    /// How many are erased and programmed.
+    pub erase: u64,
+    /// How many of these are locked: unlocked, written, locked again.
+    pub locked: u64,
+    /// How many bytes are programmed.
+    pub bytes: u64,
+    /// How many bytes of it the backup does not have: they stay as they are.
+    pub unknown_bytes: u64,
+    /// Why it cannot be written, where that is so, and how many erase blocks differ all
+    /// the same.
+    pub stays: Option<(Obstacle, u64)>,
+    /// How long its chip takes, where that is known.
+    pub timing: Option<ChipTiming>,
+    pub(crate) image: Image,
+    pub(crate) route: Route,
+    pub(crate) blocks: Vec<PlannedBlock>,
+}
+
+/// An erase block that is to be written.
+#[derive(Debug)]
+pub(crate) struct PlannedBlock {
+    /// Where it starts, in bytes of the route's device.
+    pub(crate) offset_bytes: u64,
+    /// SHA-256 of what it is to hold.
+    pub(crate) wanted: String,
+    /// An earlier run stopped in it.
+    pub(crate) in_hand: bool,
+    /// It cannot be read, and the backup has all of it.
+    pub(crate) is_unreadable: bool,
+}
+
+impl PlannedPartition {
+    /// What it is for.
+    pub fn role(&self) -> Role {
+        Role::of(&self.device.name)
+    }
+
+    /// How long it takes by the chip's data sheet, where the chip is known.
+    pub fn expected(&self) -> Option<Duration> {
+        let timing = self.timing?;
+        let times = |duration: Duration, count: u64| {
+            Duration::from_nanos((duration.as_nanos() as u64).saturating_mul(count))
+        };
+        Some(times(timing.erase, self.erase) + times(timing.program_kib, self.bytes / 1024))
+    }
+
+    /// Its erase blocks in the order in which they are written: the first one of the
+    /// partition last, because what others know it by stands there.
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = &PlannedBlock> {
+        let first = self
+            .route
+            .device
+            .erase_block_around(self.route.start_bytes)
+            .0;
+        let is_first = move |block: &&PlannedBlock| {
+            block.offset_bytes == first && !lacks(Crippled::HeaderFirst)
+        };
+        let rest = self.blocks.iter().filter(move |block| !is_first(block));
+        rest.chain(self.blocks.iter().filter(is_first))
+    }
+}
+
+impl Plan {
+    /// Erase blocks to program only, to erase and program, and bytes.
+    pub fn totals(&self) -> (u64, u64, u64) {
+        let of = |count: fn(&PlannedPartition) -> u64| self.partitions.iter().map(count).sum();
+        (of(|p| p.program), of(|p| p.erase), of(|p| p.bytes))
+    }
+
+    /// Whether there is something to write.
+    pub fn writes(&self) -> bool {
+        self.partitions.iter().any(|part| !part.blocks.is_empty())
+    }
+
+    /// Whether something that differs stays as it is, or is not in the backup.
+    pub fn is_partial(&self) -> bool {
+        let stays = |part: &PlannedPartition| part.stays.as_ref().is_some_and(|(_, n)| *n > 0);
+        let lacks = |part: &PlannedPartition| stays(part) || part.unknown_bytes > 0;
+        self.partitions.iter().any(lacks)
+    }
+
+    /// How long it takes by the chip's data sheet; none where a chip is unknown.
+    pub fn expected(&self) -> Option<Duration> {
+        let to_write = self
+            .partitions
+            .iter()
+            .filter(|part| !part.blocks.is_empty());
+        to_write.map(PlannedPartition::expected).sum()
+    }
+}
+
+/// The digest of a plan: of the backup, and of what each partition is to hold.
+pub(super) fn digest(
+    manifest_sha256: &str,
+    other_device: bool,
+    parts: &[PlannedPartition],
+) -> String {
+    let mut text = format!("mtdkeep restore 1\n{manifest_sha256}\n{other_device}\n");
+    for part in parts.iter().filter(|part| part.stays.is_none()) {
+        let image = &part.image;
+        for (name, value) in image.named_digests() {
+            // Writing into a String cannot fail.
+            let _ = writeln!(
+                text,
+                "{} {} {name} {value}",
+                part.device.index, image.size_bytes
+            );
+        }
+    }
+    sha256(text.as_bytes())
+}

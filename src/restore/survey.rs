@@ -1,0 +1,226 @@
+//! Compares the flash with the backup, erase block by erase block.
+//!
+//! Invariants: nothing is changed. An image's bytes are digested on the way, so that what
+//! is planned is what the manifest has a digest of.
+
+use super::blocks::{self, Need, Route};
+use super::crippled::{Crippled, lacks};
+use super::error::{Obstacle, RestoreError};
+use super::flash::{self, Source};
+use super::journal::{Journal, Kept};
+use super::plan::{PlannedBlock, PlannedPartition};
+use crate::backup::{BackupError, Destination, Digests, Image, Work, sha256};
+use crate::mtd::{MtdBackend, MtdInfo, MtdRead};
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+
+/// What a survey looks at.
+pub(super) struct Survey<'a> {
+    pub(super) backend: &'a dyn MtdBackend,
+    pub(super) backup: &'a dyn Destination,
+    pub(super) journal: Option<Journal<'a>>,
+    pub(super) in_hand: &'a [Kept],
+    pub(super) work: &'a Work<'a>,
+}
+
+/// Two buffers of an erase block.
+#[derive(Default)]
+pub(super) struct Pair {
+    pub(super) old: Vec<u8>,
+    pub(super) wanted: Vec<u8>,
+}
+
+impl Pair {
+    /// Both as large as that.
+    pub(super) fn of(bytes: usize) -> Result<Self, RestoreError> {
+        Ok(Self {
+            old: buffer(bytes)?,
+            wanted: buffer(bytes)?,
+        })
+    }
+}
+
+/// A buffer whose memory is there.
+pub(super) fn buffer(bytes: usize) -> Result<Vec<u8>, RestoreError> {
+    let mut buffer = Vec::new();
+    let reserved = buffer.try_reserve_exact(bytes);
+    reserved.map_err(|_| BackupError::NoMemory { bytes })?;
+    buffer.resize(bytes, 0);
+    Ok(buffer)
+}
+
+impl Survey<'_> {
+    /// What a partition needs; whether it can be written is decided before.
+    pub(super) fn partition(
+        &self,
+        device: &MtdInfo,
+        image: &Image,
+        route: Result<Route, Obstacle>,
+    ) -> Result<PlannedPartition, RestoreError> {
+        let (route, obstacle) = match route {
+            Ok(route) => (route, None),
+            Err(obstacle) => (Route::own(device), Some(obstacle)),
+        };
+        let mut open = self.backend.open(&route.device)?;
+        let obstacle = obstacle.or_else(|| {
+            let pages = open.info().bit_writeable == Some(false);
+            pages.then_some(Obstacle::NotBitwise)
+        });
+        let obstacle = obstacle.or_else(|| {
+            let fixed = open.info().writeable == Some(false);
+            fixed.then_some(Obstacle::ReadOnly)
+        });
+        let mut planned = PlannedPartition {
+            device: device.clone(),
+            same: 0,
+            program: 0,
+            erase: 0,
+            locked: 0,
+            bytes: 0,
+            unknown_bytes: image.unreadable_bytes(),
+            stays: obstacle.map(|obstacle| (obstacle, 0)),
+            timing: self.backend.timing(&route.device),
+            image: image.clone(),
+            blocks: Vec::new(),
+            route,
+        };
+        self.compare(&mut *open, &mut planned)?;
+        Ok(planned)
+    }
+
+    fn compare(
+        &self,
+        open: &mut dyn MtdRead,
+        planned: &mut PlannedPartition,
+    ) -> Result<(), RestoreError> {
+        let image = planned.image.clone();
+        let ranges = planned.route.blocks(image.size_bytes);
+        let longest = ranges.iter().map(|range| range.end - range.start).max();
+        let mut pair = Pair::of(longest.unwrap_or(0) as usize)?;
+        let mut source = Source::new(self.backup, &image.file);
+        let mut digests = image.digests().map(Digests::new);
+        for range in &ranges {
+            if self.work.interrupt.load(Ordering::Relaxed) {
+                return Err(BackupError::Interrupted.into());
+            }
+            let (within, at) = planned.route.share(range, image.size_bytes);
+            let length = (range.end - range.start) as usize;
+            let (old, wanted) = (&mut pair.old[..length], &mut pair.wanted[..length]);
+            let kept = self.kept(planned, range);
+            let read = self.old_bytes(open, planned, range, kept, old)?;
+            wanted.copy_from_slice(old);
+            source.read(at, &mut wanted[within.clone()])?;
+            if let Some(digests) = &mut digests {
+                digests.update(&wanted[within.clone()]);
+            }
+            blocks::keep_unknown(wanted, old, &within, at, &image.unreadable);
+            let need = match kept.is_some() || !read {
+                true => Need::Erase,
+                false => blocks::need(old, wanted),
+            };
+            let block = PlannedBlock {
+                offset_bytes: range.start,
+                wanted: String::new(),
+                in_hand: kept.is_some(),
+                is_unreadable: !read,
+            };
+            planned.note(open, block, need, old, wanted);
+            self.work.observer.progress(within.len() as u64);
+        }
+        let values = digests.map(Digests::finish);
+        let agrees = values.is_some_and(|values| {
+            (image.crc32.is_none() || image.crc32 == values.crc32)
+                && (image.sha256.is_none() || image.sha256 == values.sha256)
+        });
+        match agrees {
+            true => Ok(()),
+            false => Err(RestoreError::Changed {
+                what: format!("{} in {}", image.file, self.backup.describe()),
+            }),
+        }
+    }
+
+    /// The old bytes that an earlier run kept of this erase block.
+    fn kept(&self, planned: &PlannedPartition, range: &Range<u64>) -> Option<&Kept> {
+        self.in_hand.iter().find(|kept| {
+            planned.stays.is_none()
+                && !lacks(Crippled::TrustsReading)
+                && kept.mtd == planned.route.device.index.0
+                && kept.offset_bytes == range.start
+        })
+    }
+
+    /// What an erase block held before anything was restored; false where it cannot be
+    /// read and the backup has all of it.
+    fn old_bytes(
+        &self,
+        open: &mut dyn MtdRead,
+        planned: &PlannedPartition,
+        range: &Range<u64>,
+        kept: Option<&Kept>,
+        old: &mut [u8],
+    ) -> Result<bool, RestoreError> {
+        if let (Some(kept), Some(journal)) = (kept, &self.journal) {
+            return journal.old_bytes(kept, old).map(|()| true);
+        }
+        let Err(error) = flash::read(open, range.start, old) else {
+            return Ok(true);
+        };
+        let (within, at) = planned.route.share(range, planned.image.size_bytes);
+        let end = at + within.len() as u64;
+        let mut holes = planned.image.unreadable.iter();
+        let is_whole = within.len() == old.len()
+            && !holes.any(|hole| {
+                blocks::overlap(
+                    &(at..end),
+                    &(hole.offset_bytes..hole.offset_bytes + hole.length_bytes),
+                )
+            });
+        match (planned.stays.is_some(), is_whole) {
+            (true, _) => Err(error.into()),
+            (false, true) => Ok(false),
+            (false, false) => Err(RestoreError::LostPart {
+                partition: planned.device.id(),
+                offset_bytes: range.start,
+            }),
+        }
+    }
+}
+
+impl PlannedPartition {
+    fn note(
+        &mut self,
+        open: &mut dyn MtdRead,
+        block: PlannedBlock,
+        need: Need,
+        old: &[u8],
+        wanted: &[u8],
+    ) {
+        if need == Need::Nothing {
+            self.same += 1;
+            return;
+        }
+        if let Some((_, differ)) = &mut self.stays {
+            *differ += 1;
+            return;
+        }
+        let cells = match need {
+            Need::Program => {
+                self.program += 1;
+                Some(old)
+            }
+            _ => {
+                self.erase += 1;
+                None
+            }
+        };
+        let pieces = blocks::pieces(cells, wanted);
+        self.bytes += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
+        let locked = open.is_locked(block.offset_bytes, wanted.len() as u64);
+        self.locked += u64::from(locked == Some(true));
+        self.blocks.push(PlannedBlock {
+            wanted: sha256(wanted),
+            ..block
+        });
+    }
+}

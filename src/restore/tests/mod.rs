@@ -1,0 +1,98 @@
+//! The proof: every cut of the power in a restore, in every operation of the chip and in
+//! every call of the medium that old bytes are kept on, in every way in which flash and
+//! medium can be torn, with a second cut in each recovery, and what the promises (a) to
+//! (e) say of each state.
+//!
+//! A world is a damaged device with a backup ([`world`]); a cut is written as a line that
+//! replays it: `2:17 chip 5 z3, chip 2 b` is the second thing asked of seed 17, power
+//! going in the chip's fifth operation as `z3` says, and in the second of the recovery
+//! before it began.
+
+mod cuts;
+mod disk;
+mod faults;
+mod world;
+
+use super::crippled::{Crippled, cripple};
+use cuts::{Count, prove};
+use rstest::rstest;
+use world::{ASKED, World};
+
+/// How many seeds the part has that runs each time; the whole is `the_whole_proof`.
+const SEEDS: u64 = 1;
+
+#[rstest]
+fn every_cut_and_every_second_cut(#[values(0, 1, 2, 3, 4, 5)] asked: usize) {
+    for seed in 0..SEEDS {
+        let mut count = Count::default();
+        if let Err(why) = prove(asked, seed, Some(23), &mut count) {
+            panic!("{why}");
+        }
+        eprintln!("{asked}:{seed}: {count}");
+        assert!(count.cuts > 0);
+    }
+}
+
+/// A million distinct states and more. Half an hour without optimisation; as CONTRIBUTING
+/// has it, four minutes.
+#[test]
+#[ignore = "needs minutes: cargo test --release --lib restore::tests::the_whole -- --ignored"]
+fn the_whole_proof() {
+    let seeds: u64 = std::env::var("MTDKEEP_SEEDS").map_or(24, |text| text.parse().unwrap());
+    let jobs = std::sync::Mutex::new(
+        (0..seeds).flat_map(|seed| (0..ASKED.len()).map(move |asked| (asked, seed))),
+    );
+    let total = std::sync::Mutex::new(Count::default());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let job = jobs.lock().unwrap().next();
+                    let Some((asked, seed)) = job else { break };
+                    let mut count = Count::default();
+                    if let Err(why) = prove(asked, seed, None, &mut count) {
+                        panic!("{why}");
+                    }
+                    total.lock().unwrap().add(count);
+                }
+            });
+        }
+    });
+    let total = total.into_inner().unwrap();
+    eprintln!("{seeds} seeds: {total}");
+    assert!(seeds < 24 || total.states.len() >= 1_000_000, "{total}");
+}
+
+/// Each safeguard is needed: without it, some cut breaks a promise.
+#[rstest]
+#[case(Crippled::KeepsNothing, 0, "(c)")]
+#[case(Crippled::ForgetsEarlierRuns, 1, "(")]
+#[case(Crippled::HeaderFirst, 0, "the header of")]
+#[case(Crippled::LosesNeighbours, 1, "(d)")]
+#[case(Crippled::TrustsReading, 0, "(")]
+#[case(Crippled::MarksTooEarly, 0, "(c)")]
+fn a_restore_that_lacks_a_safeguard_is_caught(
+    #[case] what: Crippled,
+    #[case] asked: usize,
+    #[case] promise: &str,
+) {
+    cripple(Some(what));
+    let caught = (0..5).find_map(|seed| prove(asked, seed, Some(11), &mut Count::default()).err());
+    cripple(None);
+    let why = caught.unwrap_or_else(|| panic!("{what:?} went unseen"));
+    assert!(why.contains(promise), "{why}");
+}
+
+/// Without a cut it does what was asked, and a second run has nothing to do.
+#[rstest]
+fn without_a_cut(#[values(0, 1, 2, 3, 4, 5)] asked: usize) {
+    for seed in 0..50 {
+        let world = World::new(ASKED[asked], seed);
+        let device = world.device.fork();
+        let journal = disk::Disk::of(&device);
+        let ended = world.restore(&device, &journal);
+        world.unfinished(&device, &journal, &ended).unwrap();
+        let again = world.restore(&device, &journal).unwrap();
+        assert_eq!(again, super::Restored::default(), "seed {seed}");
+    }
+}
