@@ -90,7 +90,8 @@ pub(crate) fn answer(
     let kind = match name {
         Name::Page | Name::Index => Kind::Page,
         Name::Manifest => Kind::Json,
-        Name::Sums => Kind::Text,
+        // Of a text, a browser would store SHA256SUMS.txt.
+        Name::Sums => Kind::Bytes,
         _ => return short(Status::NotFound, None),
     };
     let Some(text) = content.text(name)? else {

@@ -316,6 +316,15 @@ fn flash_that_changes_is_told() {
     assert_ne!(first.line("ETag"), third.line("ETag"));
 }
 
+/// As a text, a browser would store it as SHA256SUMS.txt, which verify does not know.
+#[test]
+fn sums_are_no_text_to_a_browser() {
+    let serving = Serving::of_some(&ispot(), &["param"], Until::Stopped);
+    let answer = serving.client().get("SHA256SUMS", "").unwrap();
+    let kind = answer.line("Content-Type");
+    assert_eq!(kind, Some("application/octet-stream"));
+}
+
 #[test]
 fn some_partitions_alone_make_no_chip() {
     let serving = Serving::of_some(&ispot(), &["param", "ver_1"], Until::Stopped);
