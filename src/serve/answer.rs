@@ -135,7 +135,10 @@ fn file(request: &Request<'_>, mut body: Body, kind: Kind, tag: &str) -> Answer 
     if request.head_only {
         body = Body::new(Vec::new());
     }
-    let name = request.target.rsplit('/').next().unwrap_or_default();
+    let name = match request.target.rsplit('/').next() {
+        None | Some("") => "the page",
+        Some(name) => name,
+    };
     let shown = !request.head_only && sent_bytes > 0;
     Answer {
         head,

@@ -12,7 +12,8 @@
 use crate::cli::backup::assert_images_are_the_flash;
 use crate::cli::support::{mtdkeep, text, unwrapped};
 use mtd_harness::{profile, tree::TreeBuilder};
-use std::io;
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -175,6 +176,52 @@ fn the_device_build_needs_no_call_newer_than_2_6_24() {
     assert!(!folder.exists());
     // What fails must fail in words there, too: no folder, no rights, no device.
     assert_ends(old(&program).arg("verify").arg(&folder), 4);
+}
+
+/// The server's own calls: sockets, poll, a random word.
+#[test]
+#[ignore = "needs what ci/old-kernel builds"]
+fn it_serves_without_a_newer_call() {
+    use std::io::{BufRead as _, BufReader};
+    let device = profile::ispot(1);
+    let tree = TreeBuilder::default().all_nodes().build(&device).unwrap();
+    let mut child = old(&program())
+        .args(["serve", "--once", "--listen", "127.0.0.1:0", "--root"])
+        .arg(tree.root())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("http://") {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).unwrap(), 0, "it ended");
+    }
+    let (host, path) = line
+        .trim()
+        .trim_start_matches("http://")
+        .split_once('/')
+        .unwrap();
+    let mut client = TcpStream::connect(host).unwrap();
+    write!(client, "GET /{path}backup.tar HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).unwrap();
+    let body = answer
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .unwrap()
+        + 4;
+    let peak = peak_kib(&child).unwrap_or(0);
+    println!("serving 16 MiB held at most {peak} KiB");
+    assert!(peak <= PEAK_KIB_MAX, "{peak} KiB");
+    let tar = answer.split_off(body);
+    mtdkeep()
+        .args(["verify", "-"])
+        .write_stdin(tar)
+        .assert()
+        .success();
+    drop(client);
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]
