@@ -306,7 +306,20 @@ fn split_name<'a>(
         .split(',')
         .map(str::trim)
         .filter(|field| !field.is_empty());
-    Ok((fields.collect(), name))
+    let fields: Vec<&str> = fields.collect();
+    let twice = |(at, field): (usize, &&str)| fields[..at].iter().any(|f| kind(f) == kind(field));
+    if fields.iter().enumerate().any(twice) {
+        return Err(bad(line, "a field that is there twice"));
+    }
+    Ok((fields, name))
+}
+
+/// What a field is about.
+fn kind(field: &str) -> &str {
+    match field {
+        "writeable" => "read-only",
+        field => field.split(' ').next().unwrap_or_default(),
+    }
 }
 
 fn index_of(line: &Line<'_>, word: &str) -> Result<MtdIndex, LayoutTextError> {
@@ -421,6 +434,8 @@ mod tests {
     #[case("mtd0: offset 0x8000000000000000, name \"a\"")]
     #[case("mtd4294967295: name \"a\"")]
     #[case("mtd0: name \"a\"\nmtd0: name \"b\"")]
+    #[case("mtd0: size 0x10, size 0x20, name \"a\"")]
+    #[case("mtd0: read-only, writeable, name \"a\"")]
     #[case("mtd0: colour red, name \"a\"")]
     #[case("mtd0: size 0x10")]
     #[case("chip 1: name \"a\"")]

@@ -71,9 +71,23 @@ fn entry(line: &Line) -> Result<Entry<'_>, ToldError> {
         .split(',')
         .map(str::trim)
         .filter(|field| !field.is_empty());
+    let fields: Vec<&str> = fields.collect();
+    let mut words: Vec<&str> = Vec::new();
+    for field in &fields {
+        let word = field.split(' ').next().unwrap_or("");
+        let word = if word == "writeable" {
+            "read-only"
+        } else {
+            word
+        };
+        if words.contains(&word) {
+            return Err(wrong(line, "a field that is there twice"));
+        }
+        words.push(word);
+    }
     Ok(Entry {
         subject: &text[..colon],
-        fields: fields.collect(),
+        fields,
         name,
     })
 }
