@@ -55,7 +55,7 @@ chip as the cut left it. With --save a chip that does not hold is kept.
         "mtdkeep sandbox --map /var/wwwroot=out -- bash mtd_backup.sh",
         "mtdkeep sandbox --image flash.bin --save after.bin -- flash_eraseall /dev/mtd7",
         "mtdkeep sandbox --kernel 2.6.24 --stats -- qemu-arm-static ./program",
-        "mtdkeep sandbox --cut every --check 'sh old-or-new.sh' -- flashcp new /dev/mtd7",
+        "mtdkeep sandbox --cut every --check 'sh check.sh' -- flashcp new /dev/mtd7",
     ],
     exit_codes: "\
 Exit codes:
