@@ -26,17 +26,17 @@ impl Blank {
     pub(super) fn of(values: &DigestValues, erase_block_bytes: u64) -> Option<Self> {
         let Ending { byte, run_bytes } = values.ending;
         let length_bytes = values.length_bytes;
-        let offset_bytes = match length_bytes - run_bytes {
+        let (offset_bytes, least_bytes) = match length_bytes - run_bytes {
             // Of a few bytes that is no wonder.
-            0 if length_bytes >= 16 && matches!(byte, 0 | 0xff) => 0,
+            0 if length_bytes >= 16 && matches!(byte, 0 | 0xff) => (0, 0),
             start if byte == 0 && erase_block_bytes > 0 => {
-                start.checked_next_multiple_of(erase_block_bytes)?
+                let start = start.checked_next_multiple_of(erase_block_bytes)?;
+                (start, erase_block_bytes)
             }
             _ => return None,
         };
         let length_bytes = length_bytes.checked_sub(offset_bytes)?;
-        let is_whole = offset_bytes == 0 || length_bytes >= erase_block_bytes;
-        (length_bytes > 0 && is_whole).then_some(Self {
+        (length_bytes > 0 && length_bytes >= least_bytes).then_some(Self {
             byte,
             offset_bytes,
             length_bytes,
@@ -86,6 +86,7 @@ mod tests {
         assert_eq!(told(&[vec![1; 32], vec![0xff; 64]].concat()), None);
         assert_eq!(told(&[]), None);
         assert_eq!(told(&[0xff; 3]), None);
+        assert_eq!(told(&[0; 3]), None, "less than an erase block, all of it");
         assert_eq!(blank(&zeros, 7, 0), None, "nobody tells erase blocks");
     }
 

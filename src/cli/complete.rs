@@ -277,6 +277,7 @@ mod tests {
         "backup",
         "fetch",
         "verify",
+        "restore",
         "repair",
         "clean",
         "nodes",
@@ -315,6 +316,7 @@ mod tests {
             "NODE",
             "VERSION",
             "NAME",
+            "OPTION",
         ];
         let line = Line::default();
         for command in COMMANDS {

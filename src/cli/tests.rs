@@ -155,7 +155,6 @@ fn lines_that_are_right(#[case] line: &str) {
 #[case("man --simulate")]
 #[case("man --json")]
 #[case("completions bash --json")]
-#[case("sandbox --json true")]
 #[case("--faults read-error@0 clean x")]
 #[case("clean x --faults read-error@0")]
 #[case("script --seed 1")]

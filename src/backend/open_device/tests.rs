@@ -2,7 +2,7 @@
 //! ioctls, old kernels, devices past 4 GiB, calls that do less than asked.
 
 use super::*;
-use crate::backend::ioctl::{MEMERASE, MEMERASE64, MEMGETINFO};
+use crate::backend::ioctl::{ECCGETSTATS, MEMERASE, MEMERASE64, MEMGETINFO};
 use crate::mtd::{MtdErrorKind, MtdIndex};
 use rstest::rstest;
 use std::collections::VecDeque;
@@ -53,6 +53,9 @@ impl DeviceCalls for Scripted {
             bytes[8..12].copy_from_slice(&size.to_ne_bytes());
             bytes[12..16].copy_from_slice(&erase_block.to_ne_bytes());
             return Ok(0);
+        }
+        if request.opcode() == ECCGETSTATS {
+            return Err(Errno::NOTTY); // nobody counts
         }
         let (offset, length) = request.erase_range().expect("an erase");
         self.erased.push((request.opcode(), offset, length));

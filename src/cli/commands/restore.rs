@@ -27,14 +27,15 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
     operand: Some(FOLDER),
     options: &[OPTIONS, &[LAYOUT], DEVICE, RESULT],
     details: "\
-First it shows a plan: how many erase blocks of each partition hold the backup's bytes
-already, how many are only programmed, and how many are erased. Nothing is opened for
-writing before you agree: at the prompt, or with --yes, or with --plan and the digest
-that --dry-run printed. Each erase block's old bytes are stored in a file before it is
-touched, and stay there until it was read back and is right. After a power cut, an
-error or Ctrl-C the same command goes on; until then, do not switch the device off
-(exit code 6). The boot loader, and what the factory made, are written only where
---allow names them, and nothing that is mounted or open.
+First it shows a plan: how many erase blocks of each partition hold the
+backup's bytes already, how many are only programmed, and how many are erased.
+Nothing is opened for writing before you agree: at the prompt, or with --yes,
+or with --plan and the digest that --dry-run printed. Each erase block's old
+bytes are stored in a file before it is touched, and stay there until it was
+read back and is right. After a power cut, an error or Ctrl-C the same command
+goes on; until then, do not switch the device off (exit code 6). The boot
+loader, and what the factory made, are written only where --allow names them,
+and nothing that is mounted or open.
 ",
     examples: &[
         "mtdkeep restore --dry-run ispot-backup",

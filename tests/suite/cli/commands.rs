@@ -105,6 +105,8 @@ fn each_command_ends_with_one_json_document() {
     let left_out = made["manifest"]["layout"].as_array().unwrap();
     let by_choice = |entry: &&Value| entry["left_out"]["by_choice"] == true;
     assert_eq!(left_out.iter().filter(by_choice).count(), 10);
+    let rest = json(&["backup", "--simulate", "-o", folder], 0);
+    assert_eq!(rest["manifest"]["images"].as_array().unwrap().len(), 11);
     let again = json(&["backup", "--simulate", "-o", folder], 5);
     assert!(
         again["error"]["message"]
@@ -127,7 +129,7 @@ fn each_command_ends_with_one_json_document() {
     assert_eq!(bad["findings"][0]["meaning"], "differs");
     assert_eq!(bad["findings"][0]["kind"], "another_device");
     let cleaned = json(&["clean", folder], 0);
-    assert_eq!(cleaned["removed"].as_array().unwrap().len(), 4);
+    assert_eq!(cleaned["removed"].as_array().unwrap().len(), 14);
     assert_eq!(cleaned["folder_removed"], true);
     let image = outer.path().join("flash.bin");
     let written = json(&["image", "--simulate", "-o", image.to_str().unwrap()], 0);

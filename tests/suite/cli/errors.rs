@@ -42,7 +42,7 @@ fn fails(folder: &Path, line: &str) -> (i32, String) {
 #[case("import b", 5, "`mtdkeep verify` checks it")]
 #[case("import u", 5, "start the same `mtdkeep backup` again")]
 #[case("import / -q", 2, "--output DIR")]
-#[case("backup --simulate -o b", 5, "--output")]
+#[case("backup --simulate -p param -o b", 5, "--output")]
 #[case("backup --simulate -o file", 4, "choose another folder with --output")]
 #[case(
     "backup --simulate -o file/b",

@@ -27,11 +27,11 @@ fn results_fit_80_columns() {
         said
     };
     run("list --simulate", 0);
-    // Inferred offsets.
+    // Offsets that nobody tells.
     let table = "dev:    size   erasesize  name\nmtd0: 00020000 00020000 \"a\"\n\
                  mtd1: 00020000 00020000 \"b\"\n";
     fs::write(outer.path().join("table"), table).unwrap();
-    assert!(run("list --simulate=table", 0).contains("inferred"));
+    assert!(run("list --simulate=table", 0).contains("unknown"));
     let made = run("backup --simulate -o ispot-backup", 0);
     let mtds = made.lines().filter_map(|line| line.strip_prefix("mtd"));
     let mtds = mtds.map(|line| line.split(' ').next().unwrap().parse::<u32>().unwrap());
