@@ -31,6 +31,14 @@ pub(super) struct LockedFolder {
     pub(super) unlocked: Option<io::Error>,
 }
 
+impl Drop for LockedFolder {
+    /// Unlocks it. Closing alone would leave the lock to a child process that another
+    /// thread has just forked, until that runs its program.
+    fn drop(&mut self) {
+        let _ = rustix::fs::flock(&self.handle, FlockOperation::Unlock);
+    }
+}
+
 /// How often a folder may vanish between opening and locking.
 const ATTEMPTS: u32 = 10;
 
@@ -77,5 +85,27 @@ pub(crate) fn is_at(handle: &OwnedFd, path: &Path) -> io::Result<bool> {
         Ok(there) => Ok((open.st_dev, open.st_ino) == (there.st_dev, there.st_ino)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A child that another thread has just forked has the handle as well, until it
+    /// runs its program.
+    #[test]
+    fn a_folder_is_unlocked_although_somebody_else_has_its_handle() {
+        let outer = tempfile::tempdir().unwrap();
+        let open = |access| super::open(outer.path(), access, || Ok(()));
+        let locked = open(Access::Change).unwrap();
+        let inherited = locked.handle.try_clone().unwrap();
+        assert_eq!(
+            open(Access::Look).unwrap_err().kind(),
+            io::ErrorKind::WouldBlock
+        );
+        drop(locked);
+        open(Access::Change).unwrap();
+        drop(inherited);
     }
 }

@@ -44,7 +44,7 @@ pub(crate) const MANIFEST_BYTES_MAX: u64 = 16 << 20;
 /// All that a manifest says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Manifest {
-    /// Always [`FORMAT`].
+    /// Always the one word that names this format.
     pub format: String,
     /// `major.minor`.
     pub format_version: String,

@@ -191,7 +191,8 @@ impl<'a> Line<'a> {
     fn named(&self, name: &str) -> Vec<String> {
         let words = |words: &[&str]| words.iter().map(|word| String::from(*word)).collect();
         match name {
-            "DIR" => words(&[":folders"]),
+            // The second of fetch's two; the first is an address.
+            "DIR" | "SOURCE> <DIR" => words(&[":folders"]),
             "FILE" => words(&[":files"]),
             "PROGRAM" => words(&[":programs"]),
             "PROFILE" => words(&[":files", "ispot"]),

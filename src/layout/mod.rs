@@ -4,7 +4,7 @@
 //!
 //! [`read`] finds out which form a text has and gives its facts, as they stand
 //! there: nothing is added, nothing is guessed, and what was passed over is named
-//! ([`Reading::skipped`]). [`place`] puts these facts to the MTD devices of a
+//! ([`Reading::skipped`]). [`place()`] puts these facts to the MTD devices of a
 //! `/proc/mtd`, and tells where two of them contradict each other.
 //!
 //! Invariants: an offset comes with who says it, is counted from the start of its

@@ -1,6 +1,6 @@
 //! Puts a backup back onto the flash, only where it differs.
 //!
-//! [`plan`] looks at backup and device and says what will happen; [`restore`] does it.
+//! [`plan()`] looks at backup and device and says what will happen; [`restore()`] does it.
 //! Data flows one way: from the backup's images, through one erase block at a time, onto
 //! the flash. Nothing here prints.
 //!

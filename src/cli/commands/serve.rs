@@ -49,7 +49,7 @@ device's secrets. Only this machine and private networks are let in, unless
     ],
     ..CommandSpec::new(
         "serve",
-        "Let a browser or another program fetch a backup, straight from flash",
+        "Let a browser or a program fetch a backup, straight from flash",
         parse,
     )
 };

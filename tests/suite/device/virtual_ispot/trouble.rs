@@ -15,7 +15,7 @@ step left ls -A /mnt
 step some mtdkeep backup -q -p param -p ver_1 -o /mnt/b",
     );
     steps.expect("all", 4).says(&[
-        "not enough free space in /mnt/b: 16.0 MiB needed",
+        "not enough free space in /mnt/b: 16 MiB needed",
         "1 MiB free (1048576 bytes)",
         "--partition",
     ]);
