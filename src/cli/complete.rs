@@ -318,6 +318,8 @@ mod tests {
             "VERSION",
             "NAME",
             "OPTION",
+            "LINE",
+            "FILE=MTD",
         ];
         let line = Line::default();
         for command in COMMANDS {
