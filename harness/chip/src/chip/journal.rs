@@ -3,7 +3,7 @@
 use crate::fault::FaultPlan;
 use crate::power::{Operation, OperationKind, Unstable};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The operations that a chip carried out while it was recording, in order, with what
 /// was programmed.
@@ -14,7 +14,7 @@ pub struct Journal {
     /// What the chip was besides its cells when the operation began, where that is not
     /// nothing.
     ambient: Vec<Option<Box<Ambient>>>,
-    count: Arc<AtomicU64>,
+    count: Arc<AtomicUsize>,
 }
 
 impl Journal {
@@ -43,7 +43,7 @@ impl Journal {
     }
 
     /// A count of its operations that can be read while the chip is lent to others.
-    pub(crate) fn count(&self) -> Arc<AtomicU64> {
+    pub(crate) fn count(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.count)
     }
 
@@ -70,7 +70,7 @@ impl Journal {
         }
         self.operations.push((operation, self.data.len()));
         self.data.extend_from_slice(data);
-        self.count.store(self.len(), Ordering::Relaxed);
+        self.count.store(self.operations.len(), Ordering::Relaxed);
     }
 }
 

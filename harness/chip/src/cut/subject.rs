@@ -3,7 +3,7 @@
 use crate::Chip;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A program that works on a chip, and what must hold if power goes.
 ///
@@ -39,11 +39,11 @@ pub trait Subject: Sync {
 pub struct Track<P> {
     now: P,
     history: Vec<(u64, P)>,
-    operations: Arc<AtomicU64>,
+    operations: Arc<AtomicUsize>,
 }
 
 impl<P: Clone> Track<P> {
-    pub(crate) fn new(start: P, operations: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(start: P, operations: Arc<AtomicUsize>) -> Self {
         Self {
             history: vec![(0, start.clone())],
             now: start,
@@ -59,7 +59,7 @@ impl<P: Clone> Track<P> {
     /// Changes the promise, from the next operation on.
     pub fn update(&mut self, change: impl FnOnce(&mut P)) {
         change(&mut self.now);
-        let done = self.operations.load(Ordering::Relaxed);
+        let done = self.operations.load(Ordering::Relaxed) as u64;
         match self.history.last_mut() {
             Some((when, last)) if *when == done => last.clone_from(&self.now),
             _ => self.history.push((done, self.now.clone())),
