@@ -87,7 +87,7 @@ proptest! {
     fn what_serial_lines_add_does_no_harm(data in any_data(), form in any_form(), at in 0_usize..3) {
         let mut lines = encode(&data, 0x8200_0000, form);
         let again = lines[at.min(lines.len() - 1)].clone();
-        lines.insert(at + 1, again);
+        lines.insert((at + 1).min(lines.len()), again);
         lines.insert(at, "[   12.3] usb 1-1: new device".into());
         let lines: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
         let dump = decoded(&lines.join("\n"));
