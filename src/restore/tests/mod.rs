@@ -18,23 +18,21 @@ use cuts::{Count, prove};
 use rstest::rstest;
 use world::{ASKED, World};
 
-/// How many seeds the part has that runs each time; the whole is `the_whole_proof`.
-const SEEDS: u64 = 1;
+/// Of the second cuts, one in so many is tried each time; `the_whole_proof` tries all,
+/// and more seeds (ci/long: two).
+const ONE_IN: usize = 97;
 
 #[rstest]
 fn every_cut_and_every_second_cut(#[values(0, 1, 2, 3, 4, 5)] asked: usize) {
-    for seed in 0..SEEDS {
-        let mut count = Count::default();
-        if let Err(why) = prove(asked, seed, Some(23), &mut count) {
-            panic!("{why}");
-        }
-        eprintln!("{asked}:{seed}: {count}");
-        assert!(count.cuts > 0);
+    let mut count = Count::default();
+    if let Err(why) = prove(asked, 0, Some(ONE_IN), &mut count) {
+        panic!("{why}");
     }
+    eprintln!("{asked}:0: {count}");
+    assert!(count.cuts > 0);
 }
 
-/// A million distinct states and more. Half an hour without optimisation; as CONTRIBUTING
-/// has it, four minutes.
+/// A million distinct states and more, with 24 seeds.
 #[test]
 #[ignore = "needs minutes: cargo test --release --lib restore::tests::the_whole -- --ignored"]
 fn the_whole_proof() {
