@@ -21,7 +21,7 @@
 //! from where X's own does.
 
 use super::error::LayoutTextError;
-use super::lines::{Line, lines, quoted};
+use super::lines::{Line, decimal, lines, quoted};
 use super::{ChipFacts, Form, PartitionFacts, Reading};
 use crate::mtd::{OffsetSource, PartitionOffset};
 
@@ -115,7 +115,7 @@ pub(super) fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
 fn split(text: &str) -> Option<(u32, &str)> {
     let (before, name) = text.split_once(" partitions found on MTD device ")?;
     let (count, _) = before.split_once(' ')?;
-    Some((count.parse().ok()?, name))
+    Some((decimal(count)?, name))
 }
 
 /// From where the partition of that name counts itself.
@@ -132,7 +132,7 @@ fn heading(text: &str) -> Option<(u32, &str)> {
     let rest = text.strip_prefix("Creating ")?;
     let (count, rest) = rest.split_once(" MTD partitions on \"")?;
     let (name, _) = rest.rsplit_once('"')?;
-    Some((count.parse().ok()?, name))
+    Some((decimal(count)?, name))
 }
 
 /// Start, end and name of `0x000000000000-0x000000030000 : "u-boot"`. Numbers past

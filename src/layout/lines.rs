@@ -130,6 +130,19 @@ fn is_stamp(text: &str) -> bool {
             .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b' ' | b':' | b'-'))
 }
 
+/// A decimal number. Rust's own reading takes a sign, which has no place here.
+pub(super) fn decimal<T: std::str::FromStr>(digits: &str) -> Option<T> {
+    let only_digits = digits.bytes().all(|b| b.is_ascii_digit());
+    digits.parse().ok().filter(|_| only_digits)
+}
+
+/// `0x` and a hexadecimal number without a sign.
+pub(super) fn hex(word: &str) -> Option<u64> {
+    let digits = word.strip_prefix("0x")?;
+    let only_digits = digits.bytes().all(|b| b.is_ascii_hexdigit());
+    u64::from_str_radix(digits, 16).ok().filter(|_| only_digits)
+}
+
 /// The start of a line, for an error.
 pub(super) fn quoted(line: &str) -> String {
     line.chars().take(QUOTED_CHARS_MAX).collect()

@@ -14,7 +14,7 @@
 //! with `#` is a comment.
 
 use super::error::LayoutTextError;
-use super::lines::{Line, lines, quoted};
+use super::lines::{Line, decimal, lines, quoted};
 use super::{ChipFacts, Form, PartitionFacts, Reading};
 use crate::mtd::{MtdIndex, OffsetSource, PartitionOffset};
 use std::collections::BTreeMap;
@@ -126,7 +126,7 @@ impl Reader {
         fields: &[&str],
         name: &str,
     ) -> Result<(), LayoutTextError> {
-        if number.parse() != Ok(self.chips.len()) {
+        if decimal(number) != Some(self.chips.len()) {
             return Err(bad(line, "chips count up from 0"));
         }
         let mut facts = ChipFacts {
@@ -178,7 +178,7 @@ impl Reader {
         }
         for field in fields {
             if let Some(word) = field.strip_prefix("chip ") {
-                let chip = word.parse().ok().filter(|chip| *chip < self.chips.len());
+                let chip = decimal(word).filter(|chip| *chip < self.chips.len());
                 facts.chip = Some(chip.ok_or_else(|| bad(line, "no such chip before it"))?);
             } else if let Some(word) = field.strip_prefix("in ") {
                 self.parents.push((at, index_of(line, word)?));
@@ -324,7 +324,7 @@ fn kind(field: &str) -> &str {
 
 fn index_of(line: &Line<'_>, word: &str) -> Result<MtdIndex, LayoutTextError> {
     word.strip_prefix("mtd")
-        .and_then(|number| number.parse().ok())
+        .and_then(decimal)
         .map(MtdIndex)
         .filter(|index| *index <= MtdIndex::MAX)
         .ok_or_else(|| bad(line, "no number of an MTD device"))

@@ -18,7 +18,7 @@
 //! only a power of two is taken.
 
 use super::error::LayoutTextError;
-use super::lines::{Line, lines, quoted};
+use super::lines::{Line, decimal, hex, lines, quoted};
 use super::{ChipFacts, Form, PartitionFacts, Reading};
 use crate::mtd::{OffsetSource, PartitionOffset};
 
@@ -116,7 +116,7 @@ impl List {
             found: quoted(&line.text),
         };
         let mut words = size.split_whitespace();
-        let number: u64 = words.next().and_then(|w| w.parse().ok()).ok_or_else(bad)?;
+        let number: u64 = words.next().and_then(decimal).ok_or_else(bad)?;
         let unit = match words.next() {
             Some("MB") => 1 << 20,
             Some("kB" | "KB") => 1 << 10,
@@ -126,7 +126,7 @@ impl List {
         let count: u64 = sectors
             .split_whitespace()
             .next()
-            .and_then(|word| word.parse().ok())
+            .and_then(decimal)
             .filter(|count| *count > 0)
             .ok_or_else(bad)?;
         let size_bytes = number.checked_mul(unit).ok_or_else(bad)?;
@@ -158,8 +158,8 @@ impl List {
         let mut words = rest.split_whitespace().rev();
         let (flags, offset, size) = (words.next(), words.next(), words.next());
         let name: Vec<_> = words.rev().collect();
-        let number = |word: Option<&str>| u64::from_str_radix(word?.strip_prefix("0x")?, 16).ok();
-        let (Some(size_bytes), Some(offset_bytes)) = (number(size), number(offset)) else {
+        let (size, offset) = (size.and_then(hex), offset.and_then(hex));
+        let (Some(size_bytes), Some(offset_bytes)) = (size, offset) else {
             return Err(self.bad(line, "no size and offset"));
         };
         self.add(line, &name.join(" "), (offset_bytes, size_bytes), None)?;
@@ -174,10 +174,7 @@ impl List {
     fn list_row(&mut self, line: &Line<'_>, rest: &str) -> Result<bool, LayoutTextError> {
         if let Some(word) = rest.strip_prefix("block size: ") {
             let word = word.strip_suffix(" bytes").unwrap_or(word);
-            let bytes = word
-                .strip_prefix("0x")
-                .and_then(|digits| u64::from_str_radix(digits, 16).ok())
-                .ok_or_else(|| self.bad(line, "no block size"))?;
+            let bytes = hex(word).ok_or_else(|| self.bad(line, "no block size"))?;
             if let Some(chip) = self.reading.chips.last_mut() {
                 chip.erase_block_bytes = Some(bytes);
             }

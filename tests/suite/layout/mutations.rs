@@ -98,6 +98,21 @@ fn texts_of_form(form: usize, count: u64) {
     assert!(both > count / 10, "{both} of {count} were layouts");
 }
 
+/// Rust reads numbers with a sign; people's texts have none.
+#[rstest]
+#[case("List of MTD devices:\n* n\n  - block size: 0x+000 bytes\n  - 0x0-0x27000 : \"n\"\n")]
+#[case("device n <n>, # parts = 1\n #: name size offset mask_flags\n 0: a 0x+100 0x0 0\n")]
+#[case("Size: +16 MB in 128 Sectors\n")]
+#[case("Size: 16 MB in +128 Sectors\n")]
+fn a_sign_is_no_part_of_a_number(#[case] text: &str) {
+    assert!(layout::read(text.as_bytes()).is_err());
+    assert!(Told::parse(text).is_err());
+    let (unsigned, _) = text.split_once('+').unwrap();
+    let unsigned = unsigned.to_owned() + &text[unsigned.len() + 1..];
+    let read = layout::read(unsigned.as_bytes());
+    assert_eq!(read.is_ok(), Told::parse(&unsigned).is_ok(), "{read:?}");
+}
+
 #[rstest]
 fn both_readers_answer_alike(#[values(0, 1, 2, 3, 4)] form: usize) {
     texts_of_form(form, FEW);

@@ -3,7 +3,7 @@
 //! Sources: Linux 6.1, drivers/mtd/mtdpart.c, mtdcore.c, parsers/cmdlinepart.c;
 //! OpenWrt's mtd_partition_split; U-Boot, cmd/mtd.c, cmd/mtdparts.c, common/flash.c.
 
-use super::scan::{Line, Scan};
+use super::scan::{Line, Scan, decimal};
 use super::{Told, ToldError, ToldPartition};
 
 type Read = Result<Option<Told>, ToldError>;
@@ -128,7 +128,7 @@ fn heading(text: &str) -> Option<(u32, &str)> {
 
 fn found_on(text: &str) -> Option<(u32, &str)> {
     let at = text.find(" partitions found on MTD device ")?;
-    let count = text[..at].split_once(' ')?.0.parse().ok()?;
+    let count = decimal(text[..at].split_once(' ')?.0)?;
     Some((
         count,
         &text[at + " partitions found on MTD device ".len()..],
@@ -392,6 +392,7 @@ fn row(line: &Line, told: &mut Told) -> Result<bool, ToldError> {
     };
     let hex = |word: &str| {
         word.strip_prefix("0x")
+            .filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()))
             .and_then(|d| u64::from_str_radix(d, 16).ok())
     };
     let (Some(size), Some(start)) = (hex(size), hex(start)) else {
@@ -415,10 +416,7 @@ fn bank(line: &Line, told: &mut Told) -> Result<(), ToldError> {
     let (_, rest) = line.text.split_once("Size: ").ok_or_else(why)?;
     let (size, sectors) = rest.split_once(" in ").ok_or_else(why)?;
     let mut words = size.split_whitespace();
-    let number: u64 = words
-        .next()
-        .and_then(|word| word.parse().ok())
-        .ok_or_else(why)?;
+    let number: u64 = words.next().and_then(decimal).ok_or_else(why)?;
     let power = match words.next() {
         Some("kB" | "KB") => 1,
         Some("MB") => 2,
@@ -426,10 +424,7 @@ fn bank(line: &Line, told: &mut Told) -> Result<(), ToldError> {
         _ => return Err(why()),
     };
     let size = number.checked_mul(1024_u64.pow(power)).ok_or_else(why)?;
-    let count = sectors
-        .split_whitespace()
-        .next()
-        .and_then(|word| word.parse::<u64>().ok());
+    let count = sectors.split_whitespace().next().and_then(decimal::<u64>);
     let count = count.filter(|count| *count > 0).ok_or_else(why)?;
     let chip = told.add_chip("");
     told.chips[chip].size_bytes = Some(size);

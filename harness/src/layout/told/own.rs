@@ -6,7 +6,7 @@
 //! mtd2: chip 0, in mtd1, offset 0x40000 (sysfs), size 0x2c0000, read-only, name "kernel"
 //! ```
 
-use super::scan::{Line, Scan};
+use super::scan::{Line, Scan, decimal};
 use super::{Told, ToldChip, ToldError, ToldPartition};
 
 fn wrong(line: &Line, why: &'static str) -> ToldError {
@@ -43,7 +43,7 @@ pub(super) fn read(lines: &[Line]) -> Result<Option<Told>, ToldError> {
         let entry = entry(line)?;
         match entry.subject.strip_prefix("chip ") {
             Some(number) => {
-                if number.parse() != Ok(told.chips.len()) {
+                if decimal(number) != Some(told.chips.len()) {
                     return Err(wrong(line, "chips count up from 0"));
                 }
                 told.chips.push(chip(line, &entry)?);
@@ -102,9 +102,7 @@ fn number(line: &Line, text: &str) -> Result<u64, ToldError> {
 }
 
 fn mtd(line: &Line, text: &str) -> Result<u32, ToldError> {
-    let number = text
-        .strip_prefix("mtd")
-        .and_then(|digits| digits.parse().ok());
+    let number = text.strip_prefix("mtd").and_then(decimal);
     number
         .filter(|number| *number <= super::super::NUMBER_MAX)
         .ok_or_else(|| wrong(line, "no number of a device"))
@@ -151,7 +149,7 @@ fn partition(
         let (word, rest) = field.split_once(' ').unwrap_or((field, ""));
         match word {
             "chip" => {
-                let chip = rest.parse().ok().filter(|chip| *chip < told.chips.len());
+                let chip = decimal(rest).filter(|chip| *chip < told.chips.len());
                 found.chip = Some(chip.ok_or_else(|| wrong(line, "no such chip"))?);
             }
             "in" => parent = Some(mtd(line, rest)?),

@@ -164,3 +164,9 @@ impl<'a> Scan<'a> {
         self.0.strip_prefix('"')?.strip_suffix('"')
     }
 }
+
+/// A decimal number. Rust's own reading takes a sign, which has no place here.
+pub(super) fn decimal<T: std::str::FromStr>(text: &str) -> Option<T> {
+    let unsigned = text.chars().all(|c| c.is_ascii_digit());
+    unsigned.then(|| text.parse().ok())?
+}
