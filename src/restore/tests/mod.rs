@@ -19,7 +19,7 @@ use rstest::rstest;
 use world::{ASKED, World};
 
 /// Of the second cuts, one in so many is tried each time; `the_whole_proof` tries all,
-/// and more seeds (ci/long: two).
+/// and more seeds (ci/long: one).
 const ONE_IN: usize = 97;
 
 #[rstest]
