@@ -17,6 +17,12 @@ mod fetch;
 mod layout;
 #[cfg(feature = "full")]
 mod page;
+#[cfg(all(
+    feature = "full",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod seccomp;
 #[cfg(feature = "full")]
 mod serve;
 mod style;

@@ -3,7 +3,8 @@
 use crate::cli::Exit;
 use crate::cli::common::device::{self, DeviceArgs};
 use crate::cli::common::folder::{self, FOLDER_ON_DEVICE};
-use crate::cli::common::{self, NOTE_DIGEST, missing, partitions, signals, stream};
+use crate::cli::common::made::Made;
+use crate::cli::common::{self, signals, stream};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
@@ -11,9 +12,7 @@ use crate::cli::progress::{Lines, Progress};
 use crate::cli::spec::{
     CommandSpec, DEVICE, Job, LAYOUT, OptionSpec, RESULT, Takes, VERBOSE, option, short,
 };
-use mtdkeep::backup::{self, Destination as _, DigestChoice, Manifest, Request, Summary, size};
-use mtdkeep::mtd::total_bytes;
-use serde::Serialize;
+use mtdkeep::backup::{self, Destination as _, DigestChoice, Request, Summary};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -148,15 +147,6 @@ pub(super) fn digests(word: &OsStr) -> Result<DigestChoice, UsageError> {
     }
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
-    outcome: &'a str,
-    output: String,
-    kept_images: usize,
-    manifest_sha256: &'a str,
-    manifest: &'a Manifest,
-}
-
 fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     if matches!(args.to, To::Stream) {
         stream::divert(output)?;
@@ -171,63 +161,39 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         digests: args.digests,
         now: SystemTime::now(),
     };
-    let progress = Progress::new(output, Lines::of(args.verbose));
-    let work = common::work(interrupt, &progress);
+    let lines = Lines::of(args.verbose);
     let To::Folder(path) = &args.to else {
+        let progress = Progress::new(output, lines);
+        let work = common::work(interrupt, &progress);
         let result = backup::stream(backend.as_ref(), &mut stream::Stdout, &request, &work);
         progress.end();
         return Ok(tell(&result?, "-", false, output));
     };
-    let folder = folder::open_or_create(path, output)?;
-    let result = backup::backup(backend.as_ref(), &folder, &request, &work);
-    progress.end();
-    let summary = result.inspect_err(|_| {
-        if folder.was_created() {
-            folder.remove_if_empty();
-        }
+    let (summary, folder) = folder::fill(path, lines, interrupt, output, |folder, work| {
+        backup::backup(backend.as_ref(), folder, &request, work)
     })?;
     let on_device = !args.device.is_named();
     Ok(tell(&summary, &folder.describe(), on_device, output))
 }
 
 fn tell(summary: &Summary, to: &str, on_device: bool, output: &Output) -> Exit {
-    let manifest = &summary.manifest;
-    let total = total_bytes(manifest.images.iter().map(|image| image.size_bytes));
-    let (exit, outcome) = if manifest.is_partial() {
-        (Exit::Partial, "partial")
-    } else if summary.changed_while_read() {
-        (Exit::Differs, "differs")
-    } else {
-        (Exit::Done, "done")
+    let made = Made {
+        manifest: &summary.manifest,
+        digest: &summary.manifest.sha256(),
+        changed: summary.changed_while_read(),
+        output: to,
+        kept: Some(summary.kept),
     };
-    let mut line = format!("{}, {}, ", partitions(manifest.images.len()), size(total));
     match to {
-        "-" => line += "as a tar on standard output",
-        folder => line += &format!("in {folder}"),
+        "-" => made.tell("as a tar on standard output", output),
+        folder => made.tell(&format!("in {folder}"), output),
     }
-    match exit {
-        Exit::Partial => line += &format!("; partial: {}", missing(manifest)),
-        Exit::Differs => line += "; the flash changed while it was read",
-        _ => {}
-    }
-    output.sentence(&line);
-    let digest = manifest.sha256();
-    output.line(&format!("backup digest: {digest}"));
-    if exit == Exit::Done {
-        output.sentence(&format!("next: {NOTE_DIGEST}"));
-    }
+    made.tell_digest(output);
+    made.tell_next(output);
     if on_device {
         tell_where(to, output);
     }
-    let body = Body {
-        outcome,
-        output: to.into(),
-        kept_images: summary.kept,
-        manifest_sha256: &digest,
-        manifest,
-    };
-    output.document("backup", exit, &body);
-    exit
+    made.document("backup", output)
 }
 
 /// On the device itself the backup is on its way to somewhere else.

@@ -4,19 +4,19 @@ mod http;
 mod ssh;
 
 use crate::cli::Exit;
-use crate::cli::common::{self, NOTE_DIGEST, folder, layout, missing, partitions, signals};
+use crate::cli::common::made::Made;
+use crate::cli::common::{folder, layout, signals};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
-use crate::cli::progress::{Lines, Progress};
+use crate::cli::progress::Lines;
 use crate::cli::spec::{
     CommandSpec, Job, OperandSpec, OptionSpec, RESULT, Takes, VERBOSE, option, short,
 };
-use mtdkeep::backup::{Destination as _, Manifest, size};
+use mtdkeep::backup::Destination as _;
 use mtdkeep::fetch::http::Url;
 use mtdkeep::fetch::{FetchRequest, Proof, RemoteBackend, fetch};
-use mtdkeep::mtd::{MtdBackend as _, select, total_bytes};
-use serde::Serialize;
+use mtdkeep::mtd::{MtdBackend as _, select};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -151,15 +151,6 @@ struct Reached {
     not_proven: Vec<String>,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
-    outcome: &'a str,
-    output: String,
-    kept_images: usize,
-    manifest_sha256: &'a str,
-    manifest: &'a Manifest,
-}
-
 fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let interrupt = signals::interrupt_flag()?;
     let text = args.layout.as_deref().map(layout::read).transpose()?;
@@ -173,7 +164,6 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let reached = ssh::reach(address, &args.ssh_options, text, interrupt, output)?;
     // Before the folder is made: a wrong name leaves nothing.
     select(&reached.backend.devices()?, &args.partitions)?;
-    let folder = folder::open_or_create(&args.folder, output)?;
     let request = FetchRequest {
         partitions: &args.partitions,
         proof: reached.proof,
@@ -182,55 +172,24 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         not_proven: reached.not_proven,
         now: SystemTime::now(),
     };
-    let progress = Progress::new(output, Lines::of(args.verbose));
-    let work = common::work(interrupt, &progress);
-    let result = fetch(&reached.backend, &folder, &request, &work);
-    progress.end();
-    let summary = result.inspect_err(|_| {
-        if folder.was_created() {
-            folder.remove_if_empty();
-        }
-    })?;
-    let end = End {
+    let lines = Lines::of(args.verbose);
+    let (summary, folder) =
+        folder::fill(&args.folder, lines, interrupt, output, |folder, work| {
+            fetch(&reached.backend, folder, &request, work)
+        })?;
+    let made = Made {
         manifest: &summary.manifest,
-        kept: summary.kept,
+        digest: &summary.manifest.sha256(),
         changed: summary.changed_while_read(),
-        folder: folder.describe(),
+        output: &folder.describe(),
+        kept: Some(summary.kept),
     };
-    Ok(tell(&end, output))
+    Ok(tell(&made, output))
 }
 
-/// What a fetch came to.
-struct End<'a> {
-    manifest: &'a Manifest,
-    kept: usize,
-    changed: bool,
-    folder: String,
-}
-
-fn tell(end: &End<'_>, output: &Output) -> Exit {
-    let manifest = end.manifest;
-    let (exit, outcome) = if manifest.is_partial() {
-        (Exit::Partial, "partial")
-    } else if end.changed {
-        (Exit::Differs, "differs")
-    } else {
-        (Exit::Done, "done")
-    };
-    let total = total_bytes(manifest.images.iter().map(|image| image.size_bytes));
-    let mut line = format!(
-        "{}, {}, in {}",
-        partitions(manifest.images.len()),
-        size(total),
-        end.folder
-    );
-    match exit {
-        Exit::Partial => line += &format!("; partial: {}", missing(manifest)),
-        Exit::Differs => line += "; the flash changed while it was read",
-        _ => {}
-    }
-    output.sentence(&line);
-    if let Some(origin) = &manifest.origin {
+fn tell(made: &Made<'_>, output: &Output) -> Exit {
+    made.tell(&format!("in {}", made.output), output);
+    if let Some(origin) = &made.manifest.origin {
         for what in &origin.proven {
             output.sentence(&format!("proven: {what}"));
         }
@@ -238,18 +197,7 @@ fn tell(end: &End<'_>, output: &Output) -> Exit {
             output.warn(&format!("not proven: {what}"));
         }
     }
-    let digest = manifest.sha256();
-    output.line(&format!("backup digest: {digest}"));
-    if exit == Exit::Done {
-        output.sentence(&format!("next: {NOTE_DIGEST}"));
-    }
-    let body = Body {
-        outcome,
-        output: end.folder.clone(),
-        kept_images: end.kept,
-        manifest_sha256: &digest,
-        manifest,
-    };
-    output.document("fetch", exit, &body);
-    exit
+    made.tell_digest(output);
+    made.tell_next(output);
+    made.document("fetch", output)
 }

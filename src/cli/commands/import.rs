@@ -1,18 +1,17 @@
 //! `mtdkeep import`.
 
 use crate::cli::Exit;
-use crate::cli::common::{self, folder, layout, missing, partitions, signals, stream};
+use crate::cli::common::made::Made;
+use crate::cli::common::{folder, layout, signals, stream};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
-use crate::cli::progress::{Lines, Progress};
+use crate::cli::progress::Lines;
 use crate::cli::spec::{
     CommandSpec, Job, OperandSpec, OptionSpec, RESULT, Takes, VERBOSE, option, short,
 };
-use mtdkeep::backup::{Destination as _, Folder, Manifest, Summary, size};
+use mtdkeep::backup::{Destination as _, Folder, Summary};
 use mtdkeep::capture::{Capture, ImportRequest, import, inspect};
-use mtdkeep::mtd::total_bytes;
-use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -129,14 +128,6 @@ fn pair(map: &str) -> Result<(String, String), UsageError> {
     }
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
-    outcome: &'a str,
-    output: String,
-    manifest_sha256: &'a str,
-    manifest: &'a Manifest,
-}
-
 fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let interrupt = signals::interrupt_flag()?;
     let around = match args.target.parent() {
@@ -171,16 +162,11 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     for line in &capture.foreign {
         output.warn(line);
     }
-    let folder = folder::open_or_create(&args.target, output)?;
-    let progress = Progress::new(output, Lines::of(args.verbose));
-    let work = common::work(interrupt, &progress);
-    let result = import(&capture, &folder, SystemTime::now(), &work);
-    progress.end();
-    let summary = result.inspect_err(|_| {
-        if folder.was_created() {
-            folder.remove_if_empty();
-        }
-    })?;
+    let lines = Lines::of(args.verbose);
+    let (summary, folder) =
+        folder::fill(&args.target, lines, interrupt, output, |folder, work| {
+            import(&capture, folder, SystemTime::now(), work)
+        })?;
     Ok(tell(&summary, &capture, &folder, output))
 }
 
@@ -202,14 +188,6 @@ fn beside(folder: &Path) -> Result<PathBuf, UsageError> {
 }
 
 fn tell(summary: &Summary, capture: &Capture, folder: &Folder, output: &Output) -> Exit {
-    let manifest = &summary.manifest;
-    let (exit, outcome) = if manifest.is_partial() {
-        (Exit::Partial, "partial")
-    } else if summary.changed_while_read() {
-        (Exit::Differs, "differs")
-    } else {
-        (Exit::Done, "done")
-    };
     let origin = &capture.origin;
     output.sentence(&format!("layout: {}", origin.layout_from));
     for what in &origin.proven {
@@ -223,27 +201,14 @@ fn tell(summary: &Summary, capture: &Capture, folder: &Folder, output: &Output) 
             "mtd{mtd}: the flash changed while it was read; the image is the first reading"
         ));
     }
-    let total = total_bytes(manifest.images.iter().map(|image| image.size_bytes));
-    let mut line = format!(
-        "{}, {}, imported into {}",
-        partitions(manifest.images.len()),
-        size(total),
-        folder.describe()
-    );
-    match exit {
-        Exit::Partial => line += &format!("; partial: {}", missing(manifest)),
-        Exit::Differs => line += "; the flash changed while it was read",
-        _ => {}
-    }
-    output.sentence(&line);
-    let digest = manifest.sha256();
-    output.line(&format!("backup digest: {digest}"));
-    let body = Body {
-        outcome,
-        output: folder.describe(),
-        manifest_sha256: &digest,
-        manifest,
+    let made = Made {
+        manifest: &summary.manifest,
+        digest: &summary.manifest.sha256(),
+        changed: summary.changed_while_read(),
+        output: &folder.describe(),
+        kept: None,
     };
-    output.document("import", exit, &body);
-    exit
+    made.tell(&format!("imported into {}", made.output), output);
+    made.tell_digest(output);
+    made.document("import", output)
 }

@@ -7,11 +7,14 @@ pub(crate) mod folder;
 pub(crate) mod generated;
 #[cfg(feature = "full")]
 pub(crate) mod layout;
+pub(crate) mod made;
 pub(crate) mod signals;
 pub(crate) mod stream;
 
 use super::spec::OperandSpec;
 use mtdkeep::backup::{Image, Manifest, Observer, Work, size};
+#[cfg(feature = "full")]
+use mtdkeep::backup::{Meaning, Report};
 use mtdkeep::mtd::total_bytes;
 use std::sync::atomic::AtomicBool;
 
@@ -55,6 +58,14 @@ pub(crate) fn work<'a>(interrupt: &'a AtomicBool, observer: &'a dyn Observer) ->
         interrupt,
         observer,
     }
+}
+
+/// What speaks against a backup as a whole.
+#[cfg(feature = "full")]
+pub(crate) fn problems(report: &Report) -> Vec<String> {
+    let decides = |meaning| matches!(meaning, Meaning::Differs | Meaning::Unchecked);
+    let bad = report.findings.iter().filter(|f| decides(f.kind.meaning()));
+    bad.flat_map(|finding| finding.lines(false)).collect()
 }
 
 /// What a partial backup lacks, and nothing that it does not lack.

@@ -8,6 +8,7 @@
 //! runtime then puts /dev/null there, and all that the program opens has a higher one.
 
 use crate::cli::support::{program, text};
+use crate::seccomp::{GIVE, JUMP, LOAD, op, restrict};
 use rstest::rstest;
 use std::io;
 use std::os::unix::process::CommandExt as _;
@@ -21,43 +22,22 @@ const ARCH: u32 = 0xc000_00b7; // AUDIT_ARCH_AARCH64
 
 /// From the program's start on, each close fails.
 fn fail_to_close() -> io::Result<()> {
-    let op = |code: u32, k, jt, jf| libc::sock_filter {
-        code: code as u16,
-        jt,
-        jf,
-        k,
-    };
-    let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
-    let give = libc::BPF_RET | libc::BPF_K;
-    let is = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
     let mut filter = [
-        op(load, 4, 0, 0), // seccomp_data.arch
-        op(is, ARCH, 0, 4),
-        op(load, 0, 0, 0), // seccomp_data.nr
-        op(is, libc::SYS_close as u32, 0, 2),
-        op(load, 16, 0, 0), // the lower half of seccomp_data.args[0]
-        op(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 3, 1, 0),
-        op(give, libc::SECCOMP_RET_ALLOW, 0, 0),
-        op(give, libc::SECCOMP_RET_ERRNO | libc::EIO as u32, 0, 0),
+        op(LOAD, 4, 0, 0), // seccomp_data.arch
+        op(JUMP | libc::BPF_JEQ, ARCH, 0, 4),
+        op(LOAD, 0, 0, 0), // seccomp_data.nr
+        op(JUMP | libc::BPF_JEQ, libc::SYS_close as u32, 0, 2),
+        op(LOAD, 16, 0, 0), // the lower half of seccomp_data.args[0]
+        op(JUMP | libc::BPF_JGE, 3, 1, 0),
+        op(GIVE, libc::SECCOMP_RET_ALLOW, 0, 0),
+        op(GIVE, libc::SECCOMP_RET_ERRNO | libc::EIO as u32, 0, 0),
     ];
-    let program = libc::sock_fprog {
-        len: filter.len() as u16,
-        filter: filter.as_mut_ptr(),
-    };
-    // SAFETY: two calls of prctl with the arguments they document; the kernel copies
-    // the filter before it answers.
-    let refused = unsafe {
-        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
-            || libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) != 0
-    };
-    match refused {
-        true => Err(io::Error::last_os_error()),
-        // SAFETY: no descriptor has the first number; its answer shows the filter. The
-        // second is standard input's, which nobody uses before the program begins.
-        false => match unsafe { (libc::close(-1), io::Error::last_os_error(), libc::close(0)) } {
-            (-1, error, 0) if error.raw_os_error() == Some(libc::EIO) => Ok(()),
-            (_, error, _) => Err(error),
-        },
+    restrict(&mut filter)?;
+    // SAFETY: no descriptor has the first number; its answer shows the filter. The
+    // second is standard input's, which nobody uses before the program begins.
+    match unsafe { (libc::close(-1), io::Error::last_os_error(), libc::close(0)) } {
+        (-1, error, 0) if error.raw_os_error() == Some(libc::EIO) => Ok(()),
+        (_, error, _) => Err(error),
     }
 }
 

@@ -1,28 +1,8 @@
 //! Dumps of several chips, of one partition, and of another length than the chip.
 
-use crate::cli::support::{mtdkeep, text};
+use crate::cli::support::{numbered_bytes as bytes, run_in as run};
 use rstest::rstest;
 use std::fs;
-use std::path::Path;
-
-fn run(at: &Path, line: &str, code: i32) -> (String, String) {
-    let output = mtdkeep()
-        .current_dir(at)
-        .args(line.split(' '))
-        .output()
-        .unwrap();
-    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "{line}: {stdout}{stderr}");
-    (stdout.into(), stderr.into())
-}
-
-/// Bytes that are different everywhere, and by the seed.
-fn bytes(seed: u32, length: usize) -> Vec<u8> {
-    let words = (0..length.div_ceil(4) as u32).map(|n| n.wrapping_add(seed << 24));
-    let mut bytes: Vec<u8> = words.flat_map(u32::to_be_bytes).collect();
-    bytes.truncate(length);
-    bytes
-}
 
 const TWO_CHIPS: &str = "mtdkeep layout 1
 chip 0: size 0x4000, erase block 0x1000, name \"nor0\"

@@ -1,28 +1,8 @@
 //! Devices and captures as people have them, with made-up bytes: what is right for them.
 
-use crate::cli::support::{mtdkeep, text};
+use crate::cli::support::{mtdkeep, numbered_bytes as bytes, run_in as run, text};
 use rstest::rstest;
 use std::fs;
-use std::path::Path;
-
-fn run(at: &Path, line: &str, code: i32) -> (String, String) {
-    let output = mtdkeep()
-        .current_dir(at)
-        .args(line.split(' '))
-        .output()
-        .unwrap();
-    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "{line}: {stdout}{stderr}");
-    (stdout.into(), stderr.into())
-}
-
-/// Bytes that are different everywhere, and by the seed.
-fn bytes(seed: u32, length: usize) -> Vec<u8> {
-    let words = (0..length.div_ceil(4) as u32).map(|n| n.wrapping_add(seed << 24));
-    let mut bytes: Vec<u8> = words.flat_map(u32::to_be_bytes).collect();
-    bytes.truncate(length);
-    bytes
-}
 
 fn table(parts: &[(&str, usize)], block: usize) -> String {
     let mut text = "dev:    size   erasesize  name\n".to_owned();

@@ -1,6 +1,6 @@
 //! A backup as a stream: `backup --output -`, and `verify` and `import` of a tar.
 
-use crate::cli::support::{mtdkeep, program, snapshot, text};
+use crate::cli::support::{mtdkeep, program, snapshot, text, unwrapped};
 use rstest::rstest;
 use std::fs;
 use std::io::Read as _;
@@ -197,6 +197,22 @@ fn an_archive_becomes_the_backup_that_it_holds() {
         .write_stdin(tar)
         .assert()
         .code(2);
+}
+
+/// What could not be read is told as `backup` tells it.
+#[test]
+fn an_imported_tar_names_what_it_lacks() {
+    let outer = tempfile::tempdir().unwrap();
+    let (tar, _) = streamed(&["--faults", "read-error@0x1a0000"], 3);
+    fs::write(outer.path().join("b.tar"), tar).unwrap();
+    let mut command = mtdkeep();
+    let assert = command
+        .current_dir(&outer)
+        .args(["import", "b.tar"])
+        .assert();
+    let said = unwrapped(text(&assert.code(3).get_output().stdout));
+    let ends = |line: &str| line.ends_with("; partial: 128 KiB unreadable");
+    assert!(said.lines().any(ends), "{said}");
 }
 
 /// An import that was killed is completed by doing it again.

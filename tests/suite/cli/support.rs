@@ -92,3 +92,23 @@ pub(crate) fn unwrapped(text: &str) -> String {
     }
     whole.trim_start_matches('\n').to_owned() + "\n"
 }
+
+/// What the program prints for a line of words, in a folder; it must end with that code.
+#[cfg(feature = "full")]
+pub(crate) fn run_in(at: &std::path::Path, line: &str, code: i32) -> (String, String) {
+    let mut command = mtdkeep();
+    command.current_dir(at).args(line.split(' '));
+    let output = command.output().unwrap();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{line}: {stdout}{stderr}");
+    (stdout.into(), stderr.into())
+}
+
+/// Bytes that are different everywhere, and by the seed.
+#[cfg(feature = "full")]
+pub(crate) fn numbered_bytes(seed: u32, length: usize) -> Vec<u8> {
+    let words = (0..length.div_ceil(4) as u32).map(|n| n.wrapping_add(seed << 24));
+    let mut bytes: Vec<u8> = words.flat_map(u32::to_be_bytes).collect();
+    bytes.truncate(length);
+    bytes
+}

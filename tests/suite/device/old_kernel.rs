@@ -11,6 +11,7 @@
 
 use crate::cli::backup::assert_images_are_the_flash;
 use crate::cli::support::{mtdkeep, text, unwrapped};
+use crate::seccomp::{GIVE, JUMP, LOAD, op, restrict};
 use mtd_harness::{profile, tree::TreeBuilder};
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
@@ -56,40 +57,15 @@ fn call_32(number: i32) -> i32 {
 /// Takes the newer calls away from this process and its children, and makes
 /// sure that they are gone and the old ones are not.
 fn become_old() -> io::Result<()> {
-    let op = |code: u32, k, jt, jf| libc::sock_filter {
-        code: code as u16,
-        jt,
-        jf,
-        k,
-    };
-    let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
-    let give = libc::BPF_RET | libc::BPF_K;
     let mut filter = [
-        op(load, 4, 0, 0), // seccomp_data.arch
-        op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, ARCH_I386, 0, 2),
-        op(load, 0, 0, 0), // seccomp_data.nr
-        op(
-            libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K,
-            LAST_OF_2_6_24,
-            1,
-            0,
-        ),
-        op(give, libc::SECCOMP_RET_ALLOW, 0, 0),
-        op(give, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32, 0, 0),
+        op(LOAD, 4, 0, 0), // seccomp_data.arch
+        op(JUMP | libc::BPF_JEQ, ARCH_I386, 0, 2),
+        op(LOAD, 0, 0, 0), // seccomp_data.nr
+        op(JUMP | libc::BPF_JGT, LAST_OF_2_6_24, 1, 0),
+        op(GIVE, libc::SECCOMP_RET_ALLOW, 0, 0),
+        op(GIVE, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32, 0, 0),
     ];
-    let program = libc::sock_fprog {
-        len: filter.len() as u16,
-        filter: filter.as_mut_ptr(),
-    };
-    // SAFETY: two calls of prctl with the arguments they document; the kernel
-    // copies the filter before it answers.
-    let refused = unsafe {
-        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
-            || libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) != 0
-    };
-    if refused {
-        return Err(io::Error::last_os_error());
-    }
+    restrict(&mut filter)?;
     if call_32(STATX) != -libc::ENOSYS || call_32(GETPID) <= 0 {
         return Err(io::Error::from_raw_os_error(libc::EPROTO));
     }

@@ -1,14 +1,13 @@
 //! `mtdkeep fetch http://…`.
 
-use super::{Args, End, tell};
+use super::{Args, tell};
 use crate::cli::Exit;
+use crate::cli::common::made::Made;
 use crate::cli::common::{self, folder};
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use crate::cli::progress::{Lines, Progress};
-use mtdkeep::backup::{
-    BackupError, Destination as _, Failure, Folder, Meaning, Report, Work, verify,
-};
+use mtdkeep::backup::{BackupError, Destination as _, Failure, Folder, Work, verify};
 use mtdkeep::capture::{ImportRequest, import, inspect};
 use mtdkeep::fetch::Patience;
 use mtdkeep::fetch::http::{Download, Downloaded, Url, is_download};
@@ -125,13 +124,6 @@ fn differs(message: String, folder: &Folder) -> CliError {
     }
 }
 
-/// What speaks against a backup.
-fn problems(report: &Report) -> Vec<String> {
-    let decides = |meaning| matches!(meaning, Meaning::Differs | Meaning::Unchecked);
-    let bad = report.findings.iter().filter(|f| decides(f.kind.meaning()));
-    bad.flat_map(|finding| finding.lines(false)).collect()
-}
-
 /// A backup that proves itself gets its name.
 fn keep_backup(
     download: &Download<'_>,
@@ -145,14 +137,14 @@ fn keep_backup(
         ..Work::default()
     };
     let mut report = verify(folder, None, &work)?;
-    if !problems(&report).is_empty() && !came.kept.is_empty() {
+    if !common::problems(&report).is_empty() && !came.kept.is_empty() {
         // What an earlier run left may be of another day.
         for name in &came.kept {
             download.again(name)?;
         }
         report = verify(folder, None, &work)?;
     }
-    let problems = problems(&report);
+    let problems = common::problems(&report);
     if !problems.is_empty() {
         return Err(differs(
             format!(
@@ -174,13 +166,14 @@ fn keep_backup(
     if let Some(digest) = &report.manifest_sha256 {
         download.tell_verified(digest);
     }
-    let end = End {
+    let made = Made {
         manifest: &report.manifest,
-        kept: came.kept.len(),
+        digest: &report.manifest_sha256.unwrap_or_default(),
         changed: false,
-        folder: args.folder.display().to_string(),
+        output: &args.folder.display().to_string(),
+        kept: Some(came.kept.len()),
     };
-    Ok(tell(&end, output))
+    Ok(tell(&made, output))
 }
 
 /// What a script captured becomes a backup, and goes.
@@ -202,16 +195,11 @@ fn import_capture(
         undo_crlf: false,
     };
     let capture = inspect(&request, interrupt)?;
-    let folder = folder::open_or_create(&args.folder, output)?;
-    let progress = Progress::new(output, Lines::of(args.verbose));
-    let work = common::work(interrupt, &progress);
-    let result = import(&capture, &folder, SystemTime::now(), &work);
-    progress.end();
-    let summary = result.inspect_err(|_| {
-        if folder.was_created() {
-            folder.remove_if_empty();
-        }
-    })?;
+    let lines = Lines::of(args.verbose);
+    let (summary, folder) =
+        folder::fill(&args.folder, lines, interrupt, output, |folder, work| {
+            import(&capture, folder, SystemTime::now(), work)
+        })?;
     let staging = folder::open_or_create(&path, output)?;
     for entry in staging.list().unwrap_or_default() {
         if is_download(&entry.name) {
@@ -219,11 +207,12 @@ fn import_capture(
         }
     }
     staging.remove_if_empty();
-    let end = End {
+    let made = Made {
         manifest: &summary.manifest,
-        kept: 0,
+        digest: &summary.manifest.sha256(),
         changed: summary.changed_while_read(),
-        folder: folder.describe(),
+        output: &folder.describe(),
+        kept: Some(0),
     };
-    Ok(tell(&end, output))
+    Ok(tell(&made, output))
 }

@@ -1,16 +1,14 @@
 //! `mtdkeep import` of a backup's tar.
 
-use super::{Args, Body};
+use super::Args;
 use crate::cli::Exit;
-use crate::cli::common::{self, folder, partitions};
+use crate::cli::common::made::Made;
+use crate::cli::common::{self, folder};
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use crate::cli::progress::{Lines, Progress};
-use mtdkeep::backup::{
-    self, BackupError, Destination as _, Failure, Finding, Folder, Meaning, Report, TarFolder, size,
-};
+use mtdkeep::backup::{self, BackupError, Destination as _, Failure, Folder, Report, TarFolder};
 use mtdkeep::capture::ImportError;
-use mtdkeep::mtd::total_bytes;
 use std::sync::atomic::AtomicBool;
 
 pub(super) fn run(
@@ -39,50 +37,23 @@ pub(super) fn run(
     progress.end();
     let (unpacked, made) = result?;
     let Some(made) = made else {
-        return Err(not_right(&unpacked.report));
+        let problems = common::problems(&unpacked.report);
+        return Err(CliError::Import(ImportError::Wrong { problems }));
     };
     folder::warn_of_no_lock(&made, output);
     Ok(tell(&unpacked.report, &made, output))
 }
 
-fn not_right(report: &Report) -> CliError {
-    let decides = |finding: &&Finding| {
-        matches!(
-            finding.kind.meaning(),
-            Meaning::Differs | Meaning::Unchecked
-        )
-    };
-    let findings = report.findings.iter().filter(decides);
-    let problems = findings.flat_map(|finding| finding.lines(false)).collect();
-    CliError::Import(ImportError::Wrong { problems })
-}
-
 fn tell(report: &Report, folder: &Folder, output: &Output) -> Exit {
-    let manifest = &report.manifest;
-    let (exit, outcome) = match manifest.is_partial() {
-        true => (Exit::Partial, "partial"),
-        false => (Exit::Done, "done"),
+    let made = Made {
+        manifest: &report.manifest,
+        digest: report.manifest_sha256.as_deref().unwrap_or_default(),
+        changed: false,
+        output: &folder.describe(),
+        kept: None,
     };
-    let total = total_bytes(manifest.images.iter().map(|image| image.size_bytes));
-    let mut line = format!(
-        "{}, {}, imported into {}, as the archive has them",
-        partitions(manifest.images.len()),
-        size(total),
-        folder.describe()
-    );
-    if exit == Exit::Partial {
-        let missing = manifest.missing_partitions().count();
-        line += &format!("; partial: {} missing", partitions(missing));
-    }
-    output.sentence(&line);
-    let digest = report.manifest_sha256.clone().unwrap_or_default();
-    output.line(&format!("backup digest: {digest}"));
-    let body = Body {
-        outcome,
-        output: folder.describe(),
-        manifest_sha256: &digest,
-        manifest,
-    };
-    output.document("import", exit, &body);
-    exit
+    let place = format!("imported into {}, as the archive has them", made.output);
+    made.tell(&place, output);
+    made.tell_digest(output);
+    made.document("import", output)
 }
