@@ -13,8 +13,9 @@ use super::blocks::{self, Need};
 use super::crippled::{Crippled, lacks};
 use super::error::{RestoreError, Stopped};
 use super::flash::{self, Source};
-use super::journal::{Journal, Kept};
+use super::journal::{Journal, Kept, Old};
 use super::plan::{Plan, PlannedBlock, PlannedPartition};
+use super::preconditions;
 use super::survey::{Pair, Survey, buffer};
 use crate::backup::{BackupError, Destination, Work, sha256};
 use crate::mtd::{Errno, MtdBackend, MtdError, MtdWrite, WritePermit};
@@ -45,12 +46,15 @@ pub fn restore(
 ) -> Result<Restored, Stopped> {
     let mut run = Run {
         backup,
-        journal: Journal { folder: journal },
+        journal: Journal {
+            folder: journal,
+            identity: &plan.identity,
+        },
         work,
         pair: Pair::of(plan.block_bytes)?,
         back: buffer(plan.block_bytes)?,
         // What an earlier run had in hand is neither old nor new.
-        changed: !plan.in_hand.is_empty(),
+        changed: plan.goes_on(),
         done: Restored::default(),
     };
     let result = run.all(plan, backend, permit);
@@ -103,6 +107,9 @@ impl Run<'_> {
         for part in written() {
             self.work.observer.begin(&part.device.name);
             let mut device = backend.open_for_writing(&part.route.device, permit)?;
+            // Somebody may have come since the plan was made. Of two that come at once
+            // each sees the other here, because both have it open by now.
+            preconditions::unused(part, &plan.devices, &backend.in_use(&plan.devices))?;
             let mut source = Source::new(self.backup, &part.image.file);
             for block in part.in_order() {
                 if self.work.interrupt.load(Ordering::Relaxed) {
@@ -142,14 +149,19 @@ impl Run<'_> {
             return Ok(());
         }
         let back = &mut self.back[..length];
-        let file = match kept {
-            Some(kept) => kept.file,
+        let kept = match kept {
+            Some(kept) => kept,
             None => {
                 let index = part.route.device.index;
-                self.journal
-                    .keep(index, block.offset_bytes, old, is_whole, back)?
+                let old = Old {
+                    bytes: old,
+                    is_whole,
+                    is_locked: block.is_locked,
+                };
+                self.journal.keep(index, block.offset_bytes, &old, back)?
             }
         };
+        let file = kept.file;
         if lacks(Crippled::MarksTooEarly) {
             self.journal.mark(&file)?;
         }
@@ -159,6 +171,7 @@ impl Run<'_> {
             old,
             wanted,
             back,
+            lock: kept.is_locked,
             unlocked: false,
         };
         match write.run(need) {
@@ -191,7 +204,7 @@ impl Run<'_> {
     ) -> Result<bool, RestoreError> {
         let length = part.route.device.erase_block_bytes;
         let range = block.offset_bytes..block.offset_bytes + length;
-        let (within, at) = part.route.share(&range, part.image.size_bytes);
+        let (within, at) = part.share(block);
         let (old, wanted) = (
             &mut self.pair.old[..length as usize],
             &mut self.pair.wanted[..length as usize],
@@ -298,7 +311,9 @@ struct BlockWrite<'a> {
     old: &'a [u8],
     wanted: &'a [u8],
     back: &'a mut [u8],
-    /// It was locked.
+    /// It is locked in the end: it was before an earlier run, or is now.
+    lock: bool,
+    /// It was unlocked, now.
     unlocked: bool,
 }
 
@@ -327,7 +342,7 @@ impl BlockWrite<'_> {
             Fault::Flash(error) => error.to_string(),
             Fault::Differs(at) => format!("it does not take its bytes, first at {at:#x}"),
         });
-        if self.unlocked {
+        if self.lock {
             let locked = self.device.set_locked(self.offset_bytes, length, true);
             locked.map_err(|error| error.to_string()).and(result)
         } else {
@@ -338,7 +353,7 @@ impl BlockWrite<'_> {
     fn unlock(&mut self) -> Result<(), MtdError> {
         let length = self.wanted.len() as u64;
         self.device.set_locked(self.offset_bytes, length, false)?;
-        self.unlocked = true;
+        (self.lock, self.unlocked) = (true, true);
         Ok(())
     }
 

@@ -22,6 +22,8 @@ const OLD: &str = ".old";
 const OLD_PART: &str = ".old.part";
 /// No head of such a file is longer.
 const HEAD_BYTES_MAX: usize = 1024;
+/// What is wrong with a file that another device's restore left.
+const OTHER_DEVICE: &str = "it is of another device, whose restore is not finished";
 const TITLE: &str = "mtdkeep restore: what an erase block held before it was written";
 
 /// An erase block whose old bytes are kept.
@@ -33,14 +35,36 @@ pub(crate) struct Kept {
     /// Where it starts, in bytes of that device.
     pub(crate) offset_bytes: u64,
     pub(crate) length_bytes: u64,
+    /// It was locked.
+    pub(crate) is_locked: bool,
+    /// Which device's it is: see [`Journal::identity`].
+    identity: String,
     /// Of its old bytes.
     sha256: String,
     head_bytes: usize,
 }
 
+/// What an erase block held.
+pub(crate) struct Old<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// All of it could be read.
+    pub(crate) is_whole: bool,
+    pub(crate) is_locked: bool,
+}
+
 /// The files of erase blocks' old bytes, in a folder.
 pub(crate) struct Journal<'a> {
     pub(crate) folder: &'a dyn Destination,
+    /// What tells the device from another, as far as that is known: old bytes of one
+    /// are never put into the other. The same in each run of the same command, also
+    /// where that partition itself is restored.
+    pub(crate) identity: &'a str,
+}
+
+/// Whether an erase block's old bytes lie in a folder.
+pub(super) fn has_old(folder: &dyn Destination) -> bool {
+    let entries = folder.list().unwrap_or_default();
+    entries.iter().any(|entry| entry.name.ends_with(OLD))
 }
 
 fn file_name(mtd: u32, offset_bytes: u64) -> String {
@@ -48,18 +72,20 @@ fn file_name(mtd: u32, offset_bytes: u64) -> String {
 }
 
 /// The head of a file: text, so that a person can use the file without this program.
-fn head(mtd: u32, offset_bytes: u64, old: &[u8], is_whole: bool) -> String {
-    let unread = if is_whole {
+fn head(mtd: u32, offset_bytes: u64, old: &Old<'_>, identity: &str) -> String {
+    let unread = if old.is_whole {
         ""
     } else {
         "Not all of it could be read: 0 stands there.\n"
     };
+    let locked = if old.is_locked { "locked\n" } else { "" };
     format!(
         "{TITLE}.\nIts {length} bytes follow the empty line, to the end of this file:\n\
          tail -c {length} FILE. Run the same restore again before you remove it.\n\
-         {unread}mtd {mtd}\noffset {offset_bytes}\nlength {length}\nsha256 {digest}\n\n",
-        length = old.len(),
-        digest = sha256(old),
+         {unread}mtd {mtd}\noffset {offset_bytes}\nlength {length}\nsha256 {digest}\n\
+         device {identity}\n{locked}\n",
+        length = old.bytes.len(),
+        digest = sha256(old.bytes),
     )
 }
 
@@ -74,6 +100,8 @@ fn parse(file: &str, bytes: &[u8]) -> Option<Kept> {
         mtd: number("mtd ")?.try_into().ok()?,
         offset_bytes: number("offset ")?,
         length_bytes: number("length ")?,
+        is_locked: text.ends_with("\nlocked"),
+        identity: field("device ")?.to_owned(),
         sha256: field("sha256 ")?.to_owned(),
         head_bytes: end + 2,
     })
@@ -128,7 +156,11 @@ impl Journal<'_> {
                 .map_err(|error| self.failed("cannot read", &entry.name, error))?;
             let kept = parse(&entry.name, &bytes[..count])
                 .filter(|kept| file_name(kept.mtd, kept.offset_bytes) == entry.name);
-            found.push(kept.ok_or_else(|| self.bad(&entry.name, "it is torn, or no such file"))?);
+            let kept = kept.ok_or_else(|| self.bad(&entry.name, "it is torn, or no such file"))?;
+            if kept.identity != self.identity {
+                return Err(self.bad(&entry.name, OTHER_DEVICE));
+            }
+            found.push(kept);
         }
         Ok(found)
     }
@@ -166,31 +198,30 @@ impl Journal<'_> {
     }
 
     /// Keeps an erase block's old bytes: when this returns they are on the medium.
-    /// `check` is of the same length; `is_whole`: all of them could be read.
+    /// `check` is of the same length.
     pub(crate) fn keep(
         &self,
         index: MtdIndex,
         offset_bytes: u64,
-        old: &[u8],
-        is_whole: bool,
+        old: &Old<'_>,
         check: &mut [u8],
-    ) -> Result<String, RestoreError> {
+    ) -> Result<Kept, RestoreError> {
         let name = file_name(index.0, offset_bytes);
-        if lacks(Crippled::KeepsNothing) {
-            return Ok(name);
-        }
         let part = format!("{}{OLD_PART}", name.trim_end_matches(OLD));
-        let head = head(index.0, offset_bytes, old, is_whole);
-        let kept = parse(&name, head.as_bytes());
+        let head = head(index.0, offset_bytes, old, self.identity);
+        let kept = parse(&name, head.as_bytes())
+            .ok_or_else(|| self.bad(&name, "its head cannot be written so"))?;
+        if lacks(Crippled::KeepsNothing) {
+            return Ok(kept);
+        }
         let written = (|| {
             let mut file = self.folder.create(&part)?;
             file.write_all(head.as_bytes())?;
-            file.write_all(old)?;
+            file.write_all(old.bytes)?;
             file.sync()?;
             drop(file);
             self.folder.forget(&part);
             let mut file = self.folder.open(&part)?;
-            let kept = kept.ok_or(io::ErrorKind::InvalidData)?;
             let read = self.read(&kept, &mut *file, check)?;
             read.map_err(|what| io::Error::new(io::ErrorKind::InvalidData, what))?;
             self.folder.rename(&part, &name)?;
@@ -203,7 +234,7 @@ impl Journal<'_> {
             }
             self.failed("cannot keep an erase block's old bytes as", &name, error)
         })?;
-        Ok(name)
+        Ok(kept)
     }
 
     /// Marks an erase block as right: its old bytes go.

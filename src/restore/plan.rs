@@ -12,6 +12,7 @@ use super::roles::Role;
 use crate::backup::{Image, sha256};
 use crate::mtd::{ChipTiming, MtdInfo};
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::time::Duration;
 
 /// A whole restore.
@@ -27,6 +28,10 @@ pub struct Plan {
     pub(crate) block_bytes: usize,
     /// Erase blocks that an earlier run had in hand.
     pub(crate) in_hand: Vec<Kept>,
+    /// All devices: what lies on the same flash as what is written.
+    pub(crate) devices: Vec<MtdInfo>,
+    /// Which device this is, as kept files say it.
+    pub(crate) identity: String,
 }
 
 /// One partition of it.
@@ -68,6 +73,7 @@ pub(crate) struct PlannedBlock {
     pub(crate) in_hand: bool,
     /// It cannot be read, and the backup has all of it.
     pub(crate) is_unreadable: bool,
+    pub(crate) is_locked: bool,
 }
 
 impl PlannedPartition {
@@ -83,6 +89,13 @@ impl PlannedPartition {
             Duration::from_nanos((duration.as_nanos() as u64).saturating_mul(count))
         };
         Some(times(timing.erase, self.erase) + times(timing.program_kib, self.bytes / 1024))
+    }
+
+    /// The part of an erase block that is the image's: in the block, and in the image.
+    pub(crate) fn share(&self, block: &PlannedBlock) -> (Range<usize>, u64) {
+        let (start, length) = (block.offset_bytes, self.route.device.erase_block_bytes);
+        self.route
+            .share(&(start..start + length), self.image.size_bytes)
     }
 
     /// Its erase blocks in the order in which they are written: the first one of the
@@ -102,6 +115,12 @@ impl PlannedPartition {
 }
 
 impl Plan {
+    /// Whether an earlier run stopped in an erase block: then the flash is unfinished
+    /// before anything is done.
+    pub fn goes_on(&self) -> bool {
+        !self.in_hand.is_empty()
+    }
+
     /// Erase blocks to program only, to erase and program, and bytes.
     pub fn totals(&self) -> (u64, u64, u64) {
         let of = |count: fn(&PlannedPartition) -> u64| self.partitions.iter().map(count).sum();

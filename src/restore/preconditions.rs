@@ -89,14 +89,17 @@ pub(super) fn check(
         .collect();
     let names: Vec<_> = devices.iter().map(|device| device.name.as_str()).collect();
     for part in &written {
-        allowed(part, said)?;
+        for device in changed(part, devices) {
+            allowed(device, said)?;
+        }
         unused(part, devices, in_use)?;
     }
     let of_bank = |number| {
-        let of = move |part: &&&PlannedPartition| bank(&part.device.name, &names) == Some(number);
-        written.iter().find(of).map(|part| part.device.id())
+        let mut all = written.iter().flat_map(|part| changed(part, devices));
+        let found = all.find(|device| bank(&device.name, &names) == Some(number));
+        found.map(MtdInfo::id)
     };
-    if let (Some(one), Some(other)) = (of_bank.clone()(1), of_bank(2)) {
+    if let (Some(one), Some(other)) = (of_bank(1), of_bank(2)) {
         return Err(RestoreError::BothBanks { one, other });
     }
     for (at, one) in written.iter().enumerate() {
@@ -135,23 +138,45 @@ fn on_same_flash(one: &MtdInfo, other: &MtdInfo) -> bool {
     }
 }
 
-fn allowed(part: &PlannedPartition, said: &Said<'_>) -> Result<(), RestoreError> {
-    let role = Role::of(&part.device.name);
-    let (partition, what) = (part.device.id(), role.words());
+/// The partitions whose bytes are written with this one's: itself, and what lies on the
+/// same flash under another name, as where one device has the whole chip.
+fn changed<'a>(
+    part: &'a PlannedPartition,
+    devices: &'a [MtdInfo],
+) -> impl Iterator<Item = &'a MtdInfo> {
+    let is_changed = |device: &&MtdInfo| {
+        let (Some(start), Some(other)) = (part.device.offset_bytes(), device.offset_bytes()) else {
+            return false;
+        };
+        let mut written = part.blocks.iter().map(|block| {
+            let (within, at) = part.share(block);
+            start + at..start + at + within.len() as u64
+        });
+        device.index != part.device.index
+            && device.chip == part.device.chip
+            && written.any(|range| overlap(&range, &(other..other + device.size_bytes)))
+    };
+    std::iter::once(&part.device).chain(devices.iter().filter(is_changed))
+}
+
+fn allowed(device: &MtdInfo, said: &Said<'_>) -> Result<(), RestoreError> {
+    let role = Role::of(&device.name);
+    let (partition, what) = (device.id(), role.words());
     if said.other_device && role.is_own() {
         return Err(RestoreError::Stays { partition, what });
     }
     let is_allowed = said
         .allowed
         .iter()
-        .any(|device| device.index == part.device.index);
+        .any(|allowed| allowed.index == device.index);
     if role.is_protected() && !is_allowed {
         return Err(RestoreError::NeedsAllow { partition, what });
     }
     Ok(())
 }
 
-fn unused(
+/// That nobody else works on it.
+pub(super) fn unused(
     part: &PlannedPartition,
     devices: &[MtdInfo],
     in_use: &[InUse],

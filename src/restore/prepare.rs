@@ -1,14 +1,14 @@
 //! Makes the plan: looks at the backup and at the device, and changes nothing.
 
 use super::blocks::{self, Route};
-use super::error::{Obstacle, RestoreError};
-use super::journal::Journal;
+use super::error::{Obstacle, RestoreError, Stopped};
+use super::journal::{self, Journal};
 use super::plan::{self, Plan, PlannedPartition};
 use super::preconditions::{self, Said};
 use super::roles::Role;
 use super::survey::Survey;
 use crate::backup::opening::recognise;
-use crate::backup::{self, Destination, Image, Kind, Manifest, Meaning, Report, Work};
+use crate::backup::{self, Destination, Identity, Image, Kind, Manifest, Meaning, Report, Work};
 use crate::mtd::{MtdBackend, MtdInfo, select};
 
 /// What is to be restored.
@@ -31,8 +31,22 @@ const JOURNAL_SPARE_BYTES: u64 = 16 << 10;
 ///
 /// # Errors
 /// What keeps the backup from being restored as it was asked for. Nothing is changed, and
-/// nothing is opened for writing.
+/// nothing is opened for writing; but where an earlier run stopped in an erase block, the
+/// flash is unfinished before, and stays so.
 pub fn plan(
+    backend: &dyn MtdBackend,
+    backup: &dyn Destination,
+    journal: Option<&dyn Destination>,
+    request: &Request<'_>,
+    work: &Work<'_>,
+) -> Result<Plan, Stopped> {
+    made(backend, backup, journal, request, work).map_err(|error| Stopped {
+        changed: journal.is_some_and(journal::has_old),
+        error: Box::new(error),
+    })
+}
+
+fn made(
     backend: &dyn MtdBackend,
     backup: &dyn Destination,
     journal: Option<&dyn Destination>,
@@ -50,17 +64,21 @@ pub fn plan(
     let manifest = &report.manifest;
     preconditions::same_layout(manifest, &devices)?;
     let mut notes = Vec::new();
-    same_device(
+    let identity = same_device(
         backend, &devices, manifest, request, &allowed, &mut notes, work,
     )?;
-    let in_hand = match journal {
-        Some(folder) => Journal { folder }.in_hand()?,
+    let journal = journal.map(|folder| Journal {
+        folder,
+        identity: &identity,
+    });
+    let in_hand = match &journal {
+        Some(journal) => journal.in_hand()?,
         None => Vec::new(),
     };
     let survey = Survey {
         backend,
         backup,
-        journal: journal.map(|folder| Journal { folder }),
+        journal: journal.as_ref(),
         in_hand: &in_hand,
         work,
     };
@@ -91,7 +109,7 @@ pub fn plan(
         .map(|part| part.route.device.erase_block_bytes)
         .max();
     let block_bytes = block_bytes.unwrap_or(0);
-    enough_space(journal, block_bytes)?;
+    enough_space(journal.as_ref().map(|journal| journal.folder), block_bytes)?;
     tell(&partitions, &in_hand, &mut notes);
     let sha256 = report.manifest_sha256.as_deref().unwrap_or_default();
     Ok(Plan {
@@ -100,6 +118,8 @@ pub fn plan(
         partitions,
         notes,
         in_hand,
+        identity,
+        devices,
     })
 }
 
@@ -130,7 +150,7 @@ fn right(backup: &dyn Destination, report: &Report) -> Result<(), RestoreError> 
 }
 
 /// That the backup is of this device, or that the user says what to do where that is not
-/// proven.
+/// proven. Answers what kept files call the device.
 fn same_device(
     backend: &dyn MtdBackend,
     devices: &[MtdInfo],
@@ -139,11 +159,16 @@ fn same_device(
     allowed: &[MtdInfo],
     notes: &mut Vec<String>,
     work: &Work<'_>,
-) -> Result<(), RestoreError> {
+) -> Result<String, RestoreError> {
     let found = recognise(backend, devices, &mut Vec::new(), work)?;
     let found = found.and_then(|found| found.identity());
+    let word = |identity: &Option<Identity>| match identity {
+        Some(identity) => identity.sha256.clone(),
+        None => "unknown".into(),
+    };
+    let own = word(&manifest.device.identity);
     let why = match (&manifest.device.identity, &found) {
-        (Some(backup), Some(device)) if backup == device => return Ok(()),
+        (Some(backup), Some(device)) if backup == device => return Ok(own),
         (Some(_), Some(device)) => format!("its {} holds something else", device.partition),
         (Some(backup), None) => format!("its {} cannot be told", backup.partition),
         (None, _) => "the backup does not tell one device from another".into(),
@@ -162,7 +187,8 @@ fn same_device(
             notes.push(format!(
                 "not proven to be the device that was backed up: {why}"
             ));
-            Ok(())
+            // Where it is restored itself, it is not the same in each run.
+            Ok(if itself { own } else { word(&found) })
         }
         false => Err(RestoreError::OtherDevice { why }),
     }

@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering;
 pub(super) struct Survey<'a> {
     pub(super) backend: &'a dyn MtdBackend,
     pub(super) backup: &'a dyn Destination,
-    pub(super) journal: Option<Journal<'a>>,
+    pub(super) journal: Option<&'a Journal<'a>>,
     pub(super) in_hand: &'a [Kept],
     pub(super) work: &'a Work<'a>,
 }
@@ -123,6 +123,7 @@ impl Survey<'_> {
                 wanted: String::new(),
                 in_hand: kept.is_some(),
                 is_unreadable: !read,
+                is_locked: false,
             };
             planned.note(open, block, need, old, wanted);
             self.work.observer.progress(within.len() as u64);
@@ -160,7 +161,7 @@ impl Survey<'_> {
         kept: Option<&Kept>,
         old: &mut [u8],
     ) -> Result<bool, RestoreError> {
-        if let (Some(kept), Some(journal)) = (kept, &self.journal) {
+        if let (Some(kept), Some(journal)) = (kept, self.journal) {
             return journal.old_bytes(kept, old).map(|()| true);
         }
         let Err(error) = flash::read(open, range.start, old) else {
@@ -217,9 +218,11 @@ impl PlannedPartition {
         let pieces = blocks::pieces(cells, wanted);
         self.bytes += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
         let locked = open.is_locked(block.offset_bytes, wanted.len() as u64);
-        self.locked += u64::from(locked == Some(true));
+        let is_locked = locked == Some(true);
+        self.locked += u64::from(is_locked);
         self.blocks.push(PlannedBlock {
             wanted: sha256(wanted),
+            is_locked,
             ..block
         });
     }

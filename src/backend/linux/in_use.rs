@@ -17,6 +17,7 @@ use rustix::fs::{Dir, FileType, Mode, OFlags};
 pub(super) fn find(root: &Root, devices: &[MtdInfo]) -> Vec<InUse> {
     let mut found = Vec::new();
     mounts(root, devices, &mut found);
+    numbers(root, &mut found);
     attached(root, &mut found);
     processes(root, &mut found);
     found
@@ -34,11 +35,28 @@ fn mounts(root: &Root, devices: &[MtdInfo], found: &mut Vec<InUse>) {
         };
         let index = by_source(source, devices).or_else(|| {
             // The root file system's source is a word; its number tells.
-            let is_node = source.starts_with("/dev/");
+            let is_node = source.starts_with('/');
             is_node.then(|| by_number(root, place))?
         });
         if let Some(index) = index {
             let how = format!("mounted at {place} ({kind})");
+            found.push(InUse { index, how });
+        }
+    }
+}
+
+/// What is mounted by the file system's own number, whatever its source is called and
+/// whatever is mounted over it: known since Linux 2.6.26.
+fn numbers(root: &Root, found: &mut Vec<InUse>) {
+    let table = discover::text(root, "proc/self/mountinfo").unwrap_or_default();
+    for line in table.lines() {
+        let mut words = line.split(' ').skip(2);
+        let (number, place) = (words.next(), words.nth(1));
+        let minor = number.and_then(|number| number.split_once(':'));
+        let minor = minor.filter(|(major, _)| major.parse() == Ok(MTD_BLOCK_MAJOR));
+        if let Some(index) = minor.and_then(|(_, minor)| minor.parse().ok()) {
+            let how = format!("mounted at {}", place.unwrap_or("?"));
+            let index = MtdIndex(index);
             found.push(InUse { index, how });
         }
     }
@@ -152,6 +170,11 @@ mod tests {
             "rootfs / rootfs rw 0 0\n/dev/root / jffs2 rw 0 0\n\
              /dev/mtdblock4 /etc/config jffs2 rw 0 0\nbroken\n",
         );
+        write(
+            "proc/self/mountinfo",
+            "15 1 31:3 / /rom ro,relatime - squashfs /tmp/any ro\n\
+             16 1 0:3 / /proc rw - proc proc rw\nbroken\n20 1 31:x / / rw\n",
+        );
         write("sys/class/ubi/ubi0/mtd_num", "6\n");
         write("sys/class/ubi/version", "1\n");
         let found = find(&Root::new(Some(tree.path().into())), &[]);
@@ -161,6 +184,7 @@ mod tests {
             .collect();
         let expected = [
             (4, "mounted at /etc/config (jffs2)"),
+            (3, "mounted at /rom"),
             (6, "attached as ubi0"),
         ];
         assert_eq!(found, expected);

@@ -18,7 +18,7 @@ use crate::cli::spec::{
 };
 use mtdkeep::backup::{Access, Destination, Folder};
 use mtdkeep::mtd::WritePermit;
-use mtdkeep::restore::{self, Plan, Request, RestoreError};
+use mtdkeep::restore::{self, Plan, Request, RestoreError, Stopped};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use target::Target;
@@ -86,7 +86,7 @@ const OPTIONS: &[OptionSpec] = &[
     option(
         "journal",
         Takes::Value("DIR"),
-        "Keep old bytes in this folder meanwhile [default: beside the backup, DIR.restore]",
+        "Keep old bytes in this folder meanwhile [default: beside the backup, DIR.restore; of a rehearsal, DIR.rehearsal]",
     ),
     option(
         "journal-in-memory",
@@ -160,7 +160,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let backup = folder::open(&args.folder, Access::Look, output)?;
     let path = match &args.journal {
         Some(path) => path.clone(),
-        None => beside(&args.folder),
+        None => beside(&args.folder, args.device.is_simulated()),
     };
     let access = match args.dry_run {
         true => Access::Look,
@@ -181,7 +181,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let known = journal.as_ref().map(|folder| folder as &dyn Destination);
     let planned = restore::plan(target.backend(), &backup, known, &request, &work);
     progress.end();
-    let plan = planned.map_err(tell::nothing_changed)?;
+    let plan = planned.map_err(CliError::Restore)?;
     tell::plan(&plan, output);
     if args.dry_run || !plan.writes() {
         if let Some(folder) = journal.filter(|_| !args.dry_run) {
@@ -199,26 +199,34 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         .and_then(|()| write(&plan, &target, &backup, &journal, interrupt, output));
     // Where it still holds something, it is needed.
     journal.remove_if_empty();
+    if let Err(CliError::Restore(Stopped { changed: true, .. })) = &restored {
+        // A rehearsal goes on from there.
+        target.save(output)?;
+    }
     let restored = restored?;
     target.save(output)?;
     Ok(tell::done(&plan, restored, args, output))
 }
 
-/// Where old bytes are kept: beside the backup, on the same medium.
-fn beside(folder: &Path) -> PathBuf {
+/// Where old bytes are kept: beside the backup, on the same medium. Those of a rehearsal
+/// are apart from the device's.
+fn beside(folder: &Path, is_rehearsal: bool) -> PathBuf {
     let mut path: PathBuf = folder.components().collect();
     if path.file_name().is_none() {
         path = std::fs::canonicalize(&path).unwrap_or(path);
     }
     let mut path = path.into_os_string();
-    path.push(".restore");
+    path.push(match is_rehearsal {
+        true => ".rehearsal",
+        false => ".restore",
+    });
     path.into()
 }
 
 /// That the folder for old bytes outlives a power cut.
 fn may_keep(journal: &Folder, args: &Args) -> Result<(), CliError> {
     // The simulated chip is in memory as well.
-    if args.journal_in_memory || args.device.is_named() || !journal.is_in_memory() {
+    if args.journal_in_memory || args.device.is_simulated() || !journal.is_in_memory() {
         return Ok(());
     }
     Err(CliError::Other {
@@ -241,32 +249,40 @@ fn agree(plan: &Plan, args: &Args, output: &Output) -> Result<(), CliError> {
         if plan.digest.starts_with(given.as_str()) {
             return Ok(());
         }
-        return Err(tell::nothing_changed(RestoreError::OtherPlan {
+        let error = RestoreError::OtherPlan {
             given: given.clone(),
             is: plan.digest.clone(),
+        };
+        return Err(CliError::Restore(Stopped {
+            error: Box::new(error),
+            changed: plan.goes_on(),
         }));
     }
     if args.yes {
         return Ok(());
     }
     let refused = |message: &str| CliError::Other {
-        exit: Exit::Refused,
-        message: message.into(),
+        exit: match plan.goes_on() {
+            true => Exit::Unfinished,
+            false => Exit::Refused,
+        },
+        message: match plan.goes_on() {
+            true => format!("{message}; the flash is not finished: do not switch off"),
+            false => format!("{message}; nothing was changed"),
+        },
         help: Some(format!(
             "look at the plan, and agree with --plan {} or --yes",
             plan.digest.get(..16).unwrap_or_default()
         )),
     };
     if !io::stdin().is_terminal() || !output.asks() {
-        return Err(refused(
-            "nobody has agreed to the plan; nothing was changed",
-        ));
+        return Err(refused("nobody has agreed to the plan"));
     }
     let _ = write!(io::stderr(), "Write this to the flash? Type yes: ");
     let mut answer = String::new();
     match io::stdin().read_line(&mut answer) {
         Ok(_) if answer.trim() == "yes" => Ok(()),
-        _ => Err(refused("the answer was not yes; nothing was changed")),
+        _ => Err(refused("the answer was not yes")),
     }
 }
 

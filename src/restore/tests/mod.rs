@@ -11,6 +11,7 @@
 mod cuts;
 mod disk;
 mod faults;
+mod ways;
 mod world;
 
 use super::crippled::{Crippled, cripple};

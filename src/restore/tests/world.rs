@@ -17,7 +17,7 @@ use std::ops::Range;
 
 /// The erase block of the small chip: two write buffers.
 pub(super) const BLOCK: usize = 64;
-const BLOCKS: usize = 16;
+pub(super) const BLOCKS: usize = 16;
 
 /// Its partitions: name, start, length in bytes. The last holds all of the chip; two
 /// share an erase block.
@@ -106,7 +106,7 @@ fn geometry() -> Geometry {
     }
 }
 
-fn device(bytes: &[u8]) -> SimulatedDevice {
+pub(super) fn device(bytes: &[u8]) -> SimulatedDevice {
     let mut chip = Chip::new(geometry());
     chip.set_programming(Programming::INTEL_28F128J3A);
     chip.load(0, bytes).unwrap();

@@ -46,6 +46,8 @@ pub mod offsets;
 pub mod repair;
 #[cfg(feature = "full")]
 pub mod restore;
+#[cfg(feature = "full")]
+pub mod restore_stops;
 #[cfg(all(
     feature = "full",
     target_os = "linux",

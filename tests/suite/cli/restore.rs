@@ -46,7 +46,8 @@ fn read(outer: &tempfile::TempDir, name: &str) -> Vec<u8> {
 
 /// Nothing of an earlier or a finished run lies beside the backup.
 fn tidy(outer: &tempfile::TempDir) -> bool {
-    !outer.path().join("backup.restore").exists()
+    let names = ["backup.restore", "backup.rehearsal"];
+    names.iter().all(|name| !outer.path().join(name).exists())
 }
 
 #[test]
@@ -233,36 +234,42 @@ fn a_fault_is_told_and_the_same_command_goes_on() {
             failing + ERASE_BLOCK,
         ],
     );
-    let line = format!("restore backup --image torn --yes --faults program-error@{failing:#x}");
+    let line =
+        format!("restore backup --image torn --yes --save now --faults program-error@{failing:#x}");
     let (_, said) = run(&outer, &line, 6);
     for part in [
         "mtd4 (system), erase block at 0x40000: programming mtd4 (system)",
         "it is erased",
         "the flash was changed and is not finished: do not switch off",
-        "its old bytes are in backup.restore/mtd4-0x40000.old",
+        "its old bytes are in backup.rehearsal/mtd4-0x40000.old",
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
-    let kept = read(&outer, "backup.restore/mtd4-0x40000.old");
+    let kept = read(&outer, "backup.rehearsal/mtd4-0x40000.old");
     let torn = read(&outer, "torn");
     assert_eq!(
         kept[kept.len() - ERASE_BLOCK..],
         torn[failing..failing + ERASE_BLOCK]
     );
-    // As the chip would be, had it not been simulated.
+    // The chip is kept as it was left.
     let mut after = torn;
     let whole = read(&outer, "whole");
     let done = failing - ERASE_BLOCK..failing;
     after[done.clone()].copy_from_slice(&whole[done]);
     after[failing..failing + ERASE_BLOCK].fill(0xFF);
-    fs::write(outer.path().join("now"), after).unwrap();
+    assert_eq!(read(&outer, "now"), after);
     // Another restore has to wait for this one.
     let other = "restore backup --image now --yes -p linux";
-    let (_, said) = run(&outer, other, 5);
+    let (_, said) = run(&outer, other, 6);
     assert!(
         said.contains("an earlier restore stopped in the erase block at 0x40000"),
         "{said}"
     );
+    // Whatever keeps the next run from its plan, the flash is unfinished.
+    for line in ["-p nosuch --yes", "", "--plan 0123456789abcdef"] {
+        let (_, said) = run(&outer, &format!("restore backup --image now {line}"), 6);
+        assert!(said.contains("do not switch off"), "{line}: {said}");
+    }
     let (_, said) = run(&outer, "restore backup --image now --yes --save after", 0);
     assert!(said.contains("it is written again"), "{said}");
     assert_eq!(read(&outer, "after"), whole);

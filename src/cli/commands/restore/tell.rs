@@ -2,18 +2,12 @@
 
 use super::Args;
 use crate::cli::Exit;
-use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use mtdkeep::backup::{count, size};
 use mtdkeep::printable::printable;
-use mtdkeep::restore::{Plan, PlannedPartition, RestoreError, Restored};
+use mtdkeep::restore::{Plan, PlannedPartition, Restored};
 use serde::Serialize;
 use std::time::Duration;
-
-/// An error before anything was changed.
-pub(super) fn nothing_changed(error: RestoreError) -> CliError {
-    CliError::Restore(error.into())
-}
 
 /// The plan, a line for each partition.
 pub(super) fn plan(plan: &Plan, output: &Output) {
