@@ -3,7 +3,8 @@
 //!
 //! Most people want the program, `mtdkeep`. This library is what it is made of:
 //! [`mtd`] has the traits, [`backend`] the devices behind them (Linux's, and a
-//! simulation) and [`backup`] the pipeline; the command line is the program's alone.
+//! simulation) and [`backup`] the pipeline. The command line, and what only it needs, are
+//! inside: nothing of them is promised.
 //!
 //! A backup of the simulated iSpot, proven against its flash:
 //!
@@ -37,20 +38,24 @@
 
 pub mod backend;
 pub mod backup;
-#[doc(hidden)] // for the program of this package
+#[doc(hidden)] // for the tests of this package
 pub mod capture;
+mod cli;
 #[cfg(feature = "full")]
-#[doc(hidden)] // for the program of this package
-pub mod fetch;
+mod fetch;
 #[cfg(feature = "full")]
-#[doc(hidden)] // for the program of this package
-pub mod layout;
+mod layout;
 pub mod mtd;
-#[doc(hidden)] // for the program of this package
-pub mod printable;
-#[doc(hidden)] // for the program of this package
-pub mod restore;
-#[doc(hidden)] // for the program of this package
+mod printable;
+mod restore;
+#[doc(hidden)] // for the tests of this package
 pub mod serve;
 #[cfg(all(target_arch = "arm", target_env = "musl", not(feature = "full")))]
 mod thumb;
+
+/// The program: does what its arguments ask (without the program's own name), and says
+/// how the process shall end.
+#[doc(hidden)] // for main.rs
+pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
+    cli::main(arguments.into_iter().collect()).into()
+}

@@ -1,11 +1,7 @@
 //! The `mtdkeep` program.
 
-mod cli;
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    cli::main(std::env::args_os().skip(1)).into()
+fn main() -> std::process::ExitCode {
+    mtdkeep::run(std::env::args_os().skip(1))
 }
 
 /// A static program has no symbols to look up. musl's own stand-in for this says so in

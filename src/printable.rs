@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 /// The text with every character that is not simply shown written as `\n`,
 /// `\u{1b}` and so on.
-pub fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     // Quotes and backslashes, which `escape_debug` would escape as well, are
     // harmless. The rest is escaped piece by piece and not letter by letter, so
@@ -26,7 +26,7 @@ const QUOTES: [char; 3] = ['"', '\'', '\\'];
 
 /// A JSON text with the same characters written as JSON writes them, `\u001b`: it
 /// means what it meant. They can only stand inside its strings.
-pub fn printable_json(text: &str) -> String {
+pub(crate) fn printable_json(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         if c == '\n' || (' '..='~').contains(&c) || c.escape_debug().count() == 1 {

@@ -13,13 +13,12 @@ mod open_device;
 mod simulated;
 
 pub use linux::LinuxBackend;
-#[doc(hidden)] // for the program of this package
+#[doc(hidden)] // for the tests of this package
 pub use linux::make_node;
 #[cfg(feature = "full")]
 pub use simulated::SimulatedBackend;
 #[cfg(feature = "full")]
-#[doc(hidden)] // for the program of this package
-pub use simulated::Told;
+pub(crate) use simulated::Told;
 
 use crate::mtd::{MtdError, MtdInfo, WritePermit};
 

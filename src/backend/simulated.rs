@@ -29,13 +29,13 @@ pub struct SimulatedBackend {
 
 /// What is known of a simulated partition beside what the harness holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Told {
+pub(crate) struct Told {
     /// Who tells where it starts; none: nobody, and nothing lets it be inferred.
-    pub source: Option<OffsetSource>,
+    pub(crate) source: Option<OffsetSource>,
     /// Nobody tells how large its erase blocks are.
-    pub erase_block_assumed: bool,
+    pub(crate) erase_block_assumed: bool,
     /// How large its chip is in bytes, where somebody tells that.
-    pub chip_bytes: Option<u64>,
+    pub(crate) chip_bytes: Option<u64>,
 }
 
 impl SimulatedBackend {
@@ -50,7 +50,7 @@ impl SimulatedBackend {
 
     /// Who told the layout, in the order of the MTD numbers; what nobody is named for is the
     /// simulation's own.
-    pub fn with_told(mut self, told: Vec<Told>) -> Self {
+    pub(crate) fn with_told(mut self, told: Vec<Told>) -> Self {
         self.told = told;
         self
     }

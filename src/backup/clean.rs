@@ -32,13 +32,13 @@ impl Cleaning {
     }
 
     /// Whether the folder may go as well.
-    pub fn takes_folder(&self) -> bool {
+    pub(crate) fn takes_folder(&self) -> bool {
         self.folder_was_created && self.left.is_empty()
     }
 }
 
 /// Tells what [`clean`] would remove, and removes nothing.
-pub fn plan_clean(folder: &dyn Destination) -> Result<Cleaning, Failure> {
+pub(crate) fn plan_clean(folder: &dyn Destination) -> Result<Cleaning, Failure> {
     let found = contents::look(folder)?;
     let (keystone, folder_was_created) = keystone(folder, &found)?;
     if !found.foreign.is_empty() {

@@ -158,7 +158,7 @@ impl Digests {
 }
 
 /// SHA-256 of a whole text, 64 lower-case hex digits.
-pub fn sha256(text: &[u8]) -> String {
+pub(crate) fn sha256(text: &[u8]) -> String {
     hex(&sha2::Sha256::digest(text))
 }
 

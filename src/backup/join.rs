@@ -5,6 +5,9 @@
 //! filled only where the caller says so; every image's digests are compared with the
 //! bytes that were taken.
 
+#[cfg(test)]
+mod tests;
+
 use super::destination::Destination;
 use super::digest::{DigestChoice, Digests};
 use super::manifest::{Image, Manifest};
@@ -18,7 +21,7 @@ const PIECE_BYTES: usize = 64 << 10;
 /// Why no chip was put together.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum JoinError {
+pub(crate) enum JoinError {
     /// Nobody tells where a partition starts, or on which chip it is.
     #[error("nobody tells where {device} lies on the chip{}", only_inferred(*.inferred))]
     Uncertain {
@@ -107,22 +110,22 @@ struct Part {
 
 /// Which image goes where.
 #[derive(Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// By their starts.
     parts: Vec<Part>,
     /// How large the chip is, in bytes.
-    pub size_bytes: u64,
+    pub(crate) size_bytes: u64,
     /// Whether somebody told that size; otherwise the last partition's end is it.
-    pub size_is_told: bool,
+    pub(crate) size_is_told: bool,
     /// What no image covers, in bytes from the chip's start.
-    pub gaps: Vec<Range<u64>>,
+    pub(crate) gaps: Vec<Range<u64>>,
 }
 
 /// Finds out where each image goes. `layout` tells more than the manifest does.
 ///
 /// # Errors
 /// [`JoinError`], where a place is not certain or a partition is missing.
-pub fn plan(manifest: &Manifest, layout: Option<&Reading>) -> Result<Plan, JoinError> {
+pub(crate) fn plan(manifest: &Manifest, layout: Option<&Reading>) -> Result<Plan, JoinError> {
     let mut devices = devices(manifest);
     let told_bytes = match layout {
         Some(layout) => add_layout(&mut devices, layout)?,
@@ -288,7 +291,7 @@ impl Open<'_> {
 ///
 /// # Errors
 /// [`JoinError`].
-pub fn join(
+pub(crate) fn join(
     folder: &dyn Destination,
     plan: &Plan,
     sink: &mut dyn FnMut(&[u8]) -> io::Result<()>,

@@ -14,7 +14,7 @@ pub(crate) fn tells_devices_apart(name: &str) -> bool {
 }
 
 /// What a partition of that name holds, where its name is known.
-pub fn description(name: &str) -> Option<&'static str> {
+pub(crate) fn description(name: &str) -> Option<&'static str> {
     Some(match name {
         "RedBoot" => "the boot loader",
         "param" => {

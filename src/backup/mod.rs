@@ -59,6 +59,7 @@ mod verify_images;
 mod work;
 mod workers;
 
+pub use blank::Blank;
 pub use clean::{Cleaning, clean};
 pub use destination::{Destination, Entry, FileId, NewFile};
 pub use digest::DigestChoice;
@@ -80,25 +81,24 @@ pub use stream::stream;
 pub use verify::verify;
 pub use work::Work;
 
-/// What the program of this package, its tests and measurements take from here, beside
-/// what is promised.
-mod for_the_program {
-    pub use super::blank::Blank;
-    pub use super::clean::plan_clean;
+pub(crate) use clean::plan_clean;
+#[cfg(feature = "full")]
+pub(crate) use join::{JoinError, Plan, join, plan as plan_join};
+#[cfg(feature = "full")]
+pub(crate) use single_file::SingleFile;
+#[cfg(feature = "full")]
+pub(crate) use tar_folder::{TarError, TarFolder};
+pub(crate) use units::{count, size};
+#[cfg(feature = "full")]
+pub(crate) use unpack::unpack;
+
+/// What the tests and measurements of this package take from here, beside what is
+/// promised.
+mod for_the_tests {
     pub use super::digest::{DigestValues, Digests, Ending};
     #[cfg(feature = "full")]
-    pub use super::join::{JoinError, Plan, join, plan as plan_join};
-    pub use super::known::description;
-    #[cfg(feature = "full")]
     pub use super::repair::{How, RepairLayout, RepairRequest, Repaired, repair};
-    #[cfg(feature = "full")]
-    pub use super::single_file::SingleFile;
     pub use super::sums::{SumLine, parse as parse_sums, render as render_sums};
-    #[cfg(feature = "full")]
-    pub use super::tar_folder::{TarError, TarFolder};
-    pub use super::units::{count, size};
-    #[cfg(feature = "full")]
-    pub use super::unpack::{Unpacked, unpack};
 }
 #[doc(hidden)]
-pub use for_the_program::*;
+pub use for_the_tests::*;

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 const SUFFIX: &str = ".mtdkeep-part";
 
 /// A file that is being written.
-pub struct SingleFile {
+pub(crate) struct SingleFile {
     path: PathBuf,
     temporary: PathBuf,
     file: OpenFile,
@@ -31,7 +31,7 @@ impl SingleFile {
     ///
     /// Errors: the system's; [`io::ErrorKind::AlreadyExists`] where the file is
     /// there; [`io::ErrorKind::WouldBlock`] where another process is writing it.
-    pub fn create(path: &Path) -> io::Result<Self> {
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
         refuse_existing(path)?;
         if let Some(around) = path.parent().filter(|around| *around != Path::new("")) {
             make_missing(around, &mut Vec::new())?;
@@ -78,7 +78,7 @@ impl SingleFile {
     /// Errors: the system's; [`io::ErrorKind::AlreadyExists`] where a file has
     /// that name meanwhile. There is no file then, or, if only its folder could not
     /// be synced, all of it.
-    pub fn finish(mut self) -> io::Result<()> {
+    pub(crate) fn finish(mut self) -> io::Result<()> {
         let named = self.file.sync().and_then(|()| {
             let whole = self.file.id()?.size_bytes == self.length_bytes;
             if whole && lock::is_at(&self.file.0, &self.temporary)? {
@@ -97,13 +97,13 @@ impl SingleFile {
     }
 
     /// Removes what was written; whether nothing is left.
-    pub fn discard(self) -> bool {
+    pub(crate) fn discard(self) -> bool {
         let is_ours = lock::is_at(&self.file.0, &self.temporary).unwrap_or(false);
         !is_ours || remove(&self.temporary).is_ok()
     }
 
     /// Where it is being written.
-    pub fn temporary(&self) -> &Path {
+    pub(crate) fn temporary(&self) -> &Path {
         &self.temporary
     }
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// Why a file is no tar of a backup.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum TarError {
+pub(crate) enum TarError {
     /// The system's answer.
     #[error("cannot read {archive}: {source}")]
     Read {
@@ -56,7 +56,7 @@ struct Member {
 
 /// A backup's tar.
 #[derive(Debug)]
-pub struct TarFolder {
+pub(crate) struct TarFolder {
     name: String,
     file: Arc<File>,
     /// Sorted by name.
@@ -68,7 +68,7 @@ impl TarFolder {
     ///
     /// # Errors
     /// [`TarError`].
-    pub fn open(path: &Path) -> Result<Self, TarError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, TarError> {
         let name = path.display().to_string();
         let opened = File::open(path);
         let file = opened.map_err(|source| read_error(&name, source))?;
@@ -76,7 +76,7 @@ impl TarFolder {
     }
 
     /// Whether a file begins as a tar does.
-    pub fn is_one(path: &Path) -> bool {
+    pub(crate) fn is_one(path: &Path) -> bool {
         let mut magic = [0; 5];
         let read = File::open(path).and_then(|file| file.read_exact_at(&mut magic, 257));
         read.is_ok() && &magic == b"ustar"
@@ -87,7 +87,11 @@ impl TarFolder {
     ///
     /// # Errors
     /// [`TarError`].
-    pub fn spool(stream: &mut dyn Read, name: &str, folder: &Path) -> Result<Self, TarError> {
+    pub(crate) fn spool(
+        stream: &mut dyn Read,
+        name: &str,
+        folder: &Path,
+    ) -> Result<Self, TarError> {
         let stored = tempfile::tempfile_in(folder).and_then(|mut file| {
             io::copy(stream, &mut file)?;
             Ok(file)

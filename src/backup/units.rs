@@ -3,7 +3,7 @@
 /// Exact as long as that is short, else one decimal if it is not 0, rounded down so
 /// that nothing missing looks whole: `1 byte`, `256 KiB`, `6 MiB`, `1152 KiB`,
 /// `15.9 MiB`; `16 MiB` also with a few bytes beside them.
-pub fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     let whole = UNITS
         .iter()
@@ -24,7 +24,7 @@ pub fn size(bytes: u64) -> String {
 
 /// A count with its unit, which gets an `s` unless there is one of it:
 /// `1 partition`, `11 partitions`.
-pub fn count(number: u64, unit: &str) -> String {
+pub(crate) fn count(number: u64, unit: &str) -> String {
     format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
 }
 

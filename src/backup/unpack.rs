@@ -20,26 +20,18 @@ use super::texts;
 use super::verify::verify;
 use super::work::Work;
 
-/// What came of an archive.
-#[derive(Debug)]
-pub struct Unpacked {
-    /// What was found out about the archive.
-    pub report: Report,
-    /// Whether the folder was made; not where the archive is not right.
-    pub is_done: bool,
-}
-
 /// Checks an archive, and where it is right, makes the backup's folder of it, which is
-/// opened (or made) only then.
+/// opened (or made) only then. Gives what was found out about the archive, and the
+/// folder where it was made.
 ///
 /// # Errors
 /// [`Failure`]: the archive cannot be read, the folder not be used, or it holds
 /// something else.
-pub fn unpack<D: Destination>(
+pub(crate) fn unpack<D: Destination>(
     archive: &TarFolder,
     folder: impl FnOnce() -> Result<D, Failure>,
     work: &Work<'_>,
-) -> Result<(Unpacked, Option<D>), Failure> {
+) -> Result<(Report, Option<D>), Failure> {
     let report = verify(archive, None, work)?;
     let is_right = report.known_by.is_none()
         && !matches!(
@@ -47,8 +39,7 @@ pub fn unpack<D: Destination>(
             Some(Meaning::Differs | Meaning::Unchecked)
         );
     if !is_right {
-        let is_done = false;
-        return Ok((Unpacked { report, is_done }, None));
+        return Ok((report, None));
     }
     let folder = folder()?;
     let text = contents::read_text(archive, MANIFEST, MANIFEST_BYTES_MAX)?;
@@ -66,8 +57,7 @@ pub fn unpack<D: Destination>(
             )),
             error: Box::new(error),
         })?;
-    let is_done = true;
-    Ok((Unpacked { report, is_done }, Some(folder)))
+    Ok((report, Some(folder)))
 }
 
 /// What is to be taken out of the folder first: what an earlier run of the same began.

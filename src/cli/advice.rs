@@ -5,9 +5,9 @@
 
 use super::error::CliError;
 use super::spec::CommandSpec;
-use mtdkeep::backup::{BackupError, Failure};
-use mtdkeep::mtd::{Errno, MtdError, MtdName};
-use mtdkeep::restore::RestoreError;
+use crate::backup::{BackupError, Failure};
+use crate::mtd::{Errno, MtdError, MtdName};
+use crate::restore::RestoreError;
 use std::io;
 
 /// The next step, as one line; none where nothing sensible can be said.
@@ -123,8 +123,8 @@ fn of_device(error: &MtdError) -> Option<String> {
 }
 
 #[cfg(feature = "full")]
-fn of_import(error: &mtdkeep::capture::ImportError) -> Option<String> {
-    use mtdkeep::capture::ImportError;
+fn of_import(error: &crate::capture::ImportError) -> Option<String> {
+    use crate::capture::ImportError;
     let text = match error {
         ImportError::Read { source, .. } => match source.kind() {
             io::ErrorKind::NotFound => "look at the name: there is no such folder",

@@ -12,7 +12,7 @@ use super::common::device;
 use super::given::Given;
 use super::spec::{CommandSpec, DEVICE, GLOBAL, OptionSpec, Takes};
 use crate::cli::output::Output;
-use mtdkeep::printable::printable;
+use crate::printable::printable;
 use std::ffi::OsString;
 
 /// What asks for it; no command of the table, because nobody types it.

@@ -2,11 +2,11 @@
 //! code. What to do next is the command's own to say: see [`super::advice`].
 
 use super::Exit;
-use mtdkeep::backup::{BackupError, ErrorKind, Failure};
+use crate::backup::{BackupError, ErrorKind, Failure};
 #[cfg(feature = "full")]
-use mtdkeep::capture::ImportError;
-use mtdkeep::mtd::{MtdError, MtdErrorKind};
-use mtdkeep::restore::{RestoreError, Stopped};
+use crate::capture::ImportError;
+use crate::mtd::{MtdError, MtdErrorKind};
+use crate::restore::{RestoreError, Stopped};
 
 /// A command line that makes no sense; says why, in one line.
 #[derive(Debug, Clone, PartialEq, Eq)]

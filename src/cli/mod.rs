@@ -1,5 +1,5 @@
 //! The command line: what the user asked for, what is shown, and the exit code.
-//! It is of the program, not of the library, which never prints.
+//! Nothing beside it prints.
 //!
 //! [`parse`] tells the words apart by the table of [`commands`]; the command's
 //! own `parse` decides what they mean and gives the job that `main` runs.
@@ -90,8 +90,7 @@ fn failed(output: &Output, command: Option<&CommandSpec>, error: &CliError) -> E
 }
 
 /// Runs the program on a command line without the program's own name.
-pub(crate) fn main(words: impl IntoIterator<Item = OsString>) -> Exit {
-    let words: Vec<OsString> = words.into_iter().collect();
+pub(crate) fn main(words: Vec<OsString>) -> Exit {
     let mut output = Output::default();
     #[cfg(feature = "full")]
     if let Some((_, typed)) = words

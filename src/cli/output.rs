@@ -10,7 +10,7 @@
 
 use super::Exit;
 use super::error::CliError;
-use mtdkeep::printable::{printable, printable_json};
+use crate::printable::{printable, printable_json};
 use serde::Serialize;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Mutex;

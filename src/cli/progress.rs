@@ -2,8 +2,8 @@
 //! output, and on a terminal a progress bar on standard error.
 
 use super::output::Output;
-use mtdkeep::backup::{Image, LayoutEntry, Observer, count, size};
-use mtdkeep::printable::printable;
+use crate::backup::{Image, LayoutEntry, Observer, count, size};
+use crate::printable::printable;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The line of an image that is in place.

@@ -15,12 +15,12 @@
 //! it stopped, and where it cannot be mended the backup stops: bytes that did not come
 //! are never taken for flash that cannot be read.
 
-pub mod http;
+pub(crate) mod http;
 mod remote;
-pub mod ssh;
+pub(crate) mod ssh;
 #[cfg(test)]
 mod tests;
 mod wire;
 
-pub use remote::{FetchRequest, Proof, RemoteBackend, fetch};
-pub use wire::Patience;
+pub(crate) use remote::{FetchRequest, Proof, RemoteBackend, fetch};
+pub(crate) use wire::Patience;

@@ -18,7 +18,7 @@ use std::time::SystemTime;
 
 /// What proves that an image is what the device holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Proof {
+pub(crate) enum Proof {
     /// The device itself made a digest of its flash, after the bytes had come.
     OwnDigest(&'static str),
     /// The flash was sent twice.
@@ -28,7 +28,7 @@ pub enum Proof {
 }
 
 /// Devices that are somewhere else.
-pub struct RemoteBackend {
+pub(crate) struct RemoteBackend {
     description: String,
     devices: Vec<MtdInfo>,
     shared: Arc<Mutex<Shared>>,
@@ -237,19 +237,19 @@ fn placed(error: MtdError, offset: u64, length: usize) -> MtdError {
 }
 
 /// How a fetch is to be done.
-pub struct FetchRequest<'a> {
+pub(crate) struct FetchRequest<'a> {
     /// Names or `mtdN`; empty: all partitions.
-    pub partitions: &'a [String],
+    pub(crate) partitions: &'a [String],
     /// What proves the images, where all goes well.
-    pub proof: Proof,
+    pub(crate) proof: Proof,
     /// Who fetched them and from where, for the manifest.
-    pub captured_by: String,
+    pub(crate) captured_by: String,
     /// Where the layout is from, for the manifest.
-    pub layout_from: String,
+    pub(crate) layout_from: String,
     /// What cannot be proven, whatever comes.
-    pub not_proven: Vec<String>,
+    pub(crate) not_proven: Vec<String>,
     /// The time to put into the manifest.
-    pub now: SystemTime,
+    pub(crate) now: SystemTime,
 }
 
 /// Backs up devices that are somewhere else into a folder.
@@ -257,7 +257,7 @@ pub struct FetchRequest<'a> {
 /// # Errors
 /// As [`backup::backup`]; where the way to the device broke and was not to be mended,
 /// [`MtdError::Unreachable`], with what is whole kept.
-pub fn fetch(
+pub(crate) fn fetch(
     backend: &RemoteBackend,
     folder: &dyn Destination,
     request: &FetchRequest<'_>,

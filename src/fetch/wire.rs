@@ -47,11 +47,11 @@ pub(crate) trait Source: Send {
 
 /// How often, and after which pauses, a way that broke is made anew.
 #[derive(Clone)]
-pub struct Patience {
+pub(crate) struct Patience {
     /// How often in a row, without a byte in between.
-    pub tries: u32,
+    pub(crate) tries: u32,
     /// Waits; a test's does not.
-    pub wait: Arc<dyn Fn(Duration) + Send + Sync>,
+    pub(crate) wait: Arc<dyn Fn(Duration) + Send + Sync>,
 }
 
 impl Patience {

@@ -12,17 +12,9 @@ use super::{Reading, boot_log, command_line, device_tree, fis, own, table, u_boo
 
 /// Understands a text, whatever form it has.
 ///
-/// ```
-/// let log = b"[    1.0] 0x000000000000-0x000000040000 : \"u-boot\"\n";
-/// let reading = mtdkeep::layout::read(log)?;
-/// assert_eq!(reading.partitions[0].name, "u-boot");
-/// assert_eq!(reading.partitions[0].size_bytes, Some(0x40000));
-/// # Ok::<(), mtdkeep::layout::LayoutTextError>(())
-/// ```
-///
 /// # Errors
 /// [`LayoutTextError`]: no form fits, or the text contradicts the form that it has.
-pub fn read(text: &[u8]) -> Result<Reading, LayoutTextError> {
+pub(crate) fn read(text: &[u8]) -> Result<Reading, LayoutTextError> {
     // Both begin a record with bytes that no text has.
     if let Some(found) = device_tree::read(text).or_else(|| fis::read(text)) {
         return found;
@@ -67,6 +59,14 @@ mod tests {
     #[case("mtd0: 00040000 00010000 \"a\"")]
     fn none(#[case] text: &str) {
         assert_eq!(read(text.as_bytes()), Err(LayoutTextError::Unknown));
+    }
+
+    #[test]
+    fn what_a_boot_log_says_is_there() {
+        let log = b"[    1.0] 0x000000000000-0x000000040000 : \"u-boot\"\n";
+        let reading = read(log).unwrap();
+        assert_eq!(reading.partitions[0].name, "u-boot");
+        assert_eq!(reading.partitions[0].size_bytes, Some(0x40000));
     }
 
     proptest! {

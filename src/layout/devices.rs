@@ -9,19 +9,19 @@ use crate::mtd::{MtdIndex, MtdInfo, infer_offsets};
 
 /// Devices, in the order of their numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Described {
+pub(crate) struct Described {
     /// The devices. Erase blocks of 0 bytes: no text says how large they are.
-    pub devices: Vec<MtdInfo>,
+    pub(crate) devices: Vec<MtdInfo>,
     /// The chips that [`MtdInfo::chip`] counts.
-    pub chips: Vec<ChipFacts>,
+    pub(crate) chips: Vec<ChipFacts>,
     /// The numbers were not in the text: its order gave them.
-    pub numbered: bool,
+    pub(crate) numbered: bool,
 }
 
 /// Why texts describe no devices.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum DescribeError {
+pub(crate) enum DescribeError {
     /// Some partitions have numbers, others have none.
     #[error("line {line}: {name:?} has no number, and other partitions have one")]
     NoNumber {
@@ -56,7 +56,7 @@ impl std::fmt::Display for Lines<'_> {
 ///
 /// # Errors
 /// [`DescribeError`].
-pub fn describe(
+pub(crate) fn describe(
     base: &Reading,
     more: Option<&Reading>,
     chip_bytes: Option<u64>,
@@ -125,7 +125,7 @@ fn device(
 }
 
 /// The facts of devices, to be [rendered](super::render).
-pub fn facts(devices: &[MtdInfo]) -> (Vec<ChipFacts>, Vec<PartitionFacts>) {
+pub(crate) fn facts(devices: &[MtdInfo]) -> (Vec<ChipFacts>, Vec<PartitionFacts>) {
     let chips = devices.iter().filter_map(|device| device.chip).max();
     let chips = chips.map_or(0, |last| last as usize + 1);
     let partition = |device: &MtdInfo| PartitionFacts {

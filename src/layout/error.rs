@@ -5,7 +5,7 @@ use crate::mtd::ProcMtdError;
 /// What is wrong with a text, and on which line (counted from 1).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum LayoutTextError {
+pub(crate) enum LayoutTextError {
     /// No form was recognised.
     #[error(
         "no layout was found in it; it must be one of: the text of /proc/mtd, a kernel's \

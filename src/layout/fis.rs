@@ -47,7 +47,7 @@ struct Entry<'a> {
 ///
 /// # Errors
 /// [`LayoutTextError`]: a table whose numbers make no sense, or sense in both byte orders.
-pub fn read(bytes: &[u8]) -> Option<Result<Reading, LayoutTextError>> {
+pub(crate) fn read(bytes: &[u8]) -> Option<Result<Reading, LayoutTextError>> {
     let own = bytes
         .chunks_exact(RECORD_BYTES)
         .positions_of(OWN_NAME)

@@ -24,15 +24,17 @@ mod lines;
 mod own;
 mod place;
 mod table;
+#[cfg(test)]
+mod tests;
 mod u_boot;
 
-pub use detect::read;
-pub use device_tree::read_device_tree;
-pub use devices::{DescribeError, Described, describe, facts};
-pub use error::LayoutTextError;
-pub use fis::read as read_flash_table;
-pub use own::render;
-pub use place::{Conflict, Placed, place, place_if_all_fit};
+pub(crate) use detect::read;
+pub(crate) use device_tree::read_device_tree;
+pub(crate) use devices::{Described, describe, facts};
+pub(crate) use error::LayoutTextError;
+pub(crate) use fis::read as read_flash_table;
+pub(crate) use own::render;
+pub(crate) use place::{Conflict, place, place_if_all_fit};
 
 use crate::mtd::{MtdIndex, PartitionOffset};
 use std::fmt;
@@ -40,7 +42,7 @@ use std::fmt;
 /// Which kind of text a layout was read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Form {
+pub(crate) enum Form {
     /// The text of `/proc/mtd`: numbers, sizes and names, and no offset.
     ProcMtd,
     /// `mtdparts=…` of a kernel's command line.
@@ -73,64 +75,64 @@ impl fmt::Display for Form {
 
 /// What a text says of one chip.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ChipFacts {
+pub(crate) struct ChipFacts {
     /// What the text calls it, such as `spi0.0`; empty where it has no name there.
-    pub name: String,
+    pub(crate) name: String,
     /// Its size in bytes, where the text says it.
-    pub size_bytes: Option<u64>,
+    pub(crate) size_bytes: Option<u64>,
     /// The size of its erase blocks in bytes, where the text says it.
-    pub erase_block_bytes: Option<u64>,
+    pub(crate) erase_block_bytes: Option<u64>,
 }
 
 /// What a text says of one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartitionFacts {
+pub(crate) struct PartitionFacts {
     /// Its line in the text, counted from 1; of a table of bytes, its entry.
-    pub line: usize,
+    pub(crate) line: usize,
     /// Its MTD number, where the text says it.
-    pub index: Option<MtdIndex>,
+    pub(crate) index: Option<MtdIndex>,
     /// Its name; may be empty.
-    pub name: String,
+    pub(crate) name: String,
     /// Which of [`Reading::chips`] it lies on, where the text says it.
-    pub chip: Option<usize>,
+    pub(crate) chip: Option<usize>,
     /// Which of [`Reading::partitions`] it lies in, where it is a part of a part.
-    pub parent: Option<usize>,
+    pub(crate) parent: Option<usize>,
     /// Where it starts on its chip, and who says so.
-    pub offset: Option<PartitionOffset>,
+    pub(crate) offset: Option<PartitionOffset>,
     /// How long it is in bytes; none where the text says "the rest" of a chip
     /// whose size it does not say.
-    pub size_bytes: Option<u64>,
+    pub(crate) size_bytes: Option<u64>,
     /// The size of its erase blocks in bytes, where the text says it.
-    pub erase_block_bytes: Option<u64>,
+    pub(crate) erase_block_bytes: Option<u64>,
     /// Whether the text has it read-only; none where it says nothing of that.
-    pub read_only: Option<bool>,
+    pub(crate) read_only: Option<bool>,
 }
 
 impl PartitionFacts {
     /// Where it ends, in bytes from the start of its chip.
-    pub fn end_bytes(&self) -> Option<u64> {
+    pub(crate) fn end_bytes(&self) -> Option<u64> {
         self.offset?.bytes.checked_add(self.size_bytes?)
     }
 }
 
 /// A line that was passed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skipped {
+pub(crate) struct Skipped {
     /// Its number, counted from 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// The line, cut after 80 characters.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// A text's facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reading {
+pub(crate) struct Reading {
     /// Which form the text has.
-    pub form: Form,
+    pub(crate) form: Form,
     /// Its chips, in the order in which they come up.
-    pub chips: Vec<ChipFacts>,
+    pub(crate) chips: Vec<ChipFacts>,
     /// Its partitions, in its own order.
-    pub partitions: Vec<PartitionFacts>,
+    pub(crate) partitions: Vec<PartitionFacts>,
     /// Lines that belong to nothing of it: prompts, other messages.
-    pub skipped: Vec<Skipped>,
+    pub(crate) skipped: Vec<Skipped>,
 }

@@ -24,7 +24,7 @@ const HEAD: &str = "mtdkeep layout 1";
 
 /// Writes facts in this form. `read` gives the same facts again, if each
 /// partition has a number.
-pub fn render(chips: &[ChipFacts], partitions: &[PartitionFacts]) -> String {
+pub(crate) fn render(chips: &[ChipFacts], partitions: &[PartitionFacts]) -> String {
     let mut text = format!("{HEAD}\n");
     // Writing into a String cannot fail.
     for (at, chip) in chips.iter().enumerate() {

@@ -12,7 +12,7 @@ use std::fmt;
 /// Two facts that cannot both be true, or one that belongs to nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Conflict {
+pub(crate) enum Conflict {
     /// The device is there with another size.
     Size {
         /// The device.
@@ -97,24 +97,24 @@ impl fmt::Display for Conflict {
 }
 
 /// Which chip a device lies on, by the number of the chip in [`Placed::chips`].
-pub type ChipIndex = usize;
+pub(crate) type ChipIndex = usize;
 
 /// Devices with what a text says of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Placed {
+pub(crate) struct Placed {
     /// The chips that the text names.
-    pub chips: Vec<ChipFacts>,
+    pub(crate) chips: Vec<ChipFacts>,
     /// Which chip each device lies on, where the text says it.
-    pub chip_of: BTreeMap<MtdIndex, ChipIndex>,
+    pub(crate) chip_of: BTreeMap<MtdIndex, ChipIndex>,
     /// Which partition each device lies in, where the text says it.
-    pub parent_of: BTreeMap<MtdIndex, MtdIndex>,
+    pub(crate) parent_of: BTreeMap<MtdIndex, MtdIndex>,
     /// What does not agree.
-    pub conflicts: Vec<Conflict>,
+    pub(crate) conflicts: Vec<Conflict>,
 }
 
 /// Puts the facts of a text to `devices`: offsets and permissions that are not
 /// known yet, and which chip and parent each has.
-pub fn place(devices: &mut [MtdInfo], reading: &Reading) -> Placed {
+pub(crate) fn place(devices: &mut [MtdInfo], reading: &Reading) -> Placed {
     place_some(devices, reading, |_| true)
 }
 
@@ -160,7 +160,7 @@ fn place_some(
 /// device of the same name and size, because the kernel may have taken its partitions
 /// from elsewhere. A place that somebody else tells otherwise is a
 /// [contradiction](MtdInfo::contradictions), for both to be told.
-pub fn place_if_all_fit(devices: &mut [MtdInfo], reading: &Reading) {
+pub(crate) fn place_if_all_fit(devices: &mut [MtdInfo], reading: &Reading) {
     let had_chips = devices.iter().any(|device| device.chip.is_some());
     for chip in 0..reading.chips.len() {
         let mut placed_devices = devices.to_vec();

@@ -24,10 +24,9 @@ mod select;
 
 pub use error::{MtdError, MtdErrorKind, Operation, SizeWitness};
 pub use info::total_bytes;
-#[doc(hidden)] // for the program of this package
 pub(crate) use info::{MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR};
 pub use info::{MtdIndex, MtdInfo, MtdName, NodeState, OffsetSource, PartitionOffset};
-#[doc(hidden)] // for the program of this package
+#[doc(hidden)] // for the tests of this package
 pub use node::missing_nodes;
 pub use node::{Node, NodeKind};
 pub use oddity::oddities;

@@ -11,7 +11,7 @@ use std::io;
 /// Why a partition that differs stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Obstacle {
+pub(crate) enum Obstacle {
     /// The kernel lets nobody write it.
     ReadOnly,
     /// Erasing it would erase others, and nothing writeable holds all of them.
@@ -47,7 +47,7 @@ impl fmt::Display for Obstacle {
 /// What stops a restore.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum RestoreError {
+pub(crate) enum RestoreError {
     /// The backup, or its folder.
     #[error(transparent)]
     Backup(#[from] BackupError),
@@ -232,7 +232,7 @@ pub enum RestoreError {
 
 impl RestoreError {
     /// What it means for the caller, where the flash was not changed.
-    pub fn kind(&self) -> ErrorKind {
+    pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::Backup(error) => error.kind(),
             Self::Mtd(error) => match error.kind() {
@@ -249,7 +249,7 @@ impl RestoreError {
     }
 
     /// What to do next, as one line.
-    pub fn help(&self) -> Option<String> {
+    pub(crate) fn help(&self) -> Option<String> {
         let text = match self {
             Self::Backup(error) => return error.help(),
             Self::Mtd(error) => return error.help(),
@@ -321,11 +321,11 @@ impl RestoreError {
 /// An error, and whether the flash was changed.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
-pub struct Stopped {
+pub(crate) struct Stopped {
     /// What stopped it.
-    pub error: Box<RestoreError>,
+    pub(crate) error: Box<RestoreError>,
     /// Whether the flash is neither as it was nor as it should be.
-    pub changed: bool,
+    pub(crate) changed: bool,
 }
 
 impl From<RestoreError> for Stopped {

@@ -23,20 +23,20 @@ use std::sync::atomic::Ordering;
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Restored {
+pub(crate) struct Restored {
     /// Erase blocks that were erased and programmed.
-    pub erased: u64,
+    pub(crate) erased: u64,
     /// Erase blocks that were programmed without being erased.
-    pub programmed: u64,
+    pub(crate) programmed: u64,
     /// Bytes that were programmed.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 /// Carries out a plan; `journal` is where old bytes are kept meanwhile.
 ///
 /// # Errors
 /// With whether the flash was changed. The same call with a new plan goes on.
-pub fn restore(
+pub(crate) fn restore(
     plan: &Plan,
     backend: &dyn MtdBackend,
     backup: &dyn Destination,

@@ -8,7 +8,6 @@ use super::blocks::Route;
 use super::crippled::{Crippled, lacks};
 use super::error::Obstacle;
 use super::journal::Kept;
-use super::roles::Role;
 use crate::backup::{Image, sha256};
 use crate::mtd::{ChipTiming, MtdInfo};
 use std::fmt::Write as _;
@@ -17,13 +16,13 @@ use std::time::Duration;
 
 /// A whole restore.
 #[derive(Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The partitions that were chosen, in the order in which they are written.
-    pub partitions: Vec<PlannedPartition>,
+    pub(crate) partitions: Vec<PlannedPartition>,
     /// SHA-256 over what the flash will hold.
-    pub digest: String,
+    pub(crate) digest: String,
     /// What the user should know before, a sentence each.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
     /// The largest erase block, in bytes.
     pub(crate) block_bytes: usize,
     /// Erase blocks that an earlier run had in hand.
@@ -37,26 +36,26 @@ pub struct Plan {
 /// One partition of it.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct PlannedPartition {
+pub(crate) struct PlannedPartition {
     /// The partition.
-    pub device: MtdInfo,
+    pub(crate) device: MtdInfo,
     /// How many erase blocks hold the backup's bytes already.
-    pub same: u64,
+    pub(crate) same: u64,
     /// How many are programmed without being erased: no bit has to be set.
-    pub program: u64,
+    pub(crate) program: u64,
     /// How many are erased and programmed.
-    pub erase: u64,
+    pub(crate) erase: u64,
     /// How many of these are locked: unlocked, written, locked again.
-    pub locked: u64,
+    pub(crate) locked: u64,
     /// How many bytes are programmed.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// How many bytes of it the backup does not have: they stay as they are.
-    pub unknown_bytes: u64,
+    pub(crate) unknown_bytes: u64,
     /// Why it cannot be written, where that is so, and how many erase blocks differ all
     /// the same.
-    pub stays: Option<(Obstacle, u64)>,
+    pub(crate) stays: Option<(Obstacle, u64)>,
     /// How long its chip takes, where that is known.
-    pub timing: Option<ChipTiming>,
+    pub(crate) timing: Option<ChipTiming>,
     pub(crate) image: Image,
     pub(crate) route: Route,
     pub(crate) blocks: Vec<PlannedBlock>,
@@ -77,13 +76,8 @@ pub(crate) struct PlannedBlock {
 }
 
 impl PlannedPartition {
-    /// What it is for.
-    pub fn role(&self) -> Role {
-        Role::of(&self.device.name)
-    }
-
     /// How long it takes by the chip's data sheet, where the chip is known.
-    pub fn expected(&self) -> Option<Duration> {
+    pub(crate) fn expected(&self) -> Option<Duration> {
         let timing = self.timing?;
         let times = |duration: Duration, count: u64| {
             Duration::from_nanos((duration.as_nanos() as u64).saturating_mul(count))
@@ -117,30 +111,30 @@ impl PlannedPartition {
 impl Plan {
     /// Whether an earlier run stopped in an erase block: then the flash is unfinished
     /// before anything is done.
-    pub fn goes_on(&self) -> bool {
+    pub(crate) fn goes_on(&self) -> bool {
         !self.in_hand.is_empty()
     }
 
     /// Erase blocks to program only, to erase and program, and bytes.
-    pub fn totals(&self) -> (u64, u64, u64) {
+    pub(crate) fn totals(&self) -> (u64, u64, u64) {
         let of = |count: fn(&PlannedPartition) -> u64| self.partitions.iter().map(count).sum();
         (of(|p| p.program), of(|p| p.erase), of(|p| p.bytes))
     }
 
     /// Whether there is something to write.
-    pub fn writes(&self) -> bool {
+    pub(crate) fn writes(&self) -> bool {
         self.partitions.iter().any(|part| !part.blocks.is_empty())
     }
 
     /// Whether something that differs stays as it is, or is not in the backup.
-    pub fn is_partial(&self) -> bool {
+    pub(crate) fn is_partial(&self) -> bool {
         let stays = |part: &PlannedPartition| part.stays.as_ref().is_some_and(|(_, n)| *n > 0);
         let lacks = |part: &PlannedPartition| stays(part) || part.unknown_bytes > 0;
         self.partitions.iter().any(lacks)
     }
 
     /// How long it takes by the chip's data sheet; none where a chip is unknown.
-    pub fn expected(&self) -> Option<Duration> {
+    pub(crate) fn expected(&self) -> Option<Duration> {
         let to_write = self
             .partitions
             .iter()

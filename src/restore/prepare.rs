@@ -13,14 +13,14 @@ use crate::mtd::{MtdBackend, MtdInfo, select};
 
 /// What is to be restored.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Request<'a> {
+pub(crate) struct Request<'a> {
     /// Which partitions, by name or as `mtdN`; none: all that the backup has.
-    pub partitions: &'a [String],
+    pub(crate) partitions: &'a [String],
     /// Partitions that may be written although they decide whether the device starts, or
     /// which device it is.
-    pub allow: &'a [String],
+    pub(crate) allow: &'a [String],
     /// The backup may be of another device.
-    pub other_device: bool,
+    pub(crate) other_device: bool,
 }
 
 /// Room for the head of a kept file, and for what the file system needs for it.
@@ -33,7 +33,7 @@ const JOURNAL_SPARE_BYTES: u64 = 16 << 10;
 /// What keeps the backup from being restored as it was asked for. Nothing is changed, and
 /// nothing is opened for writing; but where an earlier run stopped in an erase block, the
 /// flash is unfinished before, and stays so.
-pub fn plan(
+pub(crate) fn plan(
     backend: &dyn MtdBackend,
     backup: &dyn Destination,
     journal: Option<&dyn Destination>,

@@ -8,7 +8,7 @@
 /// What a partition is for, in the order in which partitions are written: what decides
 /// whether others are used comes after them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
+pub(crate) enum Role {
     /// Anything else.
     Other,
     /// Which bank of the firmware is newer.
@@ -32,7 +32,7 @@ impl Role {
     ];
 
     /// What a partition of that name is for.
-    pub fn of(name: &str) -> Self {
+    pub(crate) fn of(name: &str) -> Self {
         let name = name.to_ascii_lowercase();
         match name.as_str() {
             "redboot" | "u-boot" | "uboot" | "bootloader" | "boot" | "cfe" | "bootrom"
@@ -48,7 +48,7 @@ impl Role {
     }
 
     /// Whether it is written only where the user names it once more.
-    pub fn is_protected(self) -> bool {
+    pub(crate) fn is_protected(self) -> bool {
         self >= Self::Table
     }
 

@@ -14,8 +14,6 @@ mod examples;
 ))]
 mod fetch;
 #[cfg(feature = "full")]
-mod layout;
-#[cfg(feature = "full")]
 mod page;
 #[cfg(all(
     feature = "full",

@@ -1,5 +1,6 @@
 //! `mtdkeep backup`.
 
+use crate::backup::{self, Destination as _, DigestChoice, Request, Summary};
 use crate::cli::Exit;
 use crate::cli::common::device::{self, DeviceArgs};
 use crate::cli::common::folder::{self, FOLDER_ON_DEVICE};
@@ -12,7 +13,6 @@ use crate::cli::progress::{Lines, Progress};
 use crate::cli::spec::{
     CommandSpec, DEVICE, Job, LAYOUT, OptionSpec, RESULT, Takes, VERBOSE, option, short,
 };
-use mtdkeep::backup::{self, Destination as _, DigestChoice, Request, Summary};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -154,7 +154,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let interrupt = signals::interrupt_flag()?;
     let backend = device::open(&args.device, output)?;
     // Before the folder is made: a wrong name or a missing device leaves nothing.
-    mtdkeep::mtd::select(&backend.devices()?, &args.partitions)?;
+    crate::mtd::select(&backend.devices()?, &args.partitions)?;
     let request = Request {
         partitions: &args.partitions,
         read_again: args.read_again,

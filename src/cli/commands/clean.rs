@@ -1,12 +1,12 @@
 //! `mtdkeep clean`.
 
+use crate::backup::{self, Access, Cleaning, Entry, count, size};
 use crate::cli::Exit;
 use crate::cli::common::{FOLDER, folder};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
 use crate::cli::spec::{CommandSpec, Job, OptionSpec, RESULT, Takes, option};
-use mtdkeep::backup::{self, Access, Cleaning, Entry, count, size};
 use serde::Serialize;
 use std::path::Path;
 

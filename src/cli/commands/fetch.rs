@@ -3,6 +3,7 @@
 mod http;
 mod ssh;
 
+use crate::backup::Destination as _;
 use crate::cli::Exit;
 use crate::cli::common::made::Made;
 use crate::cli::common::{folder, layout, signals};
@@ -13,10 +14,9 @@ use crate::cli::progress::Lines;
 use crate::cli::spec::{
     CommandSpec, Job, OperandSpec, OptionSpec, RESULT, Takes, VERBOSE, option, short,
 };
-use mtdkeep::backup::Destination as _;
-use mtdkeep::fetch::http::Url;
-use mtdkeep::fetch::{FetchRequest, Proof, RemoteBackend, fetch};
-use mtdkeep::mtd::{MtdBackend as _, select};
+use crate::fetch::http::Url;
+use crate::fetch::{FetchRequest, Proof, RemoteBackend, fetch};
+use crate::mtd::{MtdBackend as _, select};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::SystemTime;

@@ -1,5 +1,6 @@
 //! `mtdkeep image`: the whole chip of a simulated device, or of a backup, as one file.
 
+use crate::backup::{Observer as _, SingleFile, size};
 use crate::cli::Exit;
 use crate::cli::common::device::simulated;
 use crate::cli::common::signals;
@@ -10,7 +11,6 @@ use crate::cli::progress::{Lines, Progress};
 use crate::cli::spec::{
     CommandSpec, Job, OptionSpec, RESULT, SEED, SIMULATE, Takes, option, short,
 };
-use mtdkeep::backup::{Observer as _, SingleFile, size};
 use serde::Serialize;
 use std::io::{self, Write as _};
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! `mtdkeep import`.
 
+use crate::backup::{Destination as _, Folder, Summary};
+use crate::capture::{Capture, ImportRequest, import, inspect};
 use crate::cli::Exit;
 use crate::cli::common::made::Made;
 use crate::cli::common::{folder, layout, signals, stream};
@@ -10,8 +12,6 @@ use crate::cli::progress::Lines;
 use crate::cli::spec::{
     CommandSpec, Job, OperandSpec, OptionSpec, RESULT, Takes, VERBOSE, option, short,
 };
-use mtdkeep::backup::{Destination as _, Folder, Summary};
-use mtdkeep::capture::{Capture, ImportRequest, import, inspect};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 

@@ -1,14 +1,14 @@
 //! `mtdkeep list`.
 
+use crate::backup::size;
 use crate::cli::Exit;
 use crate::cli::common::device::{self, DeviceArgs};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
 use crate::cli::spec::{CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, full_only, option};
-use mtdkeep::backup::size;
-use mtdkeep::mtd::{MtdInfo, NodeState, oddities};
-use mtdkeep::printable::printable;
+use crate::mtd::{MtdInfo, NodeState, oddities};
+use crate::printable::printable;
 use serde::Serialize;
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {
@@ -107,8 +107,8 @@ fn layout(device: &DeviceArgs, output: &Output) -> Result<Exit, CliError> {
         });
     }
     let devices = device::open(device, output)?.devices()?;
-    let (chips, partitions) = mtdkeep::layout::facts(&devices);
-    for line in mtdkeep::layout::render(&chips, &partitions).lines() {
+    let (chips, partitions) = crate::layout::facts(&devices);
+    for line in crate::layout::render(&chips, &partitions).lines() {
         output.line(line);
     }
     Ok(Exit::Done)
@@ -119,7 +119,7 @@ const INFERRED: &str = "note: offsets with ? are inferred: nobody told them; the
 
 /// Who tells the offsets, where that is not the kernel or the simulation itself.
 fn who_tells(devices: &[MtdInfo]) -> Option<String> {
-    use mtdkeep::mtd::OffsetSource;
+    use crate::mtd::OffsetSource;
     let sources = devices.iter().filter_map(|info| Some(info.offset?.source));
     let mut words: Vec<String> = Vec::new();
     for source in sources {

@@ -1,13 +1,13 @@
 //! `mtdkeep nodes`.
 
+use crate::backend::{self, LinuxBackend};
 use crate::cli::Exit;
 use crate::cli::common::device::{self, DeviceArgs};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
 use crate::cli::spec::{CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, option};
-use mtdkeep::backend::{self, LinuxBackend};
-use mtdkeep::mtd::{MtdInfo, Node, NodeKind, NodeState, missing_nodes};
+use crate::mtd::{MtdInfo, Node, NodeKind, NodeState, missing_nodes};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,8 @@
 //! `mtdkeep repair`.
 
+use crate::backup::{
+    self, Access, How, Meaning, Rebuilt, RepairLayout, RepairRequest, Repaired, Report,
+};
 use crate::cli::Exit;
 use crate::cli::common::device::{self, DeviceArgs};
 use crate::cli::common::{self, FOLDER, folder, layout, signals};
@@ -8,10 +11,7 @@ use crate::cli::given::Given;
 use crate::cli::output::Output;
 use crate::cli::progress::{Lines, Progress};
 use crate::cli::spec::{CommandSpec, DEVICE, Job, OptionSpec, RESULT, Takes, option};
-use mtdkeep::backup::{
-    self, Access, How, Meaning, Rebuilt, RepairLayout, RepairRequest, Repaired, Report,
-};
-use mtdkeep::layout::describe;
+use crate::layout::describe;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;

@@ -6,6 +6,7 @@
 mod target;
 mod tell;
 
+use crate::backup::{Access, Destination, Folder};
 use crate::cli::Exit;
 use crate::cli::common::device::{self, DeviceArgs};
 use crate::cli::common::{self, FOLDER, folder, signals};
@@ -16,9 +17,8 @@ use crate::cli::progress::{Lines, Progress};
 use crate::cli::spec::{
     CommandSpec, DEVICE, Job, LAYOUT, OptionSpec, RESULT, Takes, full_only, option, short,
 };
-use mtdkeep::backup::{Access, Destination, Folder};
-use mtdkeep::mtd::WritePermit;
-use mtdkeep::restore::{self, Plan, Request, RestoreError, Stopped};
+use crate::mtd::WritePermit;
+use crate::restore::{self, Plan, Request, RestoreError, Stopped};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use target::Target;

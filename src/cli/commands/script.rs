@@ -1,12 +1,12 @@
 //! `mtdkeep script`.
 
+use crate::capture::{ScriptRequest, render};
 use crate::cli::Exit;
 use crate::cli::common::folder::FOLDER_ON_DEVICE;
 use crate::cli::error::UsageError;
 use crate::cli::given::Given;
 use crate::cli::output::Output;
 use crate::cli::spec::{CommandSpec, Job, OptionSpec, RESULT, Takes, option, short};
-use mtdkeep::capture::{ScriptRequest, render};
 use serde::Serialize;
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {

@@ -2,6 +2,9 @@
 
 use super::backup::{DIGEST, PARTITION, digests};
 use super::not_in_this_build;
+#[cfg(feature = "full")]
+use crate::backup::{self, Access, Destination as _, Folder};
+use crate::backup::{DigestChoice, size};
 use crate::cli::Exit;
 use crate::cli::common::device::{self, DeviceArgs};
 #[cfg(feature = "full")]
@@ -14,12 +17,7 @@ use crate::cli::progress::{Lines, Progress};
 use crate::cli::spec::{
     CommandSpec, DEVICE, Job, LAYOUT, OperandSpec, OptionSpec, RESULT, Takes, option,
 };
-#[cfg(feature = "full")]
-use mtdkeep::backup::{self, Access, Destination as _, Folder};
-use mtdkeep::backup::{DigestChoice, size};
-use mtdkeep::serve::{
-    Content, Server, Until, Watcher, is_plain_token, parse_address, random_token,
-};
+use crate::serve::{Content, Server, Until, Watcher, is_plain_token, parse_address, random_token};
 use serde::Serialize;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

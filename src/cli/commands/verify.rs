@@ -1,5 +1,6 @@
 //! `mtdkeep verify`.
 
+use crate::backup::{self, Access, Destination, Finding, MANIFEST, Meaning, Report, SUMS, size};
 use crate::cli::Exit;
 use crate::cli::common::device::{self, DeviceArgs};
 #[cfg(feature = "full")]
@@ -12,7 +13,6 @@ use crate::cli::progress::{Lines, Progress};
 use crate::cli::spec::{
     CommandSpec, DEVICE, Job, LAYOUT, OptionSpec, RESULT, Takes, VERBOSE, option,
 };
-use mtdkeep::backup::{self, Access, Destination, Finding, MANIFEST, Meaning, Report, SUMS, size};
 use serde::Serialize;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

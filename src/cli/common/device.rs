@@ -1,11 +1,11 @@
 //! Which device a command works on: the running kernel's, one below another root,
 //! or a simulated one.
 
+use crate::backend::LinuxBackend;
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
-use mtdkeep::backend::LinuxBackend;
-use mtdkeep::mtd::MtdBackend;
+use crate::mtd::MtdBackend;
 use std::path::PathBuf;
 
 /// What the options say of the device.
@@ -72,7 +72,7 @@ pub(crate) fn open(device: &DeviceArgs, output: &Output) -> Result<Box<dyn MtdBa
     #[cfg(feature = "full")]
     if let Some(args) = &device.simulated {
         let simulated = simulated::open(args, output)?;
-        let backend = mtdkeep::backend::SimulatedBackend::new(simulated.device);
+        let backend = crate::backend::SimulatedBackend::new(simulated.device);
         return Ok(Box::new(backend.with_told(simulated.told)));
     }
     #[cfg(not(feature = "full"))]

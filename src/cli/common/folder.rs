@@ -1,10 +1,10 @@
 //! The folder of a backup.
 
 use super::work;
+use crate::backup::{Access, BackupError, Destination as _, Folder, Work};
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use crate::cli::progress::{Lines, Progress};
-use mtdkeep::backup::{Access, BackupError, Destination as _, Folder, Work};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 

@@ -3,7 +3,7 @@
 use crate::cli::Exit;
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
-use mtdkeep::layout::{self, Reading};
+use crate::layout::{self, Reading};
 use std::io::Read as _;
 use std::path::Path;
 

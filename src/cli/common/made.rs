@@ -1,10 +1,10 @@
 //! What is said of a backup that was made, wherever its bytes came from.
 
 use super::{NOTE_DIGEST, missing, partitions};
+use crate::backup::{Manifest, size};
 use crate::cli::Exit;
 use crate::cli::output::Output;
-use mtdkeep::backup::{Manifest, size};
-use mtdkeep::mtd::total_bytes;
+use crate::mtd::total_bytes;
 use serde::Serialize;
 
 /// A backup that was made.

@@ -12,10 +12,10 @@ pub(crate) mod signals;
 pub(crate) mod stream;
 
 use super::spec::OperandSpec;
-use mtdkeep::backup::{Image, Manifest, Observer, Work, size};
+use crate::backup::{Image, Manifest, Observer, Work, size};
 #[cfg(feature = "full")]
-use mtdkeep::backup::{Meaning, Report};
-use mtdkeep::mtd::total_bytes;
+use crate::backup::{Meaning, Report};
+use crate::mtd::total_bytes;
 use std::sync::atomic::AtomicBool;
 
 /// The operand of commands that work on a backup.
@@ -85,5 +85,5 @@ pub(crate) fn missing(manifest: &Manifest) -> String {
 
 /// `11 partitions`.
 pub(crate) fn partitions(number: usize) -> String {
-    mtdkeep::backup::count(number as u64, "partition")
+    crate::backup::count(number as u64, "partition")
 }

@@ -38,8 +38,8 @@ pub(crate) fn divert(output: &Output) -> Result<(), CliError> {
 pub(crate) fn archive(
     operand: &std::path::Path,
     spool: &std::path::Path,
-) -> Result<Option<mtdkeep::backup::TarFolder>, CliError> {
-    use mtdkeep::backup::TarFolder;
+) -> Result<Option<crate::backup::TarFolder>, CliError> {
+    use crate::backup::TarFolder;
     if operand == std::path::Path::new("-") {
         if io::stdin().is_terminal() {
             return Err(CliError::Other {
@@ -62,8 +62,8 @@ pub(crate) fn archive(
 }
 
 #[cfg(feature = "full")]
-fn of_tar(error: mtdkeep::backup::TarError) -> CliError {
-    use mtdkeep::backup::TarError;
+fn of_tar(error: crate::backup::TarError) -> CliError {
+    use crate::backup::TarError;
     CliError::Other {
         exit: Exit::Io,
         message: error.to_string(),

@@ -18,7 +18,7 @@ const LOOKS_MAX: u32 = 240;
 
 /// `http://HOST[:PORT]/FOLDER/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Url {
+pub(crate) struct Url {
     host: String,
     port: u16,
     /// Begins and ends with a slash.
@@ -28,7 +28,7 @@ pub struct Url {
 impl Url {
     /// Understands an address; none where it is no such one. What stands behind the
     /// last slash is dropped where it is a page's name.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix("http://")?;
         let (place, path) = match rest.find('/') {
             Some(at) => rest.split_at(at),
@@ -58,7 +58,7 @@ impl Url {
     }
 
     /// For messages: without what may be a token.
-    pub fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         match self.port {
             80 => format!("http://{}", self.host),
             port => format!("http://{}:{port}", self.host),

@@ -12,7 +12,7 @@
 mod client;
 mod links;
 
-pub use client::Url;
+pub(crate) use client::Url;
 
 use super::wire::{Fault, Patience};
 use crate::backup::contents::script_image;
@@ -28,36 +28,36 @@ const TEXT_BYTES_MAX: usize = 64 << 20;
 const CHUNK_BYTES: usize = 128 << 10;
 
 /// What is to be downloaded, and how.
-pub struct Download<'a> {
+pub(crate) struct Download<'a> {
     /// Where from.
-    pub url: Url,
+    pub(crate) url: Url,
     /// Where to: a folder for this alone.
-    pub folder: &'a dyn Destination,
+    pub(crate) folder: &'a dyn Destination,
     /// Each image is downloaded a second time and compared.
-    pub twice: bool,
+    pub(crate) twice: bool,
     /// How long a server that does not answer is waited for.
-    pub patience: Patience,
+    pub(crate) patience: Patience,
     /// Set when the user asks to stop.
-    pub interrupt: &'static AtomicBool,
+    pub(crate) interrupt: &'static AtomicBool,
     /// How the work is done.
-    pub work: Work<'a>,
+    pub(crate) work: Work<'a>,
 }
 
 /// What was downloaded.
 #[derive(Debug, Default)]
-pub struct Downloaded {
+pub(crate) struct Downloaded {
     /// The images, in order.
-    pub images: Vec<String>,
+    pub(crate) images: Vec<String>,
     /// Images that an earlier run had downloaded.
-    pub kept: Vec<String>,
+    pub(crate) kept: Vec<String>,
     /// Whether there is a manifest.
-    pub is_backup: bool,
+    pub(crate) is_backup: bool,
     /// Images that were others the second time.
-    pub changed: Vec<String>,
+    pub(crate) changed: Vec<String>,
 }
 
 /// The names of what a folder for downloads may hold.
-pub fn is_download(name: &str) -> bool {
+pub(crate) fn is_download(name: &str) -> bool {
     let name = name.strip_suffix(PART).unwrap_or(name);
     script_image(name).is_some() || links::TEXTS.contains(&name)
 }
@@ -68,7 +68,7 @@ impl Download<'_> {
     /// # Errors
     /// [`MtdError::Unreachable`], where the server does not answer or has nothing of a
     /// backup; what the folder's file system says.
-    pub fn run(&self) -> Result<Downloaded, BackupError> {
+    pub(crate) fn run(&self) -> Result<Downloaded, BackupError> {
         let page = self.text("")?;
         let names = links::names(&String::from_utf8_lossy(&page));
         let (images, texts): (Vec<_>, Vec<_>) = names
@@ -139,7 +139,7 @@ impl Download<'_> {
     ///
     /// # Errors
     /// As [`Download::run`].
-    pub fn again(&self, name: &str) -> Result<(), BackupError> {
+    pub(crate) fn again(&self, name: &str) -> Result<(), BackupError> {
         let length = self.stubbornly(|| self.length(name))?;
         self.file(name, Some(length))
     }
@@ -167,7 +167,7 @@ impl Download<'_> {
 
     /// Tells a server of `mtdkeep serve` that the backup with this digest of its
     /// manifest was proven here; any other server has no such name.
-    pub fn tell_verified(&self, sha256: &str) {
+    pub(crate) fn tell_verified(&self, sha256: &str) {
         let name = format!("verified/{sha256}");
         // What it answers changes nothing here.
         let _ = self

@@ -5,7 +5,7 @@ mod advice;
 mod probe;
 mod session;
 
-pub use session::SshCommand;
+pub(crate) use session::SshCommand;
 
 use super::remote::{Proof, RemoteBackend};
 use super::wire::{Fault, Patience, Source};
@@ -16,13 +16,13 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 /// What a first look at a device gave.
-pub struct Connected {
+pub(crate) struct Connected {
     /// The device, to be [fetched](super::fetch).
-    pub backend: RemoteBackend,
+    pub(crate) backend: RemoteBackend,
     /// What will prove its images.
-    pub proof: Proof,
+    pub(crate) proof: Proof,
     /// What is worth a warning, in words.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// Logs in and looks what is there. `word` is a random one, of letters and digits;
@@ -30,7 +30,7 @@ pub struct Connected {
 ///
 /// # Errors
 /// [`MtdError::Unreachable`]; what [`MtdBackend::devices`](crate::mtd::MtdBackend) has.
-pub fn connect(
+pub(crate) fn connect(
     command: SshCommand,
     word: &str,
     layout: Option<(&str, &[u8])>,

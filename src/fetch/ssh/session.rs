@@ -37,13 +37,13 @@ const BANNER_BYTES_MAX: usize = 1 << 20;
 
 /// How ssh is called.
 #[derive(Clone)]
-pub struct SshCommand {
+pub(crate) struct SshCommand {
     /// The program and the words before the host.
-    pub words: Vec<OsString>,
+    pub(crate) words: Vec<OsString>,
     /// `user@host`, or the host alone.
-    pub host: String,
+    pub(crate) host: String,
     /// Is told each line that ssh says on standard error.
-    pub said: Arc<dyn Fn(&str) + Send + Sync>,
+    pub(crate) said: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 /// A part of a command's output.

@@ -97,7 +97,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Result<Reading, LayoutTextError>> {
 ///
 /// # Errors
 /// [`LayoutTextError`]: a partition that cannot be.
-pub fn read_device_tree(folder: &Path) -> Option<Result<Reading, LayoutTextError>> {
+pub(crate) fn read_device_tree(folder: &Path) -> Option<Result<Reading, LayoutTextError>> {
     let mut nodes = 0;
     let root = node(folder, String::new(), 0, &mut nodes)?;
     partitions(&root).transpose()

@@ -15,9 +15,43 @@ mod ways;
 mod world;
 
 use super::crippled::{Crippled, cripple};
+use crate::backend::SimulatedBackend;
+use crate::backup::{self, Access, Folder, Work};
+use crate::mtd::WritePermit;
 use cuts::{Count, prove};
 use rstest::rstest;
 use world::{ASKED, World};
+
+/// What a caller writes: one bit has flipped, and one erase block is put back.
+#[test]
+fn one_flipped_bit_is_put_back() {
+    let device = SimulatedBackend::new(mtd_harness::profile::ispot(1));
+    let temporary = tempfile::tempdir().unwrap();
+    let (folder, old) = (
+        temporary.path().join("backup"),
+        temporary.path().join("old"),
+    );
+    let (asked, work) = (backup::Request::default(), Work::default());
+    backup::backup(
+        &device,
+        &Folder::open_or_create(&folder).unwrap(),
+        &asked,
+        &work,
+    )
+    .unwrap();
+    let flip = |chip: &mut mtd_harness::chip::Chip| chip.program(0x78_1000, &[0]);
+    device.device().system.with_chip(0, flip).unwrap();
+
+    let folder = Folder::open(&folder, Access::Look).unwrap();
+    let journal = Folder::open_or_create(&old).unwrap();
+    let request = super::Request::default();
+    let plan = super::plan(&device, &folder, Some(&journal), &request, &work).unwrap();
+    assert_eq!(plan.totals().1, 1);
+    let permit = WritePermit::granted_because("a test");
+    super::restore(&plan, &device, &folder, &journal, &permit, &work).unwrap();
+    let plan = super::plan(&device, &folder, None, &request, &work).unwrap();
+    assert!(!plan.writes());
+}
 
 /// Of the second cuts, one in so many is tried each time; `the_whole_proof` tries all,
 /// and more seeds (ci/long: one).

@@ -5,8 +5,6 @@ pub mod device_time;
 #[cfg(feature = "full")]
 pub mod fault_suite;
 #[cfg(feature = "full")]
-pub mod join;
-#[cfg(feature = "full")]
 pub mod memory_folder;
 #[cfg(feature = "full")]
 pub mod properties;

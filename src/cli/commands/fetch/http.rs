@@ -1,16 +1,16 @@
 //! `mtdkeep fetch http://…`.
 
 use super::{Args, tell};
+use crate::backup::{BackupError, Destination as _, Failure, Folder, Work, verify};
+use crate::capture::{ImportRequest, import, inspect};
 use crate::cli::Exit;
 use crate::cli::common::made::Made;
 use crate::cli::common::{self, folder};
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use crate::cli::progress::{Lines, Progress};
-use mtdkeep::backup::{BackupError, Destination as _, Failure, Folder, Work, verify};
-use mtdkeep::capture::{ImportRequest, import, inspect};
-use mtdkeep::fetch::Patience;
-use mtdkeep::fetch::http::{Download, Downloaded, Url, is_download};
+use crate::fetch::Patience;
+use crate::fetch::http::{Download, Downloaded, Url, is_download};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};

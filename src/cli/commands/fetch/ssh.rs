@@ -4,8 +4,8 @@ use super::Reached;
 use crate::cli::Exit;
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::output::Output;
-use mtdkeep::fetch::Patience;
-use mtdkeep::fetch::ssh::{SshCommand, connect};
+use crate::fetch::Patience;
+use crate::fetch::ssh::{SshCommand, connect};
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -84,7 +84,7 @@ pub(super) fn reach(
         host: address.host.clone(),
         said: Arc::new(move |line| {
             if !quiet {
-                let line = mtdkeep::printable::printable(line);
+                let line = crate::printable::printable(line);
                 let _ = writeln!(std::io::stderr().lock(), "{line}");
             }
         }),

@@ -1,12 +1,12 @@
 //! `mtdkeep image --from`: a chip's image from a backup.
 
 use super::{Stopped, make_above, not_begun, not_named};
+use crate::backup::{self, Access, JoinError, Meaning, Plan, SingleFile, join, plan_join, size};
 use crate::cli::Exit;
 use crate::cli::common::{self, folder, layout, signals};
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use crate::cli::progress::{Lines, Progress};
-use mtdkeep::backup::{self, Access, JoinError, Meaning, Plan, SingleFile, join, plan_join, size};
 use serde::Serialize;
 use std::io::{self, Write as _};
 use std::path::PathBuf;

@@ -1,14 +1,14 @@
 //! `mtdkeep import` of a backup's tar.
 
 use super::Args;
+use crate::backup::{self, BackupError, Destination as _, Failure, Folder, Report, TarFolder};
+use crate::capture::ImportError;
 use crate::cli::Exit;
 use crate::cli::common::made::Made;
 use crate::cli::common::{self, folder};
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use crate::cli::progress::{Lines, Progress};
-use mtdkeep::backup::{self, BackupError, Destination as _, Failure, Folder, Report, TarFolder};
-use mtdkeep::capture::ImportError;
 use std::sync::atomic::AtomicBool;
 
 pub(super) fn run(
@@ -35,13 +35,13 @@ pub(super) fn run(
     };
     let result = backup::unpack(archive, open, &work);
     progress.end();
-    let (unpacked, made) = result?;
+    let (report, made) = result?;
     let Some(made) = made else {
-        let problems = common::problems(&unpacked.report);
+        let problems = common::problems(&report);
         return Err(CliError::Import(ImportError::Wrong { problems }));
     };
     folder::warn_of_no_lock(&made, output);
-    Ok(tell(&unpacked.report, &made, output))
+    Ok(tell(&report, &made, output))
 }
 
 fn tell(report: &Report, folder: &Folder, output: &Output) -> Exit {

@@ -3,7 +3,7 @@
 use crate::cli::common::device::{self, DeviceArgs};
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
-use mtdkeep::mtd::MtdBackend;
+use crate::mtd::MtdBackend;
 use std::path::Path;
 
 pub(super) struct Target {
@@ -32,7 +32,7 @@ impl Target {
         let simulated = simulated::open(simulated, output)?;
         saved::check(&simulated.device, save)?;
         let save = save.map(|file| (simulated.device.clone(), file.to_owned()));
-        let backend = mtdkeep::backend::SimulatedBackend::new(simulated.device);
+        let backend = crate::backend::SimulatedBackend::new(simulated.device);
         Ok(Self {
             backend: Box::new(backend.with_told(simulated.told)),
             save,

@@ -1,11 +1,11 @@
 //! What a restore says of its plan and of its end.
 
 use super::Args;
+use crate::backup::{count, size};
 use crate::cli::Exit;
 use crate::cli::output::Output;
-use mtdkeep::backup::{count, size};
-use mtdkeep::printable::printable;
-use mtdkeep::restore::{Plan, PlannedPartition, Restored};
+use crate::printable::printable;
+use crate::restore::{Plan, PlannedPartition, Restored};
 use serde::Serialize;
 use std::time::Duration;
 

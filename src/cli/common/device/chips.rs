@@ -4,13 +4,13 @@
 //! so; then what it lacks is unreadable, and what it has beyond is told.
 
 use super::dumps::{Chosen, Dumps, refused};
+use crate::backend::Told;
 use crate::cli::error::CliError;
+use crate::layout::Described;
+use crate::mtd::{MtdInfo, PartitionOffset};
 use mtd_harness::chip::Geometry;
 use mtd_harness::layout::{ChipLayout, Layout, PartitionSpec};
 use mtd_harness::profile::ImagePart;
-use mtdkeep::backend::Told;
-use mtdkeep::layout::Described;
-use mtdkeep::mtd::{MtdInfo, PartitionOffset};
 use std::collections::BTreeMap;
 
 /// The largest erase block that is assumed where no text tells one.
@@ -88,7 +88,7 @@ pub(super) fn simulation_of(
 /// Leaves the partition of that name and what lies in it, counted from its start.
 fn part_alone(described: &mut Described, name: &str) -> Result<(), CliError> {
     let names = [name.to_owned()];
-    let found = mtdkeep::mtd::select(&described.devices, &names)?;
+    let found = crate::mtd::select(&described.devices, &names)?;
     let outer = found
         .first()
         .map(|device| (*device).clone())

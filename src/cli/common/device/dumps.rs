@@ -1,10 +1,10 @@
 //! What is to be cut, and by what: dumps, and the layout that was chosen for them.
 
+use crate::backend::Told;
 use crate::cli::Exit;
 use crate::cli::error::CliError;
 use mtd_harness::layout::Layout;
 use mtd_harness::profile::{ImagePart, Known};
-use mtdkeep::backend::Told;
 use std::path::PathBuf;
 
 /// The dumps that a layout is to cut.

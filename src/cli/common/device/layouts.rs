@@ -7,13 +7,13 @@
 
 use super::chips;
 use super::dumps::{Chosen, Dumps, profiles, refused};
+use crate::backend::Told;
 use crate::cli::Exit;
 use crate::cli::common::layout::{self as common, FORMS};
 use crate::cli::error::CliError;
+use crate::layout::{self, Described, Form, LayoutTextError, Reading};
+use crate::mtd::{MtdInfo, OffsetSource};
 use mtd_harness::layout::Layout;
-use mtdkeep::backend::Told;
-use mtdkeep::layout::{self, Described, Form, LayoutTextError, Reading};
-use mtdkeep::mtd::{MtdInfo, OffsetSource};
 use std::path::Path;
 
 /// The layout of one text, or of two that tell of the same device.

@@ -7,6 +7,7 @@
 
 use super::dumps::{Chosen, Dumps, refused};
 use super::layouts;
+use crate::backend::Told;
 use crate::cli::Exit;
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
@@ -14,7 +15,6 @@ use crate::cli::output::Output;
 use mtd_harness::fault::FaultPlan;
 use mtd_harness::layout::Layout;
 use mtd_harness::profile::{self, SimulatedDevice};
-use mtdkeep::backend::Told;
 use std::path::{Path, PathBuf};
 
 /// The contents' seed where none is given.
@@ -244,7 +244,7 @@ fn contradicted(dumps: &Dumps) -> Result<(), CliError> {
         return Ok(());
     };
     let ispot = Layout::ispot();
-    let fits = |facts: &mtdkeep::layout::PartitionFacts| {
+    let fits = |facts: &crate::layout::PartitionFacts| {
         let known = ispot.partition(&facts.name).map(|(_, known)| known);
         known.is_some_and(|known| {
             facts.offset.map(|offset| offset.bytes) == Some(known.offset_bytes)

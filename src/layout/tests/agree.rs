@@ -1,8 +1,8 @@
 //! Both readers read the same.
 
 use super::model::{BLOCK, FORMS, Form, Model, pasted};
+use crate::layout::{self, Reading};
 use mtd_harness::layout::{Told, ToldChip, ToldPartition};
-use mtdkeep::layout::{self, Reading};
 use rand::SeedableRng as _;
 use rand_xoshiro::Xoshiro256PlusPlus as SmallRng;
 use rstest::rstest;

@@ -1,13 +1,11 @@
 //! A chip cut into partitions and put together again, over random layouts.
 
+use crate::backend::SimulatedBackend;
+use crate::backup::{self, Folder, JoinError, MANIFEST, Manifest, Request, SUMS, join, plan_join};
+use crate::layout;
 use mtd_harness::chip::Geometry;
 use mtd_harness::layout::{ChipLayout, Layout, PartitionSpec};
 use mtd_harness::profile;
-use mtdkeep::backend::SimulatedBackend;
-use mtdkeep::backup::{
-    self, Folder, JoinError, MANIFEST, Manifest, Request, SUMS, join, plan_join,
-};
-use mtdkeep::layout;
 use proptest::prelude::*;
 use std::fs;
 use std::ops::Range;

@@ -4,8 +4,8 @@
 
 use super::agree::in_its_words;
 use super::model::{FORMS, Model, pasted};
+use crate::layout::{self, LayoutTextError};
 use mtd_harness::layout::Told;
-use mtdkeep::layout::{self, LayoutTextError};
 use rand::RngExt as _;
 use rand::SeedableRng as _;
 use rand_xoshiro::Xoshiro256PlusPlus as SmallRng;

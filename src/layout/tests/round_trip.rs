@@ -3,10 +3,10 @@
 //! inside each other.
 
 use super::model::{BLOCK, Form, Model};
+use crate::backend::SimulatedBackend;
+use crate::backup::{self, Folder, Manifest, Request, Work, join, plan_join};
 use mtd_harness::layout::Told;
 use mtd_harness::profile::{ImagePart, from_images};
-use mtdkeep::backend::SimulatedBackend;
-use mtdkeep::backup::{self, Folder, Manifest, Request, Work, join, plan_join};
 use rand::RngExt as _;
 use rand::SeedableRng as _;
 use rand_xoshiro::Xoshiro256PlusPlus as SmallRng;

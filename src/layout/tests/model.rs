@@ -1,7 +1,7 @@
 //! Random layouts, and each form in which people could have one.
 
-use mtdkeep::layout::{ChipFacts, PartitionFacts, render};
-use mtdkeep::mtd::{MtdIndex, OffsetSource, PartitionOffset};
+use crate::layout::{ChipFacts, PartitionFacts, render};
+use crate::mtd::{MtdIndex, OffsetSource, PartitionOffset};
 use rand::RngExt as _;
 use rand_xoshiro::Xoshiro256PlusPlus as SmallRng;
 use std::fmt::Write as _;

@@ -1,0 +1,7 @@
+//! Layouts as texts: this reader and the harness's own against each other, over random
+//! layouts and over texts that are nearly right; chips cut and put together.
+
+mod agree;
+mod model;
+mod mutations;
+mod round_trip;

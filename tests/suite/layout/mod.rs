@@ -1,7 +1,0 @@
-//! Layouts as texts: the program's reader and the harness's own against each other, over
-//! random layouts and over texts that are nearly right; chips cut and put together.
-
-mod agree;
-mod model;
-mod mutations;
-mod round_trip;
