@@ -2,13 +2,13 @@
 //! not survive is found.
 
 use crate::support::{SEED, device, text};
-use mtd_harness::chip::cut::{CutId, Explorer, Model, Report, Tears};
+use mtd_harness::chip::cut::{CutId, Explorer, Tears};
 use mtd_harness::profile::SimulatedDevice;
 use mtd_harness::sandbox::{CutRunError, Sandbox, UnderCuts};
 use std::process::Command;
 use std::time::Duration;
 
-fn sh(line: &'static str) -> impl Fn() -> Command + Send + Sync + 'static {
+pub fn sh(line: &'static str) -> impl Fn() -> Command + Send + Sync + 'static {
     move || {
         let mut command = Command::new("sh");
         command.args(["-c", line]);
@@ -32,7 +32,7 @@ const COUNTERS: &str = "
     done";
 
 /// A device with nothing in mtd6 and mtd7.
-fn blank() -> SimulatedDevice {
+pub fn blank() -> SimulatedDevice {
     let device = device();
     for index in [6, 7] {
         load(&device, index, &vec![0xff; 0x20000]);
@@ -213,146 +213,9 @@ fn what_cannot_be_explored_says_why() {
     );
 }
 
-/// Searches, with the tools of the system's administrator; at least so many states.
-#[track_caller]
-fn searched(
-    program: &'static str,
-    prepare: fn(&SimulatedDevice),
-    check: &str,
-    states: u64,
-) -> Report {
-    let device = device();
-    prepare(&device);
-    let subject =
-        UnderCuts::new(device, sh(program)).check(format!("export PATH=$PATH:/usr/sbin; {check}"));
-    let start = subject.start();
-    let report = Explorer::new(&start, &subject)
-        .tears(Tears::stable())
-        .states(states)
-        .run()
-        .unwrap();
-    assert!(subject.trouble().is_none());
-    println!("{program}\n{report}");
-    assert!(report.states() >= states / 4, "{report}");
-    report
-}
-
-/// The article's script only reads: there is nothing to cut.
-#[test]
-fn a_script_that_reads_has_no_operation() {
-    let line = "for x in 0 1 2 3 4 5 6 7 8 9; do dd if=/dev/mtd$x of=/var/wwwroot/mtd$x.bin 2>/dev/null || exit 1; done";
-    let subject = UnderCuts::new(device(), sh(line)).check_with(|device, _| {
-        match device.chip_bytes(0) == crate::support::device().chip_bytes(0) {
-            true => Ok(()),
-            false => Err("the flash changed".into()),
-        }
-    });
-    let start = subject.start();
-    let report = Explorer::new(&start, &subject).run().unwrap();
-    report.assert_held();
-    assert_eq!((report.operations, report.states()), (0, 1));
-}
-
-/// The boot loader's environment in two copies, of which the newer counts: whenever
-/// power goes, one is whole, and old or new.
-#[test]
-#[ignore = "needs libubootenv-tool"]
-fn a_redundant_environment_survives_every_cut() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("config").display().to_string();
-    std::fs::write(
-        &path,
-        "/dev/mtd6 0 0x100 0x20000 1\n/dev/mtd7 0 0x100 0x20000 1\n",
-    )
-    .unwrap();
-    // What is there before: two good copies.
-    let device = blank();
-    let sandbox = Sandbox::builder(device.clone()).build().unwrap();
-    let line = format!(
-        "printf 'state=old\\nother=kept\\n' > {path}.default
-         fw_setenv -c {path} -f {path}.default state old && fw_setenv -c {path} state old"
-    );
-    let mut before = Command::new("sh");
-    before
-        .args(["-c", &line])
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-    let outcome = sandbox.output(&mut before).unwrap();
-    assert!(outcome.status.success(), "{}", text(&outcome.stderr));
-    drop(sandbox);
-    let update = path.clone();
-    let subject = UnderCuts::new(device, move || {
-        let mut command = Command::new("/usr/bin/fw_setenv");
-        command.args(["-c", &update, "state", "new"]);
-        command
-    })
-    .check(format!(
-        "told=$(/usr/bin/fw_printenv -c {path} 2>&1) || {{ echo unreadable; exit 1; }}
-         case $told in *other=kept*) ;; *) echo \"$told\"; exit 1; esac
-         case $told in *state=old*|*state=new*) ;; *) echo \"$told\"; exit 1; esac"
-    ));
-    let start = subject.start();
-    let report = Explorer::new(&start, &subject)
-        .tears(Tears::stable())
-        .states(400)
-        .run()
-        .unwrap();
-    println!("{report}");
-    assert!(subject.trouble().is_none());
-    report.assert_held();
-    assert!(report.states() >= 100, "{report}");
-}
-
-/// A shell script of dd and erase, old or new: it is neither after most cuts.
-#[test]
-#[ignore = "needs mtd-utils"]
-fn a_script_of_erase_and_dd_is_caught() {
-    let report = searched(
-        "flash_erase -q /dev/mtd7 0 1 && head -c 200 /dev/zero | tr '\\0' n | dd of=/dev/mtd7 2>/dev/null",
-        |device| load(device, 7, &[b'o'; 200]),
-        "case $(head -c 200 /dev/mtd7 | tr -s on) in o|n) ;; *) echo neither; exit 1; esac",
-        200,
-    );
-    assert!(report.failed() > 20);
-    assert!(report.failures[0].why.contains("neither"), "{report}");
-    assert!(report.models[&Model::Zeros].1 > 0, "{report}");
-}
-
-fn load(device: &SimulatedDevice, index: u32, bytes: &[u8]) {
+pub fn load(device: &SimulatedDevice, index: u32, bytes: &[u8]) {
     let about = device.system.device(index).unwrap();
     device.system.with_chip(about.chip, |chip| {
         chip.load(about.offset_bytes, bytes).unwrap()
     });
-}
-
-/// An image of 4096 bytes: a header of 64, whose first word is the mark of an image, and
-/// the rest. A boot loader takes what has the mark, and must find the rest whole.
-const BOOTS: &str = "[ $(head -c 1 /dev/mtd7) != H ] ||
-    [ $(head -c 4096 /dev/mtd7 | tail -c 4032 | tr -d n | wc -c) = 0 ] || { echo half an image; exit 1; }";
-
-/// flashcp writes from the front: a header that is there promises what is not.
-#[test]
-#[ignore = "needs mtd-utils"]
-fn flashcp_leaves_half_an_image() {
-    let report = searched(
-        "cd /tmp && dir=$(mktemp -d) && cd $dir && { head -c 64 /dev/zero | tr '\\0' H; head -c 4032 /dev/zero | tr '\\0' n; } > image &&
-         flashcp image /dev/mtd7; status=$?; rm -r $dir; exit $status",
-        |device| load(device, 7, &[b'o'; 4096]),
-        BOOTS,
-        150,
-    );
-    assert!(report.failed() > 0, "{report}");
-}
-
-/// What flashcp --wr-last does, by hand where it is older: the header last.
-#[test]
-#[ignore = "needs mtd-utils"]
-fn the_header_written_last_holds() {
-    let report = searched(
-        "flash_erase -q /dev/mtd7 0 1 && head -c 4032 /dev/zero | tr '\\0' n | dd of=/dev/mtd7 bs=64 seek=1 2>/dev/null &&
-         head -c 64 /dev/zero | tr '\\0' H | dd of=/dev/mtd7 2>/dev/null",
-        |device| load(device, 7, &[b'o'; 4096]),
-        BOOTS,
-        150,
-    );
-    report.assert_held();
 }

@@ -6,6 +6,7 @@
 ))]
 
 mod calls;
+mod cut_programs;
 mod cuts;
 mod device_folder;
 mod files;

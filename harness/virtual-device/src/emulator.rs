@@ -16,7 +16,9 @@ use super::error::Error;
 use super::guest::COMMAND_LINE;
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::{FdFlags, fcntl_setfd};
-use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, set_parent_process_death_signal, waitid,
+};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -177,6 +179,24 @@ impl Emulator {
         );
         self.request(&request)?;
         contents(&self.memory)
+    }
+
+    /// Shows what the chip holds while the emulator stands still: all of its threads, in
+    /// the middle of whatever they do, between two of their system calls. A kill at this
+    /// moment would leave just that; one within the write of an erase, a part of it.
+    ///
+    /// # Errors
+    /// If the emulator ends.
+    pub fn standing_still<R>(&self, look: impl FnOnce(&[u8]) -> R) -> Result<R, Error> {
+        let failed = |error: rustix::io::Errno| Error::io("stop", "the emulator")(error.into());
+        let pid = Pid::from_child(&self.process);
+        kill_process(pid, Signal::STOP).map_err(failed)?;
+        // Told when the last thread stands. The end is left for whoever waits for it.
+        let stopped = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        waitid(WaitId::Pid(pid), stopped).map_err(failed)?;
+        let looked = self.chip().map(|chip| look(&chip));
+        kill_process(pid, Signal::CONT).map_err(failed)?;
+        looked
     }
 
     /// Switches it off, in the middle of whatever it does, and waits until the

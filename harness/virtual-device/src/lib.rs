@@ -317,6 +317,35 @@ impl VirtualDevice {
         })
     }
 
+    /// Boots, runs a shell command line to its end, and again and again stands the
+    /// emulator still and looks at what the chip holds: what a power cut at that moment
+    /// would leave, without a new start for each. `look` answers how long the next pause
+    /// is, and is called once right after power-on.
+    ///
+    /// # Errors
+    /// As [`VirtualDevice::run`].
+    pub fn run_looking(
+        &mut self,
+        command: &str,
+        mut look: impl FnMut(&[u8]) -> Duration,
+    ) -> Result<Outcome, Error> {
+        let began = Instant::now();
+        let mut emulator = self.power_on(Job::Command(command), false)?;
+        let (mut next, mut failure) = (began, None);
+        let mut looks = |emulator: &Emulator| {
+            if Instant::now() >= next {
+                match emulator.standing_still(&mut look) {
+                    Ok(pause) => next = Instant::now() + pause,
+                    Err(error) => failure = Some(error),
+                }
+            }
+            failure.is_some()
+        };
+        let ended = emulator.wait(Some(began + self.time_limit), Some(&mut looks));
+        let outcome = self.collect(emulator, ended, began);
+        failure.map_or(outcome, Err)
+    }
+
     /// Boots and gives the console, with a shell, to this process's terminal,
     /// without a time limit. Returns when the shell ends, with its status and
     /// the files that were asked for.

@@ -16,6 +16,12 @@ pub mod clean;
 pub mod closing;
 #[cfg(feature = "full")]
 pub mod commands;
+#[cfg(all(
+    feature = "full",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+pub mod cuts;
 #[cfg(feature = "full")]
 pub mod digest;
 #[cfg(feature = "full")]

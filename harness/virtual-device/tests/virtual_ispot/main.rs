@@ -8,6 +8,8 @@
 mod boot;
 mod cli;
 mod clock;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod kills;
 mod power;
 
 use mtd_virtual_device::{VirtualDevice, boards::ISPOT};
