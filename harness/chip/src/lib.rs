@@ -27,6 +27,7 @@ mod locks;
 mod memory;
 mod power;
 mod programming;
+mod regions;
 mod storage;
 mod table;
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub use geometry::{EraseBlock, Geometry};
 pub use locks::UnlockScope;
 pub use memory::MemoryStorage;
 pub use programming::Programming;
+pub use regions::EraseRegion;
 pub use storage::{ERASED, Storage, hash_of};
 pub use timing::Timing;
 pub use watch::Watcher;

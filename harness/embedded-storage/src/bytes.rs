@@ -1,7 +1,7 @@
 //! Storage that takes any bytes anywhere.
 
 use crate::FlashError;
-use mtd_chip::{Chip, EraseBlock};
+use mtd_chip::Chip;
 use std::borrow::BorrowMut;
 
 /// [`embedded_storage::Storage`] on a chip: writes at any offset, by reading each erase
@@ -60,10 +60,11 @@ impl<C: BorrowMut<Chip>> ByteStorage<C> {
             offset,
             errno,
         };
-        let block_bytes = self.0.borrow().geometry().erase_block_bytes;
-        let start = offset - offset % block_bytes;
+        let block = self.0.borrow().block_of(offset.into());
+        let range = self.0.borrow().range_of(block);
+        let start = range.start as u32;
         let inside = (offset - start) as usize;
-        let mut cells = vec![0; block_bytes as usize];
+        let mut cells = vec![0; (range.end - range.start) as usize];
         self.read_all(start, &mut cells)?;
         let place = &mut cells[inside..inside + bytes.len()];
         if place == bytes {
@@ -79,7 +80,7 @@ impl<C: BorrowMut<Chip>> ByteStorage<C> {
         if clears_only && programs_bytes {
             return chip.program(offset.into(), bytes).map_err(failed);
         }
-        chip.erase(EraseBlock(u64::from(start / block_bytes)))
+        chip.erase(block)
             .and_then(|()| chip.program(start.into(), &cells))
             .map_err(failed)
     }
@@ -98,12 +99,13 @@ impl<C: BorrowMut<Chip>> embedded_storage::ReadStorage for ByteStorage<C> {
 impl<C: BorrowMut<Chip>> embedded_storage::Storage for ByteStorage<C> {
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
         self.check("a write", offset, bytes.len())?;
-        let block_bytes = self.0.borrow().geometry().erase_block_bytes as usize;
         let mut done = 0;
         while done < bytes.len() {
-            let at = offset as usize + done;
-            let length = (block_bytes - at % block_bytes).min(bytes.len() - done);
-            self.write_block(at as u32, &bytes[done..done + length])?;
+            let at = offset + done as u32;
+            let chip = self.0.borrow();
+            let left = chip.range_of(chip.block_of(at.into())).end - u64::from(at);
+            let length = (left as usize).min(bytes.len() - done);
+            self.write_block(at, &bytes[done..done + length])?;
             done += length;
         }
         Ok(())

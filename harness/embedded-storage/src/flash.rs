@@ -119,10 +119,10 @@ impl<C: BorrowMut<Chip>, const WRITE: usize, const ERASE: usize, const READ: usi
             .map_or(usize::MAX, |length| length as usize);
         self.check(WHAT, from, length, ERASE)?;
         let chip = self.chip.borrow_mut();
-        let block_bytes = u64::from(chip.geometry().erase_block_bytes);
-        for block in u64::from(from) / block_bytes..u64::from(to) / block_bytes {
+        for block in chip.block_of(from.into()).0..chip.block_of(to.into()).0 {
+            let start = chip.range_of(EraseBlock(block)).start;
             let erased = chip.erase(EraseBlock(block));
-            erased.map_err(failed(WHAT, (block * block_bytes) as u32))?;
+            erased.map_err(failed(WHAT, start as u32))?;
         }
         Ok(())
     }

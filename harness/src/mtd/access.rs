@@ -164,20 +164,24 @@ impl Mtd<'_> {
         Ok(walk.is_err())
     }
 
-    /// cfi_varsize_frob: the range lies on the chip's erase-block boundaries.
+    /// cfi_varsize_frob: the range lies on the boundaries of the chip's erase blocks, of
+    /// whatever sizes they are there.
     fn each_erase_block(
         &self,
         start: u64,
         length: u64,
         mut work: impl FnMut(&mut Chip, EraseBlock) -> Result<(), Errno>,
     ) -> Result<(), Errno> {
-        let block_bytes = u64::from(self.geometry().erase_block_bytes);
         let first = self.on_chip(start, length)?;
-        if first % block_bytes != 0 || length % block_bytes != 0 {
-            return Err(Errno::INVAL);
-        }
-        let mut blocks = first / block_bytes..(first + length) / block_bytes;
-        self.with_chip(|chip| blocks.try_for_each(|block| work(chip, EraseBlock(block))))
+        let end = first + length;
+        self.with_chip(|chip| {
+            let starts = |chip: &Chip, at: u64| chip.range_of(chip.block_of(at)).start == at;
+            if !starts(chip, first) || !starts(chip, end) {
+                return Err(Errno::INVAL);
+            }
+            let mut blocks = chip.block_of(first).0..chip.block_of(end).0;
+            blocks.try_for_each(|block| work(chip, EraseBlock(block)))
+        })
     }
 
     fn with_chip<R>(&self, work: impl FnOnce(&mut Chip) -> R) -> R {

@@ -12,6 +12,7 @@ use super::handle::{FileMode, Handle};
 use super::ioctl_number::*;
 use super::{EccStats, Mtd, UserMemory, text};
 use crate::Errno;
+use crate::chip::EraseRegion;
 
 /// MTD_NORFLASH in `mtd_info_user`.
 const TYPE_NOR: u32 = 3;
@@ -38,9 +39,11 @@ pub(super) fn ioctl(
     let mtd = handle.mtd();
     match command {
         MEMGETINFO => memory.write(argument, &info(mtd)).map(|()| 0),
-        MEMGETREGIONCOUNT => memory.write(argument, &0u32.to_ne_bytes()).map(|()| 0),
-        // No region exists, so every index is out of range once it was read.
-        MEMGETREGIONINFO => u32_at(memory, argument.wrapping_add(12)).and(Err(Errno::INVAL)),
+        MEMGETREGIONCOUNT => {
+            let count = mtd.device.erase_regions.len() as u32;
+            memory.write(argument, &count.to_ne_bytes()).map(|()| 0)
+        }
+        MEMGETREGIONINFO => region(mtd, argument, memory),
         MEMERASE | MEMERASE64 | MEMLOCK | MEMUNLOCK | MEMISLOCKED => {
             on_range(mtd, command, argument, memory)
         }
@@ -118,6 +121,22 @@ fn info(mtd: Mtd<'_>) -> [u8; 32] {
         out.copy_from_slice(&word.to_ne_bytes());
     }
     bytes
+}
+
+/// `region_info_user`: the caller's last word says which, the first three are the answer.
+fn region(mtd: Mtd<'_>, argument: u64, memory: &mut dyn UserMemory) -> Result<i32, Errno> {
+    let index = u32_at(memory, argument.wrapping_add(12))? as usize;
+    let regions = &mtd.device.erase_regions;
+    let region = regions.get(index).ok_or(Errno::INVAL)?;
+    let before = regions[..index].iter();
+    let start = before.map(EraseRegion::size_bytes).sum::<u64>();
+    let words = [
+        start as u32,
+        region.erase_block_bytes,
+        region.erase_blocks as u32,
+    ];
+    let bytes: Vec<u8> = words.into_iter().flat_map(u32::to_ne_bytes).collect();
+    memory.write(argument, &bytes).map(|()| 0)
 }
 
 /// Commands on `erase_info_user` and `erase_info_user64`: start and length.

@@ -31,7 +31,7 @@ pub use handle::{Handle, NodeStat};
 pub use memory::{SliceMemory, UserMemory};
 
 use crate::Errno;
-use crate::chip::Chip;
+use crate::chip::{Chip, EraseRegion};
 use crate::layout::Layout;
 use access::{ChipCell, Mtd};
 use block::BlockDevice;
@@ -155,8 +155,12 @@ pub struct MtdDevice {
     pub offset_in_parent_bytes: u64,
     /// Its size after Linux cut it to the chip.
     pub size_bytes: u64,
-    /// The chip's erase-block size.
+    /// Its erase-block size; the largest that it has something of, where a chip has
+    /// several.
     pub erase_block_bytes: u32,
+    /// The erase regions that MEMGETREGIONINFO tells of: those of a chip that is a device
+    /// itself. Linux gives a partition none.
+    pub erase_regions: Vec<EraseRegion>,
     /// False where Linux forces the partition read-only.
     pub writeable: bool,
     /// What ECC came to in reads of it, and of what is a part of it.
@@ -200,7 +204,8 @@ impl MtdSystem {
         if let Err(error) = layout.check() {
             panic!("{error}");
         }
-        let (devices, log) = register::register(layout);
+        let regions: Vec<_> = chips.iter().map(Chip::erase_regions).collect();
+        let (devices, log) = register::register(layout, &regions);
         let registered = |device: MtdDevice| Registered {
             size_now: Mutex::new(device.size_bytes),
             ecc: Mutex::default(),

@@ -6,26 +6,45 @@
 //! in the messages, counts from its start.
 
 use super::{EccStats, MtdDevice};
+use crate::chip::EraseRegion;
 use crate::layout::{ChipLayout, Layout, PartitionSpec};
 
 /// The MTD devices of a layout in the order of their numbers, and the kernel's messages
 /// about them. The layout's parents are checked.
-pub(super) fn register(layout: &Layout) -> (Vec<MtdDevice>, Vec<String>) {
+pub(super) fn register(
+    layout: &Layout,
+    regions: &[Vec<EraseRegion>],
+) -> (Vec<MtdDevice>, Vec<String>) {
     let mut devices = Vec::new();
     let mut log = Vec::new();
+    let mut whole = Vec::new();
     let numbered = layout.numbered();
     for (chip, chip_layout) in layout.chips.iter().enumerate() {
         let of_chip = numbered.iter().filter(|(_, on, _)| *on == chip);
         let mut registry = Registry {
             chip,
             layout: chip_layout,
+            regions: &regions[chip],
             numbers: of_chip.map(|(number, _, at)| (*number, *at)).collect(),
             devices: vec![None; chip_layout.partitions.len()],
             log: &mut log,
         };
-        registry.all_in(None);
+        match chip_layout.partitions.is_empty() {
+            true => whole.push(registry.whole_chip()),
+            false => registry.all_in(None),
+        }
         devices.extend(registry.devices.into_iter().flatten());
     }
+    // A chip without partitions is a device itself (mtd_device_parse_register); here it gets
+    // a number behind all others.
+    let next = numbered
+        .last()
+        .map_or(0, |(number, ..)| number.saturating_add(1));
+    devices.extend(
+        (next..)
+            .zip(whole)
+            .map(|(index, device)| MtdDevice { index, ..device }),
+    );
     devices.sort_by_key(|device: &MtdDevice| device.index);
     (devices, log)
 }
@@ -34,6 +53,7 @@ pub(super) fn register(layout: &Layout) -> (Vec<MtdDevice>, Vec<String>) {
 struct Registry<'a> {
     chip: usize,
     layout: &'a ChipLayout,
+    regions: &'a [EraseRegion],
     /// Number and place, in the order of the numbers.
     numbers: Vec<(u32, usize)>,
     /// By place.
@@ -104,7 +124,8 @@ impl Registry<'_> {
             offset_bytes: spec.offset_bytes,
             offset_in_parent_bytes: start_bytes,
             size_bytes: spec.size_bytes,
-            erase_block_bytes: self.layout.geometry.erase_block_bytes,
+            erase_block_bytes: self.largest_erase_block(spec),
+            erase_regions: Vec::new(),
             writeable: outer.writeable && !spec.read_only,
             ecc: EccStats::default(),
         };
@@ -132,6 +153,43 @@ impl Registry<'_> {
         }
         self.force_read_only(&mut device);
         device
+    }
+
+    /// The largest erase blocks that a partition has something of (mtdpart.c,
+    /// allocate_partition: "Pick biggest erasesize").
+    fn largest_erase_block(&self, spec: &PartitionSpec) -> u32 {
+        let end = spec.offset_bytes.saturating_add(spec.size_bytes);
+        let mut start = 0;
+        let mut largest = 0;
+        for region in self.regions {
+            let behind = start + region.size_bytes();
+            if start < end && spec.offset_bytes < behind {
+                largest = largest.max(region.erase_block_bytes);
+            }
+            start = behind;
+        }
+        match largest {
+            0 => self.layout.geometry.erase_block_bytes,
+            largest => largest,
+        }
+    }
+
+    /// The chip as one device, with its erase regions: a partition has none.
+    fn whole_chip(&self) -> MtdDevice {
+        let outer = self.outer(None);
+        MtdDevice {
+            index: 0,
+            name: outer.name,
+            chip: self.chip,
+            parent: None,
+            offset_bytes: 0,
+            offset_in_parent_bytes: 0,
+            size_bytes: outer.size_bytes,
+            erase_block_bytes: self.layout.geometry.erase_block_bytes,
+            erase_regions: self.regions.to_vec(),
+            writeable: true,
+            ecc: EccStats::default(),
+        }
     }
 
     /// What lies off an erase block's boundary of the chip cannot be written.

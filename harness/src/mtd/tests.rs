@@ -11,6 +11,7 @@ mod character;
 mod faults;
 mod ioctls;
 mod nested;
+mod regions;
 mod registration;
 
 /// mtd0 writeable of 4 erase blocks, mtd1 and mtd2 sharing the last one, both

@@ -44,7 +44,10 @@ pub(super) fn sysfs(device: &MtdDevice) -> Vec<(&'static str, String)> {
         ("subpagesize", "1\n".into()),
         ("oobsize", zero()),
         ("oobavail", zero()),
-        ("numeraseregions", zero()),
+        (
+            "numeraseregions",
+            format!("{}\n", device.erase_regions.len()),
+        ),
         ("name", format!("{}\n", device.name)),
         ("ecc_strength", zero()),
         ("ecc_step_size", zero()),

@@ -1,7 +1,7 @@
 //! A device put together partition by partition.
 
 use super::{ProfileError, SimulatedDevice};
-use crate::chip::{Chip, Geometry, Timing};
+use crate::chip::{Chip, EraseRegion, Geometry, Timing};
 use crate::layout::{ChipLayout, Layout, PartitionSpec};
 
 /// One partition to be: its name, its size, what it starts with.
@@ -34,6 +34,7 @@ struct Part {
 pub struct DeviceBuilder {
     description: String,
     geometry: Option<Geometry>,
+    regions: Option<Vec<EraseRegion>>,
     timing: Option<Timing>,
     parts: Vec<Part>,
     faults: Option<String>,
@@ -47,6 +48,7 @@ impl DeviceBuilder {
         Self {
             description: description.into(),
             geometry: None,
+            regions: None,
             timing: None,
             parts: Vec::new(),
             faults: None,
@@ -61,6 +63,20 @@ impl DeviceBuilder {
             self.twice = Some("a chip");
         }
         self
+    }
+
+    /// With erase blocks of several sizes, from the chip's start on; see
+    /// [`Chip::set_erase_regions`]. They say how large the chip is.
+    #[must_use]
+    pub fn erase_regions(mut self, regions: &[EraseRegion]) -> Self {
+        let largest = regions.iter().map(|region| region.erase_block_bytes).max();
+        if self.regions.replace(regions.to_vec()).is_some() {
+            self.twice = Some("erase regions");
+        }
+        self.chip(Geometry {
+            size_bytes: regions.iter().map(EraseRegion::size_bytes).sum(),
+            erase_block_bytes: largest.unwrap_or(1),
+        })
     }
 
     /// With a chip of other times.
@@ -155,6 +171,9 @@ impl DeviceBuilder {
             });
         }
         let mut chip = Chip::new(geometry);
+        if let Some(regions) = &self.regions {
+            chip.set_erase_regions(regions);
+        }
         for (part, spec) in self.parts.iter().zip(&partitions) {
             chip.load(spec.offset_bytes, &part.contents)
                 .expect("it was looked at whether it fits");

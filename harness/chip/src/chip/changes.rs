@@ -60,10 +60,11 @@ impl Chip {
     }
 
     fn erase_of(&self, block: EraseBlock) -> Operation {
+        let range = self.regions.range_of(block);
         Operation {
             kind: OperationKind::Erase,
-            offset_bytes: self.geometry.start_of(block),
-            length_bytes: self.geometry.erase_block_bytes,
+            offset_bytes: range.start,
+            length_bytes: (range.end - range.start) as u32,
         }
     }
 
@@ -71,7 +72,8 @@ impl Chip {
         let (start, length) = (operation.offset_bytes, u64::from(operation.length_bytes));
         let erased = self.storage.erase(start, length);
         if let Some(unstable) = &mut self.unstable {
-            unstable.on_erase(self.geometry.block_of(start).0);
+            let block_bytes = self.geometry.erase_block_bytes as usize;
+            unstable.on_erase(block_bytes, start, length as usize);
         }
         self.settle();
         self.tell(start, length);

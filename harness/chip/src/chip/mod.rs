@@ -1,5 +1,6 @@
 //! Cells, locks, counters, clock, faults and power, put together.
 
+mod blocks;
 mod changes;
 mod inspect;
 mod journal;
@@ -14,8 +15,9 @@ use crate::counters::Counters;
 use crate::fault::{FaultPlan, SizeChange};
 use crate::file::{FileStorage, ImageError};
 use crate::locks::Locks;
-use crate::memory::{MemoryStorage, pieces};
+use crate::memory::MemoryStorage;
 use crate::power::{Power, Unstable};
+use crate::regions::Regions;
 use crate::storage::check_geometry;
 use crate::timing::Timing;
 use crate::watch::{Watcher, Watchers};
@@ -28,6 +30,7 @@ use std::time::Duration;
 /// A chip: storage, erase-block locks, counters, virtual clock, fault overlay.
 pub struct Chip {
     geometry: Geometry,
+    regions: Regions,
     storage: Box<dyn Storage>,
     locks: Locks,
     counters: Counters,
@@ -84,6 +87,7 @@ impl Chip {
         );
         Self {
             geometry,
+            regions: Regions::uniform(geometry),
             storage,
             locks: Locks::default(),
             counters: Counters::default(),
@@ -122,7 +126,8 @@ impl Chip {
         self.watchers.tell(cells, offset_bytes, length_bytes);
     }
 
-    /// Size and erase-block size.
+    /// Size and erase-block size; the largest where there are several
+    /// ([`Chip::set_erase_regions`]).
     pub fn geometry(&self) -> Geometry {
         self.geometry
     }
@@ -169,14 +174,16 @@ impl Chip {
     fn program_pieces(&mut self, offset_bytes: u64, data: &[u8]) -> Result<(), Errno> {
         self.check_range(offset_bytes, data.len() as u64)?;
         self.power.check()?;
-        let block_bytes = self.geometry.erase_block_bytes as usize;
-        for piece in pieces(block_bytes, offset_bytes, data.len()) {
-            if self.locks.is_locked(piece.block) {
+        let mut done = 0;
+        while done < data.len() {
+            let at = offset_bytes + done as u64;
+            let block = self.regions.block_of(at);
+            let left = (self.regions.range_of(block).end - at) as usize;
+            let data = &data[done..(done + left).min(data.len())];
+            let length = data.len() as u64;
+            if self.locks.is_locked(block.0) {
                 return Err(Errno::ROFS);
             }
-            let at = offset_bytes + piece.done as u64;
-            let length = piece.length as u64;
-            let data = &data[piece.done..piece.done + piece.length];
             self.check_programming(at, data)?;
             let happens = match &mut self.faults {
                 Some(faults) => faults.on_program(at, length)?,
@@ -188,6 +195,7 @@ impl Chip {
             self.counters.programs += 1;
             self.counters.bytes_programmed += length;
             self.elapsed += self.timing.program(at, length);
+            done += data.len();
         }
         Ok(())
     }
@@ -213,8 +221,8 @@ impl Chip {
         if self.locks.is_locked(block.0) {
             return Err(Errno::ROFS);
         }
-        let start = self.geometry.start_of(block);
-        let length = u64::from(self.geometry.erase_block_bytes);
+        let range = self.regions.range_of(block);
+        let (start, length) = (range.start, range.end - range.start);
         let happens = match &mut self.faults {
             Some(faults) => faults.on_erase(start, length)?,
             None => true,
@@ -323,7 +331,7 @@ impl Chip {
     }
 
     fn check_block(&self, block: EraseBlock) -> Result<(), Errno> {
-        match block.0 < self.geometry.erase_blocks() {
+        match block.0 < self.regions.count() {
             true => Ok(()),
             false => Err(Errno::INVAL),
         }

@@ -88,7 +88,7 @@ impl Chip {
     /// # Panics
     /// If words, write buffers and units do not divide each other and the erase blocks.
     pub fn set_programming(&mut self, programming: Programming) {
-        let problem = programming.problem(self.geometry.erase_block_bytes);
+        let problem = programming.problem(self.regions.smallest_bytes());
         assert!(problem.is_none(), "{}", problem.unwrap_or_default());
         self.programming = programming;
     }

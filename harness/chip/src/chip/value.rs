@@ -19,6 +19,7 @@ impl Clone for Chip {
         let storage = self.storage.fork();
         Self {
             storage: storage.unwrap_or_else(|errno| panic!("the chip's cells: {errno}")),
+            regions: self.regions.clone(),
             locks: self.locks.clone(),
             counters: self.counters.clone(),
             faults: self.faults.clone(),

@@ -154,7 +154,11 @@ impl Chip {
     fn start_digest(&self) -> Result<u16, crate::Errno> {
         let geometry = self.geometry();
         let programming = self.programming();
-        let mut text = format!("{geometry:?} {programming:?} ").into_bytes();
+        let mut text = format!("{geometry:?} {programming:?} ");
+        if self.erase_regions().len() > 1 {
+            text += &format!("{:?} ", self.erase_regions());
+        }
+        let mut text = text.into_bytes();
         text.extend_from_slice(&self.cells_hash()?.to_le_bytes());
         Ok(digest(&text))
     }

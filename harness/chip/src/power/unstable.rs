@@ -75,8 +75,22 @@ impl Unstable {
         }
     }
 
-    pub(crate) fn on_erase(&mut self, block: u64) {
-        self.blocks.remove(&block);
+    /// None of them is unstable any more. Where erase blocks are of several sizes, that
+    /// can be a part of a block here.
+    pub(crate) fn on_erase(&mut self, block_bytes: usize, offset_bytes: u64, length: usize) {
+        for piece in pieces(block_bytes, offset_bytes, length) {
+            let Some(masks) = self.blocks.get_mut(&piece.block) else {
+                continue;
+            };
+            if piece.length < block_bytes {
+                let masks = Arc::make_mut(masks);
+                masks[piece.start..piece.start + piece.length].fill(0);
+                if masks.iter().any(|mask| *mask != 0) {
+                    continue;
+                }
+            }
+            self.blocks.remove(&piece.block);
+        }
     }
 
     pub(crate) fn hash_into(&self, hasher: &mut impl Hasher) {
