@@ -192,7 +192,11 @@ impl Stream<'_> {
 
     fn write(&mut self, file: &str, offset_bytes: u64, piece: &[u8]) -> Result<(), BackupError> {
         let written = self.out.write_all(piece);
-        written.map_err(|source| error(file, offset_bytes, piece.len(), source))
+        written.map_err(|source| match self.work.stop().check() {
+            // Who waits for a reader that takes nothing hears of it there.
+            Err(stopped) => stopped,
+            Ok(()) => error(file, offset_bytes, piece.len(), source),
+        })
     }
 }
 

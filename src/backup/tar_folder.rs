@@ -7,9 +7,11 @@
 
 use super::contents::script_image;
 use super::destination::{Destination, Entry, FileId, NewFile};
+use super::image::read_full;
 use super::manifest::{INDEX, MANIFEST, SUMS};
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,6 +25,16 @@ pub(crate) enum TarError {
     Read {
         /// The archive.
         archive: String,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// What comes as a stream cannot be stored.
+    #[error("cannot store {archive} in {folder}: {source}")]
+    NoRoom {
+        /// The stream.
+        archive: String,
+        /// Where it was to be stored.
+        folder: String,
         /// The system's answer.
         source: io::Error,
     },
@@ -45,6 +57,9 @@ pub(crate) enum TarError {
         why: &'static str,
     },
 }
+
+/// How much of a stream is stored at once.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// A file in the archive.
 #[derive(Debug, Clone)]
@@ -92,11 +107,20 @@ impl TarFolder {
         name: &str,
         folder: &Path,
     ) -> Result<Self, TarError> {
-        let stored = tempfile::tempfile_in(folder).and_then(|mut file| {
-            io::copy(stream, &mut file)?;
-            Ok(file)
-        });
-        let file = stored.map_err(|source| read_error(name, source))?;
+        let no_room = |source| TarError::NoRoom {
+            archive: name.into(),
+            folder: folder.display().to_string(),
+            source,
+        };
+        let mut file = tempfile::tempfile_in(folder).map_err(no_room)?;
+        let mut piece = vec![0; PIECE_BYTES];
+        loop {
+            let count = read_full(stream, &mut piece).map_err(|error| read_error(name, error))?;
+            if count == 0 {
+                break;
+            }
+            file.write_all(&piece[..count]).map_err(no_room)?;
+        }
         Self::of(name.to_owned(), file)
     }
 
@@ -161,7 +185,7 @@ fn members(archive: &str, file: &File) -> Result<Vec<Member>, TarError> {
     let mut reader = tar::Archive::new(at);
     let entries = reader.entries_with_seek();
     let entries = entries.map_err(|error| torn(error.to_string()))?;
-    let mut members: Vec<Member> = Vec::new();
+    let mut members = BTreeMap::new();
     let mut around = None;
     for entry in entries {
         let entry = entry.map_err(|error| torn(error.to_string()))?;
@@ -185,7 +209,7 @@ fn members(archive: &str, file: &File) -> Result<Vec<Member>, TarError> {
         if around.get_or_insert_with(|| folder.to_owned()) != folder {
             return Err(foreign(", and others in another folder"));
         }
-        if members.iter().any(|member| member.name == name) {
+        if members.contains_key(name) {
             return Err(foreign(" twice"));
         }
         let member = Member {
@@ -197,13 +221,12 @@ fn members(archive: &str, file: &File) -> Result<Vec<Member>, TarError> {
         if end_bytes.is_none_or(|end| end > length_bytes) {
             return Err(torn(format!("it was cut off in {name}")));
         }
-        members.push(member);
+        members.insert(member.name.clone(), member);
     }
     if members.is_empty() {
         return Err(torn("there is no file in it".into()));
     }
-    members.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(members)
+    Ok(members.into_values().collect())
 }
 
 /// The names that a backup's files have.

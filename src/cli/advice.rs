@@ -92,9 +92,14 @@ fn of_backup(name: &str, failure: &Failure) -> Option<String> {
 /// About the folder that a command names.
 fn folder_step(name: &str, kind: io::ErrorKind) -> &'static str {
     match (kind, makes(name)) {
+        (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, _) => {
+            "free some space and start the same command again"
+        }
+        (_, false) if name == "fetch" => "choose another folder, one that this user may write",
         (io::ErrorKind::NotFound, false) => "look at the name: there is no such folder",
         (io::ErrorKind::NotADirectory, false) => {
-            "name the folder that holds the backup, not one of its files"
+            "name the folder that holds the backup, not one of its files; `mtdkeep import` makes \
+             one of a tar"
         }
         (io::ErrorKind::PermissionDenied, false) => "run it as the user to whom the folder belongs",
         (io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem, true) => {
@@ -129,7 +134,8 @@ fn of_import(error: &crate::capture::ImportError) -> Option<String> {
         ImportError::Read { source, .. } => match source.kind() {
             io::ErrorKind::NotFound => "look at the name: there is no such folder",
             io::ErrorKind::NotADirectory => {
-                "name the folder that holds the captured files, not one of them"
+                "name the folder that holds the captured files, not one of them; a tar from a \
+                 program is named -"
             }
             io::ErrorKind::PermissionDenied => "run it as a user who may read the captured files",
             _ => "check the medium that holds the capture",

@@ -62,7 +62,8 @@ impl<'a> Progress<'a> {
 /// The bar; a hidden one where standard error is no terminal.
 #[cfg(feature = "full")]
 fn bar(output: &Output) -> indicatif::ProgressBar {
-    use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+    use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+    use std::fmt;
     use std::io::IsTerminal as _;
     if !output.shows_progress() || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
@@ -72,7 +73,21 @@ fn bar(output: &Output) -> indicatif::ProgressBar {
         .map(|size| size.ws_col)
         .ok()
         .filter(|columns| *columns > 0);
-    match ProgressStyle::with_template(template(columns.unwrap_or(80))) {
+    // The bar's own sizes have a style of their own ("16.00 MiB").
+    let style = ProgressStyle::with_template(template(columns.unwrap_or(80))).map(|style| {
+        style
+            .with_key("done", |bar: &ProgressState, out: &mut dyn fmt::Write| {
+                let _ = out.write_str(&size(bar.pos()));
+            })
+            .with_key("all", |bar: &ProgressState, out: &mut dyn fmt::Write| {
+                let _ = out.write_str(&size(bar.len().unwrap_or(0)));
+            })
+            .with_key("speed", |bar: &ProgressState, out: &mut dyn fmt::Write| {
+                let kib = bar.per_sec() as u64 >> 10;
+                let _ = write!(out, "{}/s", size(kib << 10));
+            })
+    });
+    match style {
         Ok(style) if utf8() => bar.with_style(style),
         Ok(style) => bar.with_style(style.progress_chars("#>-")),
         Err(_) => bar,
@@ -83,9 +98,7 @@ fn bar(output: &Output) -> indicatif::ProgressBar {
 #[cfg(feature = "full")]
 fn template(columns: u16) -> &'static str {
     match columns {
-        80.. => {
-            "{msg:14!} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} left"
-        }
+        80.. => "{msg:14!} {wide_bar} {done:>9}/{all} {speed} {eta} left",
         40.. => "{msg:14!} {wide_bar} {percent:>3}% {eta} left",
         8.. => "{wide_msg}{percent:>3}%",
         _ => "",

@@ -2,6 +2,7 @@
 
 use crate::mtd::{Errno, MtdError, MtdInfo, OwnDigest};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Why a stream did not go on.
@@ -72,6 +73,25 @@ impl Patience {
             (self.wait)(doubled.min(Self::LONGEST));
         }
         true
+    }
+}
+
+impl Patience {
+    /// As by default, and no pause goes on when somebody asks to stop.
+    pub fn watching(interrupt: &'static AtomicBool) -> Self {
+        const LOOK: Duration = Duration::from_millis(100);
+        let wait = |pause: Duration| {
+            let mut left = pause;
+            while !left.is_zero() && !interrupt.load(Ordering::Relaxed) {
+                let piece = left.min(LOOK);
+                std::thread::sleep(piece);
+                left -= piece;
+            }
+        };
+        Self {
+            wait: Arc::new(wait),
+            ..Self::default()
+        }
     }
 }
 

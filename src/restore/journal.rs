@@ -71,6 +71,19 @@ fn file_name(mtd: u32, offset_bytes: u64) -> String {
     format!("mtd{mtd}-{offset_bytes:#x}{OLD}")
 }
 
+/// The erase block of which a file of that name keeps old bytes; none where it is none of
+/// ours, whatever else lies in the folder.
+fn block_of(name: &str, end: &str) -> Option<(u32, u64)> {
+    let (mtd, offset) = name.strip_suffix(end)?.split_once('-')?;
+    let mtd = mtd.strip_prefix("mtd")?.parse().ok()?;
+    let offset_bytes = u64::from_str_radix(offset.strip_prefix("0x")?, 16).ok()?;
+    let same = format!(
+        "{}{end}",
+        file_name(mtd, offset_bytes).trim_end_matches(OLD)
+    );
+    (same == name).then_some((mtd, offset_bytes))
+}
+
 /// The head of a file: text, so that a person can use the file without this program.
 fn head(mtd: u32, offset_bytes: u64, old: &Old<'_>, identity: &str) -> String {
     let unread = if old.is_whole {
@@ -149,13 +162,16 @@ impl Journal<'_> {
         if lacks(Crippled::ForgetsEarlierRuns) {
             return Ok(found);
         }
-        for entry in entries.iter().filter(|entry| entry.name.ends_with(OLD)) {
+        for entry in &entries {
+            let Some(block) = block_of(&entry.name, OLD) else {
+                continue;
+            };
             let mut bytes = [0; HEAD_BYTES_MAX];
             let mut file = self.open(&entry.name)?;
             let count = read_up_to(&mut *file, &mut bytes)
                 .map_err(|error| self.failed("cannot read", &entry.name, error))?;
             let kept = parse(&entry.name, &bytes[..count])
-                .filter(|kept| file_name(kept.mtd, kept.offset_bytes) == entry.name);
+                .filter(|kept| (kept.mtd, kept.offset_bytes) == block);
             let kept = kept.ok_or_else(|| self.bad(&entry.name, "it is torn, or no such file"))?;
             if kept.identity != self.identity {
                 return Err(self.bad(&entry.name, OTHER_DEVICE));
@@ -251,10 +267,8 @@ impl Journal<'_> {
     /// Removes what a run that was cut off had not finished writing.
     pub(crate) fn tidy(&self) {
         let entries = self.folder.list().unwrap_or_default();
-        for entry in entries
-            .iter()
-            .filter(|entry| entry.name.ends_with(OLD_PART))
-        {
+        let is_ours = |name: &str| block_of(name, OLD_PART).is_some();
+        for entry in entries.iter().filter(|entry| is_ours(&entry.name)) {
             // It is of no use, and of no harm.
             let _ = self.folder.remove(&entry.name);
         }

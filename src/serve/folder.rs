@@ -26,7 +26,22 @@ impl Content {
                 }
                 .into());
             }
-            _ => {
+            State::Damaged(_) => {
+                return Err(refused(
+                    folder,
+                    "holds a backup whose manifest is torn or missing",
+                    "`mtdkeep verify` says what is proven, and `mtdkeep repair` makes the \
+                     manifest anew",
+                ));
+            }
+            State::Script | State::Capture { .. } => {
+                return Err(refused(
+                    folder,
+                    "holds what a script captured, and no backup yet",
+                    "`mtdkeep import` makes one of it",
+                ));
+            }
+            State::Empty | State::Foreign => {
                 return Err(BackupError::NoManifest {
                     folder: folder.describe(),
                 }
@@ -53,6 +68,15 @@ impl Content {
         let sources = sources.collect::<Result<Vec<_>, BackupError>>()?;
         Self::new(manifest, Some(fixed), sources, None, 0)
     }
+}
+
+fn refused(folder: &Folder, holds: &str, help: &str) -> Failure {
+    BackupError::Refused {
+        folder: folder.describe(),
+        holds: holds.into(),
+        help: help.into(),
+    }
+    .into()
 }
 
 struct FileImage {

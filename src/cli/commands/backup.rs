@@ -165,7 +165,8 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let To::Folder(path) = &args.to else {
         let progress = Progress::new(output, lines);
         let work = common::work(interrupt, &progress);
-        let result = backup::stream(backend.as_ref(), &mut stream::Stdout, &request, &work);
+        let mut out = stream::Stdout { interrupt };
+        let result = backup::stream(backend.as_ref(), &mut out, &request, &work);
         progress.end();
         return Ok(tell(&result?, "-", false, output));
     };

@@ -134,7 +134,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         Some(around) if around != Path::new("") && around.is_dir() => around,
         _ => Path::new("."),
     };
-    if let Some(archive) = stream::archive(&args.captured[0], around)? {
+    if let Some(archive) = stream::archive(&args.captured[0], around, interrupt)? {
         return tar::run(&archive, args, interrupt, output);
     }
     let layout = args.layout.as_deref().map(layout::read).transpose()?;

@@ -6,10 +6,11 @@
 mod target;
 mod tell;
 
-use crate::backup::{Access, Destination, Folder};
+use crate::backup::{Access, BackupError, Destination, Folder};
 use crate::cli::Exit;
 use crate::cli::common::device::{self, DeviceArgs};
-use crate::cli::common::{self, FOLDER, folder, signals};
+use crate::cli::common::signals::{self, WaitFor};
+use crate::cli::common::{self, FOLDER, folder};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
@@ -21,6 +22,7 @@ use crate::mtd::WritePermit;
 use crate::restore::{self, Plan, Request, RestoreError, Stopped};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use target::Target;
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {
@@ -166,11 +168,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         true => Access::Look,
         false => Access::Change,
     };
-    // One that is there may know of an earlier run; otherwise none is made yet.
-    let journal = match Folder::open(&path, access) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        opened => Some(opened.map_err(|source| folder::error("cannot open", &path, source))?),
-    };
+    let journal = open_journal(&path, access, args)?;
     let request = Request {
         partitions: &args.partitions,
         allow: &args.allow,
@@ -185,20 +183,19 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     tell::plan(&plan, output);
     if args.dry_run || !plan.writes() {
         if let Some(folder) = journal.filter(|_| !args.dry_run) {
-            folder.remove_if_empty();
+            leave(&folder, args);
         }
         target.save(output)?;
         return Ok(tell::not_written(&plan, args, output));
     }
-    agree(&plan, args, output)?;
+    agree(&plan, args, interrupt, output)?;
     let journal = match journal {
         Some(journal) => journal,
         None => folder::open_or_create(&path, output)?,
     };
     let restored = may_keep(&journal, args)
         .and_then(|()| write(&plan, &target, &backup, &journal, interrupt, output));
-    // Where it still holds something, it is needed.
-    journal.remove_if_empty();
+    leave(&journal, args);
     if let Err(CliError::Restore(Stopped { changed: true, .. })) = &restored {
         // A rehearsal goes on from there.
         target.save(output)?;
@@ -206,6 +203,49 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let restored = restored?;
     target.save(output)?;
     Ok(tell::done(&plan, restored, args, output))
+}
+
+/// The folder for old bytes, where it is there already: it may know of an earlier run.
+/// Otherwise none is made yet.
+fn open_journal(path: &Path, access: Access, args: &Args) -> Result<Option<Folder>, CliError> {
+    let is_same = |one: &Path, other: &Path| {
+        let real = |path| std::fs::canonicalize(path).ok();
+        real(one).is_some_and(|one| Some(one) == real(other))
+    };
+    match Folder::open(path, access) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        // Its own lock on it would be taken for another's.
+        Err(_) if is_same(path, &args.folder) => Err(of_journal(
+            Exit::Refused,
+            path,
+            "it is the backup's own folder",
+        )),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            Err(of_journal(Exit::Io, path, "it is no folder"))
+        }
+        opened => opened
+            .map(Some)
+            .map_err(|source| folder::error("cannot open", path, source)),
+    }
+}
+
+fn of_journal(exit: Exit, path: &Path, why: &str) -> CliError {
+    CliError::Other {
+        exit,
+        message: format!(
+            "{} cannot keep an erase block's old bytes: {why}; nothing was changed",
+            path.display()
+        ),
+        help: Some("name a folder for that alone with --journal".into()),
+    }
+}
+
+/// Leaves the folder for old bytes, and removes it where nothing needs it any more: it
+/// holds nothing, and nobody but this program asked for it.
+fn leave(journal: &Folder, args: &Args) {
+    if args.journal.is_none() || journal.was_created() {
+        journal.remove_if_empty();
+    }
 }
 
 /// Where old bytes are kept: beside the backup, on the same medium. Those of a rehearsal
@@ -244,7 +284,18 @@ fn may_keep(journal: &Folder, args: &Args) -> Result<(), CliError> {
 }
 
 /// Somebody's word that the plan is wanted.
-fn agree(plan: &Plan, args: &Args, output: &Output) -> Result<(), CliError> {
+fn agree(
+    plan: &Plan,
+    args: &Args,
+    interrupt: &AtomicBool,
+    output: &Output,
+) -> Result<(), CliError> {
+    let stopped = |error: RestoreError| {
+        CliError::Restore(Stopped {
+            error: Box::new(error),
+            changed: plan.goes_on(),
+        })
+    };
     if let Some(given) = &args.plan {
         if plan.digest.starts_with(given.as_str()) {
             return Ok(());
@@ -253,10 +304,7 @@ fn agree(plan: &Plan, args: &Args, output: &Output) -> Result<(), CliError> {
             given: given.clone(),
             is: plan.digest.clone(),
         };
-        return Err(CliError::Restore(Stopped {
-            error: Box::new(error),
-            changed: plan.goes_on(),
-        }));
+        return Err(stopped(error));
     }
     if args.yes {
         return Ok(());
@@ -279,6 +327,13 @@ fn agree(plan: &Plan, args: &Args, output: &Output) -> Result<(), CliError> {
         return Err(refused("nobody has agreed to the plan"));
     }
     let _ = write!(io::stderr(), "Write this to the flash? Type yes: ");
+    if !matches!(
+        signals::wait_for(io::stdin(), WaitFor::Input, interrupt),
+        Ok(true)
+    ) {
+        let _ = writeln!(io::stderr());
+        return Err(stopped(BackupError::Interrupted.into()));
+    }
     let mut answer = String::new();
     match io::stdin().read_line(&mut answer) {
         Ok(_) if answer.trim() == "yes" => Ok(()),
@@ -291,7 +346,7 @@ fn write(
     target: &Target,
     backup: &Folder,
     journal: &Folder,
-    interrupt: &std::sync::atomic::AtomicBool,
+    interrupt: &AtomicBool,
     output: &Output,
 ) -> Result<restore::Restored, CliError> {
     let permit = WritePermit::granted_because("restore was agreed to");

@@ -16,6 +16,7 @@ use crate::cli::spec::{
 use serde::Serialize;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {
     operand: Some(FOLDER),
@@ -117,7 +118,7 @@ struct Body<'a> {
 
 fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let interrupt = signals::interrupt_flag()?;
-    let folder = open(&args.folder, output)?;
+    let folder = open(&args.folder, interrupt, output)?;
     let backend = args.device.as_ref();
     let backend = backend.map(|device| device::open(device, output));
     let backend = backend.transpose()?;
@@ -134,11 +135,17 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
 }
 
 /// A folder, or a tar that stands for one.
-fn open(path: &Path, output: &Output) -> Result<Box<dyn Destination>, CliError> {
+fn open(
+    path: &Path,
+    interrupt: &'static AtomicBool,
+    output: &Output,
+) -> Result<Box<dyn Destination>, CliError> {
     #[cfg(feature = "full")]
-    if let Some(archive) = stream::archive(path, &std::env::temp_dir())? {
+    if let Some(archive) = stream::archive(path, &std::env::temp_dir(), interrupt)? {
         return Ok(Box::new(archive));
     }
+    #[cfg(not(feature = "full"))]
+    let _ = interrupt;
     Ok(Box::new(folder::open(path, Access::Look, output)?))
 }
 

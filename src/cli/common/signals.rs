@@ -6,6 +6,7 @@ use crate::cli::Exit;
 use crate::cli::error::CliError;
 use libc::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ, c_int};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// Set when the user asks to stop.
@@ -92,6 +93,43 @@ fn end_by(signal: c_int) {
         libc::signal(signal, libc::SIG_DFL);
         libc::raise(signal);
     }
+}
+
+/// Waits until a call on a descriptor would not wait any more, to read or to write;
+/// false where somebody asked to stop meanwhile: a call that waits itself goes on after
+/// a signal and never tells.
+pub(crate) fn wait_for(fd: impl AsRawFd, to: WaitFor, interrupt: &AtomicBool) -> io::Result<bool> {
+    const LOOK_TIME_MS: c_int = 250;
+    let mut entry = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: match to {
+            WaitFor::Input => libc::POLLIN,
+            WaitFor::Room => libc::POLLOUT,
+        },
+        revents: 0,
+    };
+    while !interrupt.load(Ordering::Relaxed) {
+        // Not rustix's, which calls ppoll: ARM has that since Linux 2.6.32 only.
+        // SAFETY: the list of one lives until the call is over.
+        let answer = unsafe { libc::poll(&raw mut entry, 1, LOOK_TIME_MS) };
+        let error = io::Error::last_os_error();
+        match answer {
+            0 => {}
+            1.. => return Ok(true),
+            _ if error.kind() == io::ErrorKind::Interrupted => {}
+            _ => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+/// What a descriptor is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum WaitFor {
+    /// Something to read, or its end.
+    Input,
+    /// Room for what is written, or nobody who takes it.
+    Room,
 }
 
 /// Where the kernel enters the handler.

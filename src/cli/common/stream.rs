@@ -1,20 +1,55 @@
 //! A backup on standard output, or from standard input.
 
+use super::signals::{self, WaitFor};
+#[cfg(feature = "full")]
+use crate::backup::BackupError;
 use crate::cli::Exit;
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use std::io::{self, IsTerminal as _, Write};
+use std::sync::atomic::AtomicBool;
+#[cfg(feature = "full")]
+use std::sync::atomic::Ordering;
 
 /// Standard output as it is: Rust's own looks for line ends in it.
-pub(crate) struct Stdout;
+pub(crate) struct Stdout {
+    pub(crate) interrupt: &'static AtomicBool,
+}
+
+/// A pipe that has any room takes so much at once.
+const PIPE_BYTES: usize = 4096;
 
 impl Write for Stdout {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        Ok(rustix::io::write(io::stdout(), buf)?)
+        if !signals::wait_for(io::stdout(), WaitFor::Room, self.interrupt)? {
+            return Err(io::Error::other(STOPPED));
+        }
+        let piece = &buf[..buf.len().min(PIPE_BYTES)];
+        Ok(rustix::io::write(io::stdout(), piece)?)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// What a stream says that somebody asked to stop; not of the kind `Interrupted`, after
+/// which it would be tried again.
+const STOPPED: &str = "interrupted";
+
+/// Standard input, until its end or until somebody asks to stop.
+#[cfg(feature = "full")]
+struct Stdin {
+    interrupt: &'static AtomicBool,
+}
+
+#[cfg(feature = "full")]
+impl io::Read for Stdin {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match signals::wait_for(io::stdin(), WaitFor::Input, self.interrupt)? {
+            true => Ok(rustix::io::read(io::stdin(), buf)?),
+            false => Err(io::Error::other(STOPPED)),
+        }
     }
 }
 
@@ -38,6 +73,7 @@ pub(crate) fn divert(output: &Output) -> Result<(), CliError> {
 pub(crate) fn archive(
     operand: &std::path::Path,
     spool: &std::path::Path,
+    interrupt: &'static AtomicBool,
 ) -> Result<Option<crate::backup::TarFolder>, CliError> {
     use crate::backup::TarFolder;
     if operand == std::path::Path::new("-") {
@@ -50,8 +86,13 @@ pub(crate) fn archive(
                 ),
             });
         }
-        let archive = TarFolder::spool(&mut io::stdin().lock(), "standard input", spool);
-        return archive.map(Some).map_err(of_tar);
+        let archive = TarFolder::spool(&mut Stdin { interrupt }, "standard input", spool);
+        return match archive {
+            Err(_) if interrupt.load(Ordering::Relaxed) => {
+                Err(CliError::Backup(BackupError::Interrupted.into()))
+            }
+            archive => archive.map(Some).map_err(of_tar),
+        };
     }
     let is_named = |end: &std::ffi::OsStr| ["tar", "tgz", "gz", "xz"].iter().any(|e| end == *e);
     let is_meant = || operand.extension().is_some_and(is_named) || TarFolder::is_one(operand);
@@ -70,6 +111,11 @@ fn of_tar(error: crate::backup::TarError) -> CliError {
         help: Some(
             match error {
                 TarError::Read { .. } => "look at the name, and at the medium that holds it",
+                TarError::NoRoom { .. } => {
+                    "a tar from standard input is stored there first: verify takes the folder \
+                     that TMPDIR names, import the one that the backup comes into; or store it \
+                     in a file yourself, and name that"
+                }
                 TarError::Foreign { .. } => {
                     "a backup's tar has mtdN.bin, manifest.json, SHA256SUMS and index.html; name \
                      one that `mtdkeep backup --output -` made"

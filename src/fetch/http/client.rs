@@ -8,10 +8,14 @@ use crate::fetch::wire::Fault;
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
 /// A head is no longer.
 const HEAD_BYTES_MAX: usize = 64 << 10;
+/// How long one address may take to answer.
+const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// How long one look at a socket waits, and how many of them are silence.
 const LOOK: Duration = Duration::from_millis(250);
 const LOOKS_MAX: u32 = 240;
@@ -115,12 +119,7 @@ impl Client {
     fn ask(&self, method: &str, name: &str, from: Option<(u64, &str)>) -> Result<Answer, Fault> {
         let Url { host, port, folder } = &self.url;
         let lost = |error: io::Error| Fault::Lost(format!("{}: {error}", self.url.place()));
-        let mut addresses = (host.as_str(), *port).to_socket_addrs().map_err(lost)?;
-        let address = addresses
-            .next()
-            .ok_or_else(|| Fault::Lost(format!("{host} has no address")))?;
-        let mut stream =
-            TcpStream::connect_timeout(&address, Duration::from_secs(10)).map_err(lost)?;
+        let mut stream = self.connect()?;
         stream.set_read_timeout(Some(LOOK)).map_err(lost)?;
         let host = match host.contains(':') {
             true => format!("[{host}]"),
@@ -136,6 +135,27 @@ impl Client {
         request += "\r\n";
         stream.write_all(request.as_bytes()).map_err(lost)?;
         self.answer(stream)
+    }
+
+    /// A connection, to whichever of the host's addresses answers. A name's look-up and
+    /// a connection to nobody wait for long, and hear of no wish to stop: so a thread
+    /// does it, which is left alone then.
+    fn connect(&self) -> Result<TcpStream, Fault> {
+        let lost = |error: io::Error| Fault::Lost(format!("{}: {error}", self.url.place()));
+        let (host, port) = (self.url.host.clone(), self.url.port);
+        let (send, receive) = mpsc::channel();
+        let reach = move || drop(send.send(reach(&host, port)));
+        thread::Builder::new().spawn(reach).map_err(lost)?;
+        while !self.interrupt.load(Ordering::Relaxed) {
+            match receive.recv_timeout(LOOK) {
+                Ok(reached) => return reached.map_err(lost),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(lost(io::ErrorKind::NotConnected.into()));
+                }
+            }
+        }
+        Err(Fault::Stopped)
     }
 
     fn answer(&self, stream: TcpStream) -> Result<Answer, Fault> {
@@ -172,6 +192,17 @@ impl Client {
             }
         }
     }
+}
+
+fn reach(host: &str, port: u16) -> io::Result<TcpStream> {
+    let mut last = None;
+    for address in (host, port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, CONNECT_TIME) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| io::Error::other("the name has no address")))
 }
 
 fn answer(parsed: &httparse::Response<'_, '_>, mut body: Body) -> Result<Answer, Fault> {

@@ -396,7 +396,10 @@ impl From<BackupError> for Broken {
 
 /// What an answer's status means for a file that a page linked to.
 fn of_status(answer: &Answer, name: &str) -> Result<(), Fault> {
-    let name = if name.is_empty() { "the page" } else { name };
+    let (name, missing) = match name {
+        "" => ("the page", "such page"),
+        name => (name, name),
+    };
     match answer.status {
         200 | 206 => Ok(()),
         401 | 403 => Err(hopeless(
@@ -404,7 +407,7 @@ fn of_status(answer: &Answer, name: &str) -> Result<(), Fault> {
             "look at the address: a token may be a part of it",
         )),
         404 | 410 => Err(hopeless(
-            &format!("the server has no {name}"),
+            &format!("the server has no {missing}"),
             "look at the address",
         )),
         429 | 500.. => Err(Fault::Lost(format!(

@@ -104,3 +104,106 @@ fn a_kill_can_be_cleaned_up() {
     mtdkeep().arg("clean").arg(&folder).assert().code(0);
     assert!(!folder.exists());
 }
+
+/// Whether a program has set a handler for SIGTERM, and waits for something.
+fn waits(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let field = |name| status.lines().find_map(|line| line.strip_prefix(name));
+    let caught = field("SigCgt:").and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    let is_caught = caught.is_some_and(|mask| mask >> (libc::SIGTERM - 1) & 1 == 1);
+    is_caught && field("State:").is_some_and(|state| state.trim().starts_with('S'))
+}
+
+/// Who waits for the other end of a pipe hears a wish to stop, though nothing comes.
+#[rstest]
+#[case("verify -", "interrupted")]
+#[case("import - --output b", "interrupted")]
+#[case("backup --simulate --output -", "the stream has no manifest")]
+fn a_wish_to_stop_is_heard_at_a_pipe(#[case] line: &str, #[case] says: &str) {
+    let outer = tempfile::tempdir().unwrap();
+    let mut command = program();
+    signals_at_start(&mut command, &[]);
+    let mut child = command
+        .current_dir(&outer)
+        .args(line.split(' '))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let until = |done: &mut dyn FnMut() -> bool| {
+        while !done() {
+            assert!(Instant::now() < deadline, "{line}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    let pid = child.id();
+    let out = child.stdout.take().unwrap();
+    // The pipe's room, less than what one more piece takes.
+    let is_full = || rustix::io::ioctl_fionread(&out).is_ok_and(|bytes| bytes > 60 << 10);
+    until(&mut || waits(pid) && (!line.starts_with("backup") || is_full()));
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let mut ended = None;
+    until(&mut || {
+        ended = child.try_wait().unwrap();
+        ended.is_some()
+    });
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.signal(), Some(libc::SIGTERM), "{stderr}");
+    assert!(stderr.contains(says), "{stderr}");
+    assert_eq!(fs::read_dir(&outer).unwrap().count(), 0);
+}
+
+/// At the question whether the plan is wanted, Ctrl-C is an answer.
+#[test]
+fn a_question_can_be_answered_with_an_interrupt() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use std::io::Read as _;
+    use std::os::unix::ffi::OsStrExt as _;
+    let outer = tempfile::tempdir().unwrap();
+    let run = |line: &str| {
+        let mut command = mtdkeep();
+        command.current_dir(&outer).args(line.split(' '));
+        command.assert().code(0);
+    };
+    run("backup --simulate -p system -q -o b");
+    run("image --simulate --output chip -q");
+    let mut chip = fs::read(outer.path().join("chip")).unwrap();
+    chip[0x78_0000] ^= 1;
+    fs::write(outer.path().join("chip"), chip).unwrap();
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let path = Path::new(std::ffi::OsStr::from_bytes(name.to_bytes()));
+    let terminal = fs::File::options().read(true).write(true).open(path);
+    let mut command = program();
+    signals_at_start(&mut command, &[]);
+    let mut child = command
+        .current_dir(&outer)
+        .args(["restore", "-p", "system", "--image", "chip", "b"])
+        .stdin(terminal.unwrap())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut errors = child.stderr.take().unwrap();
+    let mut said = Vec::new();
+    while !said.ends_with(b"Type yes: ") {
+        let mut byte = [0];
+        errors.read_exact(&mut byte).unwrap();
+        said.push(byte[0]);
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while child.try_wait().unwrap().is_none() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let _ = child.kill();
+    let mut rest = String::new();
+    errors.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGINT), "{rest}");
+    assert!(rest.contains("nothing on the flash was changed"), "{rest}");
+}

@@ -329,3 +329,50 @@ fn mtd_table(backup: &Path) -> String {
     }
     table
 }
+
+/// The folder for old bytes may hold what is somebody else's, whatever it is called, and
+/// stays where somebody named it.
+#[test]
+fn a_journal_s_folder_keeps_what_others_put_there() {
+    let outer = furnished();
+    damage(&outer, "torn", &[SYSTEM]);
+    let theirs = [
+        "thesis.old",
+        "thesis.old.part",
+        "mtd4.old",
+        "mtd4-0x00.old.part",
+    ];
+    for names in [&theirs[..], &[]] {
+        let journal = outer.path().join("journal");
+        fs::create_dir(&journal).unwrap();
+        for name in names {
+            fs::write(journal.join(name), "mine").unwrap();
+        }
+        let before = snapshot(&journal);
+        let line = "restore backup --image torn --journal journal --yes --save after";
+        run(&outer, line, 0);
+        assert_eq!(snapshot(&journal), before);
+        assert_eq!(read(&outer, "after"), read(&outer, "whole"));
+        fs::remove_file(outer.path().join("after")).unwrap();
+        fs::remove_dir_all(&journal).unwrap();
+    }
+}
+
+#[rstest]
+#[case("backup", 5, "the backup's own folder")]
+#[case("./backup/../backup/", 5, "the backup's own folder")]
+#[case("torn", 4, "no folder")]
+fn what_cannot_keep_old_bytes_is_refused(
+    #[case] journal: &str,
+    #[case] code: i32,
+    #[case] why: &str,
+) {
+    let outer = furnished();
+    damage(&outer, "torn", &[SYSTEM]);
+    let line = format!("restore backup --image torn --yes --save after --journal {journal}");
+    let (_, said) = run(&outer, &line, code);
+    assert!(said.contains(why), "{said}");
+    assert!(said.contains("nothing was changed"), "{said}");
+    assert!(said.contains("with --journal"), "{said}");
+    assert!(!outer.path().join("after").exists());
+}

@@ -321,3 +321,26 @@ fn a_reader_that_has_gone_is_an_error() {
     assert_eq!(output.status.code(), Some(4), "{said}");
     assert!(said.contains("no manifest"), "{said}");
 }
+
+/// Where a tar from standard input cannot be stored, that place is named, not the input.
+#[test]
+fn a_tar_that_cannot_be_stored_is_not_an_unreadable_one() {
+    let (tar, _) = streamed(&["-p", "ver_1"], 0);
+    let outer = tempfile::tempdir().unwrap();
+    let missing = outer.path().join("missing");
+    let mut verify = mtdkeep();
+    verify.args(["verify", "-"]).env("TMPDIR", &missing);
+    // Without a limit for the program itself, which must be loaded.
+    let mut limited = assert_cmd::Command::new("sh");
+    limited.args(["-c", "ulimit -f 64; exec \"$0\" verify -"]);
+    limited
+        .arg(program().get_program())
+        .env("TMPDIR", outer.path());
+    for (mut command, place) in [(verify, &missing), (limited, &outer.path().to_owned())] {
+        let assert = command.write_stdin(&*tar).assert().code(4);
+        let said = unwrapped(text(&assert.get_output().stderr));
+        let place = format!("cannot store standard input in {}", place.display());
+        assert!(said.contains(&place), "{said}");
+        assert!(said.contains("TMPDIR"), "{said}");
+    }
+}

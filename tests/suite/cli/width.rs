@@ -120,6 +120,15 @@ fn sizes_are_told_alike() {
         assert!(said.contains(" 16 MiB"), "{said}");
         assert!(!said.contains(".0 "), "{said}");
     }
+    let shown = lines(&on_terminal(80, ("LC_ALL", "C")));
+    let bars: Vec<_> = shown.iter().filter(|line| line.contains("/s ")).collect();
+    assert!(
+        bars.iter().any(|bar| bar.contains("/16 MiB ")),
+        "{shown:#?}"
+    );
+    for bar in bars {
+        assert!(!bar.contains(".0"), "{bar}");
+    }
 }
 
 /// What a backup shows on a terminal so wide.

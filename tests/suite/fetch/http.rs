@@ -6,8 +6,9 @@ use crate::cli::support::{mtdkeep, program, text};
 use rstest::rstest;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Output;
 use std::sync::{Arc, Mutex};
@@ -238,6 +239,10 @@ fn a_connection_that_is_cut(
     Wrong { answers: Some(("", "SSH-2.0-dropbear\r\n")), ..Wrong::default() },
     4, "no web server"
 )]
+#[case::no_page(
+    Wrong { answers: Some(("", "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")), ..Wrong::default() },
+    4, "has no such page"
+)]
 #[case::nothing_there(
     Wrong { answers: Some(("", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")), ..Wrong::default() },
     4, "no mtdN.bin is linked"
@@ -310,6 +315,95 @@ fn a_folder_with_other_files_is_refused() {
         assert_eq!(mine, b"mine");
         fs::remove_dir_all(outer.path().join(folder)).unwrap();
     }
+}
+
+/// What takes the name is the folder itself, not a link to it, and who may look into it
+/// stays as it was.
+#[test]
+fn an_empty_folder_behind_a_link_gets_the_backup() {
+    let outer = tempfile::tempdir().unwrap();
+    let place = |name: &str| outer.path().join(name);
+    fs::create_dir(place("real")).unwrap();
+    fs::set_permissions(place("real"), fs::Permissions::from_mode(0o700)).unwrap();
+    std::os::unix::fs::symlink("real", place("link")).unwrap();
+    let server = Server::of(backup(), Wrong::default());
+    let output = server.fetch(&place("link"), &[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_good(&place("real"));
+    assert!(place("link").is_symlink());
+    let mode = fs::metadata(place("real")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    assert_eq!(fs::read_dir(&outer).unwrap().count(), 2);
+}
+
+/// Where the backup cannot get its name in the end, nothing is downloaded first.
+#[test]
+fn a_folder_that_cannot_get_the_name_is_refused_at_once() {
+    let outer = tempfile::tempdir().unwrap();
+    let place = |name: &str| outer.path().join(name);
+    let server = Server::of(backup(), Wrong::default());
+    fs::write(place("file"), "mine").unwrap();
+    std::os::unix::fs::symlink("nowhere", place("link")).unwrap();
+    fs::write(place("f.fetching"), "mine").unwrap();
+    fs::create_dir_all(place("d.fetching/mtd0.bin")).unwrap();
+    for (name, why) in [
+        ("/dev", "not empty"),
+        ("file", "it is no folder"),
+        ("link", "No such file"),
+        ("f", "it is no folder"),
+        ("d", "it holds mtd0.bin"),
+    ] {
+        let output = server.fetch(&place(name), &[]);
+        assert_eq!(output.status.code(), Some(5), "{name}: {output:?}");
+        assert!(text(&output.stderr).contains(why), "{name}: {output:?}");
+    }
+    assert!(server.asked().is_empty());
+}
+
+/// A name that is no text is a name.
+#[test]
+fn a_folder_s_name_may_be_any_bytes() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let outer = tempfile::tempdir().unwrap();
+    for files in [backup(), capture()] {
+        let server = Server::of(files, Wrong::default());
+        let path = outer
+            .path()
+            .join(std::ffi::OsStr::from_bytes(b"a\xff \n b"));
+        let output = server.fetch(&path, &[]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert_good(&path);
+        assert_eq!(fs::read_dir(&outer).unwrap().count(), 1);
+        fs::remove_dir_all(&path).unwrap();
+    }
+}
+
+/// Where nobody answers, a wish to stop ends the waiting, not the last try.
+#[test]
+fn a_wish_to_stop_is_heard_between_two_tries() {
+    use rustix::process::{Pid, Signal, kill_process};
+    use std::os::unix::process::ExitStatusExt as _;
+    let outer = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut command = program();
+    crate::cli::support::signals_at_start(&mut command, &[]);
+    let child = command
+        .arg("fetch")
+        .arg(format!("http://{}/", listener.local_addr().unwrap()))
+        .arg(outer.path().join("b"))
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It hung up, the program has seen that, and from then on nobody is there.
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let _ = stream.read_to_end(&mut Vec::new());
+    drop(listener);
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.signal(), Some(libc::SIGTERM), "{output:?}");
+    assert!(text(&output.stderr).contains("interrupted"), "{output:?}");
+    assert_eq!(fs::read_dir(&outer).unwrap().count(), 0);
 }
 
 /// This program's own server, straight from the simulated flash.

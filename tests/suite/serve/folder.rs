@@ -75,6 +75,14 @@ fn a_file_that_changes_is_never_sent_whole() {
     backed_up(path);
     fs::write(path.join("mtd4.bin"), "short").unwrap();
 }, 4)]
+#[case::its_manifest_is_torn(|path: &Path| {
+    backed_up(path);
+    fs::write(path.join("manifest.json"), "{").unwrap();
+}, 5)]
+#[case::a_script_s(|path: &Path| {
+    fs::write(path.join("mtd0.bin"), "image").unwrap();
+    fs::write(path.join("capture.txt"), "mtdkeep-capture 1\n").unwrap();
+}, 5)]
 fn what_is_no_finished_backup_is_not_served(#[case] make: fn(&Path), #[case] code: i32) {
     let outer = tempfile::tempdir().unwrap();
     make(outer.path());

@@ -1,7 +1,7 @@
 //! `mtdkeep fetch http://…`.
 
 use super::{Args, tell};
-use crate::backup::{BackupError, Destination as _, Failure, Folder, Work, verify};
+use crate::backup::{BackupError, Destination as _, Entry, Failure, Folder, Report, Work, verify};
 use crate::capture::{ImportRequest, import, inspect};
 use crate::cli::Exit;
 use crate::cli::common::made::Made;
@@ -13,6 +13,7 @@ use crate::fetch::Patience;
 use crate::fetch::http::{Download, Downloaded, Url, is_download};
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
@@ -24,15 +25,14 @@ pub(super) fn run(
     interrupt: &'static AtomicBool,
     output: &Output,
 ) -> Result<Exit, CliError> {
-    check_target(&args.folder)?;
-    let staging = staging(&args.folder);
-    let folder = open_staging(&staging, output)?;
+    let target = check_target(&args.folder)?;
+    let folder = open_staging(&target, output)?;
     let progress = Progress::new(output, Lines::None);
     let download = Download {
         url: url.clone(),
         folder: &folder,
         twice: args.twice,
-        patience: Patience::default(),
+        patience: Patience::watching(interrupt),
         interrupt,
         work: common::work(interrupt, &progress),
     };
@@ -49,10 +49,18 @@ pub(super) fn run(
         output.sentence("proven: each image came twice, the same bytes each time");
     }
     if came.is_backup {
-        return keep_backup(&download, &came, &folder, args, output);
+        let report = keep_backup(&download, &came, &folder, &target)?;
+        let made = Made {
+            manifest: &report.manifest,
+            digest: report.manifest_sha256.as_deref().unwrap_or_default(),
+            changed: false,
+            output: &args.folder.display().to_string(),
+            kept: Some(came.kept.len()),
+        };
+        return Ok(tell(&made, output));
     }
     drop(download);
-    import_capture(folder, args, layout, interrupt, output)
+    import_capture(folder, &target, args, layout, interrupt, output)
 }
 
 /// `DIR.fetching`, beside DIR.
@@ -62,39 +70,76 @@ fn staging(target: &Path) -> PathBuf {
     target.with_file_name(name)
 }
 
-/// Only a new or an empty folder gets something.
-fn check_target(target: &Path) -> Result<(), CliError> {
+/// Only a new or an empty folder gets something; where it really is.
+fn check_target(target: &Path) -> Result<PathBuf, CliError> {
     let refuse = |why: &str| CliError::Other {
         exit: Exit::Refused,
-        message: format!("{} {why}; nothing in it was changed", target.display()),
+        message: format!("{}: {why}; nothing in it was changed", target.display()),
         help: Some("name a folder that is new or empty".into()),
     };
     if target.file_name().is_none() {
-        return Err(refuse("has no name that a folder beside it could have"));
+        return Err(refuse("it has no name that a folder beside it could have"));
     }
-    match fs::read_dir(target).map(|mut entries| entries.next().is_some()) {
-        Ok(true) => Err(refuse("is not empty")),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(refuse(&error.to_string())),
-        _ => Ok(()),
+    let real = match fs::symlink_metadata(target) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(target.into()),
+        // What takes the name is the folder itself, and not a link to it.
+        _ => fs::canonicalize(target).map_err(|error| refuse(&error.to_string()))?,
+    };
+    let device = |path: &Path| fs::metadata(path).map(|there| there.dev());
+    match fs::read_dir(&real).map(|mut entries| entries.next().is_some()) {
+        Ok(true) => Err(refuse("it is not empty")),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            Err(refuse("it is no folder"))
+        }
+        Err(error) => Err(refuse(&error.to_string())),
+        Ok(false) => match real.parent().map(|around| (device(around), device(&real))) {
+            Some((Ok(around), Ok(own))) if around == own => Ok(real),
+            _ => Err(refuse(
+                "it is the root of a file system, and no folder beside it is in that",
+            )),
+        },
     }
 }
 
-fn open_staging(path: &Path, output: &Output) -> Result<Folder, CliError> {
-    let folder = folder::open_or_create(path, output)?;
-    let entries = folder.list().map_err(|source| {
-        BackupError::of_folder("cannot list", path.display().to_string(), source)
-    })?;
-    match entries.iter().find(|entry| !is_download(&entry.name)) {
-        None => Ok(folder),
-        Some(entry) => Err(CliError::Other {
-            exit: Exit::Refused,
-            message: format!(
-                "{}, where files come first, holds {}; nothing in it was changed",
-                path.display(),
-                entry.name
-            ),
-            help: Some("move that elsewhere, or choose another name for the backup".into()),
-        }),
+/// The folder where files come first. Who may look into an empty folder that the backup
+/// is to take the place of may look into this one.
+fn open_staging(target: &Path, output: &Output) -> Result<Folder, CliError> {
+    let path = staging(target);
+    let folder = match folder::open_or_create(&path, output) {
+        Err(CliError::Backup(failure)) if is_no_folder(&failure) => {
+            return Err(in_the_way(&path, "it is no folder"));
+        }
+        opened => opened?,
+    };
+    let cannot = |operation| {
+        let folder = path.display().to_string();
+        move |source| BackupError::of_folder(operation, folder, source)
+    };
+    let entries = folder.list().map_err(cannot("cannot list"))?;
+    let foreign = |entry: &&Entry| !is_download(&entry.name) || entry.size_bytes.is_none();
+    if let Some(entry) = entries.iter().find(foreign) {
+        return Err(in_the_way(&path, &format!("it holds {}", entry.name)));
+    }
+    if let Ok(there) = fs::metadata(target) {
+        let same = fs::set_permissions(&path, there.permissions());
+        same.map_err(cannot("cannot set the permissions of"))?;
+    }
+    Ok(folder)
+}
+
+fn is_no_folder(failure: &Failure) -> bool {
+    let not = io::ErrorKind::NotADirectory;
+    matches!(&*failure.error, BackupError::Folder { source, .. } if source.kind() == not)
+}
+
+fn in_the_way(path: &Path, why: &str) -> CliError {
+    CliError::Other {
+        exit: Exit::Refused,
+        message: format!(
+            "{}, where files come first: {why}; nothing in it was changed",
+            path.display()
+        ),
+        help: Some("move that elsewhere, or choose another name for the backup".into()),
     }
 }
 
@@ -129,9 +174,8 @@ fn keep_backup(
     download: &Download<'_>,
     came: &Downloaded,
     folder: &Folder,
-    args: &Args,
-    output: &Output,
-) -> Result<Exit, CliError> {
+    target: &Path,
+) -> Result<Report, CliError> {
     let work = Work {
         interrupt: download.interrupt,
         ..Work::default()
@@ -154,39 +198,32 @@ fn keep_backup(
             folder,
         ));
     }
-    let from = folder.describe();
-    let cannot = |source| BackupError::of_folder("cannot name", from.clone(), source);
+    let cannot = |source| BackupError::of_folder("cannot name", folder.describe(), source);
     folder.sync().map_err(cannot)?;
-    fs::rename(&from, &args.folder).map_err(cannot)?;
+    fs::rename(staging(target), target).map_err(cannot)?;
     // The name is on the medium before anybody is told.
-    let around = args.folder.parent().filter(|path| *path != Path::new(""));
+    let around = target.parent().filter(|path| *path != Path::new(""));
     fs::File::open(around.unwrap_or(Path::new(".")))
         .and_then(|around| around.sync_all())
         .map_err(cannot)?;
     if let Some(digest) = &report.manifest_sha256 {
         download.tell_verified(digest);
     }
-    let made = Made {
-        manifest: &report.manifest,
-        digest: &report.manifest_sha256.unwrap_or_default(),
-        changed: false,
-        output: &args.folder.display().to_string(),
-        kept: Some(came.kept.len()),
-    };
-    Ok(tell(&made, output))
+    Ok(report)
 }
 
 /// What a script captured becomes a backup, and goes.
 fn import_capture(
-    staging: Folder,
+    folder: Folder,
+    target: &Path,
     args: &Args,
     layout: Option<(&str, &[u8])>,
     interrupt: &'static AtomicBool,
     output: &Output,
 ) -> Result<Exit, CliError> {
-    let path = PathBuf::from(staging.describe());
+    let path = staging(target);
     // The import looks at it with a lock of its own.
-    drop(staging);
+    drop(folder);
     let folders = [path.clone()];
     let request = ImportRequest {
         folders: &folders,

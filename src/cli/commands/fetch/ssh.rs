@@ -93,7 +93,7 @@ pub(super) fn reach(
         command,
         &random_word()?,
         layout,
-        Patience::default(),
+        Patience::watching(interrupt),
         interrupt,
     )?;
     for note in &connected.notes {
