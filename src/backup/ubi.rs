@@ -4,8 +4,9 @@
 //! it, so that it is put back in another way than other images. Format: Linux 6.1,
 //! drivers/mtd/ubi/ubi-media.h; everything is big-endian.
 //!
-//! Invariant: an erase block counts only where its header has its checksum. What the
-//! volumes are called is said where a volume table has one; nothing else is concluded.
+//! Invariant: an erase block counts only where its header has its checksum. Volumes are
+//! told as a volume table has them, of which each record has its checksum; nothing else
+//! is concluded. A static volume has a checksum of its contents, a dynamic one has not.
 
 use crc32fast::Hasher;
 use std::fmt;
@@ -46,7 +47,19 @@ pub(super) struct Ubi {
     blocks: u64,
     /// Of so many.
     all_blocks: u64,
-    volumes: Vec<String>,
+    volumes: Vec<Volume>,
+}
+
+/// A record of the volume table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Volume {
+    name: String,
+    /// Static or dynamic; none where the table has another number.
+    is_static: Option<bool>,
+    /// Logical erase blocks that are reserved for it.
+    reserved_blocks: u32,
+    /// An update of it began, and did not end.
+    is_being_updated: bool,
 }
 
 impl Scanner {
@@ -136,8 +149,16 @@ impl Scanner {
             let length = usize::from(u16::from_be_bytes([record[14], record[15]]));
             let name = record.get(16..16 + length.min(127)).unwrap_or_default();
             if word(record, 0) > 0 && !name.is_empty() && has_checksum(record) {
-                let name = String::from_utf8_lossy(name).into_owned();
-                self.found.volumes.push(name);
+                self.found.volumes.push(Volume {
+                    name: String::from_utf8_lossy(name).into_owned(),
+                    is_static: match record[12] {
+                        1 => Some(false),
+                        2 => Some(true),
+                        _ => None,
+                    },
+                    reserved_blocks: word(record, 0),
+                    is_being_updated: record[13] == 1,
+                });
             }
         }
     }
@@ -171,17 +192,36 @@ impl fmt::Display for Ubi {
         } = self;
         write!(f, "holds UBI in {blocks} of {all_blocks} erase blocks")?;
         if !self.volumes.is_empty() {
-            let names: Vec<String> = self
-                .volumes
-                .iter()
-                .map(|name| format!("{name:?}"))
-                .collect();
-            write!(f, ", with the volumes {}", names.join(", "))?;
+            f.write_str(", with the volumes ")?;
+        }
+        for (at, volume) in self.volumes.iter().enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            write!(f, "{comma}{volume}")?;
         }
         f.write_str(
             "; it fits this chip alone: ubiformat puts it back, with new erase counters, and \
              nandwrite does not",
         )
+    }
+}
+
+impl fmt::Display for Volume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.is_static {
+            Some(true) => "static",
+            Some(false) => "dynamic",
+            None => "of an unknown type",
+        };
+        let Self {
+            name,
+            reserved_blocks,
+            ..
+        } = self;
+        write!(f, "{name:?} ({kind}, {reserved_blocks} LEBs")?;
+        if self.is_being_updated {
+            f.write_str(", an update of it did not end")?;
+        }
+        f.write_str(")")
     }
 }
 
@@ -224,6 +264,8 @@ mod tests {
         let record = |name: &&str| {
             let mut record = vec![0; RECORD_BYTES - 4];
             record[3] = 5;
+            record[12] = if *name == "kernel" { 2 } else { 1 };
+            record[13] = u8::from(*name == "torn");
             record[14..16].copy_from_slice(&(name.len() as u16).to_be_bytes());
             record[16..16 + name.len()].copy_from_slice(name.as_bytes());
             sealed(record)
@@ -253,7 +295,8 @@ mod tests {
         fn blocks_and_volumes_are_found_however_the_image_comes(piece in 1_usize..100_000) {
             let found = scanned(&image(), piece, BLOCK).unwrap();
             prop_assert_eq!((found.blocks, found.all_blocks), (4, 5));
-            prop_assert_eq!(found.volumes, ["kernel", "rootfs"]);
+            let names: Vec<_> = found.volumes.iter().map(|volume| volume.name.as_str()).collect();
+            prop_assert_eq!(names, ["kernel", "rootfs"]);
         }
 
         #[test]
@@ -267,6 +310,19 @@ mod tests {
             }
             scanned(&image, piece, block);
         }
+    }
+
+    #[test]
+    fn volumes_are_told_one_by_one() {
+        let image = block(Some(LAYOUT_VOLUME), &table(&["kernel", "rootfs", "torn"]));
+        let told = scanned(&image, 4096, BLOCK).unwrap().to_string();
+        let volumes = "with the volumes \"kernel\" (static, 5 LEBs), \"rootfs\" (dynamic, \
+                       5 LEBs), \"torn\" (dynamic, 5 LEBs, an update of it did not end);";
+        assert!(told.contains(volumes), "{told}");
+        assert!(
+            told.starts_with("holds UBI in 1 of 1 erase blocks"),
+            "{told}"
+        );
     }
 
     #[test]
