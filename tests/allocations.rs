@@ -149,6 +149,7 @@ fn make_import(path: &Path) -> Ended {
         layout: None,
         maps: &[],
         undo_crlf: false,
+        omit_oob: None,
     };
     let captured = capture::inspect(&request, &never).map_err(failed)?;
     let folder = Folder::open_or_create(path).unwrap();

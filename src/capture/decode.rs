@@ -1,10 +1,11 @@
 //! The bytes of flash in a file that somebody made: as they are, packed by gzip, as
-//! text, or with line ends that a terminal changed.
+//! text, with line ends that a terminal changed, or with NAND's out-of-band bytes.
 //!
 //! Invariant: files are opened for reading only, and never through a link; a stream
 //! ends with an error where the packing is torn, not as a shorter image.
 
 use super::memory_dump::{self, MemoryDump};
+use super::oob::{OobPages, WithoutOob};
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, Read};
@@ -30,6 +31,8 @@ pub(super) enum Form {
     Text,
     /// Every 0a got a 0d before it, which is to be taken away again.
     CrLf,
+    /// Out-of-band bytes lie behind each page, which are to be left out.
+    Oob(OobPages),
 }
 
 /// Opens a regular file that is no link.
@@ -64,6 +67,7 @@ pub(super) fn open(path: &Path, form: Form) -> io::Result<Box<dyn Read + Send>> 
         Form::Gzip => Box::new(MultiGzDecoder::new(file)),
         Form::Text => Box::new(io::Cursor::new(of_text(file)?.bytes)),
         Form::CrLf => Box::new(WithoutCr::new(file)),
+        Form::Oob(pages) => Box::new(WithoutOob::new(file, pages)),
     })
 }
 

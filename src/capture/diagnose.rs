@@ -6,9 +6,10 @@
 //!
 //! Sources: ONLCR of a terminal (POSIX, General Terminal Interface; dikeckaan/
 //! mu300-linux#2, dlenski/tetherback#21); telnet's IAC doubled (RFC 854); out-of-band
-//! bytes of mtd-utils' nanddump (16 in 512); UTF-16 of PowerShell's `>`; U+FFFD for
+//! bytes of mtd-utils' nanddump (16 in 512, and others); UTF-16 of PowerShell's `>`; U+FFFD for
 //! what is no UTF-8 (Unicode 15, 3.9).
 
+use super::oob::OobPages;
 use std::io::{self, Read};
 
 /// What was counted in one pass over a file.
@@ -142,11 +143,17 @@ impl Counted {
         if self.head.starts_with(&[0xff, 0xfe]) && zeros >= 5 {
             return UTF16.into();
         }
-        // Rounded: a partition need not be a multiple of 32 pages.
-        if length_bytes == size_bytes / 32 * 33 && size_bytes % 512 == 0 {
-            return "it is 33/32 of that: nanddump adds the out-of-band bytes of each page \
-                    unless told --omitoob (-o in old versions); dump it again so"
-                .into();
+        if let [first, others @ ..] = &OobPages::that_fit(size_bytes, length_bytes)[..] {
+            let others: Vec<_> = others.iter().map(OobPages::to_string).collect();
+            let or = match others.is_empty() {
+                true => String::new(),
+                false => format!(" (or {})", others.join(", ")),
+            };
+            return format!(
+                "that is pages of NAND with their out-of-band bytes, {first}{or}, which nanddump \
+                 adds unless told --omitoob (-o in old versions): where the chip's pages are \
+                 known, --omit-oob {first} leaves them out; else dump it again"
+            );
         }
         if self.replaced >= 8 && self.replaced > size_bytes / 1024 {
             return format!(
@@ -242,7 +249,8 @@ mod tests {
     #[rstest]
     #[case::text_mode(replaced(&random(4096), b'\n', b"\r\n"), "--undo-crlf")]
     #[case::telnet(replaced(&random(4096), 0xff, &[0xff; 2]), "as telnet sends it")]
-    #[case::oob([random(4096), vec![0x55; 128]].concat(), "--omitoob")]
+    #[case::oob([random(4096), vec![0x55; 128]].concat(), "--omit-oob 512+16")]
+    #[case::more_oob([random(4096), vec![0x55; 224]].concat(), "bytes, 2048+112 (or 4096+224)")]
     #[case::filled_up([random(4096), vec![0; 1000]].concat(), "0x00 alone")]
     #[case::prompt([random(4096), b"\r\n# ".to_vec()].concat(), "is text")]
     #[case::dd([random(4096), b"8+0 records in\n".to_vec()].concat(), "8+0 records in")]

@@ -251,7 +251,7 @@ impl Candidate {
     /// Finds out how many bytes of flash it has.
     fn measure(&mut self, length_bytes: u64) {
         let measured = match self.form {
-            Form::Plain | Form::CrLf => return,
+            Form::Plain | Form::CrLf | Form::Oob(_) => return,
             Form::Gzip => self.unpacked_bytes(),
             Form::Text => decode::open_file(&self.path)
                 .and_then(decode::of_text)

@@ -10,6 +10,7 @@ use super::evidence::{self, Evidence};
 use super::format::{MD5_SUMS, RECORD, TABLE};
 use super::found::{Candidate, CaptureFolder};
 use super::layout::{self, KnownLayout};
+use super::oob::OobPages;
 use super::own_manifest;
 use super::record::Fate;
 use crate::backup::Origin;
@@ -31,6 +32,8 @@ pub struct ImportRequest<'a> {
     pub maps: &'a [(String, String)],
     /// Take the 0d before each 0a away in files where a terminal put them.
     pub undo_crlf: bool,
+    /// Leave out-of-band bytes behind such pages out of files that have them.
+    pub omit_oob: Option<OobPages>,
 }
 
 /// A capture that is right as far as can be told.
@@ -82,8 +85,8 @@ pub(super) struct Found {
     pub(super) candidates: Vec<Candidate>,
     pub(super) given: Vec<Given>,
     pub(super) assignment: Assignment,
-    /// N of images whose line ends are undone.
-    pub(super) undone: BTreeSet<u32>,
+    /// N of images that something was done to, and what undoes it.
+    pub(super) undone: BTreeMap<u32, Form>,
     problems: Vec<String>,
 }
 
@@ -101,7 +104,7 @@ pub fn inspect(
     found.stop_at_problems()?;
     let mut layout = found.layout(request.layout)?;
     found.assign(&layout.devices, request.maps)?;
-    let images = found.check_images(&layout.devices, request.undo_crlf, interrupt)?;
+    let images = found.check_images(&layout.devices, request, interrupt)?;
     found.stop_at_problems()?;
     let evidence = found.evidence(&mut layout)?;
     let (missing, skipped) = found.missing(&layout.devices);
@@ -145,7 +148,7 @@ impl Found {
             candidates,
             given,
             assignment: Assignment::default(),
-            undone: BTreeSet::new(),
+            undone: BTreeMap::new(),
             problems,
         })
     }
@@ -295,16 +298,14 @@ impl Found {
 
     /// How a file that is taken becomes an image.
     pub(super) fn form_of(&self, mtd: u32, taken: &Taken) -> Form {
-        match self.undone.contains(&mtd) {
-            true => Form::CrLf,
-            false => self.candidates[taken.candidate].form,
-        }
+        let undone = self.undone.get(&mtd).copied();
+        undone.unwrap_or(self.candidates[taken.candidate].form)
     }
 
     fn check_images(
         &mut self,
         devices: &[MtdInfo],
-        undo_crlf: bool,
+        request: &ImportRequest<'_>,
         interrupt: &AtomicBool,
     ) -> Result<BTreeMap<u32, Inspected>, ImportError> {
         let mut images = BTreeMap::new();
@@ -316,7 +317,7 @@ impl Found {
             let Some(info) = by_number.get(&mtd).copied() else {
                 continue;
             };
-            if let Some(problem) = self.length_problem(info, &taken, undo_crlf)? {
+            if let Some(problem) = self.length_problem(info, &taken, request)? {
                 problems.push(problem);
                 continue;
             }
@@ -351,7 +352,7 @@ impl Found {
         &mut self,
         info: &MtdInfo,
         taken: &Taken,
-        undo_crlf: bool,
+        request: &ImportRequest<'_>,
     ) -> Result<Option<String>, ImportError> {
         let candidate = &self.candidates[taken.candidate];
         let (file, bytes) = (&candidate.file, candidate.size_bytes);
@@ -359,6 +360,12 @@ impl Found {
             return Ok(Some(format!("{file} cannot be unpacked: {why}")));
         }
         let size_bytes = info.size_bytes;
+        let is_plain = candidate.form == Form::Plain;
+        let with_oob = |pages: &OobPages| pages.raw_bytes(size_bytes) == Some(bytes);
+        if let (Some(pages), true) = (request.omit_oob.filter(with_oob), is_plain) {
+            self.undone.insert(info.index.0, Form::Oob(pages));
+            return Ok(None);
+        }
         if bytes != size_bytes {
             let read = |source| ImportError::Read {
                 what: candidate.path.display().to_string(),
@@ -367,8 +374,8 @@ impl Found {
             let mut stream = decode::open(&candidate.path, candidate.form).map_err(read)?;
             let counted = diagnose::count(stream.as_mut(), size_bytes).map_err(read)?;
             let found = counted.diagnose(size_bytes);
-            if found.crlf && undo_crlf && candidate.form == Form::Plain {
-                self.undone.insert(info.index.0);
+            if found.crlf && request.undo_crlf && is_plain {
+                self.undone.insert(info.index.0, Form::CrLf);
                 return Ok(None);
             }
             let what = if bytes < size_bytes { "short" } else { "long" };

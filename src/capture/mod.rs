@@ -34,6 +34,8 @@ mod mutations;
 #[cfg(feature = "full")]
 mod names;
 #[cfg(feature = "full")]
+mod oob;
+#[cfg(feature = "full")]
 mod origin;
 #[cfg(feature = "full")]
 mod own_manifest;
@@ -50,5 +52,7 @@ pub use error::ImportError;
 pub use import::import;
 #[cfg(feature = "full")]
 pub use inspect::{Capture, ImportRequest, inspect};
+#[cfg(feature = "full")]
+pub use oob::OobPages;
 #[cfg(feature = "full")]
 pub use script::{ScriptError, ScriptRequest, render};

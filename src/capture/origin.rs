@@ -128,12 +128,16 @@ impl Found {
                     ));
                 }
             }
-            if self.undone.contains(mtd) {
-                proven.push(format!(
-                    "{index} is {file} without the 0d before each 0a, and has its size so"
-                ));
-                not_proven.push(format!("that {file} differs from the flash in that alone"));
-            }
+            let without = match self.undone.get(mtd) {
+                Some(Form::CrLf) => "without the 0d before each 0a".to_owned(),
+                Some(Form::Oob(pages)) => format!("without what lies behind pages of {pages}"),
+                _ => continue,
+            };
+            proven.push(format!("{index} is {file} {without}, and has its size so"));
+            not_proven.push(match self.undone.get(mtd) {
+                Some(Form::CrLf) => format!("that {file} differs from the flash in that alone"),
+                _ => format!("that pages are so in {file}: no dump tells it, it was said"),
+            });
         }
     }
 

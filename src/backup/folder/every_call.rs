@@ -88,6 +88,7 @@ fn make_import(path: &Path) -> Result<(), String> {
         layout: None,
         maps: &[],
         undo_crlf: false,
+        omit_oob: None,
     };
     let capture = capture::inspect(&request, &interrupt).map_err(|e| e.to_string())?;
     let folder = opened(path, Folder::open_or_create(path)).map_err(|e| e.to_string())?;

@@ -1,7 +1,7 @@
 //! `mtdkeep import`.
 
 use crate::backup::{Destination as _, Folder, Summary};
-use crate::capture::{Capture, ImportRequest, import, inspect};
+use crate::capture::{Capture, ImportRequest, OobPages, import, inspect};
 use crate::cli::Exit;
 use crate::cli::common::made::Made;
 use crate::cli::common::{folder, layout, signals, stream};
@@ -71,6 +71,11 @@ const OPTIONS: &[OptionSpec] = &[
         Takes::Nothing,
         "Undo what text mode did to a file, where it fits to the byte so",
     ),
+    option(
+        "omit-oob",
+        Takes::Value("PAGE+OOB"),
+        "Leave NAND's out-of-band bytes out where they are in a file, such as 2048+64",
+    ),
     short(
         'o',
         option(
@@ -90,6 +95,8 @@ struct Args {
     maps: Vec<(String, String)>,
     /// Take text mode's 0d away.
     undo_crlf: bool,
+    /// Leave what lies behind such pages out.
+    omit_oob: Option<OobPages>,
     /// The backup's folder.
     target: PathBuf,
     /// Whole digests in the lines.
@@ -111,6 +118,14 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
         captured,
         maps: maps.iter().map(|map| pair(map)).collect::<Result<_, _>>()?,
         undo_crlf: given.flag("undo-crlf"),
+        omit_oob: match given.text("omit-oob")? {
+            Some(pages) => Some(
+                pages
+                    .parse()
+                    .map_err(|error| UsageError(format!("--omit-oob: {error}")))?,
+            ),
+            None => None,
+        },
         verbose: given.flag("verbose"),
     };
     Ok(Box::new(move |output| run(&args, output)))
@@ -140,7 +155,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let layout = args.layout.as_deref().map(layout::read).transpose()?;
     if let Some((name, text)) = &layout {
         let reading = layout::understand(name, text)?;
-        if let Some(note) = layout::passed_over(name, &reading) {
+        for note in layout::remarks(name, &reading) {
             output.warn(&note);
         }
     }
@@ -154,6 +169,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         layout,
         maps: &args.maps,
         undo_crlf: args.undo_crlf,
+        omit_oob: args.omit_oob,
     };
     let capture = inspect(&request, interrupt)?;
     for line in &capture.taken {

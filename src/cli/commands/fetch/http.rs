@@ -230,6 +230,7 @@ fn import_capture(
         layout,
         maps: &[],
         undo_crlf: false,
+        omit_oob: None,
     };
     let capture = inspect(&request, interrupt)?;
     let lines = Lines::of(args.verbose);

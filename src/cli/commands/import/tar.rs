@@ -17,12 +17,13 @@ pub(super) fn run(
     interrupt: &AtomicBool,
     output: &Output,
 ) -> Result<Exit, CliError> {
-    let for_files = args.captured.len() > 1 || !args.maps.is_empty() || args.undo_crlf;
+    let undoes = args.undo_crlf || args.omit_oob.is_some();
+    let for_files = args.captured.len() > 1 || !args.maps.is_empty() || undoes;
     if args.layout.is_some() || for_files {
         return Err(CliError::Other {
             exit: Exit::Usage,
             message: "a backup's tar has its layout and its files' names in its manifest".into(),
-            help: Some("leave --layout, --map, --also and --undo-crlf away".into()),
+            help: Some("leave --layout, --map, --also, --undo-crlf and --omit-oob away".into()),
         });
     }
     let progress = Progress::new(output, Lines::of(args.verbose));

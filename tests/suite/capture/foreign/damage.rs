@@ -42,13 +42,37 @@ fn text_mode_is_named_and_undone_only_if_told() {
 #[rstest]
 #[case::cut_off(|data: &[u8]| data[..0x2800].to_vec(), &["too short", "5 blocks of 2048 bytes"])]
 #[case::empty(|_: &[u8]| Vec::new(), &["too short", "it is empty"])]
-#[case::oob(|data: &[u8]| [data, &[0x55; 0x4000 / 32]].concat(), &["too long", "--omitoob"])]
+#[case::oob(|data: &[u8]| [data, &[0x55; 0x4000 / 32]].concat(), &["too long", "--omit-oob"])]
 #[case::prompt(|data: &[u8]| [data, b"\r\n/ # "].concat(), &["too long", "what follows is text"])]
 #[case::filled(|data: &[u8]| [data, &[0; 0x4000]].concat(), &["too long", "0x00 alone"])]
 fn damage_is_diagnosed(#[case] damage: fn(&[u8]) -> Vec<u8>, #[case] says: &[&str]) {
     let dumps = Dumps::whole();
     dumps.put("mtd0.bin", damage(&dumps.contents[0]));
     dumps.assert_refused(&dumps.import(&[]), 1, says);
+}
+
+/// Pages with what lies behind them: told, and left out only if told how large they are.
+#[test]
+fn out_of_band_bytes_are_left_out_if_told() {
+    let dumps = Dumps::whole();
+    let raw: Vec<u8> = dumps.contents[0]
+        .chunks(2048)
+        .flat_map(|page| [page, &[0x55; 64]].concat())
+        .collect();
+    dumps.put("mtd0.bin", &raw);
+    let says = ["pages of NAND with their out-of-band bytes, 512+16 (or 2048+64, 4096+128)"];
+    dumps.assert_refused(&dumps.import(&[]), 1, &says);
+    dumps.assert_refused(&dumps.import(&["--omit-oob", "4096+224"]), 1, &says);
+    dumps.assert_refused(
+        &dumps.import(&["--omit-oob", "2048"]),
+        2,
+        &["such as 2048+64"],
+    );
+    let output = dumps.import(&["--omit-oob", "2048+64"]);
+    assert_code(&output, 0);
+    dumps.assert_imported();
+    assert!(words(&output).contains("mtd0 is mtd0.bin without what lies behind pages of 2048+64"));
+    assert!(dumps.not_proven().contains("that pages are so in mtd0.bin"));
 }
 
 /// As U-Boot prints it: the only way out of many cameras.
