@@ -254,8 +254,14 @@ leave_out() {
     RESULT=3
 }
 
-# Reads mtdN erase block by erase block into $DIR/$1.part, where all at once failed.
-# What cannot be read becomes zeros; HOLES gets "OFFSET BYTES" lines of it. False where
+# Sets ECC to how many errors of mtdN the kernel counts that ECC could not correct, or to
+# nothing where it does not tell. dd gets such bytes without an error.
+ecc() {
+    { read -r ECC <"$ROOT/sys/class/mtd/mtd$N/ecc_failures"; } 2>/dev/null || ECC=
+}
+
+# Reads mtdN erase block by erase block into $DIR/$1.part, where all at once failed, or
+# ECC did. What cannot be read becomes zeros; HOLES gets "OFFSET BYTES" lines of it. False where
 # nothing can be read.
 salvage() {
     HOLES=
@@ -269,8 +275,10 @@ salvage() {
     while [ "$at" -lt "$whole" ]; do
         want=$((whole - at))
         [ "$want" -le "$block" ] || want=$block
+        ecc
+        errors=$ECC
         if dd if="$NODE" of="$DIR/$1.block" bs="$block" skip="$count" count=1 2>/dev/null &&
-            length "$DIR/$1.block" && [ "$BYTES" = "$want" ]; then
+            length "$DIR/$1.block" && [ "$BYTES" = "$want" ] && ecc && [ "$ECC" = "$errors" ]; then
             [ "$hole" = 0 ] || HOLES="$HOLES$((at - hole)) $hole
 "
             hole=0
@@ -302,11 +310,20 @@ capture_one() {
     file=mtd$N.bin
     MADE="$MADE $file.part $file.block $file"
     HOLES=
-    if ! dd if="$NODE" of="$DIR/$file.part" bs=65536 2>/dev/null; then
+    ecc
+    errors=$ECC
+    torn=
+    if dd if="$NODE" of="$DIR/$file.part" bs=65536 2>/dev/null; then
+        ecc
+        [ "$ECC" = "$errors" ] || torn=", by ECC"
+    else
         # Whose fault? Flash that cannot be read costs this partition only.
         if dd if="$NODE" of=/dev/null bs=65536 2>/dev/null; then
             fail 4 "cannot store mtd$N in $DIR; is it full?"
         fi
+        torn=" "
+    fi
+    if [ -n "$torn" ]; then
         if ! salvage "$file"; then
             rm -f "$DIR/$file.part"
             drop_node
@@ -314,8 +331,12 @@ capture_one() {
             leave_out
             return 0
         fi
-        warn "mtd$N$SHOWN: $lost of its $whole bytes cannot be read; they are zeros in $file"
-        RESULT=3
+        # An error that did not come again cost nothing.
+        if [ "$lost" != 0 ]; then
+            torn=${torn% }
+            warn "mtd$N$SHOWN: $lost of its $whole bytes cannot be read$torn; they are zeros in $file"
+            RESULT=3
+        fi
     fi
     length "$DIR/$file.part" || fail 4 "cannot look at $DIR/$file.part"
     [ "$BYTES" = $((0x$SIZE)) ] ||
