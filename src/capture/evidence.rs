@@ -6,7 +6,7 @@
 //! packages/redboot (fis.h, fconfig.c); Linux 6.1,
 //! drivers/mtd/parsers/redboot.c.
 
-use crate::mtd::{MtdInfo, OffsetSource, total_bytes};
+use crate::mtd::MtdInfo;
 use std::cmp::Ordering;
 
 /// Partitions by these names hold the formats.
@@ -47,7 +47,9 @@ pub(super) fn of_fis(data: &[u8], layout: &[MtdInfo], evidence: &mut Evidence) {
         };
         // These two share an erase block, and the table tells whole ones.
         let whole = info.name != FIS && info.name != FCONFIG;
-        let offset_bytes = info.offset_bytes().unwrap_or(0);
+        let Some(offset_bytes) = info.offset_bytes() else {
+            continue;
+        };
         let same_block = |a: u64, b: u64| match info.erase_block_bytes {
             0 => a == b,
             block_bytes => a / block_bytes == b / block_bytes,
@@ -87,19 +89,18 @@ pub(super) fn of_fconfig(data: &[u8], evidence: &mut Evidence) {
     }
 }
 
-/// The chip's size, where the partitions cover one from end to end.
+/// The chip's size: as somebody tells it, or where the last partition ends. RedBoot's
+/// chips are powers of two, and its table tells places by the low bits of addresses.
 fn chip_bytes(layout: &[MtdInfo]) -> Option<u64> {
-    let summed = |info: &MtdInfo| {
-        let source = info.offset.map(|offset| offset.source);
-        let told = [
-            OffsetSource::Sum,
-            OffsetSource::Known,
-            OffsetSource::FlashTable,
-        ];
-        source.is_some_and(|source| told.contains(&source))
-    };
-    let total = total_bytes(layout.iter().map(|info| info.size_bytes));
-    layout.iter().all(summed).then_some(total)
+    let table = layout.iter().find(|info| info.name == FIS)?;
+    let on_it = |info: &&MtdInfo| info.chip == table.chip;
+    let mut ends = layout
+        .iter()
+        .filter(on_it)
+        .map(|info| info.offset_bytes()?.checked_add(info.size_bytes));
+    let last = ends.try_fold(0, |last: u64, end| Some(last.max(end?)));
+    let bytes = table.chip_bytes.or(last)?;
+    bytes.is_power_of_two().then_some(bytes)
 }
 
 struct FisRecord {
@@ -234,6 +235,37 @@ mod tests {
         let evidence = look(&layout, &fis, &config);
         assert!(evidence.contradicts_layout);
         assert_eq!(evidence.against.len(), 2);
+    }
+
+    /// Whoever told the places: a boot log is compared as sums are, and so are partitions
+    /// that overlap.
+    #[test]
+    fn places_that_somebody_told_are_compared() {
+        let (mut layout, fis, _) = ispot();
+        let boot_log = crate::mtd::FactSource::BootLog;
+        for info in &mut layout {
+            info.offset.as_mut().unwrap().source = boot_log;
+            info.chip_bytes = None;
+        }
+        let mut inner = layout[3].clone();
+        (inner.index.0, inner.name) = (11, "rootfs_data".into());
+        layout.push(inner);
+        let mut evidence = Evidence::default();
+        of_fis(&fis, &layout, &mut evidence);
+        assert_eq!(
+            (evidence.proven.len(), evidence.against.len()),
+            (1, 0),
+            "{evidence:?}"
+        );
+        layout[4].offset.as_mut().unwrap().bytes += 0x2_0000;
+        let mut evidence = Evidence::default();
+        of_fis(&fis, &layout, &mut evidence);
+        assert_eq!(evidence.against.len(), 1, "{evidence:?}");
+        // Nobody tells how large the chip is.
+        layout[4].offset = None;
+        let mut evidence = Evidence::default();
+        of_fis(&fis, &layout, &mut evidence);
+        assert_eq!(evidence, Evidence::default());
     }
 
     #[test]
