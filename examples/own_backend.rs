@@ -6,7 +6,7 @@
 
 use mtdkeep::backup::{self, Folder, Request, Work};
 use mtdkeep::mtd::{
-    MtdBackend, MtdError, MtdInfo, MtdRead, MtdWrite, OffsetSource, Operation, PartitionOffset,
+    FactSource, MtdBackend, MtdError, MtdInfo, MtdRead, MtdWrite, Operation, PartitionOffset,
     WritePermit, parse_proc_mtd,
 };
 use std::error::Error;
@@ -51,7 +51,7 @@ impl Dump {
             // Nobody said so: it is the sum of the sizes, and is told as that.
             device.offset = Some(PartitionOffset {
                 bytes: end,
-                source: OffsetSource::Sum,
+                source: FactSource::Sum,
             });
             end += device.size_bytes;
             devices.push(device);

@@ -19,7 +19,7 @@ mod proc_mtd;
 mod tests;
 mod told;
 
-pub use told::{Told, ToldChip, ToldError, ToldPartition};
+pub use told::{Lacking, Told, ToldChip, ToldError, ToldPartition};
 
 /// One partition as a layout asks for it.
 ///

@@ -12,8 +12,8 @@
 use super::ioctl::Request;
 use super::open_device::{DeviceCalls, OpenDevice};
 use crate::mtd::{
-    ChipTiming, Errno, MtdBackend, MtdError, MtdIndex, MtdInfo, MtdRead, MtdWrite, Node, NodeKind,
-    NodeState, OffsetSource, Operation, PartitionOffset, WritePermit, parse_proc_mtd,
+    ChipTiming, Errno, FactSource, MtdBackend, MtdError, MtdIndex, MtdInfo, MtdRead, MtdWrite,
+    Node, NodeKind, NodeState, Operation, PartitionOffset, WritePermit, parse_proc_mtd,
 };
 use mtd_harness::mtd::{Handle, NodeId, OpenFlags, Seek, UserMemory};
 use mtd_harness::profile::SimulatedDevice;
@@ -31,9 +31,15 @@ pub struct SimulatedBackend {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Told {
     /// Who tells where it starts; none: nobody, and nothing lets it be inferred.
-    pub(crate) source: Option<OffsetSource>,
+    pub(crate) source: Option<FactSource>,
     /// Nobody tells how large its erase blocks are.
     pub(crate) erase_block_assumed: bool,
+    /// Who tells its size; none: the simulation.
+    pub(crate) size_source: Option<FactSource>,
+    /// Who tells how large its erase blocks are; none: the simulation.
+    pub(crate) erase_block_source: Option<FactSource>,
+    /// Who tells that it is read-only, or that it is not; none: the simulation.
+    pub(crate) writeable_source: Option<FactSource>,
     /// How large its chip is in bytes, where somebody tells that.
     pub(crate) chip_bytes: Option<u64>,
 }
@@ -173,7 +179,7 @@ impl MtdBackend for SimulatedBackend {
             let at = registered.binary_search_by_key(&device.index.0, |known| known.index);
             if let Ok(at) = at {
                 let (known, told) = (&registered[at], self.told.get(at));
-                let source = told.map_or(Some(OffsetSource::Simulation), |told| told.source);
+                let source = told.map_or(Some(FactSource::Simulation), |told| told.source);
                 device.offset = source.map(|source| PartitionOffset {
                     bytes: known.offset_bytes,
                     source,
@@ -187,6 +193,13 @@ impl MtdBackend for SimulatedBackend {
                     None => Some(self.device.system.with_chip(known.chip, of_chip)),
                 };
                 device.writeable = Some(known.writeable);
+                let simulated =
+                    |source: Option<FactSource>| source.unwrap_or(FactSource::Simulation);
+                device.size_source = simulated(told.and_then(|told| told.size_source));
+                let source = told.and_then(|told| told.erase_block_source);
+                device.erase_block_source = simulated(source);
+                let source = told.and_then(|told| told.writeable_source);
+                device.writeable_source = Some(simulated(source));
             }
             device.node = self.node_state(&Node::character(device.index));
             device.block_node = self.node_state(&Node::block(device.index));

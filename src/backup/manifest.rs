@@ -16,7 +16,7 @@ use super::blank::Blank;
 use super::digest::{self, DigestChoice};
 #[cfg(feature = "full")]
 use crate::mtd::PartitionOffset;
-use crate::mtd::{MtdIndex, MtdInfo, OffsetSource, total_bytes};
+use crate::mtd::{FactSource, MtdIndex, MtdInfo, total_bytes};
 use crate::printable::printable_json;
 use read::{Fields, Json, Part as _};
 use serde::Serialize;
@@ -367,7 +367,7 @@ impl LayoutEntry {
     }
 
     /// Whether its offset is told by that source.
-    pub(crate) fn is_told_by(&self, source: OffsetSource) -> bool {
+    pub(crate) fn is_told_by(&self, source: FactSource) -> bool {
         let told = self.offset_source.as_deref();
         told.is_some_and(|told| told == source.to_string())
     }
@@ -375,10 +375,10 @@ impl LayoutEntry {
     /// Its chip, and where it starts and ends there, where somebody tells that and
     /// nobody else contradicts it.
     pub(crate) fn place(&self) -> Option<(u32, u64, u64)> {
-        let is_certain = !self.is_told_by(OffsetSource::Sum) && self.contradictions.is_empty();
+        let is_certain = !self.is_told_by(FactSource::Sum) && self.contradictions.is_empty();
         let start = self.offset_bytes.filter(|_| is_certain)?;
         // The one layout that is known has one chip.
-        let known = self.is_told_by(OffsetSource::Known);
+        let known = self.is_told_by(FactSource::Known);
         let chip = self.chip.or(known.then_some(0))?;
         Some((chip, start, start.checked_add(self.size_bytes)?))
     }
@@ -393,7 +393,7 @@ impl LayoutEntry {
             self.erase_block_bytes,
         );
         let source = self.offset_source.as_deref();
-        let source = source.and_then(OffsetSource::from_word);
+        let source = source.and_then(FactSource::from_word);
         device.offset = self
             .offset_bytes
             .zip(source)
@@ -401,7 +401,7 @@ impl LayoutEntry {
         device.chip = self.chip;
         device.chip_bytes = self.chip_bytes;
         device.contradictions.clone_from(&self.contradictions);
-        if source == Some(OffsetSource::Known) {
+        if source == Some(FactSource::Known) {
             // The one layout that is known has one chip.
             device.chip = Some(0);
         }

@@ -74,7 +74,7 @@ fn of_captured(
             return Err(differs(file, format!(":{}", lines.collect::<String>())));
         }
         if reading.form != Form::ProcMtd {
-            from += &format!("; and the file {file} ({})", reading.form);
+            from += &format!("; and the file {file} ({})", reading.forms());
         }
     }
     infer_offsets(&mut layout);
@@ -110,9 +110,9 @@ fn of_text(
     }
     Ok(KnownLayout {
         devices: described.devices,
-        from: match reading.form {
-            Form::ProcMtd => format!("the file {file}"),
-            form => format!("the file {file} ({form})"),
+        from: match (reading.form, &reading.also[..]) {
+            (Form::ProcMtd, []) => format!("the file {file}"),
+            _ => format!("the file {file} ({})", reading.forms()),
         },
         assumed: false,
         doubts,

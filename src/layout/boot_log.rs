@@ -9,7 +9,16 @@
 //! ```
 //!
 //! Sources: Linux 6.1, drivers/mtd/mtdpart.c (`allocate_partition`,
-//! `add_mtd_partitions`) and mtdcore.c; the messages are older than 2.6.
+//! `add_mtd_partitions`) and mtdcore.c; the messages are older than 2.6. What stands
+//! before a message (stamps of any kind, a thread's name) is passed over if a bracket,
+//! a colon or a bar ends it.
+//!
+//! A heading with fewer lines than it announces is [`Incomplete`]; where it was open, the
+//! places of partitions of partitions are not known, because nobody can tell which
+//! heading a line belongs to. What the kernel says
+//! of a partition behind its line counts: that it forces it to be read-only, cuts it to
+//! its chip, or leaves it without bytes. `spi-nor spi0.0: w25q128 (16384 Kbytes)` tells
+//! how large a chip is (drivers/mtd/spi-nor/core.c, and m25p80.c before it).
 //!
 //! Offsets behind `Creating N … on "X"` count from the start of X, N lines long; where
 //! X is a partition of the same log they are made offsets of the chip by adding X's own.
@@ -18,12 +27,14 @@
 //!
 //! `N … partitions found on MTD device X` with no such heading behind it is OpenWrt's
 //! splitting of X (target/linux/generic, mtd_partition_split): the next N lines count
-//! from where X's own does.
+//! from where X's own does. In its kernels before 3.10 `partition "rootfs_data" created
+//! automatically` announces one such line.
 
-use super::error::LayoutTextError;
-use super::lines::{Line, decimal, lines, quoted};
-use super::{ChipFacts, Form, PartitionFacts, Reading};
-use crate::mtd::{OffsetSource, PartitionOffset};
+use super::error::{LayoutTextError, quoted};
+use super::lines::{Line, decimal, hex as hex_number, lines};
+use super::{ChipFacts, FactSources, Form, Incomplete, PartitionFacts, Reading};
+use crate::mtd::{FactSource, PartitionOffset};
+use std::collections::BTreeSet;
 
 /// On what the following lines are counted.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +47,21 @@ struct Base {
 #[derive(Debug, Clone, Copy)]
 struct Frame {
     base: Base,
+    /// The line that announces them.
+    line: usize,
+    announced: u32,
     left: u32,
+}
+
+impl Frame {
+    fn new(base: Base, line: usize, announced: u32) -> Self {
+        Self {
+            base,
+            line,
+            announced,
+            left: announced,
+        }
+    }
 }
 
 /// What the lines so far say of the next one.
@@ -44,25 +69,59 @@ struct Frame {
 struct Counting {
     /// The headings whose lines are not all there yet, the innermost last.
     frames: Vec<Frame>,
-    /// A split that no heading followed.
-    split: Option<Frame>,
+    /// A split that no heading followed; its base is none where the log has lost what
+    /// was split.
+    split: Option<(Option<Base>, u32)>,
+    /// Partitions of partitions, by their places in [`Reading::partitions`], since the
+    /// last heading of a chip.
+    inner: Vec<usize>,
+    /// Headings that are over, and whose lines are not all there.
+    incomplete: Vec<Incomplete>,
 }
 
 impl Counting {
-    fn heading(&mut self, count: u32, base: Base) {
+    fn heading(&mut self, line: usize, count: u32, base: Base, reading: &mut Reading) {
         if base.parent.is_none() {
             // Another chip, or the same log once more.
-            self.frames.clear();
+            self.end(reading);
         }
-        self.frames.push(Frame { base, left: count });
+        self.frames.push(Frame::new(base, line, count));
         self.split = None;
     }
 
-    /// From where the next line counts.
-    fn next(&mut self, reading: &mut Reading) -> Base {
-        if let Some(split) = self.split.as_mut().filter(|split| split.left > 0) {
-            split.left -= 1;
-            return split.base;
+    /// The last partition is new.
+    fn added(&mut self, is_known: bool, reading: &mut Reading) {
+        let at = reading.partitions.len() - 1;
+        if !is_known {
+            reading.partitions[at].offset = None;
+            reading.partitions[at].parent = None;
+        } else if reading.partitions[at].parent.is_some() {
+            self.inner.push(at);
+        }
+    }
+
+    /// No line belongs to these headings any more.
+    fn end(&mut self, reading: &mut Reading) {
+        let inner = std::mem::take(&mut self.inner);
+        if self.frames.iter().any(|frame| frame.left > 0) {
+            for at in inner {
+                reading.partitions[at].offset = None;
+                reading.partitions[at].parent = None;
+            }
+        }
+        let lacking = self.frames.drain(..).filter(|frame| frame.left > 0);
+        self.incomplete.extend(lacking.map(|frame| Incomplete {
+            line: frame.line,
+            announced: frame.announced,
+            found: frame.announced - frame.left,
+        }));
+    }
+
+    /// From where the next line counts, and whether that is known.
+    fn next(&mut self, reading: &mut Reading) -> (Base, bool) {
+        if let (Some((base, left @ 1..)), Some(frame)) = (&mut self.split, self.frames.last()) {
+            *left -= 1;
+            return (base.unwrap_or(frame.base), base.is_some());
         }
         while self.frames.len() > 1 && self.frames.last().is_some_and(|frame| frame.left == 0) {
             self.frames.pop();
@@ -70,13 +129,13 @@ impl Counting {
         match self.frames.last_mut() {
             Some(frame) => {
                 frame.left = frame.left.saturating_sub(1);
-                frame.base
+                (frame.base, true)
             }
             None => {
                 // A log that lost its heading: of one chip, as far as anybody can tell.
                 let base = base_of("", reading);
-                self.frames.push(Frame { base, left: 0 });
-                base
+                self.frames.push(Frame::new(base, 0, 0));
+                (base, true)
             }
         }
     }
@@ -84,37 +143,153 @@ impl Counting {
 
 /// Reads a text that has such lines; `None` where it has none.
 pub(super) fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
-    let mut reading = Reading {
-        form: Form::BootLog,
-        chips: Vec::new(),
-        partitions: Vec::new(),
-        skipped: Vec::new(),
-    };
+    let mut reading = Reading::new(Form::BootLog);
     let mut counting = Counting::default();
+    let mut seen = BTreeSet::new();
+    let mut sizes: Vec<(String, u64)> = Vec::new();
     for line in lines(text) {
-        if let Some((count, name)) = heading(&line.text) {
+        let text = message(&line.text);
+        if let Some((count, name)) = heading(text) {
             let base = base_of(name, &mut reading);
-            counting.heading(count, base);
-        } else if let Some((start, end, name)) = row(&line.text) {
-            let at = counting.next(&mut reading);
-            if let Err(error) = add(&line, at, (start, end, name), &mut reading) {
+            counting.heading(line.number, count, base, &mut reading);
+        } else if let Some((start, end, name)) = row(text) {
+            let (at, is_known) = counting.next(&mut reading);
+            // A log that was pasted twice, or a kernel that prints a line twice.
+            let is_new = seen.insert((at.chip, at.parent, start, end, name.to_owned()));
+            if let Err(error) = add(&line, at, (start, end, name), is_new, &mut reading) {
                 return Some(Err(error));
             }
-        } else {
-            if let Some((count, name)) = split(&line.text) {
-                counting.split =
-                    base_around(name, &reading).map(|base| Frame { base, left: count });
+            if is_new {
+                counting.added(is_known, &mut reading);
+            }
+        } else if let Some((chip, bytes)) = chip_size(text) {
+            sizes.push((chip.to_owned(), bytes));
+        } else if let Some(at) = created(text, &reading) {
+            counting.split = Some((Some(at), 1));
+        } else if !verdict(text, &mut reading) {
+            if let Some((count, name)) = split(text) {
+                counting.split = Some((base_around(name, &reading), count));
             }
             reading.skipped.push(line.skipped());
         }
     }
-    (!reading.partitions.is_empty()).then_some(Ok(reading))
+    counting.end(&mut reading);
+    reading.incomplete = counting.incomplete;
+    add_sizes(&sizes, &mut reading);
+    let past = reading
+        .partitions
+        .iter()
+        .find_map(|p| past_its_chip(p, &reading));
+    match past {
+        Some(error) => Some(Err(error)),
+        None => (!reading.partitions.is_empty()).then_some(Ok(reading)),
+    }
+}
+
+/// The message in a line: behind what stands before it, if that ends like a stamp.
+fn message(text: &str) -> &str {
+    const STARTS: [&str; 5] = ["0x", "Creating ", "mtd: ", "spi-nor ", "m25p80 "];
+    let is_start = |at: &usize| {
+        let before = text[..*at].trim_end();
+        before.ends_with([']', ')', '>', ':', '|'])
+            && STARTS.iter().any(|start| text[*at..].starts_with(start))
+    };
+    let at = text.char_indices().map(|(at, _)| at).find(is_start);
+    match at {
+        Some(at) if !STARTS.iter().any(|start| text.starts_with(start)) => &text[at..],
+        _ => text,
+    }
+}
+
+/// Chip and size of `spi-nor spi0.0: w25q128 (16384 Kbytes)`.
+fn chip_size(text: &str) -> Option<(&str, u64)> {
+    let rest = text
+        .strip_prefix("spi-nor ")
+        .or_else(|| text.strip_prefix("m25p80 "))?;
+    let (chip, model) = rest.split_once(": ")?;
+    let (_, size) = model.strip_suffix(" Kbytes)")?.rsplit_once('(')?;
+    let bytes = decimal::<u64>(size)?.checked_mul(1024)?;
+    Some((chip, bytes)).filter(|_| bytes > 0 && i64::try_from(bytes).is_ok())
+}
+
+/// Puts the sizes of chips to them, where no two of one name differ.
+fn add_sizes(sizes: &[(String, u64)], reading: &mut Reading) {
+    for chip in &mut reading.chips {
+        let mut of_chip = sizes.iter().filter(|(name, _)| *name == chip.name);
+        let first = of_chip.next().map(|(_, bytes)| *bytes);
+        chip.size_bytes = first.filter(|bytes| of_chip.all(|(_, other)| other == bytes));
+    }
+}
+
+/// Where the line counts that `partition "rootfs_data" created automatically` announces.
+fn created(text: &str, reading: &Reading) -> Option<Base> {
+    let rest = text.strip_prefix("mtd: partition \"")?;
+    let (_, rest) = rest.split_once('"')?;
+    let last = reading.partitions.last()?;
+    rest.starts_with(" created automatically").then(|| Base {
+        chip: last.chip.unwrap_or_default(),
+        parent: last.parent,
+    })
+}
+
+/// Takes in what the kernel says of a partition behind its line; whether it is that.
+fn verdict(text: &str, reading: &mut Reading) -> bool {
+    let said = text
+        .strip_prefix("mtd: partition \"")
+        .and_then(|rest| rest.rsplit_once("\" "));
+    let Some((name, said)) = said else {
+        return false;
+    };
+    // Another name may be quoted in it, the chip's.
+    let (name, said) = match name.split_once("\" extends beyond the end of device \"") {
+        Some((name, _)) => (name, said),
+        None => (name, said),
+    };
+    let Some(partition) = reading.partitions.iter_mut().rfind(|p| p.name == name) else {
+        return false;
+    };
+    if said.ends_with("force read-only") || said.ends_with("forcing read-only") {
+        partition.read_only = Some(true);
+    } else if let Some(size) = said.strip_prefix("-- size truncated to ") {
+        let Some(bytes) = hex_number(size).filter(|bytes| i64::try_from(*bytes).is_ok()) else {
+            return false;
+        };
+        partition.size_bytes = Some(bytes);
+    } else if said == "is out of reach -- disabled" {
+        partition.size_bytes = Some(0);
+        let parent = partition.parent;
+        let start_bytes = parent.and_then(|at| reading.partitions[at].offset);
+        if let Some(partition) = reading.partitions.iter_mut().rfind(|p| p.name == name) {
+            partition.offset = start_bytes.or(Some(PartitionOffset {
+                bytes: 0,
+                source: FactSource::BootLog,
+            }));
+        }
+    } else {
+        return false;
+    }
+    true
+}
+
+fn past_its_chip(p: &PartitionFacts, reading: &Reading) -> Option<LayoutTextError> {
+    let limit_bytes = reading.chips.get(p.chip?)?.size_bytes?;
+    let end_bytes = p.end_bytes().filter(|end| *end > limit_bytes)?;
+    Some(LayoutTextError::PastTheEnd {
+        line: p.line,
+        name: p.name.clone(),
+        end_bytes,
+        limit_bytes,
+        of: "its chip".into(),
+    })
 }
 
 /// N and X of `2 tplink-fw partitions found on MTD device X`.
 fn split(text: &str) -> Option<(u32, &str)> {
     let (before, name) = text.split_once(" partitions found on MTD device ")?;
-    let (count, _) = before.split_once(' ')?;
+    // The parser's name may hold blanks, and a stamp may stand before the number.
+    let ends_word = |c: char| c.is_ascii_whitespace() || "])>:|".contains(c);
+    let is_count = |word: &&str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
+    let count = before.split(ends_word).rfind(is_count)?;
     Some((decimal(count)?, name))
 }
 
@@ -182,6 +357,7 @@ fn add(
     line: &Line<'_>,
     base: Base,
     (start, end, name): (Option<u64>, Option<u64>, &str),
+    is_new: bool,
     reading: &mut Reading,
 ) -> Result<(), LayoutTextError> {
     let bad = |what| LayoutTextError::BadLine {
@@ -219,131 +395,18 @@ fn add(
         parent: base.parent,
         offset: offset_bytes.map(|bytes| PartitionOffset {
             bytes,
-            source: OffsetSource::BootLog,
+            source: FactSource::BootLog,
         }),
         size_bytes: Some(size_bytes),
         erase_block_bytes: None,
         read_only: None,
+        sources: FactSources::default(),
     };
-    let again = |p: &PartitionFacts| {
-        PartitionFacts {
-            line: p.line,
-            ..facts.clone()
-        } == *p
-    };
-    // A log that was pasted twice, or a kernel that prints a line twice.
-    if !reading.partitions.iter().any(again) {
+    if is_new {
         reading.partitions.push(facts);
     }
     Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use rstest::rstest;
-
-    #[allow(clippy::type_complexity)]
-    fn facts(text: &str) -> Vec<(usize, Option<usize>, String, Option<u64>, Option<u64>)> {
-        let reading = read(text).expect("it has partitions").unwrap();
-        reading
-            .partitions
-            .into_iter()
-            .map(|p| {
-                let offset_bytes = p.offset.map(|offset| offset.bytes);
-                (
-                    p.chip.unwrap(),
-                    p.parent,
-                    p.name,
-                    offset_bytes,
-                    p.size_bytes,
-                )
-            })
-            .collect()
-    }
-
-    /// After the boot log of an Archer AX23 with OpenWrt 23.05.2.
-    const NESTED: &str = "\
-[    0.80] 3 fixed-partitions partitions found on MTD device spi0.0
-[    0.81] Creating 3 MTD partitions on \"spi0.0\":
-[    0.82] 0x000000000000-0x000000040000 : \"u-boot\"
-[    0.83] 0x000000040000-0x000000fa0000 : \"firmware\"
-[    0.84] 2 tplink-fw partitions found on MTD device firmware
-[    0.85] Creating 2 MTD partitions on \"firmware\":
-[    0.86] 0x000000000000-0x0000002c0000 : \"kernel\"
-[    0.87] 0x0000002c0000-0x000000f60000 : \"rootfs\"
-[    0.88] mtd: setting mtd3 (rootfs) as root device
-[    0.89] 1 squashfs-split partitions found on MTD device rootfs
-[    0.90] 0x000000640000-0x000000f60000 : \"rootfs_data\"
-[    0.91] 0x000000fa0000-0x000001000000 : \"radio\"
-";
-
-    #[test]
-    fn offsets_of_parts_in_parts_are_the_chips() {
-        let got = facts(NESTED);
-        let at: Vec<_> = got.iter().map(|p| (p.2.as_str(), p.1, p.3)).collect();
-        assert_eq!(
-            at,
-            [
-                ("u-boot", None, Some(0)),
-                ("firmware", None, Some(0x4_0000)),
-                ("kernel", Some(1), Some(0x4_0000)),
-                ("rootfs", Some(1), Some(0x30_0000)),
-                ("rootfs_data", Some(1), Some(0x68_0000)),
-                ("radio", None, Some(0xfa_0000)),
-            ]
-        );
-        let reading = read(NESTED).unwrap().unwrap();
-        assert_eq!(reading.chips.len(), 1);
-        assert_eq!(reading.chips[0].name, "spi0.0");
-        assert_eq!(reading.skipped.len(), 4);
-    }
-
-    #[test]
-    fn old_kernels_and_several_chips() {
-        let got = facts(
-            "Creating 1 MTD partitions on \"a\":\n0x00000000-0x00040000 : \"RedBoot\"\n\
-             Creating 1 MTD partitions on \"b\":\n0x00000000-0x00040000 : \"more \"quoted\"\"\n",
-        );
-        assert_eq!(got[0], (0, None, "RedBoot".into(), Some(0), Some(0x4_0000)));
-        assert_eq!(got[1].0, 1);
-        assert_eq!(got[1].2, "more \"quoted\"");
-    }
-
-    /// LEDE 17.01: what was split off counts from the chip as well.
-    #[test]
-    fn flat_offsets_of_an_older_kernel() {
-        let got = facts(
-            "4 tp-link partitions found on MTD device spi0.0\n\
-             Creating 3 MTD partitions on \"spi0.0\":\n\
-             0x000000000000-0x000000020000 : \"u-boot\"\n\
-             0x000000020000-0x00000013f5dc : \"kernel\"\n\
-             0x00000013f5dc-0x0000003f0000 : \"rootfs\"\n\
-             1 squashfs-split partitions found on MTD device rootfs\n\
-             0x0000003a0000-0x0000003f0000 : \"rootfs_data\"\n\
-             0x000000020000-0x0000003f0000 : \"firmware\"\n",
-        );
-        let at: Vec<_> = got.iter().map(|p| (p.0, p.1, p.3)).collect();
-        let offsets = [0, 0x2_0000, 0x13_f5dc, 0x3a_0000, 0x2_0000];
-        assert_eq!(at, offsets.map(|offset| (0, None, Some(offset))));
-    }
-
-    #[test]
-    fn a_log_pasted_twice_says_it_once() {
-        assert_eq!(facts(&NESTED.repeat(2)), facts(NESTED));
-    }
-
-    #[rstest]
-    #[case("0x10-0x0 : \"a\"")]
-    #[case("0x0-0x8000000000000000 : \"a\"")]
-    #[case("0x0-0x10000000000000000 : \"a\"")]
-    #[case("0x0-0x1000 : \"a\"\nCreating 1 MTD partitions on \"a\":\n0x0-0x2000 : \"b\"")]
-    fn what_is_none(#[case] text: &str) {
-        assert!(read(text).expect("it has partitions").is_err(), "{text}");
-    }
-
-    #[test]
-    fn other_messages_are_not_this_form() {
-        assert!(read("[ 1.0] Memory: 0x0-0x10 reserved\nfoo").is_none());
-    }
-}
+mod tests;

@@ -6,27 +6,32 @@
 //! ```
 //!
 //! A size is a number with k, M, G or `-` for the rest; without an offset a
-//! partition follows the one before it. In a chip's name everything up to the
+//! partition follows the one before it, without a name it is called `Partition_` and
+//! its number on its chip. In a chip's name everything up to the
 //! last colon before the first parenthesis counts.
 //!
 //! What Linux does beyond: it cuts a partition that passes the chip's end, and
 //! leaves out one without bytes. The chip's size is not in this text, so both
 //! are for whoever knows it.
 
-use super::error::LayoutTextError;
-use super::lines::{Line, lines, quoted};
-use super::{ChipFacts, Form, PartitionFacts, Reading};
-use crate::mtd::{OffsetSource, PartitionOffset};
+use super::error::{LayoutTextError, quoted};
+use super::lines::lines;
+use super::{ChipFacts, FactSources, Form, PartitionFacts, Reading};
+use crate::mtd::{FactSource, PartitionOffset};
 
 const KEY: &str = "mtdparts=";
 
 /// Where in a line the partitions stand, where it has any.
-fn definition<'a>(line: &'a Line<'_>) -> Option<&'a str> {
-    let (before, rest) = line.text.split_once(KEY)?;
+fn definition(line: &str) -> Option<&str> {
+    let (before, rest) = line.split_once(KEY)?;
     let quote = before.ends_with('"') || rest.starts_with('"');
     // U-Boot's own variable is printed as `mtdparts=mtdparts=…`.
     let rest = rest.trim_start_matches(['"', '\'']);
     let rest = rest.strip_prefix(KEY).unwrap_or(rest);
+    // A boot loader's variable that is still to be put in tells nothing.
+    if rest.starts_with('$') {
+        return None;
+    }
     let end = if quote {
         rest.find('"').unwrap_or(rest.len())
     } else {
@@ -51,15 +56,10 @@ fn end_of_word(text: &str) -> usize {
 
 /// Reads a text that has `mtdparts=` in it; `None` where it has not.
 pub(super) fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
-    let mut reading = Reading {
-        form: Form::CommandLine,
-        chips: Vec::new(),
-        partitions: Vec::new(),
-        skipped: Vec::new(),
-    };
+    let mut reading = Reading::new(Form::CommandLine);
     let mut first: Option<String> = None;
     for line in lines(text) {
-        let Some(found) = definition(&line) else {
+        let Some(found) = definition(&line.text) else {
             reading.skipped.push(line.skipped());
             continue;
         };
@@ -80,6 +80,17 @@ pub(super) fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
         }
     }
     first.map(|_| Ok(reading))
+}
+
+/// Reads a kernel's own command line; `None` where it defines no partitions, or not in
+/// one way that Linux would understand.
+pub(crate) fn read_kernels(text: &str) -> Option<Reading> {
+    if text.matches(KEY).count() != 1 {
+        return None;
+    }
+    let mut reading = Reading::new(Form::CommandLine);
+    read_definition(1, definition(text.trim_end())?, &mut reading).ok()?;
+    Some(reading)
 }
 
 fn bad(line: usize, what: &'static str, found: &str) -> LayoutTextError {
@@ -113,8 +124,8 @@ fn read_definition(line: usize, text: &str, reading: &mut Reading) -> Result<(),
             rest: &chip[colon + 1..],
         };
         let mut next_bytes = Some(0);
-        loop {
-            let partition = parser.partition(chip_at, next_bytes)?;
+        for number in 0.. {
+            let partition = parser.partition(chip_at, number, next_bytes)?;
             next_bytes = partition.end_bytes();
             let fills_up = partition.size_bytes.is_none();
             reading.partitions.push(partition);
@@ -145,6 +156,7 @@ impl Parser<'_> {
     fn partition(
         &mut self,
         chip: usize,
+        number: usize,
         next_bytes: Option<u64>,
     ) -> Result<PartitionFacts, LayoutTextError> {
         let size_bytes = match self.rest.strip_prefix('-') {
@@ -169,7 +181,7 @@ impl Parser<'_> {
                 self.rest = rest;
                 name.to_owned()
             }
-            None => String::new(),
+            None => format!("Partition_{number:03}"),
         };
         let mut read_only = false;
         for (flag, is_read_only) in [("ro", true), ("lk", false), ("slc", false)] {
@@ -186,12 +198,13 @@ impl Parser<'_> {
             parent: None,
             offset: offset_bytes.map(|bytes| PartitionOffset {
                 bytes,
-                source: OffsetSource::CommandLine,
+                source: FactSource::CommandLine,
             }),
             size_bytes,
             erase_block_bytes: None,
             // Without `ro` the kernel may still force it.
             read_only: read_only.then_some(true),
+            sources: FactSources::default(),
         };
         let fits = |end: u64| i64::try_from(end).is_ok();
         let has_end = size_bytes.is_some() && offset_bytes.is_some();
@@ -314,6 +327,24 @@ mod tests {
     #[case("mtdparts=a:1M(x)\nmtdparts=a:2M(x)")]
     fn what_is_none(#[case] text: &str) {
         assert!(read(text).expect("it has mtdparts=").is_err(), "{text}");
+    }
+
+    #[test]
+    fn a_name_that_is_not_there_is_linuxs() {
+        let got = facts("mtdparts=a:1M,2M(x),-;b:1M");
+        let names: Vec<_> = got.iter().map(|g| g.1.as_str()).collect();
+        assert_eq!(
+            names,
+            ["Partition_000", "x", "Partition_002", "Partition_000"]
+        );
+    }
+
+    /// What a boot loader's `printenv` prints.
+    #[test]
+    fn a_variable_is_no_definition() {
+        let text = "bootargs=root=/dev/mtdblock2 mtdparts=${mtdparts}\nmtdparts=mtdparts=a:1M(x)\n";
+        assert_eq!(facts(text).len(), 1);
+        assert!(read("bootargs=mtdparts=$mtdparts").is_none());
     }
 
     #[test]

@@ -1,36 +1,38 @@
-//! Which form a text has.
+//! Which forms a text has.
 //!
-//! The forms are tried in the order of how much they tell and how little they can
-//! be mistaken: our own head line; the rows of a boot log; U-Boot's lists;
-//! `mtdparts=`; the header of `/proc/mtd`. A pasted session may hold several, and
-//! the first that is there is taken, with one exception: a boot log's rows and a
-//! `mtdparts=` that stands in the same log are not compared here; that is for
-//! [`place`](super::place), when both are given.
+//! The forms are tried in the order of how much they tell and how near they are to the
+//! device: our own; the table of `/proc/mtd`; a boot log, which is what the kernel did;
+//! U-Boot's lists; `mtdparts=`, which is what the kernel was told. A pasted session may
+//! hold several: the first is what the others are compared with (see `merge`).
 
 use super::error::LayoutTextError;
-use super::{Reading, boot_log, command_line, device_tree, fis, own, table, u_boot};
+use super::{Reading, boot_log, command_line, device_tree, fis, merge, own, table, u_boot};
 
 /// Understands a text, whatever form it has.
 ///
 /// # Errors
-/// [`LayoutTextError`]: no form fits, or the text contradicts the form that it has.
+/// [`LayoutTextError`]: no form fits, the text contradicts the form that it has, or the
+/// device's table and its kernel's messages in one text contradict each other.
 pub(crate) fn read(text: &[u8]) -> Result<Reading, LayoutTextError> {
+    merge::merged(read_each(text))
+}
+
+/// Understands a text in each form that it has, the one that counts most first. None
+/// where it has none.
+pub(crate) fn read_each(text: &[u8]) -> Vec<Result<Reading, LayoutTextError>> {
     // Both begin a record with bytes that no text has.
     if let Some(found) = device_tree::read(text).or_else(|| fis::read(text)) {
-        return found;
+        return vec![found];
     }
     let text = String::from_utf8_lossy(text);
     let forms = [
         own::read,
-        u_boot::read,
-        boot_log::read,
-        command_line::read,
         table::read,
+        boot_log::read,
+        u_boot::read,
+        command_line::read,
     ];
-    forms
-        .iter()
-        .find_map(|form| form(&text))
-        .unwrap_or(Err(LayoutTextError::Unknown))
+    forms.iter().filter_map(|form| form(&text)).collect()
 }
 
 #[cfg(test)]

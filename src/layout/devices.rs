@@ -4,8 +4,8 @@
 //! offset, no chip); two texts that contradict each other describe nothing; numbers
 //! that no text has are given in the text's order, and [`Described::numbered`] says so.
 
-use super::{ChipFacts, Conflict, PartitionFacts, Reading, place};
-use crate::mtd::{MtdIndex, MtdInfo, infer_offsets};
+use super::{ChipFacts, Conflict, FactSources, Incomplete, PartitionFacts, Reading, place};
+use crate::mtd::{FactSource, MtdIndex, MtdInfo, infer_offsets};
 
 /// Devices, in the order of their numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,13 @@ pub(crate) enum DescribeError {
         /// The partition.
         name: String,
     },
+    /// A line is missing, and the order of the lines would have to give the numbers.
+    #[error(
+        "line {} announces {} partitions, and {} follow: one of their lines is torn or \
+         missing, and so nobody knows the numbers of those behind it",
+        .0.line, .0.announced, .0.found
+    )]
+    Incomplete(Incomplete),
     /// What one text says, another one denies.
     #[error("the two layouts contradict each other:{}", Lines(.0))]
     Contradiction(Vec<Conflict>),
@@ -62,6 +69,9 @@ pub(crate) fn describe(
     chip_bytes: Option<u64>,
 ) -> Result<Described, DescribeError> {
     let numbered = base.partitions.iter().all(|facts| facts.index.is_none());
+    if let (true, Some(incomplete)) = (numbered, base.incomplete.first()) {
+        return Err(DescribeError::Incomplete(incomplete.clone()));
+    }
     let mut devices = Vec::with_capacity(base.partitions.len());
     for (at, facts) in base.partitions.iter().enumerate() {
         let index = match facts.index {
@@ -121,6 +131,11 @@ fn device(
     device.chip_bytes = chip_bytes;
     device.chip = facts.chip.and_then(|chip| u32::try_from(chip).ok());
     device.writeable = facts.read_only.map(|read_only| !read_only);
+    let said = |source: Option<FactSource>| source.unwrap_or(reading.form.source());
+    device.size_source = said(facts.sources.size);
+    device.erase_block_source = said(facts.sources.erase_block);
+    let source = || said(facts.sources.read_only);
+    device.writeable_source = facts.read_only.map(|_| source());
     Ok(device)
 }
 
@@ -140,6 +155,11 @@ pub(crate) fn facts(devices: &[MtdInfo]) -> (Vec<ChipFacts>, Vec<PartitionFacts>
         size_bytes: Some(device.size_bytes),
         erase_block_bytes: Some(device.erase_block_bytes).filter(|_| !device.erase_block_assumed),
         read_only: device.writeable.map(|writeable| !writeable),
+        sources: FactSources {
+            size: Some(device.size_source),
+            erase_block: Some(device.erase_block_source).filter(|_| !device.erase_block_assumed),
+            read_only: device.writeable_source,
+        },
     };
     let chip = |number: usize| {
         let on_it = |device: &&MtdInfo| device.chip.is_some_and(|chip| chip as usize == number);
@@ -161,7 +181,7 @@ pub(crate) fn facts(devices: &[MtdInfo]) -> (Vec<ChipFacts>, Vec<PartitionFacts>
 mod tests {
     use super::super::{read, render};
     use super::*;
-    use crate::mtd::OffsetSource;
+    use crate::mtd::FactSource;
 
     fn described(base: &str, more: Option<&str>) -> Result<Described, DescribeError> {
         let base = read(base.as_bytes()).unwrap();
@@ -190,6 +210,20 @@ mod tests {
         assert!(error.to_string().contains("0xb0000"), "{error}");
     }
 
+    /// A log that lost a line tells no numbers, but it tells places to a table.
+    #[test]
+    fn a_log_that_lost_a_line() {
+        let log = "Creating 2 MTD partitions on \"spi0.0\":\n0xc0000-0x100000 : \"a\"\n";
+        let error = described(log, None).unwrap_err().to_string();
+        assert!(
+            error.contains("line 1 announces 2 partitions, and 1 follow"),
+            "{error}"
+        );
+        let found = described(TABLE, Some(log)).unwrap();
+        assert_eq!(found.devices[0].certain_offset_bytes(), Some(0xc_0000));
+        assert_eq!(found.devices[1].certain_offset_bytes(), None);
+    }
+
     #[test]
     fn the_rest_of_a_chip_needs_its_size() {
         let text = "mtdparts=nor:256k(a),-(b)";
@@ -203,7 +237,7 @@ mod tests {
     fn a_table_alone_is_inferred() {
         let found = described(TABLE, None).unwrap();
         let offset = found.devices[1].offset.unwrap();
-        assert_eq!((offset.bytes, offset.source), (0x4_0000, OffsetSource::Sum));
+        assert_eq!((offset.bytes, offset.source), (0x4_0000, FactSource::Sum));
     }
 
     #[test]
@@ -214,6 +248,7 @@ mod tests {
         found[0].chip = Some(0);
         found.iter_mut().for_each(|device| device.chip_bytes = None);
         found[1].writeable = Some(false);
+        found[1].writeable_source = Some(FactSource::BootLog);
         let (chips, partitions) = facts(&found);
         let text = render(&chips, &partitions);
         let again = read(text.as_bytes()).unwrap();

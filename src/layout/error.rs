@@ -1,5 +1,6 @@
 //! Why a text is no layout.
 
+use super::Form;
 use crate::mtd::ProcMtdError;
 
 /// What is wrong with a text, and on which line (counted from 1).
@@ -52,6 +53,16 @@ pub(crate) enum LayoutTextError {
         /// What is wrong.
         what: &'static str,
     },
+    /// Two forms in one text, both the kernel's own word, that cannot both be true.
+    #[error("{form} and {other} in it contradict each other:{conflicts}")]
+    Contradiction {
+        /// The form that was read first.
+        form: Form,
+        /// The other one.
+        other: Form,
+        /// In words, a line for each.
+        conflicts: String,
+    },
     /// Two lines that give one number to two partitions.
     #[error("line {line}: {index} again, after line {first_line}")]
     NumberTwice {
@@ -62,4 +73,12 @@ pub(crate) enum LayoutTextError {
         /// Where it was first.
         first_line: usize,
     },
+}
+
+/// How much of a line an error quotes.
+const QUOTED_CHARS_MAX: usize = 80;
+
+/// The start of a line, for an error.
+pub(super) fn quoted(line: &str) -> String {
+    line.chars().take(QUOTED_CHARS_MAX).collect()
 }

@@ -17,8 +17,8 @@
 //! entries lie at both ends of one.
 
 use super::error::LayoutTextError;
-use super::{ChipFacts, Form, PartitionFacts, Reading};
-use crate::mtd::{OffsetSource, PartitionOffset};
+use super::{ChipFacts, FactSources, Form, PartitionFacts, Reading};
+use crate::mtd::{FactSource, PartitionOffset};
 
 const RECORD_BYTES: usize = 256;
 /// No flash of RedBoot's time has smaller erase blocks.
@@ -203,20 +203,20 @@ fn reading(entries: Vec<Entry<'_>>, chip_bytes: u64) -> Reading {
         parent: None,
         offset: Some(PartitionOffset {
             bytes: entry.offset_bytes,
-            source: OffsetSource::FlashTable,
+            source: FactSource::FlashTable,
         }),
         size_bytes: Some(entry.size_bytes),
         erase_block_bytes: None,
         read_only: None,
+        sources: FactSources::default(),
     };
     Reading {
-        form: Form::Fis,
         chips: vec![ChipFacts {
             size_bytes: Some(chip_bytes),
             ..ChipFacts::default()
         }],
         partitions: entries.into_iter().map(partition).collect(),
-        skipped: Vec::new(),
+        ..Reading::new(Form::Fis)
     }
 }
 

@@ -1,14 +1,13 @@
 //! What copying and pasting does to a text, undone: a byte-order mark, CR LF,
 //! tabs, indentation, curly quotes, no-break blanks, the time stamps of a boot
-//! log, a log level, the colours of a terminal.
+//! log, a log level, the colours of a terminal; and what the software of forums makes
+//! of quotation marks (`&quot;`), of `0x` (`0×`), and of the hyphen between two numbers.
 //!
 //! Invariant: a line keeps its number, so that an error leads to it.
 
 use super::Skipped;
+use super::error::quoted;
 use std::borrow::Cow;
-
-/// How much of a line an error quotes.
-const QUOTED_CHARS_MAX: usize = 80;
 
 /// A line of a text, cleaned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +39,24 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
 }
 
 fn clean(number: usize, line: &str) -> Line<'_> {
+    // A line with a quotation mark of its own was not escaped.
+    if !line.contains('"') && line.contains("&quot;") {
+        let line = line
+            .replace("&quot;", "\"")
+            .replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&amp;", "&");
+        let Line { indent, text, .. } = clean_plain(number, &line);
+        return Line {
+            number,
+            indent,
+            text: Cow::Owned(text.into_owned()),
+        };
+    }
+    clean_plain(number, line)
+}
+
+fn clean_plain(number: usize, line: &str) -> Line<'_> {
     let plain = plain(line);
     let indent = plain.chars().take_while(|c| c.is_whitespace()).count();
     let text = match plain {
@@ -63,9 +80,12 @@ fn plain(line: &str) -> Cow<'_, str> {
     let mut chars = line.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
-            '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{201f}' | '\u{ab}' | '\u{bb}' => {
+            '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{201f}' | '\u{ab}' | '\u{bb}'
+            | '\u{2033}' | '\u{ff02}' => {
                 text.push('"');
             }
+            '\u{d7}' if text.ends_with('0') => text.push('x'),
+            '\u{2010}'..='\u{2014}' | '\u{2212}' if is_number(chars.clone()) => text.push('-'),
             '\t' | '\u{a0}' | '\u{2007}' | '\u{202f}' => text.push(' '),
             '\u{1b}' if chars.peek() == Some(&'[') => {
                 // Up to the letter that ends it.
@@ -83,6 +103,12 @@ fn plain(line: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// Whether the next word is `0x…`.
+fn is_number(chars: impl Iterator<Item = char>) -> bool {
+    let mut chars = chars.skip_while(|c| c.is_whitespace());
+    chars.next() == Some('0') && matches!(chars.next(), Some('x' | '\u{d7}'))
+}
+
 /// Takes off `<6>`, `[    1.003000]`, `kern.notice kernel:` and the like, as often
 /// as they come.
 fn without_time(text: &str) -> &str {
@@ -91,7 +117,7 @@ fn without_time(text: &str) -> &str {
         let rest = text
             .strip_prefix('<')
             .and_then(|rest| rest.split_once('>'))
-            .filter(|(level, _)| is_number(level))
+            .filter(|(level, _)| is_level(level))
             .or_else(|| {
                 let (stamp, rest) = text.strip_prefix('[')?.split_once(']')?;
                 is_stamp(stamp).then_some((stamp, rest))
@@ -116,11 +142,11 @@ fn without_stamp(text: &str) -> &str {
         .map_or(text, |(_, rest)| rest.trim_start())
 }
 
-fn is_number(text: &str) -> bool {
+fn is_level(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// `    1.003000`, and `T0` or a processor's number where a kernel adds those.
+/// `    1.003000`, or a date and a time in digits.
 fn is_stamp(text: &str) -> bool {
     let text = text.trim();
     text.contains('.')
@@ -143,11 +169,6 @@ pub(super) fn hex(word: &str) -> Option<u64> {
     u64::from_str_radix(digits, 16).ok().filter(|_| only_digits)
 }
 
-/// The start of a line, for an error.
-pub(super) fn quoted(line: &str) -> String {
-    line.chars().take(QUOTED_CHARS_MAX).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,6 +187,10 @@ mod tests {
         "0x0-0x1 : \"a\""
     )]
     #[case("\u{feff}dev:", "dev:")]
+    #[case("0\u{d7}0\u{2013}0\u{d7}1 : \u{2033}a\u{2033}", "0x0-0x1 : \"a\"")]
+    #[case("0x0 \u{2212} 0x1 : \"a\u{2013}b\"", "0x0 - 0x1 : \"a\u{2013}b\"")]
+    #[case("&lt;5&gt;0x0-0x1 : &quot;a&amp;b&quot;", "0x0-0x1 : \"a&b\"")]
+    #[case("0x0-0x1 : \"&quot;\"", "0x0-0x1 : \"&quot;\"")]
     #[case("[x] y", "[x] y")]
     fn what_is_left_of_a_line(#[case] line: &str, #[case] left: &str) {
         let cleaned: Vec<_> = lines(line).collect();

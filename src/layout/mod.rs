@@ -20,7 +20,9 @@ mod device_tree;
 mod devices;
 mod error;
 mod fis;
+mod fit;
 mod lines;
+mod merge;
 mod own;
 mod place;
 mod table;
@@ -28,15 +30,19 @@ mod table;
 mod tests;
 mod u_boot;
 
+pub(crate) use command_line::read_kernels as read_command_line;
 pub(crate) use detect::read;
+#[cfg(test)]
+pub(crate) use detect::read_each;
 pub(crate) use device_tree::read_device_tree;
-pub(crate) use devices::{Described, describe, facts};
+pub(crate) use devices::{DescribeError, Described, describe, facts};
 pub(crate) use error::LayoutTextError;
 pub(crate) use fis::read as read_flash_table;
+pub(crate) use fit::place_if_all_fit;
 pub(crate) use own::render;
-pub(crate) use place::{Conflict, place, place_if_all_fit};
+pub(crate) use place::{Conflict, place};
 
-use crate::mtd::{MtdIndex, PartitionOffset};
+use crate::mtd::{FactSource, MtdIndex, PartitionOffset};
 use std::fmt;
 
 /// Which kind of text a layout was read from.
@@ -106,6 +112,34 @@ pub(crate) struct PartitionFacts {
     pub(crate) erase_block_bytes: Option<u64>,
     /// Whether the text has it read-only; none where it says nothing of that.
     pub(crate) read_only: Option<bool>,
+    /// Who says these things; none where the text has them from nobody else.
+    pub(crate) sources: FactSources,
+}
+
+/// Who says what a text has of a partition, beside its place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct FactSources {
+    /// Who says its size.
+    pub(crate) size: Option<FactSource>,
+    /// Who says how large its erase blocks are.
+    pub(crate) erase_block: Option<FactSource>,
+    /// Who says whether it is read-only.
+    pub(crate) read_only: Option<FactSource>,
+}
+
+impl Form {
+    /// Who speaks where a text of this form does not say it.
+    pub(crate) fn source(self) -> FactSource {
+        match self {
+            Self::ProcMtd => FactSource::ProcMtd,
+            Self::CommandLine => FactSource::CommandLine,
+            Self::BootLog => FactSource::BootLog,
+            Self::UBoot => FactSource::BootLoader,
+            Self::DeviceTree => FactSource::DeviceTree,
+            Self::Fis => FactSource::FlashTable,
+            Self::Own => FactSource::User,
+        }
+    }
 }
 
 impl PartitionFacts {
@@ -124,15 +158,57 @@ pub(crate) struct Skipped {
     pub(crate) text: String,
 }
 
+/// A list that announces more lines than there are: one of them was torn or lost, so
+/// that nobody knows the numbers of those behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Incomplete {
+    /// The line that announces them, counted from 1.
+    pub(crate) line: usize,
+    /// How many partitions it announces.
+    pub(crate) announced: u32,
+    /// How many of them there are.
+    pub(crate) found: u32,
+}
+
 /// A text's facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reading {
-    /// Which form the text has.
+    /// Which form the text has; where it has several, the one that all others were
+    /// compared with.
     pub(crate) form: Form,
+    /// The other forms in it.
+    pub(crate) also: Vec<Form>,
     /// Its chips, in the order in which they come up.
     pub(crate) chips: Vec<ChipFacts>,
     /// Its partitions, in its own order.
     pub(crate) partitions: Vec<PartitionFacts>,
     /// Lines that belong to nothing of it: prompts, other messages.
     pub(crate) skipped: Vec<Skipped>,
+    /// Lists in it that lack lines.
+    pub(crate) incomplete: Vec<Incomplete>,
+    /// What must be said of it: forms in one text that do not agree.
+    pub(crate) remarks: Vec<String>,
+}
+
+impl Reading {
+    fn new(form: Form) -> Self {
+        Self {
+            form,
+            also: Vec::new(),
+            chips: Vec::new(),
+            partitions: Vec::new(),
+            skipped: Vec::new(),
+            incomplete: Vec::new(),
+            remarks: Vec::new(),
+        }
+    }
+
+    /// All its forms, in words.
+    pub(crate) fn forms(&self) -> String {
+        let also = self.also.iter().map(Form::to_string);
+        std::iter::once(self.form.to_string())
+            .chain(also)
+            .collect::<Vec<_>>()
+            .join(" and ")
+    }
 }

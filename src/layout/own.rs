@@ -4,19 +4,20 @@
 //! ```text
 //! mtdkeep layout 1
 //! chip 0: size 0x1000000, erase block 0x10000, name "spi0.0"
-//! mtd0: chip 0, offset 0x0 (boot log), size 0x40000, erase block 0x10000, name "u-boot"
+//! mtd0: chip 0, offset 0x0 (boot log), size 0x40000 (/proc/mtd), name "u-boot"
 //! mtd2: chip 0, in mtd1, offset 0x40000 (sysfs), size 0x2c0000, read-only, name "kernel"
 //! ```
 //!
-//! What is unknown is left out. The word behind an offset says who told it; an
-//! offset that was inferred stays inferred when it is read again. The name comes
+//! What is unknown is left out. The word behind an offset, a size, an erase block or a
+//! flag says who told it, which is the user where there is none; an offset that was
+//! inferred stays inferred when it is read again. The name comes
 //! last and reaches from the first quotation mark to the last. A line that begins
 //! with `#` is a comment.
 
-use super::error::LayoutTextError;
-use super::lines::{Line, decimal, lines, quoted};
-use super::{ChipFacts, Form, PartitionFacts, Reading};
-use crate::mtd::{MtdIndex, OffsetSource, PartitionOffset};
+use super::error::{LayoutTextError, quoted};
+use super::lines::{Line, decimal, lines};
+use super::{ChipFacts, FactSources, Form, PartitionFacts, Reading};
+use crate::mtd::{FactSource, MtdIndex, PartitionOffset};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -29,8 +30,8 @@ pub(crate) fn render(chips: &[ChipFacts], partitions: &[PartitionFacts]) -> Stri
     // Writing into a String cannot fail.
     for (at, chip) in chips.iter().enumerate() {
         let _ = write!(text, "chip {at}:");
-        field(&mut text, "size", chip.size_bytes);
-        field(&mut text, "erase block", chip.erase_block_bytes);
+        field(&mut text, "size", chip.size_bytes, None);
+        field(&mut text, "erase block", chip.erase_block_bytes, None);
         let _ = writeln!(text, " name \"{}\"", chip.name);
     }
     for partition in partitions {
@@ -50,22 +51,44 @@ pub(crate) fn render(chips: &[ChipFacts], partitions: &[PartitionFacts]) -> Stri
         if let Some(offset) = partition.offset {
             let _ = write!(text, " offset {:#x} ({}),", offset.bytes, offset.source);
         }
-        field(&mut text, "size", partition.size_bytes);
-        field(&mut text, "erase block", partition.erase_block_bytes);
-        match partition.read_only {
-            Some(true) => text.push_str(" read-only,"),
-            Some(false) => text.push_str(" writeable,"),
-            None => {}
+        let FactSources {
+            size,
+            erase_block,
+            read_only,
+        } = partition.sources;
+        field(&mut text, "size", partition.size_bytes, size);
+        field(
+            &mut text,
+            "erase block",
+            partition.erase_block_bytes,
+            erase_block,
+        );
+        if let Some(is_read_only) = partition.read_only {
+            text.push_str(if is_read_only {
+                " read-only"
+            } else {
+                " writeable"
+            });
+            say(&mut text, read_only);
         }
         let _ = writeln!(text, " name \"{}\"", partition.name);
     }
     text
 }
 
-fn field(text: &mut String, name: &str, value: Option<u64>) {
+fn field(text: &mut String, name: &str, value: Option<u64>, source: Option<FactSource>) {
     if let Some(value) = value {
-        let _ = write!(text, " {name} {value:#x},");
+        let _ = write!(text, " {name} {value:#x}");
+        say(text, source);
     }
+}
+
+/// Who says it, and the end of the field.
+fn say(text: &mut String, source: Option<FactSource>) {
+    if let Some(source) = source {
+        let _ = write!(text, " ({source})");
+    }
+    text.push(',');
 }
 
 /// Reads a text that begins like this form; `None` where it does not.
@@ -164,6 +187,7 @@ impl Reader {
             size_bytes: None,
             erase_block_bytes: None,
             read_only: None,
+            sources: FactSources::default(),
         };
         if subject != "partition" {
             let index = index_of(line, subject)?;
@@ -185,11 +209,17 @@ impl Reader {
             } else if let Some(word) = field.strip_prefix("offset ") {
                 facts.offset = Some(offset_of(line, word)?);
             } else if let Some(word) = field.strip_prefix("size ") {
+                let (word, source) = said_by(line, word)?;
                 facts.size_bytes = Some(number_of(line, word)?);
+                facts.sources.size = source;
             } else if let Some(word) = field.strip_prefix("erase block ") {
+                let (word, source) = said_by(line, word)?;
                 facts.erase_block_bytes = Some(number_of(line, word)?);
+                facts.sources.erase_block = source;
             } else {
-                facts.read_only = Some(match *field {
+                let (word, source) = said_by(line, field)?;
+                facts.sources.read_only = source;
+                facts.read_only = Some(match word {
                     "read-only" => true,
                     "writeable" => false,
                     _ => return Err(bad(line, "a field that this form has not")),
@@ -272,10 +302,10 @@ impl Reader {
         }
         (0..self.partitions.len()).try_for_each(|at| self.check_place(at))?;
         Ok(Reading {
-            form: Form::Own,
             chips: self.chips,
             partitions: self.partitions,
             skipped,
+            ..Reading::new(Form::Own)
         })
     }
 }
@@ -316,9 +346,9 @@ fn split_name<'a>(
 
 /// What a field is about.
 fn kind(field: &str) -> &str {
-    match field {
+    match field.split(' ').next().unwrap_or_default() {
         "writeable" => "read-only",
-        field => field.split(' ').next().unwrap_or_default(),
+        word => word,
     }
 }
 
@@ -339,107 +369,27 @@ fn number_of(line: &Line<'_>, word: &str) -> Result<u64, LayoutTextError> {
 
 /// `0x40000 (sysfs)`; without a word, it is the word of who wrote the file.
 fn offset_of(line: &Line<'_>, word: &str) -> Result<PartitionOffset, LayoutTextError> {
-    let (number, source) = match word.split_once(" (") {
-        Some((number, source)) => {
-            let source = source
-                .strip_suffix(')')
-                .and_then(OffsetSource::from_word)
-                .ok_or_else(|| bad(line, "no source of offsets in the parentheses"))?;
-            (number, source)
-        }
-        None => (word, OffsetSource::User),
-    };
+    let (number, source) = said_by(line, word)?;
     Ok(PartitionOffset {
         bytes: number_of(line, number)?,
-        source,
+        source: source.unwrap_or(FactSource::User),
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use rstest::rstest;
-
-    fn partition() -> impl Strategy<Value = PartitionFacts> {
-        let sources = prop::sample::select(OffsetSource::ALL.to_vec());
-        let offset = (0..1_u64 << 40, sources);
-        (
-            "[ -~]{0,12}",
-            prop::option::of(0_usize..2),
-            prop::option::of(offset),
-            prop::option::of(0..1_u64 << 40),
-            prop::option::of(any::<bool>()),
-        )
-            .prop_map(
-                |(name, chip, offset, size_bytes, read_only)| PartitionFacts {
-                    line: 0,
-                    index: None,
-                    name,
-                    chip,
-                    parent: None,
-                    offset: offset.map(|(bytes, source)| PartitionOffset { bytes, source }),
-                    size_bytes,
-                    erase_block_bytes: None,
-                    read_only,
-                },
-            )
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_written_is_read_again(mut partitions in prop::collection::vec(partition(), 1..8)) {
-            let chips = [
-                ChipFacts { name: "spi0.0".into(), size_bytes: Some(1 << 24), erase_block_bytes: None },
-                ChipFacts::default(),
-            ];
-            for (at, partition) in partitions.iter_mut().enumerate() {
-                partition.index = Some(MtdIndex(at as u32 * 3));
-                partition.parent = at.checked_sub(1);
-                // Parts lie inside their parents and chips.
-                partition.chip = Some(1);
-                partition.offset = partition.offset.map(|offset| PartitionOffset {
-                    bytes: at as u64,
-                    ..offset
-                });
-                partition.size_bytes = partition.size_bytes.map(|_| 100 - at as u64);
-                partition.line = at + 4;
-            }
-            let text = render(&chips, &partitions);
-            let reading = read(&text).unwrap().unwrap();
-            prop_assert_eq!(&reading.partitions, &partitions, "{}", text);
-            prop_assert_eq!(&reading.chips[..], &chips[..]);
-        }
-
-        #[test]
-        fn no_text_makes_it_panic(text in "(mtdkeep layout 1\n)?((chip|mtd|partition)[0-9 ]{0,3}: ?[a-z0-9 ,()x]{0,30}( name \"x\")?\n){0,5}") {
-            let _ = read(&text);
-        }
-    }
-
-    #[rstest]
-    #[case("mtd0: in mtd0, name \"a\"")]
-    #[case("mtd0: in mtd1, name \"a\"\nmtd1: in mtd0, name \"b\"")]
-    #[case("mtd0: in mtd7, name \"a\"")]
-    #[case("chip 0: size 0x10, name \"\"\nmtd0: chip 0, offset 0x8, size 0x9, name \"a\"")]
-    #[case(
-        "mtd0: offset 0x4, size 0x8, name \"a\"\nmtd1: in mtd0, offset 0x8, size 0x5, name \"b\""
-    )]
-    #[case(
-        "mtd0: offset 0x4, size 0x8, name \"a\"\nmtd1: in mtd0, offset 0x2, size 0x5, name \"b\""
-    )]
-    #[case("mtd0: offset 0x7fffffffffffffff, size 0x8, name \"a\"")]
-    #[case("mtd0: chip 0, name \"a\"")]
-    #[case("mtd0: offset 0x0 (rumour), name \"a\"")]
-    #[case("mtd0: offset 0x8000000000000000, name \"a\"")]
-    #[case("mtd4294967295: name \"a\"")]
-    #[case("mtd0: name \"a\"\nmtd0: name \"b\"")]
-    #[case("mtd0: size 0x10, size 0x20, name \"a\"")]
-    #[case("mtd0: read-only, writeable, name \"a\"")]
-    #[case("mtd0: colour red, name \"a\"")]
-    #[case("mtd0: size 0x10")]
-    #[case("chip 1: name \"a\"")]
-    fn what_is_none(#[case] rest: &str) {
-        read(&format!("{HEAD}\n{rest}\n")).unwrap().unwrap_err();
-    }
+/// A fact, and who says it, where that stands behind it.
+fn said_by<'a>(
+    line: &Line<'_>,
+    word: &'a str,
+) -> Result<(&'a str, Option<FactSource>), LayoutTextError> {
+    let Some((fact, source)) = word.split_once(" (") else {
+        return Ok((word, None));
+    };
+    let source = source
+        .strip_suffix(')')
+        .and_then(FactSource::from_word)
+        .ok_or_else(|| bad(line, "nobody's name in the parentheses"))?;
+    Ok((fact, Some(source)))
 }
+
+#[cfg(test)]
+mod tests;

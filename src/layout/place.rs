@@ -4,8 +4,8 @@
 //! offset that somebody told is never replaced by another one; a fact that could
 //! belong to two devices is given to neither.
 
-use super::{ChipFacts, PartitionFacts, Reading};
-use crate::mtd::{MtdIndex, MtdInfo, MtdName, OffsetSource, PartitionOffset};
+use super::{ChipFacts, Form, PartitionFacts, Reading};
+use crate::mtd::{FactSource, MtdIndex, MtdInfo, MtdName, PartitionOffset};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -115,26 +115,17 @@ pub(crate) struct Placed {
 /// Puts the facts of a text to `devices`: offsets and permissions that are not
 /// known yet, and which chip and parent each has.
 pub(crate) fn place(devices: &mut [MtdInfo], reading: &Reading) -> Placed {
-    place_some(devices, reading, |_| true)
-}
-
-/// As [`place`], for those partitions alone.
-fn place_some(
-    devices: &mut [MtdInfo],
-    reading: &Reading,
-    wanted: impl Fn(&PartitionFacts) -> bool,
-) -> Placed {
     let mut placed = Placed {
         chips: reading.chips.clone(),
         ..Placed::default()
     };
-    let owners = owners(devices, reading, &wanted, &mut placed.conflicts);
+    let owners = owners(devices, reading, &mut placed.conflicts);
     for (at, facts) in reading.partitions.iter().enumerate() {
         let Some(device) = owners[at].map(|owner| &mut devices[owner]) else {
             continue;
         };
         let index = device.index;
-        if !take(device, facts, &mut placed.conflicts) {
+        if !take(device, facts, reading.form, &mut placed.conflicts) {
             continue;
         }
         if let Some(chip) = facts.chip {
@@ -155,47 +146,10 @@ fn place_some(
     placed
 }
 
-/// Puts the facts of a text that came unasked to `devices`, such as the command line of
-/// the kernel that has them: chip by chip, and only where every partition of a chip is a
-/// device of the same name and size, because the kernel may have taken its partitions
-/// from elsewhere. A place that somebody else tells otherwise is a
-/// [contradiction](MtdInfo::contradictions), for both to be told.
-pub(crate) fn place_if_all_fit(devices: &mut [MtdInfo], reading: &Reading) {
-    let had_chips = devices.iter().any(|device| device.chip.is_some());
-    for chip in 0..reading.chips.len() {
-        let mut placed_devices = devices.to_vec();
-        let placed = place_some(&mut placed_devices, reading, |facts| {
-            facts.chip == Some(chip)
-        });
-        let only_places = |conflict: &Conflict| matches!(conflict, Conflict::Offset { .. });
-        if !placed.conflicts.iter().all(only_places) {
-            continue;
-        }
-        for (device, found) in devices.iter_mut().zip(placed_devices) {
-            let chip = device.chip;
-            *device = found;
-            if had_chips {
-                device.chip = chip;
-            }
-        }
-        for conflict in placed.conflicts {
-            let Conflict::Offset { device, text, .. } = conflict else {
-                continue;
-            };
-            if let Some(device) = devices.iter_mut().find(|d| d.index == device.index) {
-                device
-                    .contradictions
-                    .push(format!("{:#x} by the {}", text.bytes, text.source));
-            }
-        }
-    }
-}
-
 /// For each partition of the text, the device that it is about.
 fn owners(
     devices: &[MtdInfo],
     reading: &Reading,
-    wanted: &impl Fn(&PartitionFacts) -> bool,
     conflicts: &mut Vec<Conflict>,
 ) -> Vec<Option<usize>> {
     let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
@@ -203,7 +157,7 @@ fn owners(
         by_name.entry(&device.name).or_default().push(at);
     }
     let of_same_name = |facts: &PartitionFacts| {
-        let same = |other: &&PartitionFacts| wanted(other) && other.name == facts.name;
+        let same = |other: &&PartitionFacts| other.name == facts.name;
         reading.partitions.iter().filter(same).count()
     };
     let find = |facts: &PartitionFacts| -> Result<usize, Conflict> {
@@ -225,10 +179,6 @@ fn owners(
     };
     let mut owners: Vec<Option<usize>> = Vec::with_capacity(reading.partitions.len());
     for facts in &reading.partitions {
-        if !wanted(facts) {
-            owners.push(None);
-            continue;
-        }
         let owner = match find(facts) {
             Ok(owner) if owners.contains(&Some(owner)) => {
                 conflicts.push(Conflict::Ambiguous {
@@ -249,7 +199,12 @@ fn owners(
 }
 
 /// Takes a partition's facts over; whether it is the same partition at all.
-fn take(device: &mut MtdInfo, facts: &PartitionFacts, conflicts: &mut Vec<Conflict>) -> bool {
+fn take(
+    device: &mut MtdInfo,
+    facts: &PartitionFacts,
+    form: Form,
+    conflicts: &mut Vec<Conflict>,
+) -> bool {
     let line = facts.line;
     if facts.name != device.name {
         conflicts.push(Conflict::Name {
@@ -269,7 +224,7 @@ fn take(device: &mut MtdInfo, facts: &PartitionFacts, conflicts: &mut Vec<Confli
         return false;
     }
     match (device.offset, facts.offset) {
-        (Some(known), Some(text)) if known.source == OffsetSource::Sum => {
+        (Some(known), Some(text)) if known.source == FactSource::Sum => {
             // Somebody's word beats our own conclusion.
             device.offset = Some(text);
             let _ = known;
@@ -285,8 +240,9 @@ fn take(device: &mut MtdInfo, facts: &PartitionFacts, conflicts: &mut Vec<Confli
         (None, Some(text)) => device.offset = Some(text),
         _ => {}
     }
-    if device.writeable.is_none() {
-        device.writeable = facts.read_only.map(|read_only| !read_only);
+    if let (None, Some(read_only)) = (device.writeable, facts.read_only) {
+        device.writeable = Some(!read_only);
+        device.writeable_source = facts.sources.read_only.or(Some(form.source()));
     }
     true
 }
@@ -336,7 +292,7 @@ mtd5: 00140000 00040000 \"NAS Config\"
         let mut devices = devices(QNAP);
         devices[1].offset = Some(PartitionOffset {
             bytes: 0x20_0000,
-            source: OffsetSource::Sysfs,
+            source: FactSource::Sysfs,
         });
         let text = b"mtdparts=nor:0x90000@0(U-Boot),2M@0x300000(Kernel),1M(Other)";
         let placed = place(&mut devices, &read(text).unwrap());
@@ -362,33 +318,5 @@ mtd5: 00140000 00040000 \"NAS Config\"
         let offsets: Vec<_> = devices.iter().map(MtdInfo::offset_bytes).collect();
         assert_eq!(offsets, [Some(0), Some(0x2_0000), None, None]);
         assert_eq!(placed.conflicts.len(), 1);
-    }
-
-    /// What came unasked is taken as a whole, chip by chip, or not at all.
-    #[test]
-    fn unasked_facts_count_where_all_of_a_chip_fit() {
-        let text = |parts: &str| read(format!("mtdparts={parts}").as_bytes()).unwrap();
-        let whole = "nor:512k(U-Boot),2M@2M(Kernel),9M@4M(RootFS1),3M@13M(RootFS2)";
-        let mut some = devices(QNAP);
-        place_if_all_fit(&mut some, &text(&format!("{whole};nand:1M(other)")));
-        assert_eq!(some[1].certain_offset_bytes(), Some(0x20_0000));
-        assert_eq!(
-            (some[1].chip, some[4].chip, some[4].offset),
-            (Some(0), None, None)
-        );
-        for other in ["nor:512k(U-Boot),1M(Kernel)", "nor:512k(U-Boot),2M(Linux)"] {
-            let mut none = devices(QNAP);
-            place_if_all_fit(&mut none, &text(other));
-            assert!(none.iter().all(|device| device.offset.is_none()), "{other}");
-        }
-        let mut told = devices(QNAP);
-        told[1].offset = Some(PartitionOffset {
-            bytes: 0x30_0000,
-            source: OffsetSource::Sysfs,
-        });
-        place_if_all_fit(&mut told, &text(whole));
-        assert_eq!(told[1].contradictions, ["0x200000 by the command line"]);
-        assert_eq!(told[1].offset_bytes(), Some(0x30_0000));
-        assert_eq!(told[1].certain_offset_bytes(), None);
     }
 }

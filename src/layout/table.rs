@@ -7,19 +7,14 @@
 
 use super::error::LayoutTextError;
 use super::lines::lines;
-use super::{Form, PartitionFacts, Reading};
+use super::{FactSources, Form, PartitionFacts, Reading};
 use crate::mtd::{MtdIndex, parse_proc_mtd_line};
 use std::collections::BTreeMap;
 
 /// Reads a text that has the table's header; `None` where it has not.
 pub(super) fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
     let mut found = false;
-    let mut reading = Reading {
-        form: Form::ProcMtd,
-        chips: Vec::new(),
-        partitions: Vec::new(),
-        skipped: Vec::new(),
-    };
+    let mut reading = Reading::new(Form::ProcMtd);
     let mut seen: BTreeMap<MtdIndex, usize> = BTreeMap::new();
     for line in lines(text) {
         if is_header(&line.text) {
@@ -51,6 +46,7 @@ pub(super) fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
             size_bytes: Some(entry.size_bytes),
             erase_block_bytes: Some(entry.erase_block_bytes),
             read_only: None,
+            sources: FactSources::default(),
         });
     }
     found.then_some(Ok(reading))

@@ -17,10 +17,10 @@
 //! size, that is the chip's size by their number; with boot blocks it is not, so
 //! only a power of two is taken.
 
-use super::error::LayoutTextError;
-use super::lines::{Line, decimal, hex, lines, quoted};
-use super::{ChipFacts, Form, PartitionFacts, Reading};
-use crate::mtd::{OffsetSource, PartitionOffset};
+use super::error::{LayoutTextError, quoted};
+use super::lines::{Line, decimal, hex, lines};
+use super::{ChipFacts, FactSources, Form, PartitionFacts, Reading};
+use crate::mtd::{FactSource, PartitionOffset};
 
 /// Reads a text with one of these lists; `None` where it has none.
 pub(super) fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
@@ -48,12 +48,7 @@ struct List {
 impl Default for List {
     fn default() -> Self {
         Self {
-            reading: Reading {
-                form: Form::UBoot,
-                chips: Vec::new(),
-                partitions: Vec::new(),
-                skipped: Vec::new(),
-            },
+            reading: Reading::new(Form::UBoot),
             is_flinfo: false,
             in_table: false,
             around: Vec::new(),
@@ -262,11 +257,12 @@ impl List {
             parent,
             offset: Some(PartitionOffset {
                 bytes: from_bytes + bytes.0,
-                source: OffsetSource::BootLoader,
+                source: FactSource::BootLoader,
             }),
             size_bytes: Some(bytes.1),
             erase_block_bytes: None,
             read_only: None,
+            sources: FactSources::default(),
         });
         Ok(())
     }

@@ -76,10 +76,10 @@ pub enum NodeState {
     Wrong(String),
 }
 
-/// Who says where a partition starts.
+/// Who says where a partition starts, how large it is, or what may be done with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum OffsetSource {
+pub enum FactSource {
     /// The kernel, in `/sys/class/mtd/mtdN/offset` (Linux 4.1 and later).
     Sysfs,
     /// The simulated chip's layout.
@@ -98,16 +98,20 @@ pub enum OffsetSource {
     BootLoader,
     /// Whoever wrote the layout that was given.
     User,
+    /// The kernel, in `/proc/mtd`.
+    ProcMtd,
+    /// The device itself, when it was opened and asked.
+    Device,
     /// Nobody: inferred as the running sum of the sizes before it. Done only
     /// where the sizes look like one fully partitioned chip; see
     /// [`infer_offsets`](crate::mtd::infer_offsets).
     Sum,
 }
 
-impl OffsetSource {
+impl FactSource {
     /// All of them.
     #[cfg(feature = "full")]
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Sysfs,
         Self::Simulation,
         Self::Known,
@@ -117,6 +121,8 @@ impl OffsetSource {
         Self::FlashTable,
         Self::BootLoader,
         Self::User,
+        Self::ProcMtd,
+        Self::Device,
         Self::Sum,
     ];
 
@@ -134,7 +140,7 @@ impl OffsetSource {
     }
 }
 
-impl fmt::Display for OffsetSource {
+impl fmt::Display for FactSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Sysfs => "sysfs",
@@ -146,6 +152,8 @@ impl fmt::Display for OffsetSource {
             Self::FlashTable => "partition table on flash",
             Self::BootLoader => "boot loader",
             Self::User => "user",
+            Self::ProcMtd => "/proc/mtd",
+            Self::Device => "device",
             Self::Sum => "sum of sizes",
         })
     }
@@ -157,7 +165,7 @@ pub struct PartitionOffset {
     /// Bytes from the start of the chip.
     pub bytes: u64,
     /// Who says so.
-    pub source: OffsetSource,
+    pub source: FactSource,
 }
 
 /// What discovery tells of one MTD device.
@@ -169,8 +177,12 @@ pub struct MtdInfo {
     pub name: String,
     /// Its size; may be 0 (a partition past the chip's end).
     pub size_bytes: u64,
+    /// Who says that.
+    pub size_source: FactSource,
     /// Its erase-block size; 0 where the device has none (MTD_NO_ERASE: RAM, ROM).
     pub erase_block_bytes: u64,
+    /// Who says that, unless it was assumed.
+    pub erase_block_source: FactSource,
     /// Nobody told that erase-block size: a simulation had to have one.
     pub erase_block_assumed: bool,
     /// Where it starts on its chip, where that is known.
@@ -187,6 +199,8 @@ pub struct MtdInfo {
     pub parent: Option<MtdIndex>,
     /// Whether the kernel lets it be written, where that is known.
     pub writeable: Option<bool>,
+    /// Who says that.
+    pub writeable_source: Option<FactSource>,
     /// Whether single bits of it can be programmed, as on NOR, where that is known;
     /// NAND is programmed in pages, each once.
     pub bit_writeable: Option<bool>,
@@ -209,7 +223,9 @@ impl MtdInfo {
             index,
             name: name.into(),
             size_bytes,
+            size_source: FactSource::ProcMtd,
             erase_block_bytes,
+            erase_block_source: FactSource::ProcMtd,
             erase_block_assumed: false,
             offset: None,
             contradictions: Vec::new(),
@@ -217,6 +233,7 @@ impl MtdInfo {
             chip_bytes: None,
             parent: None,
             writeable: None,
+            writeable_source: None,
             bit_writeable: None,
             node: NodeState::Present,
             block_node: NodeState::Present,

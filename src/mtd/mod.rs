@@ -24,8 +24,8 @@ mod select;
 
 pub use error::{MtdError, MtdErrorKind, Operation, SizeWitness};
 pub use info::total_bytes;
+pub use info::{FactSource, MtdIndex, MtdInfo, MtdName, NodeState, PartitionOffset};
 pub(crate) use info::{MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR};
-pub use info::{MtdIndex, MtdInfo, MtdName, NodeState, OffsetSource, PartitionOffset};
 #[doc(hidden)] // for the tests of this package
 pub use node::missing_nodes;
 pub use node::{Node, NodeKind};

@@ -7,11 +7,13 @@
 //! that surely follow each other on one are compared (same erase-block size, offsets
 //! that do not go back). Where the kernel's offsets go back there, partitions lie
 //! inside others, or in another order than their numbers, or on several chips;
-//! nobody tells which, and nothing is said.
+//! nobody tells which. Then only one thing is said, and with its condition: what contains
+//! what if all lie on one chip, where that makes a whole chip without a gap in which no
+//! two overlap by halves.
 
 mod words;
 
-use super::info::{MtdIndex, MtdInfo, MtdName, NodeState, OffsetSource};
+use super::info::{FactSource, MtdIndex, MtdInfo, MtdName, NodeState};
 use words::{Edge, Oddity};
 
 /// All that is odd about these devices, which are in the order of their numbers: a
@@ -67,8 +69,33 @@ fn found(devices: &[MtdInfo]) -> Vec<Oddity> {
         for chip in devices.chunk_by(follows_on_one_chip) {
             neighbours(chip, &mut found);
         }
+    } else {
+        if_on_one_chip(devices, &mut found);
     }
     found
+}
+
+/// What contains what, if all devices lie on one chip.
+fn if_on_one_chip(devices: &[MtdInfo], found: &mut Vec<Oddity>) {
+    let mut maybe = Vec::new();
+    let all: Vec<&MtdInfo> = devices.iter().collect();
+    let end_bytes = on_one_chip(&all, &mut maybe);
+    let same_blocks = |device: &MtdInfo| device.erase_block_bytes == devices[0].erase_block_bytes;
+    if !end_bytes.is_some_and(u64::is_power_of_two) || !devices.iter().all(same_blocks) {
+        return;
+    }
+    let is_odd = |one: &Oddity| matches!(one, Oddity::Gap { .. } | Oddity::Overlap { .. });
+    if maybe.iter().any(is_odd) {
+        return;
+    }
+    found.extend(maybe.into_iter().filter_map(|one| match one {
+        Oddity::Contains { outer, inner, .. } => Some(Oddity::Contains {
+            outer,
+            inner,
+            if_one_chip: true,
+        }),
+        _ => None,
+    }));
 }
 
 fn edge_off(device: &MtdInfo) -> Option<Edge> {
@@ -113,7 +140,7 @@ fn kernels_offsets_go_back(devices: &[MtdInfo]) -> bool {
         device.erase_block_bytes == next.erase_block_bytes
             && match (device.offset, next.offset) {
                 (Some(a), Some(b)) => {
-                    b.source == OffsetSource::Sysfs && a.source == b.source && a.bytes > b.bytes
+                    b.source == FactSource::Sysfs && a.source == b.source && a.bytes > b.bytes
                 }
                 _ => false,
             }
@@ -190,14 +217,13 @@ struct Lying<'a> {
     end_bytes: u64,
 }
 
-/// What is to be said of the partitions of one chip, whatever their order.
-fn on_one_chip(devices: &[&MtdInfo], found: &mut Vec<Oddity>) {
+/// What is to be said of the partitions of one chip, whatever their order; where the last
+/// of them ends, unless somebody does not tell where one lies.
+fn on_one_chip(devices: &[&MtdInfo], found: &mut Vec<Oddity>) -> Option<u64> {
     let mut lying = Vec::new();
     for device in devices.iter().filter(|device| device.size_bytes > 0) {
         // Where one of them lies is unknown: it could fill any gap.
-        let Some(start_bytes) = device.certain_offset_bytes() else {
-            return;
-        };
+        let start_bytes = device.certain_offset_bytes()?;
         lying.push(Lying {
             device,
             start_bytes,
@@ -222,6 +248,7 @@ fn on_one_chip(devices: &[&MtdInfo], found: &mut Vec<Oddity>) {
         }
     }
     shared_blocks(&lying, found);
+    reached.map(|last| last.end_bytes)
 }
 
 /// Who lies inside whom, or half inside.
@@ -259,6 +286,7 @@ fn nesting(lying: &[Lying<'_>], found: &mut Vec<Oddity>) {
         found.push(Oddity::Contains {
             outer: group[0].1.clone(),
             inner: group.iter().map(|(_, _, inner)| inner.clone()).collect(),
+            if_one_chip: false,
         });
     }
 }

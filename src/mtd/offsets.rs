@@ -1,6 +1,6 @@
 //! Offsets where nobody tells them.
 //!
-//! Invariant: an inferred offset is marked as such ([`OffsetSource::Sum`]), unless
+//! Invariant: an inferred offset is marked as such ([`FactSource::Sum`]), unless
 //! the layout is one whose offsets are known, and one that the kernel or the
 //! simulation told is never replaced.
 //!
@@ -8,7 +8,7 @@
 //! partitioned from end to end, as boot loaders of the time did it, each
 //! partition starts where the one before ends.
 
-use super::info::{MtdInfo, OffsetSource, PartitionOffset};
+use super::info::{FactSource, MtdInfo, PartitionOffset};
 use super::proc_mtd::parse_proc_mtd;
 
 /// What the Clear iSpot's `/proc/mtd` says.
@@ -61,9 +61,9 @@ pub fn infer_offsets(devices: &mut [MtdInfo]) -> bool {
         && whole_bytes != total_bytes - whole_bytes;
     if fits {
         let source = if is_ispot(devices) {
-            OffsetSource::Known
+            FactSource::Known
         } else {
-            OffsetSource::Sum
+            FactSource::Sum
         };
         let mut bytes = 0;
         for (at, device) in devices.iter_mut().enumerate() {

@@ -207,14 +207,14 @@ pub(crate) fn pieces(old: Option<&[u8]>, wanted: &[u8]) -> Vec<Range<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mtd::{MtdIndex, OffsetSource, PartitionOffset};
+    use crate::mtd::{FactSource, MtdIndex, PartitionOffset};
     use proptest::prelude::*;
 
     fn part(index: u32, offset_bytes: u64, size_bytes: u64) -> MtdInfo {
         MtdInfo {
             offset: Some(PartitionOffset {
                 bytes: offset_bytes,
-                source: OffsetSource::Sysfs,
+                source: FactSource::Sysfs,
             }),
             ..MtdInfo::new(MtdIndex(index), format!("p{index}"), size_bytes, 0x1000)
         }

@@ -15,7 +15,7 @@ use crate::backup::opening::{self, Beginning, Recognised, begin, tell_left_out};
 use crate::backup::reader::Progress;
 use crate::backup::stream::{seconds, texts};
 use crate::backup::{self, BackupError, DigestChoice, Failure, Manifest, Work, digest, sums, tar};
-use crate::mtd::{MtdBackend, MtdInfo, OffsetSource, PartitionOffset, select, total_bytes};
+use crate::mtd::{FactSource, MtdBackend, MtdInfo, PartitionOffset, select, total_bytes};
 use std::ops::Range;
 use std::time::SystemTime;
 
@@ -346,7 +346,7 @@ fn whole_chip(devices: &[&MtdInfo]) -> Vec<usize> {
     let mut end = 0;
     loop {
         let follows = |device: &&&MtdInfo| {
-            let known = |offset: PartitionOffset| offset.source == OffsetSource::Known;
+            let known = |offset: PartitionOffset| offset.source == FactSource::Known;
             let is_told = device.chip.is_some() || device.offset.is_some_and(known);
             is_told
                 && device.size_bytes > 0

@@ -9,6 +9,7 @@
 //!
 //! Faults tolerated: what pasting does to a text (see `scan`).
 
+mod boot_log;
 mod forms;
 mod own;
 mod scan;
@@ -50,6 +51,17 @@ pub struct ToldPartition {
     pub read_only: bool,
 }
 
+/// A list of partitions that lacks lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lacking {
+    /// The line that announces them, from 1.
+    pub line: usize,
+    /// How many it announces.
+    pub announced: u32,
+    /// How many there are.
+    pub found: u32,
+}
+
 /// All that a text tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Told {
@@ -57,6 +69,8 @@ pub struct Told {
     pub chips: Vec<ToldChip>,
     /// Partitions in the text's order.
     pub partitions: Vec<ToldPartition>,
+    /// Lists that lack lines: the text's order tells no numbers.
+    pub lacking: Vec<Lacking>,
 }
 
 /// Why a text tells no layout.
@@ -102,20 +116,26 @@ impl Told {
     /// # Errors
     /// [`ToldError::Nothing`], [`ToldError::Line`].
     pub fn parse(text: &str) -> Result<Self, ToldError> {
+        let first = Self::each(text).into_iter().next();
+        first.unwrap_or(Err(ToldError::Nothing))
+    }
+
+    /// Reads a text in each form that it has, the one that tells most first: this
+    /// program's own, the table of the device, what its kernel did, what its boot loader
+    /// lists, what its kernel was told.
+    pub fn each(text: &str) -> Vec<Result<Self, ToldError>> {
         let lines = scan::lines(text);
         let forms = [
             own::read,
-            forms::u_boot,
-            forms::boot_log,
-            forms::command_line,
             forms::table,
+            boot_log::read,
+            forms::u_boot,
+            forms::command_line,
         ];
-        for form in forms {
-            if let Some(told) = form(&lines)? {
-                return Ok(told);
-            }
-        }
-        Err(ToldError::Nothing)
+        forms
+            .into_iter()
+            .filter_map(|form| form(&lines).transpose())
+            .collect()
     }
 
     /// The layout of it. Erase blocks that are not told have `erase_block_bytes`; a chip

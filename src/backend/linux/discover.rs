@@ -9,7 +9,7 @@ use super::super::ioctl::FLAG_WRITEABLE;
 use super::super::open_device::uninterrupted;
 use super::nesting::Link;
 use super::root::Root;
-use crate::mtd::{Errno, MtdIndex, OffsetSource, PartitionOffset};
+use crate::mtd::{Errno, FactSource, MtdIndex, PartitionOffset};
 use rustix::fs::{Mode, OFlags};
 
 /// No `/proc/mtd` comes near this; a file that does is something else.
@@ -60,7 +60,7 @@ pub(super) fn sysfs(root: &Root, index: MtdIndex) -> Sysfs {
         size_bytes: number("size"),
         offset: number("offset").map(|bytes| PartitionOffset {
             bytes,
-            source: OffsetSource::Sysfs,
+            source: FactSource::Sysfs,
         }),
         writeable: flags.map(|flags| flags & FLAG_WRITEABLE != 0),
     }

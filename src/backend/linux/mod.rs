@@ -23,8 +23,8 @@ mod told;
 
 use super::open_device::OpenDevice;
 use crate::mtd::{
-    InUse, MtdBackend, MtdError, MtdInfo, MtdRead, MtdWrite, Operation, SizeWitness, WritePermit,
-    infer_offsets, parse_proc_mtd,
+    FactSource, InUse, MtdBackend, MtdError, MtdInfo, MtdRead, MtdWrite, Operation, SizeWitness,
+    WritePermit, infer_offsets, parse_proc_mtd,
 };
 use calls::{CharDevice, PlainFile};
 use nesting::Link;
@@ -137,6 +137,7 @@ impl LinuxBackend {
         }
         device.offset = known.offset;
         device.writeable = known.writeable;
+        device.writeable_source = known.writeable.map(|_| FactSource::Sysfs);
         Ok(known.link)
     }
 
@@ -208,6 +209,7 @@ impl MtdBackend for LinuxBackend {
             links.push(self.add_sysfs(&mut device)?);
             if device.writeable.is_none() && files == DeviceFiles::Nodes {
                 device.writeable = self.ask_writeable(&device);
+                device.writeable_source = device.writeable.map(|_| FactSource::Device);
             }
             devices.push(device);
         }
@@ -215,6 +217,8 @@ impl MtdBackend for LinuxBackend {
         #[cfg(feature = "full")]
         told::add(&self.root, &mut devices);
         infer_offsets(&mut devices);
+        #[cfg(feature = "full")]
+        told::add_flash_table(self, &mut devices);
         Ok(devices)
     }
 

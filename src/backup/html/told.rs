@@ -2,14 +2,14 @@
 
 use super::Escaped;
 use crate::backup::manifest::Manifest;
-use crate::mtd::OffsetSource;
+use crate::mtd::FactSource;
 use std::fmt::Write as _;
 
 pub(super) fn put(page: &mut String, manifest: &Manifest) {
     let mut sources: Vec<&str> = Vec::new();
     let mut inferred = false;
     for entry in &manifest.layout {
-        inferred |= entry.is_told_by(OffsetSource::Sum);
+        inferred |= entry.is_told_by(FactSource::Sum);
         if let Some(source) = entry.offset_source.as_deref() {
             if !sources.contains(&source) {
                 sources.push(source);

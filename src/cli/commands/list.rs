@@ -43,7 +43,9 @@ struct Partition {
     mtd: u32,
     name: String,
     size_bytes: u64,
+    size_source: String,
     erase_block_bytes: Option<u64>,
+    erase_block_source: Option<String>,
     offset_bytes: Option<u64>,
     offset_source: Option<String>,
     contradictions: Vec<String>,
@@ -52,6 +54,7 @@ struct Partition {
     parent: Option<u32>,
     node: String,
     writeable: Option<bool>,
+    writeable_source: Option<String>,
 }
 
 fn parse(given: &mut Given) -> Result<Job, UsageError> {
@@ -119,12 +122,12 @@ const INFERRED: &str = "note: offsets with ? are inferred: nobody told them; the
 
 /// Who tells the offsets, where that is not the kernel or the simulation itself.
 fn who_tells(devices: &[MtdInfo]) -> Option<String> {
-    use crate::mtd::OffsetSource;
+    use crate::mtd::FactSource;
     let sources = devices.iter().filter_map(|info| Some(info.offset?.source));
     let mut words: Vec<String> = Vec::new();
     for source in sources {
         let word = source.to_string();
-        let is_known = matches!(source, OffsetSource::Sysfs | OffsetSource::Simulation);
+        let is_known = matches!(source, FactSource::Sysfs | FactSource::Simulation);
         if !is_known && !words.contains(&word) {
             words.push(word);
         }
@@ -168,7 +171,10 @@ fn partition(info: MtdInfo) -> Partition {
     Partition {
         mtd: info.index.0,
         size_bytes: info.size_bytes,
+        size_source: info.size_source.to_string(),
         erase_block_bytes: Some(info.erase_block_bytes).filter(|_| !info.erase_block_assumed),
+        erase_block_source: (!info.erase_block_assumed)
+            .then(|| info.erase_block_source.to_string()),
         offset_bytes: info.offset_bytes(),
         offset_source: info.offset.map(|offset| offset.source.to_string()),
         contradictions: info.contradictions,
@@ -180,6 +186,7 @@ fn partition(info: MtdInfo) -> Partition {
             other => node_word(other).into(),
         },
         writeable: info.writeable,
+        writeable_source: info.writeable_source.map(|source| source.to_string()),
         name: info.name,
     }
 }

@@ -144,7 +144,10 @@ fn layout_of(args: &Args, output: &Output) -> Result<Option<RepairLayout>, CliEr
     };
     Ok(Some(RepairLayout {
         devices: described.devices,
-        from: format!("the layout in the file {name} ({}{numbered})", reading.form),
+        from: format!(
+            "the layout in the file {name} ({}{numbered})",
+            reading.forms()
+        ),
     }))
 }
 

@@ -3,7 +3,7 @@
 use crate::cli::Exit;
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
-use crate::layout::{self, Reading};
+use crate::layout::{self, LayoutTextError, Reading};
 use std::io::Read as _;
 use std::path::Path;
 
@@ -38,27 +38,50 @@ pub(crate) fn read(file: &Path) -> Result<(String, Vec<u8>), CliError> {
 
 /// The facts of a text; `name` is its file's.
 pub(crate) fn understand(name: &str, bytes: &[u8]) -> Result<Reading, CliError> {
-    layout::read(bytes).map_err(|error| CliError::Other {
-        exit: Exit::Io,
+    layout::read(bytes).map_err(|error| bad(name, &error))
+}
+
+/// That a text is no layout.
+pub(crate) fn bad(name: &str, error: &LayoutTextError) -> CliError {
+    let (exit, help) = match error {
+        LayoutTextError::Contradiction { .. } => (
+            Exit::Refused,
+            "find out which one is the device's, and leave the other one out",
+        ),
+        _ => (Exit::Io, FORMS),
+    };
+    CliError::Other {
+        exit,
         message: format!("the layout {name}: {error}"),
-        help: Some(FORMS.into()),
-    })
+        help: Some(help.into()),
+    }
 }
 
 /// The facts of a file's text. What was passed over in it is said.
 pub(crate) fn reading(file: &Path, output: &Output) -> Result<(String, Reading), CliError> {
     let (name, bytes) = read(file)?;
     let reading = understand(&name, &bytes)?;
-    if let Some(note) = passed_over(&name, &reading) {
+    for note in remarks(&name, &reading) {
         output.warn(&note);
     }
     Ok((name, reading))
 }
 
-/// Which lines of a text belong to nothing, if there are such.
-pub(crate) fn passed_over(name: &str, reading: &Reading) -> Option<String> {
+/// What must be said of a text: which lines of it belong to nothing, which of its forms
+/// do not agree.
+pub(crate) fn remarks(name: &str, reading: &Reading) -> Vec<String> {
+    let remarks = reading.remarks.iter();
+    remarks
+        .map(|remark| format!("{name}: {remark}"))
+        .chain(passed_over(name, reading))
+        .collect()
+}
+
+fn passed_over(name: &str, reading: &Reading) -> Option<String> {
     if reading.skipped.is_empty() {
-        return None;
+        // Which forms it has is worth a word where they are several.
+        let several = !reading.also.is_empty();
+        return several.then(|| format!("{name} was read as {}", reading.forms()));
     }
     let lines = reading.skipped.iter().take(SKIPPED_MAX);
     let lines: Vec<_> = lines
@@ -70,7 +93,7 @@ pub(crate) fn passed_over(name: &str, reading: &Reading) -> Option<String> {
     };
     Some(format!(
         "{name} was read as {}; passed over: {}{more}",
-        reading.form,
+        reading.forms(),
         lines.join(", ")
     ))
 }

@@ -15,13 +15,14 @@
 //! Documentation/devicetree/bindings/mtd/partitions/fixed-partitions.yaml. As there, a
 //! flash node without a node `partitions` has its partitions right below it, and a
 //! partition can be `fixed-partitions` itself, or have such a node; those in it count
-//! from its start and are registered before the next one.
+//! from its start and are registered before the next one. A device whose `status` is
+//! neither `okay` nor `ok` is none (drivers/of/base.c, of_device_is_available).
 
 mod blob;
 
 use super::error::LayoutTextError;
-use super::{ChipFacts, Form, PartitionFacts, Reading};
-use crate::mtd::{OffsetSource, PartitionOffset};
+use super::{ChipFacts, FactSources, Form, PartitionFacts, Reading};
+use crate::mtd::{FactSource, PartitionOffset};
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
@@ -67,11 +68,26 @@ impl Node {
         self.compatible().any(|one| one == b"fixed-partitions")
     }
 
+    /// Whether the kernel makes a device of it.
+    fn is_available(&self) -> bool {
+        self.property("status")
+            .is_none_or(|status| matches!(status, b"okay\0" | b"ok\0"))
+    }
+
     /// Whether old trees have partitions right below it.
     fn is_flash(&self) -> bool {
         const KINDS: [&[u8]; 4] = [b"jedec,spi-nor", b"cfi-flash", b"jedec-flash", b"m25p80"];
         self.compatible()
             .any(|one| KINDS.contains(&one) || one.ends_with(b"-nand") || one.ends_with(b"m25p80"))
+            || self.children.iter().any(Self::is_plain_partition)
+    }
+
+    /// What only a partition looks like.
+    fn is_plain_partition(&self) -> bool {
+        self.plain_name() == "partition"
+            && self.property("label").is_some()
+            && self.property("reg").is_some()
+            && self.property("compatible").is_none()
     }
 
     /// Without the address behind the `@`.
@@ -131,13 +147,14 @@ fn node(folder: &Path, name: String, depth: usize, nodes: &mut usize) -> Option<
 }
 
 fn wanted(name: &str, entry: &fs::DirEntry) -> bool {
-    const WANTED: [&str; 6] = [
+    const WANTED: [&str; 7] = [
         "compatible",
         "#address-cells",
         "#size-cells",
         "label",
         "reg",
         "read-only",
+        "status",
     ];
     WANTED.contains(&name)
         && entry
@@ -147,17 +164,15 @@ fn wanted(name: &str, entry: &fs::DirEntry) -> bool {
 
 /// The partitions of a tree; none where it has none.
 fn partitions(root: &Node) -> Result<Option<Reading>, LayoutTextError> {
-    let mut reading = Reading {
-        form: Form::DeviceTree,
-        chips: Vec::new(),
-        partitions: Vec::new(),
-        skipped: Vec::new(),
-    };
+    let mut reading = Reading::new(Form::DeviceTree);
     look(root, &mut reading)?;
     Ok((!reading.partitions.is_empty()).then_some(reading))
 }
 
 fn look(node: &Node, reading: &mut Reading) -> Result<(), LayoutTextError> {
+    if !node.is_available() {
+        return Ok(());
+    }
     let inner = node
         .children
         .iter()
@@ -180,8 +195,10 @@ fn look(node: &Node, reading: &mut Reading) -> Result<(), LayoutTextError> {
         }
         return Ok(());
     }
-    node.children
-        .iter()
+    // Another parser's table is not understood here, whatever it looks like.
+    let others = node.children.iter().filter(|one| one.name != "partitions");
+    others
+        .into_iter()
         .try_for_each(|child| look(child, reading))
 }
 
@@ -224,11 +241,12 @@ fn add_all(
             parent,
             offset: Some(PartitionOffset {
                 bytes: place.start,
-                source: OffsetSource::DeviceTree,
+                source: FactSource::DeviceTree,
             }),
             size_bytes: Some(place.end - place.start),
             erase_block_bytes: None,
             read_only: node.property("read-only").map(|_| true),
+            sources: FactSources::default(),
         });
         let at = reading.partitions.len() - 1;
         let inner = node

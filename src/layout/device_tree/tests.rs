@@ -42,6 +42,38 @@ fn router() -> Made {
     Made("", vec![], vec![Made("spi@1f000000", vec![], vec![flash])])
 }
 
+/// Several flashes: one that is switched off, one whose table is another parser's, one
+/// of an unknown kind with partitions right below it.
+#[test]
+fn what_the_kernel_makes_no_partitions_of() {
+    let flash = |name, status: &'static [u8], kind: &'static str, inner| {
+        let properties = vec![
+            ("status", status.to_vec()),
+            ("compatible", format!("{kind}\0").into_bytes()),
+        ];
+        Made(name, properties, inner)
+    };
+    let table = || fixed("partitions", vec![partition("boot", 0, 0x1_0000)]);
+    let mut other = table();
+    other.1[0].1 = b"vendor,partitions\0".to_vec();
+    let plain = vec![partition("all", 0, 0x10_0000)];
+    let root = Made(
+        "",
+        vec![],
+        vec![
+            flash("off@0", b"disabled\0", "jedec,spi-nor", vec![table()]),
+            flash("other@0", b"ok\0", "jedec,spi-nor", vec![other]),
+            flash("old@0", b"okay\0", "vendor,flash", plain),
+            flash("nand@0", b"okay\0", "spi-nand", vec![table()]),
+        ],
+    );
+    let found = read(&blob(&root)).unwrap().unwrap();
+    let chips: Vec<_> = found.chips.iter().map(|chip| chip.name.as_str()).collect();
+    assert_eq!(chips, ["old@0", "nand@0"]);
+    let names: Vec<_> = found.partitions.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(names, ["all", "boot"]);
+}
+
 fn blob(root: &Made) -> Vec<u8> {
     fn put(node: &Made, tokens: &mut Vec<u8>, names: &mut Vec<u8>) {
         let padded = |bytes: &[u8], tokens: &mut Vec<u8>| {
@@ -130,7 +162,7 @@ fn blob_and_folder_tell_the_same() {
             reading
                 .partitions
                 .iter()
-                .all(|p| p.offset.unwrap().source == OffsetSource::DeviceTree)
+                .all(|p| p.offset.unwrap().source == FactSource::DeviceTree)
         );
     }
 }

@@ -2,7 +2,7 @@
 
 use super::model::{BLOCK, FORMS, Form, Model, pasted};
 use crate::layout::{self, Reading};
-use mtd_harness::layout::{Told, ToldChip, ToldPartition};
+use mtd_harness::layout::{Lacking, Told, ToldChip, ToldPartition};
 use rand::SeedableRng as _;
 use rand_xoshiro::Xoshiro256PlusPlus as SmallRng;
 use rstest::rstest;
@@ -25,9 +25,15 @@ pub(super) fn in_its_words(reading: &Reading) -> Told {
         erase_block_bytes: p.erase_block_bytes,
         read_only: p.read_only == Some(true),
     };
+    let lacking = |list: &layout::Incomplete| Lacking {
+        line: list.line,
+        announced: list.announced,
+        found: list.found,
+    };
     Told {
         chips: reading.chips.iter().map(chip).collect(),
         partitions: reading.partitions.iter().map(partition).collect(),
+        lacking: reading.incomplete.iter().map(lacking).collect(),
     }
 }
 
@@ -63,6 +69,7 @@ fn on_random_layouts_in_every_form() {
             let theirs =
                 Told::parse(&text).unwrap_or_else(|error| panic!("{error}: {}", context()));
             assert_eq!(ours, theirs, "{}", context());
+            assert_eq!(ours.lacking, [], "{}", context());
             let mut got = ours.partitions;
             got.iter_mut().for_each(|p| p.line = 0);
             assert_eq!(got, wanted(&model, form), "{}", context());

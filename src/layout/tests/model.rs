@@ -1,7 +1,7 @@
 //! Random layouts, and each form in which people could have one.
 
-use crate::layout::{ChipFacts, PartitionFacts, render};
-use crate::mtd::{MtdIndex, OffsetSource, PartitionOffset};
+use crate::layout::{ChipFacts, FactSources, PartitionFacts, render};
+use crate::mtd::{FactSource, MtdIndex, PartitionOffset};
 use rand::RngExt as _;
 use rand_xoshiro::Xoshiro256PlusPlus as SmallRng;
 use std::fmt::Write as _;
@@ -150,11 +150,12 @@ impl Model {
             parent: part.parent,
             offset: Some(PartitionOffset {
                 bytes: part.start,
-                source: OffsetSource::User,
+                source: FactSource::User,
             }),
             size_bytes: Some(part.size_bytes),
             erase_block_bytes: None,
             read_only: part.read_only.then_some(true),
+            sources: FactSources::default(),
         };
         let chips: Vec<_> = self.chips.iter().map(chip).collect();
         render(&chips, &self.parts.iter().map(part).collect::<Vec<_>>())

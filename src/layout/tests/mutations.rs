@@ -18,7 +18,7 @@ fn many() -> u64 {
 }
 
 /// What makes a difference in some form.
-const PIECES: [&str; 24] = [
+const PIECES: [&str; 33] = [
     "0x",
     "-",
     "@",
@@ -43,6 +43,15 @@ const PIECES: [&str; 24] = [
     "name \"",
     "Creating 2 MTD partitions on \"",
     "* nor0\n",
+    "&quot;",
+    "0×",
+    "–",
+    "[    1.0] -(0)[1:swapper/0]",
+    "\nmtd: partition \"",
+    "\" doesn't end on an erase block boundary -- force read-only\n",
+    "\" extends beyond the end of device \"spi0.0\" -- size truncated to 0x1000\n",
+    "\" is out of reach -- disabled\n",
+    "\nspi-nor spi0.0: w25q128 (64 Kbytes)\n",
 ];
 
 /// The same text with a few changes.
@@ -90,13 +99,17 @@ fn texts_of_form(form: usize, count: u64) {
         // One layout gives many texts.
         let model = Model::random(&mut SmallRng::seed_from_u64(seed / 64));
         let text = mutated(&pasted(&model.text(FORMS[form]), &mut rng), &mut rng);
-        match (layout::read(text.as_bytes()), Told::parse(&text)) {
-            (Ok(ours), Ok(theirs)) => {
-                both += 1;
-                assert_eq!(in_its_words(&ours), theirs, "seed {seed}:\n{text}");
+        let (ours, theirs) = (layout::read_each(text.as_bytes()), Told::each(&text));
+        assert_eq!(ours.len(), theirs.len(), "seed {seed}:\n{text}");
+        both += u64::from(layout::read(text.as_bytes()).is_ok());
+        for pair in ours.into_iter().zip(theirs) {
+            match pair {
+                (Ok(ours), Ok(theirs)) => {
+                    assert_eq!(in_its_words(&ours), theirs, "seed {seed}:\n{text}");
+                }
+                (Err(_), Err(_)) => {}
+                (ours, theirs) => panic!("seed {seed}: {ours:?} against {theirs:?}:\n{text}"),
             }
-            (Err(_), Err(_)) => {}
-            (ours, theirs) => panic!("seed {seed}: {ours:?} against {theirs:?}:\n{text}"),
         }
     }
     assert!(both > count / 10, "{both} of {count} were layouts");

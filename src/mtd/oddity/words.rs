@@ -72,6 +72,8 @@ pub(super) enum Oddity {
         outer: MtdName,
         /// Those inside.
         inner: Vec<MtdName>,
+        /// It is so only if all lie on one chip, which nobody tells.
+        if_one_chip: bool,
     },
     /// A part of the chip between two partitions that belongs to none.
     Gap {
@@ -173,7 +175,14 @@ impl Oddity {
                  erasing one would wipe the other"
             ),
             Self::Overlap { first, second } => write!(f, "{first} and {second} overlap"),
-            Self::Contains { outer, inner } => {
+            Self::Contains {
+                outer,
+                inner,
+                if_one_chip,
+            } => {
+                if *if_one_chip {
+                    f.write_str("if all lie on one chip, which nobody tells, ")?;
+                }
                 write!(f, "{outer} contains ")?;
                 in_a_row(f, inner)
             }

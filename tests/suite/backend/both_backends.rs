@@ -5,7 +5,7 @@ use mtd_harness::profile::{self, IspotBuilder, SimulatedDevice};
 use mtd_harness::tree::{Tree, TreeBuilder};
 use mtdkeep::backend::{LinuxBackend, SimulatedBackend};
 use mtdkeep::mtd::{
-    MtdBackend, MtdErrorKind, MtdInfo, NodeState, OffsetSource, PartitionOffset, oddities,
+    FactSource, MtdBackend, MtdErrorKind, MtdInfo, NodeState, PartitionOffset, oddities,
 };
 
 const SEED: u64 = 7;
@@ -28,14 +28,14 @@ fn linux_on(tree: &Tree) -> LinuxBackend {
 
 /// With the offset's source left out, which differs, and the chip: a tree of files has
 /// no links that would tell it.
-fn told(backend: &dyn MtdBackend, source: OffsetSource) -> Vec<MtdInfo> {
+fn told(backend: &dyn MtdBackend, source: FactSource) -> Vec<MtdInfo> {
     let mut devices = backend.devices().unwrap();
     for device in &mut devices {
         let offset = device.offset.take().expect("offsets are known");
         assert_eq!(offset.source, source, "{}", device.id());
         device.offset = Some(PartitionOffset {
             bytes: offset.bytes,
-            source: OffsetSource::Sum,
+            source: FactSource::Sum,
         });
         device.chip = None;
         device.chip_bytes = None;
@@ -55,8 +55,8 @@ fn both_backends_tell_the_same_of_an_ispot() {
     let simulated = SimulatedBackend::new(device);
     let linux = linux_on(&tree);
     assert_eq!(
-        told(&linux, OffsetSource::Sysfs),
-        told(&simulated, OffsetSource::Simulation)
+        told(&linux, FactSource::Sysfs),
+        told(&simulated, FactSource::Simulation)
     );
     assert_eq!(
         oddities(&linux.devices().unwrap()),
@@ -69,8 +69,8 @@ fn without_sysfs_the_offsets_of_an_ispot_are_known() {
     let device = ispot();
     let builder = TreeBuilder::default().without_sys();
     let tree = builder.build(&device).unwrap();
-    let inferred = told(&linux_on(&tree), OffsetSource::Known);
-    let simulated = told(&SimulatedBackend::new(device), OffsetSource::Simulation);
+    let inferred = told(&linux_on(&tree), FactSource::Known);
+    let simulated = told(&SimulatedBackend::new(device), FactSource::Simulation);
     for (inferred, known) in inferred.iter().zip(&simulated) {
         assert_eq!(inferred.offset, known.offset, "{}", known.id());
         assert_eq!(inferred.writeable, None, "nobody tells it here");

@@ -3,7 +3,7 @@
 use crate::backend::tree::Tree;
 use mtdkeep::backend::{LinuxBackend, make_node};
 use mtdkeep::mtd::{
-    Errno, MtdBackend, MtdError, MtdErrorKind, Node, NodeState, OffsetSource, WritePermit,
+    Errno, FactSource, MtdBackend, MtdError, MtdErrorKind, Node, NodeState, WritePermit,
     missing_nodes,
 };
 use rstest::rstest;
@@ -158,7 +158,7 @@ fn sysfs_adds_offset_and_permission_and_its_absence_adds_nothing() {
     tree.write("sys/class/mtd/mtd1/offset", b"not a number\n");
     let devices = backend(&tree).devices().unwrap();
     let offset = devices[0].offset.unwrap();
-    assert_eq!((offset.bytes, offset.source), (12288, OffsetSource::Sysfs));
+    assert_eq!((offset.bytes, offset.source), (12288, FactSource::Sysfs));
     assert_eq!(devices[0].writeable, Some(true));
     assert_eq!(
         (devices[1].offset, devices[1].writeable),

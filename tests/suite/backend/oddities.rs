@@ -1,7 +1,7 @@
 //! What is odd about partitions, in words.
 
 use mtdkeep::mtd::{
-    MtdIndex, MtdInfo, NodeState, OffsetSource, PartitionOffset, infer_offsets, oddities,
+    FactSource, MtdIndex, MtdInfo, NodeState, PartitionOffset, infer_offsets, oddities,
 };
 use rstest::rstest;
 
@@ -11,7 +11,7 @@ fn devices(parts: &[(u64, u64)]) -> Vec<MtdInfo> {
         let mut device = MtdInfo::new(MtdIndex(index), format!("p{index}"), *size, 0x1000);
         device.offset = Some(PartitionOffset {
             bytes: *offset,
-            source: OffsetSource::Sysfs,
+            source: FactSource::Sysfs,
         });
         device
     };
@@ -95,14 +95,45 @@ fn nothing_is_said_of_neighbours_that_are_only_inferred() {
 }
 
 /// Offsets of the kernel that go back: numbers in another order than the chip's (a
-/// QNAP TS-219), partitions inside another whose offsets count from its start (an
-/// Archer AX23), or beside those inside it (a WR703N).
+/// QNAP TS-219), or partitions inside another whose offsets count from its start (an
+/// Archer AX23).
 #[rstest]
 #[case::qnap(&[(0x80000, 0), (0x200000, 0x200000), (0x900000, 0x400000), (0x300000, 0xd00000), (0x40000, 0x80000), (0x140000, 0xc0000)])]
 #[case::nested(&[(0x40000, 0), (0xf60000, 0x40000), (0x2c0000, 0), (0xca0000, 0x2c0000), (0x920000, 0x640000), (0x10000, 0xfa0000), (0x40000, 0xfb0000), (0x10000, 0xff0000)])]
-#[case::beside(&[(0x20000, 0), (0x120000, 0x20000), (0x260000, 0x140000), (0x50000, 0x3a0000), (0x10000, 0x3f0000), (0x3d0000, 0x20000)])]
 fn nothing_is_said_where_the_kernels_offsets_go_back(#[case] parts: &[(u64, u64)]) {
     assert_eq!(oddities(&devices(parts)), [""; 0]);
+}
+
+/// A WR703N's, with one beside those inside it: what it contains is said with its
+/// condition, if that makes a whole chip, and nothing where it does not.
+#[test]
+fn what_one_contains_may_hang_on_all_lying_on_one_chip() {
+    let places = [
+        (0x20000, 0),
+        (0x120000, 0x20000),
+        (0x2b0000, 0x140000),
+        (0x50000, 0x3a0000),
+        (0x10000, 0x3f0000),
+        (0x3d0000, 0x20000),
+    ];
+    let says = "if all lie on one chip, which nobody tells, mtd5 (p5) contains mtd1 (p1), mtd2 \
+                (p2) and mtd3 (p3)";
+    let said = oddities(&devices(&places));
+    assert!(said.contains(&says.to_owned()), "{said:?}");
+    assert!(
+        said.iter().all(|note| note.starts_with("if all lie")),
+        "{said:?}"
+    );
+    // A gap; two that overlap by halves; no whole chip.
+    for (at, place) in [
+        (1, (0x110000, 0x20000)),
+        (3, (0x50000, 0x3c0000)),
+        (4, (0x20000, 0x3f0000)),
+    ] {
+        let mut other = places;
+        other[at] = place;
+        assert_eq!(oddities(&devices(&other)), [""; 0], "{at}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Offsets that nobody told: inferred only where the sizes look like one chip.
 
-use mtdkeep::mtd::{MtdIndex, MtdInfo, OffsetSource, PartitionOffset, infer_offsets};
+use mtdkeep::mtd::{FactSource, MtdIndex, MtdInfo, PartitionOffset, infer_offsets};
 use proptest::prelude::*;
 use rstest::rstest;
 
@@ -69,7 +69,7 @@ fn an_offset_that_the_kernel_told_is_never_replaced() {
     let mut found = devices(&[MIB, 3 * MIB]);
     found[1].offset = Some(PartitionOffset {
         bytes: 7 * MIB,
-        source: OffsetSource::Sysfs,
+        source: FactSource::Sysfs,
     });
     let before = found.clone();
     assert!(!infer_offsets(&mut found));
@@ -84,7 +84,7 @@ proptest! {
         at in any::<prop::sample::Index>(),
     ) {
         let mut device = MtdInfo::new(MtdIndex(0), "p", size, block);
-        device.offset = Some(PartitionOffset { bytes: start, source: OffsetSource::Sysfs });
+        device.offset = Some(PartitionOffset { bytes: start, source: FactSource::Sysfs });
         let at = at.index(usize::try_from(size).unwrap()) as u64;
         let (from, length) = device.erase_block_around(at);
         let same_block: Vec<u64> = (0..size)

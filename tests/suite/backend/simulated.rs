@@ -7,7 +7,7 @@ use mtd_harness::fault::{Fault, FaultKind, FaultPlan, SizeChange, Trigger};
 use mtd_harness::mtd::NodeId;
 use mtdkeep::backend::SimulatedBackend;
 use mtdkeep::mtd::{
-    Errno, MtdBackend, MtdError, MtdErrorKind, MtdInfo, Node, NodeState, OffsetSource, Operation,
+    Errno, FactSource, MtdBackend, MtdError, MtdErrorKind, MtdInfo, Node, NodeState, Operation,
     WritePermit, missing_nodes,
 };
 
@@ -65,7 +65,7 @@ fn offsets_are_the_simulations_and_block_nodes_are_seen() {
     assert!(
         devices
             .iter()
-            .all(|d| d.offset.unwrap().source == OffsetSource::Simulation)
+            .all(|d| d.offset.unwrap().source == FactSource::Simulation)
     );
     let lines: Vec<_> = missing_nodes(&devices[4..])
         .iter()

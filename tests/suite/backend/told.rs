@@ -3,7 +3,7 @@
 
 use crate::backend::tree::Tree;
 use mtdkeep::backend::LinuxBackend;
-use mtdkeep::mtd::{MtdBackend, MtdIndex, MtdInfo, OffsetSource, oddities};
+use mtdkeep::mtd::{FactSource, MtdBackend, MtdIndex, MtdInfo, oddities};
 
 /// A NAS whose kernel tells no offsets, numbered in another order than the chip's.
 const PARTS: [(&str, u64, u64); 3] = [
@@ -43,7 +43,7 @@ fn the_kernels_command_line_tells() {
     let found = devices(&tree);
     assert_eq!(offsets(&found), [0, 0x20_0000, 0x8_0000].map(Some));
     let source = found[1].offset.unwrap().source;
-    assert_eq!(source, OffsetSource::CommandLine);
+    assert_eq!(source, FactSource::CommandLine);
     assert_eq!(found[0].writeable, Some(false));
     // Without `ro` the kernel may still force it.
     assert_eq!(found[1].writeable, None);
@@ -71,7 +71,7 @@ fn the_device_tree_tells() {
     device_tree(&tree, &parts);
     let found = devices(&tree);
     assert_eq!(offsets(&found), [0, 0x20_0000, 0x8_0000].map(Some));
-    assert_eq!(found[2].offset.unwrap().source, OffsetSource::DeviceTree);
+    assert_eq!(found[2].offset.unwrap().source, FactSource::DeviceTree);
 }
 
 /// Two that contradict each other are both told, and neither counts as certain.

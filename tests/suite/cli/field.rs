@@ -125,27 +125,47 @@ fn a_whole_chip_is_cut_where_the_user_vouches(
     }
 }
 
-/// Sizes of a router that has the same bytes twice add up to no chip: a table alone
-/// cuts nothing even if the user vouches for its order.
+/// A router's table that has bytes twice, as OpenWrt's has: if the user vouches for the
+/// order, `firmware` is taken for `kernel` and `rootfs`, and `rootfs_data` for the end of
+/// `rootfs`, where the rest fills the chip to the byte. Else it is not cut.
 #[test]
-fn overlapping_partitions_are_not_cut_by_their_table() {
+fn overlapping_partitions_are_cut_where_the_user_vouches() {
     let outer = tempfile::tempdir().unwrap();
     let at = outer.path();
-    fs::write(at.join("chip"), bytes(4, 0x8000)).unwrap();
-    let parts = [
-        ("boot", 0x1000),
-        ("kernel", 0x3000),
-        ("rootfs", 0x4000),
-        ("firmware", 0x7000),
+    let chip = bytes(4, 0x8000);
+    fs::write(at.join("chip"), &chip).unwrap();
+    let mut parts = vec![
+        ("boot", 0x1000, 0),
+        ("kernel", 0x2ce4, 0x1000),
+        ("rootfs", 0x331c, 0x3ce4),
+        ("rootfs_data", 0x1000, 0x6000),
+        ("art", 0x1000, 0x7000),
+        ("firmware", 0x6000, 0x1000),
     ];
-    fs::write(at.join("table"), table(&parts, 0x1000)).unwrap();
-    for more in ["", " --assume-order"] {
-        run(
-            at,
-            &format!("backup --image chip --simulate=table{more} -o b"),
-            5,
-        );
+    let write = |parts: &[(&str, usize, usize)]| {
+        let sizes: Vec<_> = parts.iter().map(|(name, size, _)| (*name, *size)).collect();
+        fs::write(at.join("table"), table(&sizes, 0x1000)).unwrap();
+    };
+    write(&parts);
+    run(at, "backup --image chip --simulate=table -o b", 5);
+    let line = "backup --image chip --simulate=table --assume-order -o b";
+    let (_, stderr) = run(at, line, 0);
+    let said = stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    let taken = "if one takes mtd3 (rootfs_data) for the end of mtd2 (rootfs), and mtd5 \
+                 (firmware) for mtd1 (kernel) and mtd2 (rootfs) together";
+    assert!(said.contains(taken), "{stderr}");
+    for (mtd, (_, size, offset)) in parts.iter().enumerate() {
+        let image = fs::read(at.join(format!("b/mtd{mtd}.bin"))).unwrap();
+        assert!(image == chip[*offset..offset + size], "mtd{mtd}");
     }
+    let (stdout, _) = run(at, "verify b", 0);
+    assert!(stdout.contains("good"), "{stdout}");
+    // It stays a guess: no chip is put together by it.
+    run(at, "image --from b -o again", 5);
+    // A byte more or less, and nothing is cut.
+    parts[4].1 += 0x1000;
+    write(&parts);
+    run(at, &line.replace("-o b", "-o c"), 5);
 }
 
 /// A chip with RedBoot's table in its last erase block, of that byte order, and what lies
@@ -174,6 +194,46 @@ fn redboot(big: bool) -> (Vec<u8>, [(&'static str, u32, u32); 4]) {
         }
     }
     (chip, rows)
+}
+
+/// The same router with sysfs of an older kernel, in a copy that has lost its links: what
+/// `firmware` contains is said with the condition under which it is so.
+#[test]
+fn what_contains_what_if_all_lie_on_one_chip() {
+    let parts = [
+        ("u-boot", 0x2_0000, 0),
+        ("kernel", 0x11_f5dc, 0x2_0000),
+        ("rootfs", 0x2b_0a24, 0x13_f5dc),
+        ("rootfs_data", 0x5_0000, 0x3a_0000),
+        ("art", 0x1_0000, 0x3f_0000),
+        ("firmware", 0x3d_0000, 0x2_0000),
+    ];
+    let outer = tempfile::tempdir().unwrap();
+    let tree = outer.path().join("tree");
+    fs::create_dir_all(tree.join("proc")).unwrap();
+    let sizes = parts.map(|(name, size, _)| (name, size));
+    fs::write(tree.join("proc/mtd"), table(&sizes, 0x1_0000)).unwrap();
+    let offset = |mtd: usize, offset: usize| {
+        let sys = tree.join(format!("sys/class/mtd/mtd{mtd}"));
+        fs::create_dir_all(&sys).unwrap();
+        fs::write(sys.join("offset"), format!("{offset}\n")).unwrap();
+    };
+    for (mtd, (_, _, at)) in parts.into_iter().enumerate() {
+        offset(mtd, at);
+    }
+    let said = || {
+        let (stdout, _) = run(outer.path(), "list --root tree", 0);
+        stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let contains = "note: if all lie on one chip, which nobody tells, mtd5 (firmware) contains \
+                    mtd1 (kernel), mtd2 (rootfs) and mtd3 (rootfs_data)";
+    assert!(said().contains(contains), "{}", said());
+    assert!(!said().contains("belong to no partition"), "{}", said());
+    // Newer kernels count from the parent: then it would be no chip, and nothing is said.
+    for mtd in [1, 2, 3] {
+        offset(mtd, parts[mtd].2 - 0x2_0000);
+    }
+    assert!(!said().contains("contains"), "{}", said());
 }
 
 /// RedBoot's directory in the dump itself, of either byte order, cuts it.
@@ -242,6 +302,40 @@ fn a_captured_table_tells_places() {
     assert!(!stderr.contains("sums of sizes"), "{stderr}");
     run(at, "image --from i -o again", 0);
     assert!(fs::read(at.join("again")).unwrap() == chip);
+}
+
+/// A device whose kernel tells no places, and whose flash does: RedBoot's table is read
+/// from it, and its word beats sums of sizes; where it is another layout's, it counts
+/// for nothing.
+#[test]
+fn a_device_whose_flash_tells_places() {
+    let outer = tempfile::tempdir().unwrap();
+    let at = outer.path();
+    let (chip, parts) = redboot(true);
+    let tree = at.join("tree");
+    fs::create_dir_all(tree.join("proc")).unwrap();
+    fs::create_dir_all(tree.join("dev")).unwrap();
+    for (mtd, (_, offset, size)) in parts.into_iter().enumerate() {
+        let bytes = &chip[offset as usize..][..size as usize];
+        fs::write(tree.join(format!("dev/mtd{mtd}")), bytes).unwrap();
+    }
+    let sizes = parts.map(|(name, _, size)| (name, size as usize));
+    let text = table(&sizes, 0x1_0000);
+    fs::write(tree.join("proc/mtd"), &text).unwrap();
+    let (stdout, _) = run(at, "list --root tree", 0);
+    assert!(
+        stdout.contains("told by: partition table on flash"),
+        "{stdout}"
+    );
+    let kernel = stdout.lines().find(|line| line.contains("Kernel"));
+    assert!(kernel.unwrap().contains(" 0x20000 "), "{stdout}");
+    run(at, "backup --root tree -o b", 0);
+    run(at, "image --from b -o again", 0);
+    assert!(fs::read(at.join("again")).unwrap() == chip);
+
+    fs::write(tree.join("proc/mtd"), text.replace("Ramdisk", "Root")).unwrap();
+    let (stdout, _) = run(at, "list --root tree", 0);
+    assert!(stdout.contains("offsets with ? are inferred"), "{stdout}");
 }
 
 /// NSLU2: nobody tells where `rootfs_data` lies, and nothing is said of it.

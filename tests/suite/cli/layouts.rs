@@ -67,6 +67,65 @@ fn is_cut_rightly(at: &Path, chip: &[u8]) {
     run(at, "verify b", 0);
 }
 
+/// All of a session in one paste: the table's numbers and erase blocks, the log's places.
+#[test]
+fn several_forms_in_one_text() {
+    let (outer, chip) = folder();
+    let at = outer.path();
+    let session = format!("Kernel command line: {PARTS} quiet\n{LOG}{TABLE}");
+    fs::write(at.join("session"), &session).unwrap();
+    let (_, stderr) = run(at, "backup --image chip --layout session -o b", 0);
+    is_cut_rightly(at, &chip);
+    let said = stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    let forms =
+        "was read as the text of /proc/mtd and a kernel's boot log and a kernel command line";
+    assert!(said.contains(forms), "{stderr}");
+    let (stdout, _) = run(at, "list --simulate=session --json", 0);
+    assert!(stdout.contains("\"erase_block_bytes\": 1024"), "{stdout}");
+
+    // The table and the messages are both the kernel's: they must agree.
+    let other = session.replace("mtd1: 00001000", "mtd1: 00000c00");
+    fs::write(at.join("session"), other).unwrap();
+    let (_, stderr) = run(at, "list --image chip --simulate=session", 5);
+    let said = stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    let both = "mtd1 (kernel) has 0xc00 bytes by the table and 0x1000 by line 5";
+    assert!(said.contains(both), "{stderr}");
+
+    // The command line is what the kernel was told, and the log what it did.
+    let other = session.replace("4k(kernel),8k", "3k(kernel),9k");
+    fs::write(at.join("session"), other).unwrap();
+    let (_, stderr) = run(at, "backup --image chip --layout session -o c", 0);
+    let said = stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        said.contains("do not agree, and the former counts"),
+        "{stderr}"
+    );
+    assert!(
+        said.contains("0x1000 bytes by the table and 0xc00 by line 1"),
+        "{stderr}"
+    );
+}
+
+/// A line that was torn takes its number along: a log alone cuts nothing then.
+#[test]
+fn a_torn_line_is_noticed() {
+    let (outer, _) = folder();
+    let at = outer.path();
+    fs::write(
+        at.join("log"),
+        LOG.replace("-0x000000001800", "-0x0000000018"),
+    )
+    .unwrap();
+    run(at, "backup --image chip --layout log -o b", 4);
+    fs::write(at.join("log"), LOG.replace(" : \"kernel\"", "")).unwrap();
+    let (_, stderr) = run(at, "backup --image chip --layout log -o b", 5);
+    let said = stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        said.contains("line 2 announces 5 partitions, and 4 follow"),
+        "{stderr}"
+    );
+}
+
 #[rstest]
 #[case::log_alone("--layout log", "boot log")]
 #[case::log_as_profile("--simulate=log", "boot log")]

@@ -1,31 +1,27 @@
 //! The forms of others.
 //!
-//! Sources: Linux 6.1, drivers/mtd/mtdpart.c, mtdcore.c, parsers/cmdlinepart.c;
-//! OpenWrt's mtd_partition_split; U-Boot, cmd/mtd.c, cmd/mtdparts.c, common/flash.c.
+//! Sources: Linux 6.1, drivers/mtd/mtdcore.c, parsers/cmdlinepart.c; U-Boot, cmd/mtd.c, cmd/mtdparts.c, common/flash.c.
 
 use super::scan::{Line, Scan, decimal};
 use super::{Told, ToldError, ToldPartition};
 
-type Read = Result<Option<Told>, ToldError>;
+pub(super) type Read = Result<Option<Told>, ToldError>;
 
-fn wrong(line: &Line, why: &'static str) -> ToldError {
+pub(super) fn wrong(line: &Line, why: &'static str) -> ToldError {
     ToldError::Line {
         line: line.number,
         why,
     }
 }
 
-fn below_2_63(number: Option<u64>, line: &Line) -> Result<u64, ToldError> {
+pub(super) fn below_2_63(number: Option<u64>, line: &Line) -> Result<u64, ToldError> {
     number
         .filter(|number| *number <= i64::MAX as u64)
         .ok_or_else(|| wrong(line, "a number past 63 bits"))
 }
 
-/// Where a partition's lines count from: a chip, and perhaps a partition of it.
-type Base = (usize, Option<usize>);
-
 /// `0x000000000000-0x000000040000 : "u-boot"`.
-fn range(text: &str) -> Option<(Option<u64>, Option<u64>, &str)> {
+pub(super) fn range(text: &str) -> Option<(Option<u64>, Option<u64>, &str)> {
     let mut scan = Scan(text);
     let start = scan.hex()?;
     scan.blanks();
@@ -36,103 +32,6 @@ fn range(text: &str) -> Option<(Option<u64>, Option<u64>, &str)> {
     scan.skip(":").then_some(())?;
     scan.blanks();
     Some((start, end, scan.quoted()?))
-}
-
-/// A kernel's messages.
-pub(super) fn boot_log(lines: &[Line]) -> Read {
-    let mut told = Told::default();
-    // Each heading with how many of its lines are still to come; the innermost last.
-    let mut headings: Vec<(Base, u32)> = Vec::new();
-    let mut split: Option<(Base, u32)> = None;
-    for line in lines {
-        let text = line.text.as_str();
-        if let Some((count, name)) = heading(text) {
-            let within = told
-                .partitions
-                .iter()
-                .rposition(|p| !name.is_empty() && p.name == name);
-            let base = match within {
-                Some(at) => (told.partitions[at].chip.unwrap_or(0), Some(at)),
-                None => {
-                    headings.clear();
-                    let known = told.chips.iter().position(|chip| chip.name == name);
-                    (known.unwrap_or_else(|| told.add_chip(name)), None)
-                }
-            };
-            headings.push((base, count));
-            split = None;
-        } else if let Some((start, end, name)) = range(text) {
-            if headings.is_empty() {
-                let known = told.chips.iter().position(|chip| chip.name.is_empty());
-                let chip = known.unwrap_or_else(|| told.add_chip(""));
-                headings.push(((chip, None), 0));
-            }
-            let base = match &mut split {
-                Some((base, left)) if *left > 0 => {
-                    *left -= 1;
-                    *base
-                }
-                _ => next_base(&mut headings),
-            };
-            let start = below_2_63(start, line)?;
-            let size = below_2_63(end, line)?.checked_sub(start);
-            let size = size.ok_or_else(|| wrong(line, "it ends before it starts"))?;
-            let partition = ToldPartition {
-                line: line.number,
-                name: name.to_owned(),
-                chip: Some(base.0),
-                parent: base.1,
-                size_bytes: Some(size),
-                ..ToldPartition::default()
-            };
-            let at = told.add(start, partition)?;
-            // A log that came twice.
-            let (same, new) = told.partitions.split_at(at);
-            let is_same = |p: &ToldPartition| {
-                ToldPartition {
-                    line: line.number,
-                    ..p.clone()
-                } == new[0]
-            };
-            if same.iter().any(is_same) {
-                told.partitions.pop();
-            }
-        } else if let Some((count, name)) = found_on(text) {
-            let of = told.partitions.iter().rfind(|p| p.name == name);
-            split = of.map(|of| ((of.chip.unwrap_or(0), of.parent), count));
-        }
-    }
-    Ok((!told.partitions.is_empty()).then_some(told))
-}
-
-fn next_base(headings: &mut Vec<(Base, u32)>) -> Base {
-    while headings.len() > 1 && headings.last().is_some_and(|(_, left)| *left == 0) {
-        headings.pop();
-    }
-    match headings.last_mut() {
-        Some((base, left)) => {
-            *left = left.saturating_sub(1);
-            *base
-        }
-        None => (0, None),
-    }
-}
-
-fn heading(text: &str) -> Option<(u32, &str)> {
-    let mut scan = Scan(text);
-    scan.skip("Creating ").then_some(())?;
-    let count = scan.digits(10)?.parse().ok()?;
-    scan.skip(" MTD partitions on \"").then_some(())?;
-    Some((count, scan.0.rsplit_once('"')?.0))
-}
-
-fn found_on(text: &str) -> Option<(u32, &str)> {
-    let at = text.find(" partitions found on MTD device ")?;
-    let count = decimal(text[..at].split_once(' ')?.0)?;
-    Some((
-        count,
-        &text[at + " partitions found on MTD device ".len()..],
-    ))
 }
 
 /// `mtdparts=` wherever it stands in a line.
@@ -147,6 +46,9 @@ pub(super) fn command_line(lines: &[Line]) -> Read {
         let is_quoted = before.ends_with('"') || after.starts_with('"');
         let after = after.trim_start_matches(['"', '\'']);
         let after = after.strip_prefix(KEY).unwrap_or(after);
+        if after.starts_with('$') {
+            continue; // a variable, not yet put in
+        }
         let value = match is_quoted {
             true => after.split('"').next().unwrap_or(""),
             false => word(after),
@@ -207,6 +109,7 @@ fn parts_of_chip(line: &Line, text: &str, told: &mut Told) -> Result<(), ToldErr
     let chip = told.add_chip(&text[..colon]);
     let mut scan = Scan(&text[colon + 1..]);
     let mut next = Some(0);
+    let before = told.partitions.len();
     loop {
         let size = match scan.skip("-") {
             true => None,
@@ -219,17 +122,17 @@ fn parts_of_chip(line: &Line, text: &str, told: &mut Told) -> Result<(), ToldErr
             let start = scan.size().ok_or_else(|| wrong(line, "no offset"))?;
             next = Some(below_2_63(start, line)?);
         }
-        let mut name = "";
+        let mut name = format!("Partition_{:03}", told.partitions.len() - before);
         if scan.skip("(") {
             let (inside, rest) = scan.0.split_once(')').ok_or_else(|| wrong(line, "no )"))?;
-            (name, scan.0) = (inside, rest);
+            (name, scan.0) = (inside.to_owned(), rest);
         }
         let read_only = scan.skip("ro");
         let _ = scan.skip("lk") | scan.skip("slc");
         let start = next.ok_or_else(|| wrong(line, "behind one that takes the rest"))?;
         let partition = ToldPartition {
             line: line.number,
-            name: name.to_owned(),
+            name,
             chip: Some(chip),
             size_bytes: size,
             read_only,

@@ -154,12 +154,14 @@ fn partition(
             }
             "in" => parent = Some(mtd(line, rest)?),
             "offset" => found.offset_bytes = Some(number(line, source_of(line, rest)?)?),
-            "size" => found.size_bytes = Some(number(line, rest)?),
+            "size" => found.size_bytes = Some(number(line, source_of(line, rest)?)?),
             "erase" if rest.starts_with("block ") => {
-                found.erase_block_bytes = Some(number(line, &rest["block ".len()..])?);
+                let rest = source_of(line, &rest["block ".len()..])?;
+                found.erase_block_bytes = Some(number(line, rest)?);
             }
-            "read-only" if rest.is_empty() => found.read_only = true,
-            "writeable" if rest.is_empty() => found.read_only = false,
+            "read-only" | "writeable" if source_of(line, field)? == word => {
+                found.read_only = word == "read-only";
+            }
             _ => return Err(wrong(line, "a field that no partition has")),
         }
     }
@@ -168,7 +170,7 @@ fn partition(
 
 /// The number before a source in parentheses.
 fn source_of<'a>(line: &Line, text: &'a str) -> Result<&'a str, ToldError> {
-    const SOURCES: [&str; 10] = [
+    const SOURCES: [&str; 12] = [
         "sysfs",
         "simulation",
         "known layout",
@@ -178,6 +180,8 @@ fn source_of<'a>(line: &Line, text: &'a str) -> Result<&'a str, ToldError> {
         "partition table on flash",
         "boot loader",
         "user",
+        "/proc/mtd",
+        "device",
         "sum of sizes",
     ];
     match text.split_once(" (") {
@@ -188,7 +192,7 @@ fn source_of<'a>(line: &Line, text: &'a str) -> Result<&'a str, ToldError> {
                 .filter(|source| SOURCES.contains(source));
             source
                 .map(|_| number)
-                .ok_or_else(|| wrong(line, "no source of offsets"))
+                .ok_or_else(|| wrong(line, "no source of facts"))
         }
     }
 }

@@ -9,12 +9,16 @@ pub(super) struct Line {
 }
 
 /// The lines without byte-order mark, CR, colours, curly quotes, odd blanks, log levels
-/// and time stamps.
+/// and time stamps; without what forums make of quotes, of `0x` and of hyphens.
 pub(super) fn lines(text: &str) -> Vec<Line> {
     let text = text.trim_start_matches('\u{feff}');
     let mut lines = Vec::new();
     for (at, raw) in text.split('\n').enumerate() {
-        let plain = straight(raw);
+        let escaped = raw.contains("&quot;") && !raw.contains('"');
+        let plain = match escaped {
+            true => straight(&unescaped(raw)),
+            false => straight(raw),
+        };
         let depth = plain.len() - plain.trim_start().len();
         let text = without_stamps(plain.trim()).to_owned();
         if !text.is_empty() {
@@ -28,6 +32,20 @@ pub(super) fn lines(text: &str) -> Vec<Line> {
     lines
 }
 
+/// What stands for itself in a page's source.
+fn unescaped(raw: &str) -> String {
+    let mut text = raw.to_owned();
+    for (entity, c) in [
+        ("&quot;", "\""),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&amp;", "&"),
+    ] {
+        text = text.replace(entity, c);
+    }
+    text
+}
+
 fn straight(raw: &str) -> String {
     let mut plain = String::new();
     let mut rest = raw;
@@ -39,7 +57,13 @@ fn straight(raw: &str) -> String {
             continue;
         }
         match c {
-            '“' | '”' | '„' | '‟' | '«' | '»' => plain.push('"'),
+            '“' | '”' | '„' | '‟' | '«' | '»' | '″' | '＂' => plain.push('"'),
+            '×' if plain.ends_with('0') => plain.push('x'),
+            '‐'..='—' | '−' => {
+                let next = rest.trim_start();
+                let before_number = next.starts_with("0x") || next.starts_with("0×");
+                plain.push(if before_number { '-' } else { c });
+            }
             '\t' | '\u{a0}' | '\u{2007}' | '\u{202f}' => plain.push(' '),
             '\u{200b}' | '\u{feff}' => {}
             c if c.is_control() => {}

@@ -74,6 +74,10 @@ pub(super) fn simulation_of(
     let told = described.devices.iter().map(|device| Told {
         source: device.offset.map(|offset| offset.source),
         erase_block_assumed: device.erase_block_bytes == 0,
+        size_source: Some(device.size_source),
+        erase_block_source: Some(device.erase_block_source),
+        // What no text says of it, the simulation decides.
+        writeable_source: device.writeable.and(device.writeable_source),
         chip_bytes: told_bytes.get(&device.chip).copied().flatten(),
     });
     Ok(Chosen {

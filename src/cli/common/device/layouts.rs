@@ -11,8 +11,8 @@ use crate::backend::Told;
 use crate::cli::Exit;
 use crate::cli::common::layout::{self as common, FORMS};
 use crate::cli::error::CliError;
-use crate::layout::{self, Described, Form, LayoutTextError, Reading};
-use crate::mtd::{MtdInfo, OffsetSource};
+use crate::layout::{self, DescribeError, Described, Form, LayoutTextError, Reading};
+use crate::mtd::{FactSource, MtdInfo, PartitionOffset};
 use mtd_harness::layout::Layout;
 use std::path::Path;
 
@@ -43,7 +43,7 @@ pub(super) fn choose(file: &Path, more: Option<&Path>, dumps: &Dumps) -> Result<
         .max(more.as_ref().map_or(0, |more| more.chips.len()));
     let rest_bytes = dumps.whole_bytes().filter(|_| chips <= 1);
     let mut described = layout::describe(&base, more.as_ref(), rest_bytes)
-        .map_err(|error| refused(error.to_string(), "find out which one is the device's"))?;
+        .map_err(|error| refused(error.to_string(), what_to_do(&error)))?;
     if described.numbered {
         notes.push(format!(
             "{} has no MTD numbers: its partitions are numbered in its order",
@@ -62,9 +62,26 @@ pub(super) fn choose(file: &Path, more: Option<&Path>, dumps: &Dumps) -> Result<
             .iter()
             .all(|device| device.offset.is_none())
     {
-        return in_a_row(file, &base, dumps, notes);
+        let Some(note) = in_order(&mut described.devices, rest_bytes) else {
+            return in_a_row(file, &base, dumps, notes);
+        };
+        notes.push(note);
     }
     chips::simulation_of(described, dumps, notes)
+}
+
+fn what_to_do(error: &DescribeError) -> &'static str {
+    match error {
+        DescribeError::Incomplete(_) => {
+            "mend the line, or give the device's /proc/mtd, which has the numbers, with \
+             --simulate=TABLE, and this with --layout"
+        }
+        DescribeError::NoSize { .. } => {
+            "add what tells how large the chip is with --layout: a boot log, U-Boot's list, the \
+             device's /proc/mtd; or its dump with --image"
+        }
+        _ => "find out which one is the device's",
+    }
 }
 
 /// One dump for each chip tells how large each is.
@@ -124,6 +141,65 @@ pub(super) fn table_in(dumps: &Dumps) -> Result<Option<Reading>, CliError> {
     Ok(layout::read_flash_table(&bytes).and_then(Result::ok))
 }
 
+/// Places by the order of a table in which some partitions hold the bytes of others, as
+/// OpenWrt's `firmware` is `kernel` and `rootfs`, and `rootfs_data` the end of `rootfs`.
+/// They are inferred, and count only where the user vouches for the order: such ones
+/// apart, all must fill the chip to the byte. What was taken so, in words.
+fn in_order(devices: &mut [MtdInfo], chip_bytes: Option<u64>) -> Option<String> {
+    let mut places: Vec<(u64, u64)> = Vec::new();
+    let mut taken = Vec::new();
+    let mut end = 0_u64;
+    // Those that lie one after the other so far.
+    let mut row: Vec<usize> = Vec::new();
+    for (at, device) in devices.iter().enumerate() {
+        let size = device.size_bytes;
+        let last = row.last().copied();
+        let inner =
+            last.filter(|last| devices[*last].name == "rootfs" && device.name == "rootfs_data");
+        let start = |from: usize| places[row[from]].0;
+        let ends = |from: &usize| {
+            let mut ends = row[*from..].iter().skip(1).map(|one| places[*one].1);
+            ends.any(|end| end - start(*from) == size)
+        };
+        let place = if let Some(outer) = inner.filter(|outer| size <= devices[*outer].size_bytes) {
+            taken.push(format!(
+                "{} for the end of {}",
+                device.id(),
+                devices[outer].id()
+            ));
+            (places[outer].1 - size, places[outer].1)
+        } else if let Some(from) = (0..row.len()).find(ends) {
+            let held = row[from..]
+                .iter()
+                .filter(|one| places[**one].1 <= start(from) + size);
+            let held: Vec<_> = held.map(|one| devices[*one].id().to_string()).collect();
+            taken.push(format!(
+                "{} for {} together",
+                device.id(),
+                held.join(" and ")
+            ));
+            (start(from), start(from) + size)
+        } else {
+            row.push(at);
+            let from = end;
+            end = end.checked_add(size)?;
+            (from, end)
+        };
+        places.push(place);
+    }
+    if taken.is_empty() || Some(end) != chip_bytes {
+        return None;
+    }
+    for (device, (bytes, _)) in devices.iter_mut().zip(places) {
+        let source = FactSource::Sum;
+        device.offset = Some(PartitionOffset { bytes, source });
+    }
+    Some(format!(
+        "what the table has fills the chip to the byte if one takes {}",
+        taken.join(", and ")
+    ))
+}
+
 /// A `/proc/mtd` alone whose places nobody can infer: for a simulation, partitions
 /// follow each other, and chips change with the erase block.
 fn in_a_row(
@@ -140,8 +216,11 @@ fn in_a_row(
     // A single partition is its whole chip.
     let alone = layout.chips.iter().all(|chip| chip.partitions.len() == 1);
     let told = Told {
-        source: alone.then_some(OffsetSource::Simulation),
+        source: alone.then_some(FactSource::Simulation),
         erase_block_assumed: false,
+        size_source: Some(FactSource::ProcMtd),
+        erase_block_source: Some(FactSource::ProcMtd),
+        writeable_source: None,
         chip_bytes: None,
     };
     Ok(Chosen {
@@ -186,11 +265,11 @@ fn reading(file: &Path, text: &[u8], notes: &mut Vec<String>) -> Result<Reading,
                 },
             );
         }
-        Err(error) => return Err(bad(&error)),
+        Err(error) => return Err(common::bad(&name, &error)),
     };
     if reading.partitions.is_empty() {
         return Err(bad(&"it tells of no partition"));
     }
-    notes.extend(common::passed_over(&name, &reading));
+    notes.extend(common::remarks(&name, &reading));
     Ok(reading)
 }

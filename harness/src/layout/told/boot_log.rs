@@ -1,0 +1,275 @@
+//! A kernel's messages about its partitions.
+//!
+//! Sources: Linux 6.1, drivers/mtd/mtdpart.c, drivers/mtd/spi-nor/core.c; OpenWrt's
+//! mtd_partition_split.
+
+use super::forms::{Read, below_2_63, range, wrong};
+use super::scan::{Line, Scan, decimal};
+use super::{Lacking, Told, ToldError, ToldPartition};
+
+/// Where a partition's lines count from: a chip, and perhaps a partition of it.
+type Base = (usize, Option<usize>);
+
+/// A heading: from where its lines count, how many are still to come, how many it
+/// announces, and its own line.
+type Heading = (Base, u32, u32, usize);
+
+#[derive(Default)]
+struct Log {
+    told: Told,
+    /// The innermost last.
+    headings: Vec<Heading>,
+    /// A split without a heading: its base is lost where what was split is.
+    split: Option<(Option<Base>, u32)>,
+    /// Parts of parts below the open headings.
+    inner: Vec<usize>,
+    /// What lines said, as they said it.
+    said: Vec<(Base, u64, u64, String)>,
+    chips: Vec<(String, u64)>,
+}
+
+pub(super) fn read(lines: &[Line]) -> Read {
+    let mut log = Log::default();
+    for line in lines {
+        log.take(line)?;
+    }
+    log.close();
+    let Log {
+        mut told, chips, ..
+    } = log;
+    for chip in &mut told.chips {
+        let sizes: Vec<u64> = chips
+            .iter()
+            .filter(|(name, _)| *name == chip.name)
+            .map(|(_, size)| *size)
+            .collect();
+        if sizes.windows(2).all(|pair| pair[0] == pair[1]) {
+            chip.size_bytes = sizes.first().copied();
+        }
+    }
+    for part in &told.partitions {
+        let end = part.offset_bytes.unwrap_or(0) + part.size_bytes.unwrap_or(0);
+        let chip = part.chip.and_then(|chip| told.chips[chip].size_bytes);
+        if chip.is_some_and(|chip| end > chip) {
+            return Err(ToldError::Line {
+                line: part.line,
+                why: "past the end of its chip",
+            });
+        }
+    }
+    Ok((!told.partitions.is_empty()).then_some(told))
+}
+
+impl Log {
+    fn take(&mut self, line: &Line) -> Result<(), ToldError> {
+        let text = behind_stamps(&line.text);
+        if let Some((count, name)) = heading(text) {
+            self.heading(count, name, line.number);
+        } else if let Some((start, end, name)) = range(text) {
+            self.partition(line, start, end, name)?;
+        } else if let Some(found) = size_of_chip(text) {
+            self.chips.push(found);
+        } else if is_created(text) && !self.told.partitions.is_empty() {
+            let last = &self.told.partitions[self.told.partitions.len() - 1];
+            self.split = Some((Some((last.chip.unwrap_or(0), last.parent)), 1));
+        } else if self.kernels_word(text).is_none() {
+            if let Some((count, name)) = found_on(text) {
+                let of = self.told.partitions.iter().rfind(|p| p.name == name);
+                let base = of.map(|of| (of.chip.unwrap_or(0), of.parent));
+                self.split = Some((base, count));
+            }
+        }
+        Ok(())
+    }
+
+    fn heading(&mut self, count: u32, name: &str, line: usize) {
+        let parts = &self.told.partitions;
+        let within = parts
+            .iter()
+            .rposition(|p| !name.is_empty() && p.name == name);
+        let base = match within {
+            Some(at) => (parts[at].chip.unwrap_or(0), Some(at)),
+            None => {
+                self.close();
+                (self.chip(name), None)
+            }
+        };
+        self.headings.push((base, count, count, line));
+        self.split = None;
+    }
+
+    fn chip(&mut self, name: &str) -> usize {
+        let known = self.told.chips.iter().position(|chip| chip.name == name);
+        known.unwrap_or_else(|| self.told.add_chip(name))
+    }
+
+    /// What is still open has lost lines.
+    fn close(&mut self) {
+        let inner = std::mem::take(&mut self.inner);
+        if self.headings.iter().any(|(_, left, ..)| *left > 0) {
+            for at in inner {
+                let part = &mut self.told.partitions[at];
+                (part.offset_bytes, part.parent) = (None, None);
+            }
+        }
+        for (_, left, count, line) in std::mem::take(&mut self.headings) {
+            if left > 0 {
+                self.told.lacking.push(Lacking {
+                    line,
+                    announced: count,
+                    found: count - left,
+                });
+            }
+        }
+    }
+
+    fn partition(
+        &mut self,
+        line: &Line,
+        start: Option<u64>,
+        end: Option<u64>,
+        name: &str,
+    ) -> Result<(), ToldError> {
+        let (base, is_lost) = self.base();
+        let start = below_2_63(start, line)?;
+        let end = below_2_63(end, line)?;
+        let size = end
+            .checked_sub(start)
+            .ok_or_else(|| wrong(line, "it ends before it starts"))?;
+        // Where the parent itself lies may be lost; how long it is, is not.
+        let outer = base.1.and_then(|at| self.told.partitions[at].size_bytes);
+        if outer.is_some_and(|outer| end > outer) {
+            return Err(wrong(line, "past the end of what it lies in"));
+        }
+        let partition = ToldPartition {
+            line: line.number,
+            name: name.to_owned(),
+            chip: Some(base.0),
+            parent: base.1,
+            size_bytes: Some(size),
+            ..ToldPartition::default()
+        };
+        let at = self.told.add(start, partition)?;
+        // A log that came twice.
+        let said = (base, start, end, name.to_owned());
+        if self.said.contains(&said) {
+            self.told.partitions.pop();
+            return Ok(());
+        }
+        self.said.push(said);
+        let part = &mut self.told.partitions[at];
+        let outer = part.parent;
+        if is_lost {
+            (part.offset_bytes, part.parent) = (None, None);
+        } else if let Some(outer) = outer {
+            if self.told.partitions[outer].offset_bytes.is_none() {
+                self.told.partitions[at].offset_bytes = None;
+            }
+            self.inner.push(at);
+        }
+        Ok(())
+    }
+
+    /// From where a line counts, and whether the log has lost what that is.
+    fn base(&mut self) -> (Base, bool) {
+        if self.headings.is_empty() {
+            let chip = self.chip("");
+            self.headings.push(((chip, None), 0, 0, 0));
+            return ((chip, None), false);
+        }
+        if let Some((base, left)) = self.split.as_mut().filter(|(_, left)| *left > 0) {
+            *left -= 1;
+            let around = self.headings[self.headings.len() - 1].0;
+            return (base.unwrap_or(around), base.is_none());
+        }
+        while self.headings.len() > 1 && self.headings[self.headings.len() - 1].1 == 0 {
+            self.headings.pop();
+        }
+        let at = self.headings.len() - 1;
+        let (base, left, ..) = &mut self.headings[at];
+        *left = left.saturating_sub(1);
+        (*base, false)
+    }
+
+    /// What is said of a partition behind its own line.
+    fn kernels_word(&mut self, text: &str) -> Option<()> {
+        let rest = text.strip_prefix("mtd: partition \"")?;
+        let cut = rest
+            .split_once("\" extends beyond the end of device \"")
+            .and_then(|(name, rest)| Some((name, rest.rsplit_once("\" ")?.1)));
+        let (name, word) = cut.or_else(|| rest.rsplit_once("\" "))?;
+        let parts = &self.told.partitions;
+        let at = parts.iter().rposition(|p| p.name == name)?;
+        let parent = self.told.partitions[at].parent;
+        let start = parent.and_then(|parent| self.told.partitions[parent].offset_bytes);
+        let part = &mut self.told.partitions[at];
+        if word.ends_with("forcing read-only") || word.ends_with("force read-only") {
+            part.read_only = true;
+        } else if word == "is out of reach -- disabled" {
+            (part.offset_bytes, part.size_bytes) = (Some(start.unwrap_or(0)), Some(0));
+        } else {
+            let mut scan = Scan(word.strip_prefix("-- size truncated to ")?);
+            let size = scan.hex().flatten().filter(|_| scan.0.is_empty())?;
+            i64::try_from(size).ok()?;
+            part.size_bytes = Some(size);
+        }
+        Some(())
+    }
+}
+
+/// What the kernel itself said in a line that something stamped.
+fn behind_stamps(text: &str) -> &str {
+    let begins = |text: &str| {
+        ["Creating ", "mtd: ", "spi-nor ", "m25p80 ", "0x"]
+            .iter()
+            .any(|word| text.starts_with(word))
+    };
+    if begins(text) {
+        return text;
+    }
+    let mut last = ' ';
+    for (at, c) in text.char_indices() {
+        if "])>:|".contains(last) && begins(&text[at..]) {
+            return &text[at..];
+        }
+        if !c.is_whitespace() {
+            last = c;
+        }
+    }
+    text
+}
+
+fn heading(text: &str) -> Option<(u32, &str)> {
+    let mut scan = Scan(text);
+    scan.skip("Creating ").then_some(())?;
+    let count = scan.digits(10)?.parse().ok()?;
+    scan.skip(" MTD partitions on \"").then_some(())?;
+    Some((count, scan.0.rsplit_once('"')?.0))
+}
+
+fn found_on(text: &str) -> Option<(u32, &str)> {
+    const WORDS: &str = " partitions found on MTD device ";
+    let at = text.find(WORDS)?;
+    let is_gap = |c: char| matches!(c, ']' | ')' | '>' | ':' | '|') || c.is_ascii_whitespace();
+    let words: Vec<&str> = text[..at].split(is_gap).filter(|w| !w.is_empty()).collect();
+    let is_number = |word: &&&str| word.chars().all(|c| c.is_ascii_digit());
+    let count = words.iter().rev().find(is_number)?;
+    Some((decimal(count)?, &text[at + WORDS.len()..]))
+}
+
+/// `spi-nor spi0.0: w25q128 (16384 Kbytes)`.
+fn size_of_chip(text: &str) -> Option<(String, u64)> {
+    let mut scan = Scan(text);
+    (scan.skip("spi-nor ") || scan.skip("m25p80 ")).then_some(())?;
+    let colon = scan.0.find(": ")?;
+    let open = scan.0.rfind('(').filter(|open| *open > colon + 1)?;
+    let kbytes = scan.0[open + 1..].strip_suffix(" Kbytes)")?;
+    let size = decimal::<u64>(kbytes)?.checked_mul(1024)?;
+    (size > 0 && size <= i64::MAX as u64).then(|| (scan.0[..colon].to_owned(), size))
+}
+
+fn is_created(text: &str) -> bool {
+    let rest = text.strip_prefix("mtd: partition \"");
+    let said = rest.and_then(|rest| rest.split_once('"'));
+    said.is_some_and(|(_, said)| said.starts_with(" created automatically"))
+}
