@@ -30,6 +30,29 @@ pub(super) trait DeviceCalls: Send {
     }
 }
 
+/// Linux's two kinds of file share one [`OpenDevice`], which is most of the code.
+impl DeviceCalls for Box<dyn DeviceCalls> {
+    fn pread(&mut self, offset_bytes: u64, buf: &mut [u8]) -> Result<usize, Errno> {
+        (**self).pread(offset_bytes, buf)
+    }
+
+    fn pwrite(&mut self, offset_bytes: u64, data: &[u8]) -> Result<usize, Errno> {
+        (**self).pwrite(offset_bytes, data)
+    }
+
+    fn ioctl(&mut self, request: &mut Request) -> Result<i32, Errno> {
+        (**self).ioctl(request)
+    }
+
+    fn end_bytes(&mut self) -> Result<u64, Errno> {
+        (**self).end_bytes()
+    }
+
+    fn end_witness(&self) -> SizeWitness {
+        (**self).end_witness()
+    }
+}
+
 /// An open device.
 pub(super) struct OpenDevice<C> {
     calls: C,

@@ -6,7 +6,7 @@
 use super::error::BackupError;
 
 /// Makes a buffer as large as that, where it is smaller; gives that much of it.
-pub(crate) fn grow(buffer: &mut Vec<u8>, bytes: usize) -> Result<&mut [u8], BackupError> {
+pub(crate) fn grow(buffer: &mut Vec<u8>, bytes: usize) -> Result<&mut [u8], Box<BackupError>> {
     let missing = bytes.saturating_sub(buffer.len());
     buffer
         .try_reserve_exact(missing)

@@ -104,7 +104,7 @@ pub fn clean(folder: &dyn Destination) -> Result<Cleaning, Failure> {
             left_behind: Some(format!(
                 "{gone} of the files are gone, the rest is still there; start again to remove it"
             )),
-            error: Box::new(texts::error(folder, "cannot remove", &entry.name, source)),
+            error: texts::error(folder, "cannot remove", &entry.name, source),
         };
         // The others are gone from the medium as well before the last one goes.
         if gone + 1 == plan.files.len() {

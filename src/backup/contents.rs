@@ -56,7 +56,7 @@ pub(crate) struct Contents {
 }
 
 /// Looks into a folder; changes nothing.
-pub(crate) fn look(folder: &dyn Destination) -> Result<Contents, BackupError> {
+pub(crate) fn look(folder: &dyn Destination) -> Result<Contents, Box<BackupError>> {
     let entries = folder.list().map_err(|source| BackupError::Folder {
         operation: "cannot list",
         folder: folder.describe(),
@@ -96,7 +96,7 @@ pub(crate) fn has(entries: &[Entry], name: &str) -> bool {
         .any(|entry| entry.name == name && entry.size_bytes.is_some())
 }
 
-fn state_of(folder: &dyn Destination, entries: &[Entry]) -> Result<State, BackupError> {
+fn state_of(folder: &dyn Destination, entries: &[Entry]) -> Result<State, Box<BackupError>> {
     let has = |name: &str| has(entries, name);
     for file in [MANIFEST, UNFINISHED] {
         if has(file) {
@@ -141,7 +141,7 @@ pub(crate) fn read_text(
     folder: &dyn Destination,
     file: &str,
     limit_bytes: u64,
-) -> Result<Vec<u8>, BackupError> {
+) -> Result<Vec<u8>, Box<BackupError>> {
     let mut text = Vec::new();
     folder
         .open(file)
@@ -158,11 +158,11 @@ pub(crate) fn read_text(
 }
 
 /// Whether the folder's `index.html` is a page of a backup.
-pub(crate) fn page_is_ours(folder: &dyn Destination) -> Result<bool, BackupError> {
+pub(crate) fn page_is_ours(folder: &dyn Destination) -> Result<bool, Box<BackupError>> {
     Ok(page_head(folder)?.contains(html::GENERATOR))
 }
 
-fn page_head(folder: &dyn Destination) -> Result<String, BackupError> {
+fn page_head(folder: &dyn Destination) -> Result<String, Box<BackupError>> {
     let head = read_text(folder, INDEX, PAGE_HEAD_BYTES)?;
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
@@ -197,7 +197,7 @@ fn is_own(
     state: &State,
     images: &Images,
     entry: &Entry,
-) -> Result<bool, BackupError> {
+) -> Result<bool, Box<BackupError>> {
     let name = entry.name.as_str();
     Ok(match state {
         State::Empty | State::Foreign => false,

@@ -49,7 +49,7 @@ impl Damage {
         file: &'static str,
         text: &[u8],
         source: ManifestError,
-    ) -> Result<Self, BackupError> {
+    ) -> Result<Self, Box<BackupError>> {
         let torn = matches!(source, ManifestError::Torn(_));
         let lines = read_sums(folder, entries)?;
         let line = lines.iter().find(|line| line.file == file);
@@ -59,7 +59,8 @@ impl Damage {
                 file,
                 folder: folder.describe(),
                 source,
-            });
+            }
+            .into());
         }
         let why = if text.is_empty() {
             "is empty".into()
@@ -91,7 +92,7 @@ impl Damage {
     pub(crate) fn of_missing(
         folder: &dyn Destination,
         entries: &[Entry],
-    ) -> Result<Option<Self>, BackupError> {
+    ) -> Result<Option<Self>, Box<BackupError>> {
         let has_page = contents::has(entries, INDEX) && page_is_ours(folder)?;
         let has_copy = entries
             .iter()
@@ -117,7 +118,7 @@ impl Damage {
         &self,
         folder: &dyn Destination,
         own: &[Entry],
-    ) -> Result<Known, BackupError> {
+    ) -> Result<Known, Box<BackupError>> {
         if let Some(text) = page_copy(folder, own)? {
             if let Ok(manifest) = Manifest::parse(&text) {
                 return Ok(Known {
@@ -175,7 +176,7 @@ pub(crate) fn is_torn_copy(name: &str) -> bool {
 pub(crate) fn read_sums(
     folder: &dyn Destination,
     entries: &[Entry],
-) -> Result<Vec<SumLine>, BackupError> {
+) -> Result<Vec<SumLine>, Box<BackupError>> {
     if !contents::has(entries, SUMS) {
         return Ok(Vec::new());
     }
@@ -189,7 +190,7 @@ pub(crate) fn read_sums(
 pub(crate) fn page_copy(
     folder: &dyn Destination,
     entries: &[Entry],
-) -> Result<Option<Vec<u8>>, BackupError> {
+) -> Result<Option<Vec<u8>>, Box<BackupError>> {
     if !contents::has(entries, INDEX) || !page_is_ours(folder)? {
         return Ok(None);
     }
@@ -202,7 +203,7 @@ pub(crate) fn page_copy(
 pub(crate) fn better_copy(
     folder: &dyn Destination,
     own: &[Entry],
-) -> Result<Option<Manifest>, BackupError> {
+) -> Result<Option<Manifest>, Box<BackupError>> {
     let lines = read_sums(folder, own)?;
     let Some(line) = lines.iter().find(|line| line.file == MANIFEST) else {
         return Ok(None);

@@ -249,10 +249,30 @@ pub struct Failure {
 
 impl From<BackupError> for Failure {
     fn from(error: BackupError) -> Self {
+        Box::new(error).into()
+    }
+}
+
+impl From<Box<BackupError>> for Failure {
+    fn from(error: Box<BackupError>) -> Self {
         Self {
-            error: Box::new(error),
+            error,
             left_behind: None,
         }
+    }
+}
+
+// Inside, errors are boxed: most calls can fail, and what each hands on is a word
+// instead of a copy of 64 bytes.
+impl From<MtdError> for Box<BackupError> {
+    fn from(error: MtdError) -> Self {
+        Self::new(error.into())
+    }
+}
+
+impl From<Box<BackupError>> for BackupError {
+    fn from(error: Box<BackupError>) -> Self {
+        *error
     }
 }
 

@@ -79,7 +79,7 @@ impl ImageWriter<'_> {
         &self,
         device: &mut dyn MtdRead,
         buffers: &mut Buffers,
-    ) -> Result<FinishedImage, BackupError> {
+    ) -> Result<FinishedImage, Box<BackupError>> {
         let mut tries = 1;
         loop {
             let mut made = self.make_once(device, buffers)?;
@@ -98,7 +98,7 @@ impl ImageWriter<'_> {
         &self,
         device: &mut dyn MtdRead,
         buffers: &mut Buffers,
-    ) -> Result<FinishedImage, BackupError> {
+    ) -> Result<FinishedImage, Box<BackupError>> {
         let info = device.info().clone();
         let file = image_file(info.index);
         let existing = destination::named(self.existing, &file);
@@ -166,7 +166,7 @@ impl ImageWriter<'_> {
         temporary: &str,
         replaces: bool,
         buffers: &mut Buffers,
-    ) -> Result<FinishedImage, BackupError> {
+    ) -> Result<FinishedImage, Box<BackupError>> {
         let file = image_file(info.index);
         let mut reader = Reader::new(device, self.stop);
         let (digests, used) = self.copy(&mut reader, info, out, temporary, buffers)?;
@@ -178,7 +178,8 @@ impl ImageWriter<'_> {
                 file,
                 folder: self.folder.describe(),
                 unreadable_bytes: missing_bytes,
-            });
+            }
+            .into());
         }
         let values = digests.finish();
         let (mut image, recovered) = finish(info.clone(), file, &values, reader);
@@ -204,7 +205,7 @@ impl ImageWriter<'_> {
         out: &mut dyn NewFile,
         temporary: &str,
         buffers: &mut Buffers,
-    ) -> Result<(Digests, Used), BackupError> {
+    ) -> Result<(Digests, Used), Box<BackupError>> {
         let flash = self.buffer(&mut buffers.flash, info)?;
         let mut digests = Digests::new(self.digests);
         let mut used = Used::new(info.size_bytes);
@@ -239,7 +240,7 @@ impl ImageWriter<'_> {
         file: &str,
         buffers: &mut Buffers,
         mut seen: impl FnMut(&[u8]),
-    ) -> Result<Option<u64>, BackupError> {
+    ) -> Result<Option<u64>, Box<BackupError>> {
         let mut stream = self
             .folder
             .open(file)
@@ -275,7 +276,7 @@ impl ImageWriter<'_> {
         stored: &str,
         has_holes: bool,
         buffers: &mut Buffers,
-    ) -> Result<Option<SecondReading>, BackupError> {
+    ) -> Result<Option<SecondReading>, Box<BackupError>> {
         if !self.read_again {
             return Ok(None);
         }
@@ -314,7 +315,7 @@ impl ImageWriter<'_> {
         &self,
         buffer: &'b mut Vec<u8>,
         info: &MtdInfo,
-    ) -> Result<&'b mut [u8], BackupError> {
+    ) -> Result<&'b mut [u8], Box<BackupError>> {
         buffer::grow(buffer, buffer_bytes(self.work.buffer_bytes, info))
     }
 
@@ -324,7 +325,7 @@ impl ImageWriter<'_> {
         file: &str,
         place: Option<(u64, usize)>,
         source: io::Error,
-    ) -> BackupError {
+    ) -> Box<BackupError> {
         BackupError::File {
             operation,
             file: file.into(),
@@ -333,6 +334,7 @@ impl ImageWriter<'_> {
             length_bytes: place.map(|(_, length)| length as u64),
             source,
         }
+        .into()
     }
 }
 

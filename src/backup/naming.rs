@@ -39,7 +39,7 @@ impl Naming<'_> {
         from: &str,
         to: &str,
         values: DigestValues,
-    ) -> Result<Placed, BackupError> {
+    ) -> Result<Placed, Box<BackupError>> {
         let failed = |source| self.error("cannot name", to, source);
         let id = file.id().map_err(failed)?;
         if id.size_bytes != values.length_bytes && !is_blind() {
@@ -58,7 +58,7 @@ impl Naming<'_> {
     }
 
     /// Gives a placed file another name.
-    pub(super) fn give_again(self, placed: Placed, to: &str) -> Result<Placed, BackupError> {
+    pub(super) fn give_again(self, placed: Placed, to: &str) -> Result<Placed, Box<BackupError>> {
         self.confirm(&placed)?;
         texts::rename(self.0, &placed.name, to)?;
         let placed = Placed {
@@ -70,7 +70,7 @@ impl Naming<'_> {
     }
 
     /// An image of an earlier run, as it is before it is compared with the flash.
-    pub(super) fn existing(self, name: &str) -> Result<FileId, BackupError> {
+    pub(super) fn existing(self, name: &str) -> Result<FileId, Box<BackupError>> {
         self.0
             .id(name)
             .map_err(|source| self.error("cannot look at", name, source))
@@ -86,7 +86,7 @@ impl Naming<'_> {
     }
 
     /// Whether a name is still that of the file that got it; an error if not.
-    pub(super) fn confirm(self, placed: &Placed) -> Result<(), BackupError> {
+    pub(super) fn confirm(self, placed: &Placed) -> Result<(), Box<BackupError>> {
         if is_blind() {
             return Ok(());
         }
@@ -127,14 +127,15 @@ impl Naming<'_> {
         }
     }
 
-    fn interfered(self, file: &str) -> BackupError {
+    fn interfered(self, file: &str) -> Box<BackupError> {
         BackupError::Interfered {
             file: file.into(),
             folder: self.0.describe(),
         }
+        .into()
     }
 
-    fn error(self, operation: &'static str, file: &str, source: io::Error) -> BackupError {
+    fn error(self, operation: &'static str, file: &str, source: io::Error) -> Box<BackupError> {
         texts::error(self.0, operation, file, source)
     }
 }

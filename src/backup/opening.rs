@@ -88,7 +88,7 @@ pub(crate) fn begin(
     wanted: &[MtdInfo],
     now: SystemTime,
     work: &Work<'_>,
-) -> Result<Beginning, BackupError> {
+) -> Result<Beginning, Box<BackupError>> {
     let (mut opened, left_out) = open(backend, wanted)?;
     let recognised = recognise(backend, layout, &mut opened, work)?;
     let manifest = Manifest {
@@ -129,7 +129,7 @@ pub(crate) fn leave_out(
     manifest: &mut Manifest,
     mut gone: Vec<(u32, MtdError)>,
     work: &Work<'_>,
-) -> Result<(), BackupError> {
+) -> Result<(), Box<BackupError>> {
     gone.sort_by_key(|(number, _)| *number);
     for entry in &mut manifest.layout {
         if let Ok(at) = gone.binary_search_by_key(&entry.mtd, |(number, _)| *number) {
@@ -145,7 +145,7 @@ pub(crate) fn leave_out(
     }
     match gone.into_iter().next() {
         Some((_, first)) if manifest.images.is_empty() => {
-            Err(BackupError::NothingReadable { first })
+            Err(BackupError::NothingReadable { first }.into())
         }
         _ => Ok(()),
     }
@@ -153,7 +153,10 @@ pub(crate) fn leave_out(
 
 /// Opens the wanted devices, all at once where that can be, else one after the
 /// other; an error only where none of them opens.
-fn open(backend: &dyn MtdBackend, wanted: &[MtdInfo]) -> Result<(Opened, Unopened), BackupError> {
+fn open(
+    backend: &dyn MtdBackend,
+    wanted: &[MtdInfo],
+) -> Result<(Opened, Unopened), Box<BackupError>> {
     let mut keep = fit(wanted.len());
     let (mut opened, mut left_out) = (Opened::new(), Vec::new());
     for info in wanted {
@@ -173,7 +176,8 @@ fn open(backend: &dyn MtdBackend, wanted: &[MtdInfo]) -> Result<(Opened, Unopene
     match left_out.first() {
         Some((_, first)) if opened.is_empty() => Err(BackupError::NothingReadable {
             first: first.clone(),
-        }),
+        }
+        .into()),
         _ => Ok((opened, left_out)),
     }
 }
@@ -248,7 +252,7 @@ pub(crate) fn recognise(
     layout: &[MtdInfo],
     opened: &mut Opened,
     work: &Work<'_>,
-) -> Result<Option<Recognised>, BackupError> {
+) -> Result<Option<Recognised>, Box<BackupError>> {
     const READINGS: u32 = 4;
     let found = layout.iter().find(|info| {
         known::tells_devices_apart(&info.name)
@@ -293,7 +297,7 @@ pub(crate) fn recognise(
 fn read_whole(
     device: &mut dyn MtdRead,
     work: &Work<'_>,
-) -> Result<Option<DigestValues>, BackupError> {
+) -> Result<Option<DigestValues>, Box<BackupError>> {
     let mut buffer = Vec::new();
     let buffer = buffer::grow(&mut buffer, work.buffer_bytes.clamp(1, 64 << 10))?;
     let mut reader = Reader::new(device, work.stop());

@@ -138,7 +138,7 @@ pub(crate) fn backup_of(
     tell_left_out(&left_out, work);
     run.carry_out(opened).map_err(|error| Failure {
         left_behind: run.left_behind(&error),
-        error: Box::new(error),
+        error,
     })?;
     Ok(Summary {
         manifest: run.manifest,
@@ -177,7 +177,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn check_free_space(&self, opened: &Opened) -> Result<(), BackupError> {
+    fn check_free_space(&self, opened: &Opened) -> Result<(), Box<BackupError>> {
         let existing = contents::image_numbers(&self.existing);
         let is_there = |info: &MtdInfo| existing.binary_search(&info.index.0).is_ok();
         let images_bytes = opened
@@ -199,12 +199,13 @@ impl Run<'_> {
                 folder: self.folder.describe(),
                 needed_bytes,
                 free_bytes,
-            });
+            }
+            .into());
         }
         Ok(())
     }
 
-    fn carry_out(&mut self, opened: Opened) -> Result<(), BackupError> {
+    fn carry_out(&mut self, opened: Opened) -> Result<(), Box<BackupError>> {
         let naming = Naming(self.folder);
         if self.demote {
             // From here on the folder is not a finished backup.
@@ -216,7 +217,7 @@ impl Run<'_> {
         let mark = self.write_whole(UNFINISHED, &self.manifest.to_json())?;
         self.make_images(opened, &mark)?;
         if self.work.interrupt.load(Ordering::Relaxed) {
-            return Err(BackupError::Interrupted);
+            return Err(BackupError::Interrupted.into());
         }
         naming.confirm(&mark)?;
         if let Some(origin) = self.origin {
@@ -238,7 +239,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn make_images(&mut self, opened: Opened, mark: &Placed) -> Result<(), BackupError> {
+    fn make_images(&mut self, opened: Opened, mark: &Placed) -> Result<(), Box<BackupError>> {
         let failed = AtomicBool::new(false);
         let writer = ImageWriter {
             folder: self.folder,
@@ -289,7 +290,10 @@ impl Run<'_> {
     }
 
     /// What became of each device.
-    fn take_in(&mut self, results: Vec<Result<Made, BackupError>>) -> Result<(), BackupError> {
+    fn take_in(
+        &mut self,
+        results: Vec<Result<Made, Box<BackupError>>>,
+    ) -> Result<(), Box<BackupError>> {
         let mut gone = Vec::new();
         let mut first_error = None;
         for result in results {
@@ -303,7 +307,10 @@ impl Run<'_> {
                 }
                 // The others stopped because of the one that has something to say.
                 Err(error) => {
-                    if matches!(first_error, None | Some(BackupError::Interrupted)) {
+                    if matches!(
+                        first_error.as_deref(),
+                        None | Some(BackupError::Interrupted)
+                    ) {
                         first_error = Some(error);
                     }
                 }
@@ -319,7 +326,7 @@ impl Run<'_> {
 
     /// `SHA256SUMS`; none where there is no SHA-256, and then none of an earlier
     /// run may stay.
-    fn write_sums(&self, manifest: &[u8]) -> Result<Option<Placed>, BackupError> {
+    fn write_sums(&self, manifest: &[u8]) -> Result<Option<Placed>, Box<BackupError>> {
         if self.manifest.has_sha256() {
             let text = sums::render(&self.manifest.images, manifest);
             return self.write_whole(SUMS, text.as_bytes()).map(Some);
@@ -332,11 +339,11 @@ impl Run<'_> {
         }
     }
 
-    fn write_whole(&self, file: &str, text: &[u8]) -> Result<Placed, BackupError> {
+    fn write_whole(&self, file: &str, text: &[u8]) -> Result<Placed, Box<BackupError>> {
         texts::write_whole(self.folder, file, text)
     }
 
-    fn error(&self, operation: &'static str, file: &str, source: io::Error) -> BackupError {
+    fn error(&self, operation: &'static str, file: &str, source: io::Error) -> Box<BackupError> {
         texts::error(self.folder, operation, file, source)
     }
 

@@ -33,10 +33,10 @@ pub(crate) struct Stop<'a> {
 
 impl Stop<'_> {
     /// An error as soon as somebody asked.
-    pub(crate) fn check(&self) -> Result<(), BackupError> {
+    pub(crate) fn check(&self) -> Result<(), Box<BackupError>> {
         let asked = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
         match asked(self.interrupt) || self.failed.is_some_and(asked) {
-            true => Err(BackupError::Interrupted),
+            true => Err(BackupError::Interrupted.into()),
             false => Ok(()),
         }
     }
@@ -85,9 +85,9 @@ enum Failure {
 
 impl Failure {
     /// What ends the reading of the whole device, where this does.
-    fn ends_all(self) -> Result<Self, BackupError> {
+    fn ends_all(self) -> Result<Self, Box<BackupError>> {
         match self {
-            Self::Stopped => Err(BackupError::Interrupted),
+            Self::Stopped => Err(BackupError::Interrupted.into()),
             Self::Gone(error) => Err((*error).into()),
             other => Ok(other),
         }
@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
     /// A piece ends on an erase block's end where `buf` holds a whole erase
     /// block, so that an erase block that cannot be read is filled as a whole.
     /// Where `buf` is smaller, what is filled is the erase block's rest in reach.
-    pub(crate) fn next(&mut self, buf: &mut [u8]) -> Result<usize, BackupError> {
+    pub(crate) fn next(&mut self, buf: &mut [u8]) -> Result<usize, Box<BackupError>> {
         self.stop.check()?;
         let want = self.piece_bytes(buf.len());
         if want == 0 {
@@ -211,7 +211,7 @@ impl<'a> Reader<'a> {
 
     /// The piece at the current position failed after `done` bytes: goes on from
     /// that erase block, each one by itself.
-    fn narrow_down(&mut self, buf: &mut [u8], done: usize) -> Result<(), BackupError> {
+    fn narrow_down(&mut self, buf: &mut [u8], done: usize) -> Result<(), Box<BackupError>> {
         let first = self.so_far.position_bytes;
         let mut at = self.block_within(done, buf.len()).0;
         let mut failed_before = true;

@@ -24,7 +24,7 @@ pub(super) fn first_other(
     backend: &dyn MtdBackend,
     opened: &mut Opened,
     work: &Work<'_>,
-) -> Result<Option<String>, BackupError> {
+) -> Result<Option<String>, Box<BackupError>> {
     let holds = |entry: &&Entry| entry.size_bytes.is_some_and(|bytes| bytes > 0);
     let images = own.iter().filter(holds);
     let images = images.filter_map(|entry| Some((entry, script_image(&entry.name)?)));
@@ -59,7 +59,7 @@ fn is_same(
     file: &str,
     mut flash: Reader<'_>,
     buffer_bytes: usize,
-) -> Result<bool, BackupError> {
+) -> Result<bool, Box<BackupError>> {
     let cannot = |source| texts::error(folder, "cannot read", file, source);
     let mut stored = folder.open(file).map_err(cannot)?;
     let (mut read, mut kept) = (Vec::new(), Vec::new());
@@ -82,7 +82,7 @@ fn is_same(
 pub(super) fn set_aside(
     folder: &dyn Destination,
     file: &str,
-) -> Result<Option<String>, BackupError> {
+) -> Result<Option<String>, Box<BackupError>> {
     let entries = folder.list().map_err(|source| BackupError::Folder {
         operation: "cannot list",
         folder: folder.describe(),

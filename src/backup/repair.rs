@@ -101,12 +101,12 @@ pub fn repair(
                 repaired.written.join(", ")
             }
         )),
-        error: Box::new(error),
+        error,
     })?;
     Ok(repaired)
 }
 
-fn check_state(folder: &dyn Destination, found: &Contents) -> Result<(), BackupError> {
+fn check_state(folder: &dyn Destination, found: &Contents) -> Result<(), Box<BackupError>> {
     let unfinished = match &found.state {
         State::Finished(_) => return Ok(()),
         State::Damaged(damage) if damage.was_finished() => return Ok(()),
@@ -129,12 +129,13 @@ fn check_state(folder: &dyn Destination, found: &Contents) -> Result<(), BackupE
     Err(refused(folder, holds.into(), help))
 }
 
-fn refused(folder: &dyn Destination, holds: String, help: &str) -> BackupError {
+fn refused(folder: &dyn Destination, holds: String, help: &str) -> Box<BackupError> {
     BackupError::Refused {
         folder: folder.describe(),
         holds,
         help: help.into(),
     }
+    .into()
 }
 
 /// The manifest's text, from whoever has it.
@@ -143,7 +144,7 @@ fn find_manifest(
     own: &[Entry],
     request: &RepairRequest,
     work: &Work<'_>,
-) -> Result<(Vec<u8>, How), BackupError> {
+) -> Result<(Vec<u8>, How), Box<BackupError>> {
     let lines = read_sums(folder, own)?;
     let line = lines.iter().find(|line| line.file == MANIFEST);
     let vouched = |text: &[u8]| line.map(|line| line.sha256 == sha256(text));
@@ -226,7 +227,7 @@ fn one_image_fits(
     own: &[Entry],
     text: &[u8],
     work: &Work<'_>,
-) -> Result<(), BackupError> {
+) -> Result<(), Box<BackupError>> {
     let images = Manifest::parse(text).map(|manifest| manifest.images);
     for image in images.unwrap_or_default() {
         let there = destination::named(own, &image.file);
@@ -254,14 +255,14 @@ fn each_piece(
     file: &str,
     work: &Work<'_>,
     mut piece: impl FnMut(&[u8]),
-) -> Result<(), BackupError> {
+) -> Result<(), Box<BackupError>> {
     let cannot = |source| texts::error(folder, "cannot read", file, source);
     let mut stream = folder.open(file).map_err(cannot)?;
     let mut buffer = Vec::new();
     let buffer = buffer::grow(&mut buffer, work.buffer_bytes.max(1))?;
     loop {
         if work.interrupt.load(Ordering::Relaxed) {
-            return Err(BackupError::Interrupted);
+            return Err(BackupError::Interrupted.into());
         }
         match stream.read(buffer) {
             Ok(0) => return Ok(()),
@@ -276,7 +277,7 @@ fn read_if_there(
     folder: &dyn Destination,
     own: &[Entry],
     file: &str,
-) -> Result<Option<Vec<u8>>, BackupError> {
+) -> Result<Option<Vec<u8>>, Box<BackupError>> {
     if !contents::has(own, file) {
         return Ok(None);
     }
@@ -289,7 +290,7 @@ fn write(
     found: &Contents,
     text: &[u8],
     repaired: &mut Repaired,
-) -> Result<(), BackupError> {
+) -> Result<(), Box<BackupError>> {
     let manifest = repaired.manifest.clone();
     if manifest.has_sha256() {
         let wanted = sums::render(&manifest.images, text);
@@ -320,7 +321,7 @@ fn replace(
     file: &str,
     text: &[u8],
     repaired: &mut Repaired,
-) -> Result<(), BackupError> {
+) -> Result<(), Box<BackupError>> {
     let there = read_if_there(folder, own, file)?.unwrap_or_default();
     if !there.is_empty() {
         let is_free = |name: &String| own.iter().all(|entry| entry.name != *name);

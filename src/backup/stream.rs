@@ -59,7 +59,7 @@ pub fn stream(
              are whole",
             stream.manifest.images.len()
         )),
-        error: Box::new(error),
+        error,
     })?;
     Ok(Summary {
         manifest: stream.manifest,
@@ -100,7 +100,11 @@ struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    fn carry_out(&mut self, backend: &dyn MtdBackend, opened: Opened) -> Result<(), BackupError> {
+    fn carry_out(
+        &mut self,
+        backend: &dyn MtdBackend,
+        opened: Opened,
+    ) -> Result<(), Box<BackupError>> {
         let passes = 1 + u64::from(self.request.read_again);
         let bytes = total_bytes(opened.iter().map(|device| device.info().size_bytes));
         let names: Vec<&str> = opened.iter().map(|d| d.info().name.as_str()).collect();
@@ -136,7 +140,7 @@ impl Stream<'_> {
         &mut self,
         device: &mut dyn MtdRead,
         buffer: &mut Vec<u8>,
-    ) -> Result<(Image, u64), BackupError> {
+    ) -> Result<(Image, u64), Box<BackupError>> {
         let info = device.info().clone();
         let file = image_file(info.index);
         let buffer = buffer::grow(buffer, buffer_bytes(self.work.buffer_bytes, &info))?;
@@ -177,7 +181,11 @@ impl Stream<'_> {
     }
 
     /// Reads a device once more.
-    fn digest(&self, device: &mut dyn MtdRead, buffer: &mut [u8]) -> Result<Digests, BackupError> {
+    fn digest(
+        &self,
+        device: &mut dyn MtdRead,
+        buffer: &mut [u8],
+    ) -> Result<Digests, Box<BackupError>> {
         let mut digests = Digests::new(self.request.digests);
         let mut reader = Reader::new(device, self.work.stop());
         loop {
@@ -190,7 +198,12 @@ impl Stream<'_> {
         }
     }
 
-    fn write(&mut self, file: &str, offset_bytes: u64, piece: &[u8]) -> Result<(), BackupError> {
+    fn write(
+        &mut self,
+        file: &str,
+        offset_bytes: u64,
+        piece: &[u8],
+    ) -> Result<(), Box<BackupError>> {
         let written = self.out.write_all(piece);
         written.map_err(|source| match self.work.stop().check() {
             // Who waits for a reader that takes nothing hears of it there.
@@ -200,7 +213,7 @@ impl Stream<'_> {
     }
 }
 
-fn error(file: &str, offset_bytes: u64, length: usize, source: io::Error) -> BackupError {
+fn error(file: &str, offset_bytes: u64, length: usize, source: io::Error) -> Box<BackupError> {
     BackupError::File {
         operation: "cannot write",
         file: file.into(),
@@ -209,4 +222,5 @@ fn error(file: &str, offset_bytes: u64, length: usize, source: io::Error) -> Bac
         length_bytes: Some(length as u64),
         source,
     }
+    .into()
 }

@@ -12,7 +12,7 @@ pub(super) fn write_whole(
     folder: &dyn Destination,
     file: &str,
     text: &[u8],
-) -> Result<Placed, BackupError> {
+) -> Result<Placed, Box<BackupError>> {
     let temporary = part(file);
     let failed = |source| error(folder, "cannot write", &temporary, source);
     let naming = Naming(folder);
@@ -31,7 +31,11 @@ pub(super) fn write_whole(
 }
 
 /// Gives a file another name, on the medium.
-pub(super) fn rename(folder: &dyn Destination, from: &str, to: &str) -> Result<(), BackupError> {
+pub(super) fn rename(
+    folder: &dyn Destination,
+    from: &str,
+    to: &str,
+) -> Result<(), Box<BackupError>> {
     folder
         .rename(from, to)
         .and_then(|()| folder.sync())
@@ -43,7 +47,7 @@ pub(super) fn error(
     operation: &'static str,
     file: &str,
     source: io::Error,
-) -> BackupError {
+) -> Box<BackupError> {
     BackupError::File {
         operation,
         file: file.into(),
@@ -52,4 +56,5 @@ pub(super) fn error(
         length_bytes: None,
         source,
     }
+    .into()
 }

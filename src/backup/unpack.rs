@@ -55,13 +55,13 @@ pub(crate) fn unpack<D: Destination>(
                 "{} holds a part of the backup, and no manifest; doing it again completes it",
                 folder.describe()
             )),
-            error: Box::new(error),
+            error,
         })?;
     Ok((report, Some(folder)))
 }
 
 /// What is to be taken out of the folder first: what an earlier run of the same began.
-fn look(folder: &dyn Destination, text: &[u8]) -> Result<Vec<String>, BackupError> {
+fn look(folder: &dyn Destination, text: &[u8]) -> Result<Vec<String>, Box<BackupError>> {
     let found = contents::look(folder)?;
     let same = match &found.state {
         State::Empty => true,
@@ -75,7 +75,8 @@ fn look(folder: &dyn Destination, text: &[u8]) -> Result<Vec<String>, BackupErro
             folder: folder.describe(),
             holds: "is not empty".into(),
             help: "choose a new folder with --output".into(),
-        });
+        }
+        .into());
     }
     Ok(found.parts.into_iter().map(|entry| entry.name).collect())
 }
@@ -87,7 +88,12 @@ struct Copy<'a> {
 }
 
 impl Copy<'_> {
-    fn all(&self, manifest: &Manifest, text: &[u8], stale: &[String]) -> Result<(), BackupError> {
+    fn all(
+        &self,
+        manifest: &Manifest,
+        text: &[u8],
+        stale: &[String],
+    ) -> Result<(), Box<BackupError>> {
         for name in stale {
             let removed = self.folder.remove(name);
             removed.map_err(|source| texts::error(self.folder, "cannot remove", name, source))?;
@@ -115,7 +121,7 @@ impl Copy<'_> {
         Ok(())
     }
 
-    fn image(&self, image: &Image, buffer: &mut [u8]) -> Result<Placed, BackupError> {
+    fn image(&self, image: &Image, buffer: &mut [u8]) -> Result<Placed, Box<BackupError>> {
         let (file, temporary) = (image.file.as_str(), part(&image.file));
         let failed = |operation| {
             let (folder, file) = (self.folder, file);
@@ -150,7 +156,8 @@ impl Copy<'_> {
                 return Err(BackupError::Interfered {
                     file: file.into(),
                     folder: self.archive.describe(),
-                });
+                }
+                .into());
             }
             naming.give(out.as_ref(), &temporary, file, values)
         });

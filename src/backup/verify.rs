@@ -99,7 +99,7 @@ pub fn verify(
 fn sha256_of_manifest(
     folder: &dyn Destination,
     own: &[Entry],
-) -> Result<Option<String>, BackupError> {
+) -> Result<Option<String>, Box<BackupError>> {
     if !contents::has(own, MANIFEST) {
         return Ok(None);
     }
@@ -132,10 +132,12 @@ fn known(
     state: State,
     own: &[Entry],
     findings: &mut Vec<Finding>,
-) -> Result<Known, BackupError> {
-    let unfinished = |created_utc: String| BackupError::Unfinished {
-        folder: folder.describe(),
-        created_utc,
+) -> Result<Known, Box<BackupError>> {
+    let unfinished = |created_utc: String| {
+        Box::new(BackupError::Unfinished {
+            folder: folder.describe(),
+            created_utc,
+        })
     };
     match state {
         State::Finished(manifest) => Ok(match damage::better_copy(folder, own)? {
@@ -172,7 +174,8 @@ fn known(
         State::Empty | State::Script | State::Capture { .. } | State::Foreign => {
             Err(BackupError::NoManifest {
                 folder: folder.describe(),
-            })
+            }
+            .into())
         }
     }
 }
@@ -270,7 +273,7 @@ fn read_sums(
     images: &Images<'_>,
     own: &[Entry],
     findings: &mut Vec<Finding>,
-) -> Result<Vec<SumLine>, BackupError> {
+) -> Result<Vec<SumLine>, Box<BackupError>> {
     if !own.iter().any(|entry| entry.name == SUMS) {
         if manifest.has_sha256() {
             findings.push(Finding::new(Kind::Missing, SUMS));

@@ -18,7 +18,7 @@ pub(super) fn open_devices(
     manifest: &Manifest,
     work: &Work<'_>,
     findings: &mut Vec<Finding>,
-) -> Result<Devices, BackupError> {
+) -> Result<Devices, Box<BackupError>> {
     let mut there = backend.devices()?;
     let identity = identity_of(backend, manifest, &there, work)?;
     there.sort_unstable_by_key(|info| info.index.0);
@@ -66,7 +66,7 @@ fn identity_of(
     manifest: &Manifest,
     there: &[MtdInfo],
     work: &Work<'_>,
-) -> Result<Option<Result<(), Finding>>, BackupError> {
+) -> Result<Option<Result<(), Finding>>, Box<BackupError>> {
     let Some(expected) = &manifest.device.identity else {
         return Ok(None);
     };

@@ -85,7 +85,7 @@ pub(super) fn check_images(
     against: &Against<'_>,
     mut devices: Devices,
     findings: &mut Vec<Finding>,
-) -> Result<Right, BackupError> {
+) -> Result<Right, Box<BackupError>> {
     let images = &against.manifest.images;
     devices.resize_with(images.len(), || None);
     let identity = identity_image(against.manifest, against.images);
@@ -178,7 +178,11 @@ fn job<'a>(
 }
 
 impl ImageReading<'_> {
-    fn image(&self, job: &mut Job<'_>, buffers: &mut [Vec<u8>; 2]) -> Result<Seen, BackupError> {
+    fn image(
+        &self,
+        job: &mut Job<'_>,
+        buffers: &mut [Vec<u8>; 2],
+    ) -> Result<Seen, Box<BackupError>> {
         self.work.observer.begin(&job.image.name);
         let mut seen = Seen::default();
         if job.entry.is_none() {
@@ -203,7 +207,7 @@ impl ImageReading<'_> {
         job: &mut Job<'_>,
         [stored, flash]: &mut [Vec<u8>; 2],
         found: &mut Vec<Finding>,
-    ) -> Result<std::io::Result<DigestValues>, BackupError> {
+    ) -> Result<std::io::Result<DigestValues>, Box<BackupError>> {
         let image = job.image;
         let mut stream = match self.folder.open(&image.file) {
             Ok(stream) => stream,

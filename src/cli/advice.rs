@@ -23,10 +23,12 @@ pub(crate) fn next_step(command: Option<&CommandSpec>, error: &CliError) -> Opti
         }),
         CliError::Backup(failure) => of_backup(name, failure),
         CliError::Restore(stopped) => match &*stopped.error {
-            RestoreError::Mtd(error) | RestoreError::Backup(BackupError::Mtd(error)) => {
-                of_device(error)
-            }
-            RestoreError::Backup(BackupError::Interrupted) if !stopped.changed => None,
+            RestoreError::Mtd(error) => of_device(error),
+            RestoreError::Backup(error) => match &**error {
+                BackupError::Mtd(error) => of_device(error),
+                BackupError::Interrupted if !stopped.changed => None,
+                error => error.help(),
+            },
             error => error.help(),
         },
         CliError::Mtd(error) => of_device(error),

@@ -50,7 +50,7 @@ impl fmt::Display for Obstacle {
 pub(crate) enum RestoreError {
     /// The backup, or its folder.
     #[error(transparent)]
-    Backup(#[from] BackupError),
+    Backup(#[from] Box<BackupError>),
     /// The device.
     #[error(transparent)]
     Mtd(#[from] MtdError),
@@ -326,6 +326,12 @@ pub(crate) struct Stopped {
     pub(crate) error: Box<RestoreError>,
     /// Whether the flash is neither as it was nor as it should be.
     pub(crate) changed: bool,
+}
+
+impl From<BackupError> for RestoreError {
+    fn from(error: BackupError) -> Self {
+        Self::Backup(error.into())
+    }
 }
 
 impl From<RestoreError> for Stopped {

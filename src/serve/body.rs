@@ -81,7 +81,7 @@ impl Body {
         content: &mut Content,
         buffer: &mut [u8],
         work: &Work<'_>,
-    ) -> Result<Step, BackupError> {
+    ) -> Result<Step, Box<BackupError>> {
         self.sent(content);
         if self.left_bytes == 0 {
             return Ok(Step::End);

@@ -161,7 +161,7 @@ impl Connection {
                     }
                     // Cut: whoever counts knows that it is not all.
                     Err(error) => {
-                        if !matches!(error, BackupError::Interrupted) {
+                        if !matches!(*error, BackupError::Interrupted) {
                             door.warn(&error.to_string());
                         }
                         self.state = State::Over;

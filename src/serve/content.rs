@@ -150,7 +150,7 @@ impl Content {
         progress: &mut Progress,
         buffer: &mut [u8],
         work: &Work<'_>,
-    ) -> Result<usize, BackupError> {
+    ) -> Result<usize, Box<BackupError>> {
         self.sources[image].read(progress, buffer, self.recognised.as_ref(), work)
     }
 
@@ -185,7 +185,7 @@ impl Content {
         &mut self,
         buffer: &mut [u8],
         work: &Work<'_>,
-    ) -> Result<(), BackupError> {
+    ) -> Result<(), Box<BackupError>> {
         let unknown = |source: &&mut Source| source.known().is_none();
         match self.sources.iter_mut().find(unknown) {
             Some(source) => source.read_on(buffer, self.recognised.as_ref(), work),
@@ -326,13 +326,13 @@ impl Content {
     ///
     /// # Errors
     /// It is longer than that, because very much could not be read.
-    pub(super) fn tail(&self, length_bytes: u64) -> Result<Option<Vec<u8>>, BackupError> {
+    pub(super) fn tail(&self, length_bytes: u64) -> Result<Option<Vec<u8>>, Box<BackupError>> {
         if !self.is_known() {
             return Ok(None);
         }
         let mut texts = self.tar_texts();
         if texts.len() as u64 > length_bytes {
-            return Err(BackupError::NoMemory { bytes: texts.len() });
+            return Err(BackupError::NoMemory { bytes: texts.len() }.into());
         }
         texts.resize(length_bytes as usize, 0);
         Ok(Some(texts))

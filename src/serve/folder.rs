@@ -65,7 +65,7 @@ impl Content {
             Ok(Source::of_file(Box::new(file), image.clone()))
         };
         let sources = manifest.images.iter().map(source);
-        let sources = sources.collect::<Result<Vec<_>, BackupError>>()?;
+        let sources = sources.collect::<Result<Vec<_>, Box<BackupError>>>()?;
         Self::new(manifest, Some(fixed), sources, None, 0)
     }
 }
@@ -91,14 +91,16 @@ impl FileImage {
         folder: &Folder,
         image: &Image,
         entry: Option<&LayoutEntry>,
-    ) -> Result<Self, BackupError> {
-        let failed = |source| BackupError::File {
-            operation: "cannot open",
-            file: image.file.clone(),
-            folder: folder.describe(),
-            offset_bytes: None,
-            length_bytes: None,
-            source,
+    ) -> Result<Self, Box<BackupError>> {
+        let failed = |source| {
+            Box::new(BackupError::File {
+                operation: "cannot open",
+                file: image.file.clone(),
+                folder: folder.describe(),
+                offset_bytes: None,
+                length_bytes: None,
+                source,
+            })
         };
         let file = folder.open_file(&image.file).map_err(failed)?;
         let length_bytes = folder.id(&image.file).map_err(failed)?.size_bytes;

@@ -155,7 +155,7 @@ impl Source {
         buffer: &mut [u8],
         recognised: Option<&Recognised>,
         work: &Work<'_>,
-    ) -> Result<usize, BackupError> {
+    ) -> Result<usize, Box<BackupError>> {
         let at = progress.position_bytes;
         let is_past = |ended: &Unreadable| at >= ended.offset_bytes;
         progress.ended_early |= self.ended.as_ref().is_some_and(is_past);
@@ -177,7 +177,8 @@ impl Source {
                 offset_bytes: lost.map(|range| range.offset_bytes),
                 length_bytes: None,
                 source: std::io::ErrorKind::InvalidData.into(),
-            });
+            }
+            .into());
         }
         let changes = self.changes;
         self.digest(at, &buffer[..count], progress, recognised, stop);
@@ -186,7 +187,8 @@ impl Source {
             return Err(BackupError::Interfered {
                 file: image_file(self.info.index),
                 folder: "the backup".into(),
-            });
+            }
+            .into());
         }
         Ok(count)
     }
@@ -278,7 +280,7 @@ impl Source {
         buffer: &mut [u8],
         recognised: Option<&Recognised>,
         work: &Work<'_>,
-    ) -> Result<(), BackupError> {
+    ) -> Result<(), Box<BackupError>> {
         let at = self.first.as_ref().map_or(0, |first| first.position_bytes);
         let mut progress = Progress::at(at);
         self.read(&mut progress, buffer, recognised, work)?;

@@ -21,7 +21,7 @@ mod root;
 #[cfg(feature = "full")]
 mod told;
 
-use super::open_device::OpenDevice;
+use super::open_device::{DeviceCalls, OpenDevice};
 use crate::mtd::{
     FactSource, InUse, MtdBackend, MtdError, MtdInfo, MtdRead, MtdWrite, Operation, SizeWitness,
     WritePermit, infer_offsets, parse_proc_mtd,
@@ -148,7 +148,7 @@ impl LinuxBackend {
             return None;
         };
         let opened = node::open(&path, device, DeviceFiles::Nodes, false).ok()?;
-        OpenDevice::new(CharDevice(opened.fd), device)
+        device_of(opened, device)
             .ok()
             .and_then(|open| open.info().writeable)
     }
@@ -223,12 +223,7 @@ impl MtdBackend for LinuxBackend {
     }
 
     fn open(&self, device: &MtdInfo) -> Result<Box<dyn MtdRead>, MtdError> {
-        let opened = self.open_file(device, false)?;
-        Ok(if opened.is_plain_file {
-            Box::new(OpenDevice::new(PlainFile(opened.fd), device)?)
-        } else {
-            Box::new(OpenDevice::new(CharDevice(opened.fd), device)?)
-        })
+        Ok(Box::new(device_of(self.open_file(device, false)?, device)?))
     }
 
     fn open_for_writing(
@@ -237,13 +232,8 @@ impl MtdBackend for LinuxBackend {
         permit: &WritePermit,
     ) -> Result<Box<dyn MtdWrite>, MtdError> {
         super::refuse_read_only(device, permit)?;
-        let opened = self.open_file(device, true)?;
-        Ok(if opened.is_plain_file {
-            Box::new(OpenDevice::new(PlainFile(opened.fd), device)?)
-        } else {
-            let open = OpenDevice::new(CharDevice(opened.fd), device)?;
-            Box::new(open.must_be_writeable(permit.reason())?)
-        })
+        let open = device_of(self.open_file(device, true)?, device)?;
+        Ok(Box::new(open.must_be_writeable(permit.reason())?))
     }
 
     fn in_use(&self, devices: &[MtdInfo]) -> Vec<InUse> {
@@ -253,6 +243,20 @@ impl MtdBackend for LinuxBackend {
             _ => Vec::new(),
         }
     }
+}
+
+/// The device behind an open file.
+fn device_of(
+    opened: Opened,
+    device: &MtdInfo,
+) -> Result<OpenDevice<Box<dyn DeviceCalls>>, MtdError> {
+    OpenDevice::new(
+        match opened.is_plain_file {
+            true => Box::new(PlainFile(opened.fd)),
+            false => Box::new(CharDevice(opened.fd)),
+        },
+        device,
+    )
 }
 
 /// The error of a call on a path, for a device.

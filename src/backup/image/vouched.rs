@@ -32,7 +32,7 @@ impl ImageWriter<'_> {
         info: &MtdInfo,
         file: &str,
         buffers: &mut Buffers,
-    ) -> Result<Vouched, BackupError> {
+    ) -> Result<Vouched, Box<BackupError>> {
         self.stop.check()?;
         let Some(own) = device.own_digest()? else {
             return Ok(Vouched::Silent);
@@ -65,7 +65,7 @@ impl ImageWriter<'_> {
         info: &MtdInfo,
         file: &str,
         buffers: &mut Buffers,
-    ) -> Result<Option<bool>, BackupError> {
+    ) -> Result<Option<bool>, Box<BackupError>> {
         self.stop.check()?;
         match device.own_digest()? {
             Some(own) => Ok(Some(self.is_stored(&own, info, file, buffers)?.2)),
@@ -81,7 +81,7 @@ impl ImageWriter<'_> {
         info: &MtdInfo,
         file: &str,
         buffers: &mut Buffers,
-    ) -> Result<(DigestValues, Used, bool), BackupError> {
+    ) -> Result<(DigestValues, Used, bool), Box<BackupError>> {
         let cannot = |source| self.error("cannot read", file, None, source);
         let mut stored = self.folder.open(file).map_err(cannot)?;
         let buffer = self.buffer(&mut buffers.file, info)?;

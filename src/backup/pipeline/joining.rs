@@ -13,13 +13,14 @@ use crate::backup::rejoin;
 pub(super) fn refuse_at_first_sight(
     folder: &dyn Destination,
     found: &Contents,
-) -> Result<(), BackupError> {
+) -> Result<(), Box<BackupError>> {
     let refuse = |holds: String, help: &str| {
         Err(BackupError::Refused {
             folder: folder.describe(),
             holds,
             help: help.into(),
-        })
+        }
+        .into())
     };
     match &found.state {
         State::Script | State::Capture { .. } => refuse(
@@ -40,7 +41,7 @@ pub(super) fn refuse_at_first_sight(
 
 impl Run<'_> {
     /// Goes on with an earlier run of the same device, or refuses the folder.
-    pub(super) fn join_earlier_run(&mut self, found: Contents) -> Result<(), BackupError> {
+    pub(super) fn join_earlier_run(&mut self, found: Contents) -> Result<(), Box<BackupError>> {
         let earlier = match &found.state {
             State::Finished(manifest) | State::Unfinished(manifest) => manifest,
             _ => return Ok(()),
@@ -74,7 +75,7 @@ impl Run<'_> {
         found: Contents,
         finished: bool,
         opened: &mut Opened,
-    ) -> Result<(), BackupError> {
+    ) -> Result<(), Box<BackupError>> {
         let other = rejoin::first_other(self.folder, &found.own, self.backend, opened, self.work)?;
         if let Some(file) = other {
             return Err(self.refuse(
@@ -92,7 +93,7 @@ impl Run<'_> {
     }
 
     /// Takes over the images of an earlier run; what was half written goes.
-    fn take_over(&mut self, own: Vec<Entry>, parts: Vec<Entry>) -> Result<(), BackupError> {
+    fn take_over(&mut self, own: Vec<Entry>, parts: Vec<Entry>) -> Result<(), Box<BackupError>> {
         let (images, _): (Vec<_>, Vec<_>) = own
             .into_iter()
             .partition(|entry| contents::script_image(&entry.name).is_some());
@@ -121,7 +122,7 @@ impl Run<'_> {
 
     /// There is nothing to complete; or a clean was killed, or something else
     /// removed a part.
-    fn refuse_finished(&self, earlier: &Manifest, own: &[Entry]) -> BackupError {
+    fn refuse_finished(&self, earlier: &Manifest, own: &[Entry]) -> Box<BackupError> {
         let there = contents::image_numbers(own);
         let mut images = earlier.images.iter();
         match images.find(|image| there.binary_search(&image.mtd).is_err()) {
@@ -144,11 +145,12 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn refuse(&self, holds: String, help: &str) -> BackupError {
+    pub(super) fn refuse(&self, holds: String, help: &str) -> Box<BackupError> {
         BackupError::Refused {
             folder: self.folder.describe(),
             holds,
             help: help.into(),
         }
+        .into()
     }
 }

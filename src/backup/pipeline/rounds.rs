@@ -30,7 +30,7 @@ impl Run<'_> {
         &mut self,
         earlier: &Manifest,
         own: Vec<Entry>,
-    ) -> Result<Vec<Entry>, BackupError> {
+    ) -> Result<Vec<Entry>, Box<BackupError>> {
         let planned = contents::planned(&self.manifest);
         let there = contents::image_numbers(&own);
         let carried: Vec<&Image> = earlier
@@ -66,7 +66,7 @@ impl Run<'_> {
     }
 
     /// One image of an earlier round, if it is what its record says.
-    fn carry(&mut self, image: &Image) -> Result<(), BackupError> {
+    fn carry(&mut self, image: &Image) -> Result<(), Box<BackupError>> {
         let file = image.file.as_str();
         let failed = |source| self.error("cannot read", file, source);
         let naming = Naming(self.folder);

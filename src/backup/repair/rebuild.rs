@@ -55,7 +55,7 @@ impl Pieces<'_> {
         self,
         request: &RepairRequest,
         work: &Work<'_>,
-    ) -> Result<Manifest, BackupError> {
+    ) -> Result<Manifest, Box<BackupError>> {
         let mut layout = self.layout(request.layout.as_ref())?;
         self.all_are_in(&layout)?;
         let mut tally = Tally::default();
@@ -91,15 +91,16 @@ impl Pieces<'_> {
         Ok(self.manifest(layout, images, &tally, request))
     }
 
-    fn refuse(&self, holds: String, help: &str) -> BackupError {
+    fn refuse(&self, holds: String, help: &str) -> Box<BackupError> {
         BackupError::Refused {
             folder: self.folder.describe(),
             holds,
             help: help.into(),
         }
+        .into()
     }
 
-    fn layout(&self, given: Option<&RepairLayout>) -> Result<Layout, BackupError> {
+    fn layout(&self, given: Option<&RepairLayout>) -> Result<Layout, Box<BackupError>> {
         if let Some(given) = given {
             return self.given_layout(given);
         }
@@ -126,7 +127,7 @@ impl Pieces<'_> {
         }
     }
 
-    fn given_layout(&self, given: &RepairLayout) -> Result<Layout, BackupError> {
+    fn given_layout(&self, given: &RepairLayout) -> Result<Layout, Box<BackupError>> {
         let entries: Vec<LayoutEntry> = given.devices.iter().map(LayoutEntry::new).collect();
         let what = |entry: &LayoutEntry| {
             let LayoutEntry { mtd, name, .. } = entry;
@@ -188,7 +189,7 @@ impl Pieces<'_> {
     }
 
     /// Every image that is there, or that a digest is of, is of the layout.
-    fn all_are_in(&self, layout: &Layout) -> Result<(), BackupError> {
+    fn all_are_in(&self, layout: &Layout) -> Result<(), Box<BackupError>> {
         let files = self.own.iter().map(|entry| entry.name.as_str());
         let mut files = files.chain(self.lines.keys().copied());
         let known: BTreeSet<u32> = layout.entries.iter().map(|entry| entry.mtd).collect();
@@ -209,7 +210,7 @@ impl Pieces<'_> {
         entry: &LayoutEntry,
         tally: &mut Tally,
         work: &Work<'_>,
-    ) -> Result<Option<Image>, BackupError> {
+    ) -> Result<Option<Image>, Box<BackupError>> {
         let file = image_file(entry.index());
         let stored = destination::named(self.own, &file);
         let line = self.lines.get(file.as_str());
@@ -282,7 +283,7 @@ impl Pieces<'_> {
         Ok(Some(image))
     }
 
-    fn digest(&self, file: &str, work: &Work<'_>) -> Result<DigestValues, BackupError> {
+    fn digest(&self, file: &str, work: &Work<'_>) -> Result<DigestValues, Box<BackupError>> {
         let mut digests = Digests::new(DigestChoice::Both);
         super::each_piece(self.folder, file, work, |piece| {
             digests.update(piece);
