@@ -7,6 +7,7 @@ use crate::sandbox::error::SandboxError;
 use crate::sandbox::flash::handles::Handles;
 use crate::sandbox::kernel::filter::FilterPlan;
 use crate::sandbox::kernel::kernels::Version;
+use crate::sandbox::kernel::plain::Plain;
 use crate::sandbox::kernel::sys;
 use crate::sandbox::power::Power;
 use crate::sandbox::run::Sandbox;
@@ -217,8 +218,7 @@ fn put_node(
 
 /// Says what is missing before anything fails in a new process.
 fn check_kernel() -> Result<(), SandboxError> {
-    // SAFETY: all-zero is a valid value of this plain structure.
-    let mut about: libc::utsname = unsafe { std::mem::zeroed() };
+    let mut about = libc::utsname::zero();
     // SAFETY: the structure is ours.
     unsafe { libc::uname(&mut about) };
     let bytes: Vec<u8> = about.release.iter().map(|byte| *byte as u8).collect();

@@ -69,8 +69,14 @@ pub(super) enum Rule {
     Mmap,
     /// Those that send a signal that a program may handle: the argument's index.
     Signal(u32),
+    /// Those with an address at this argument's index.
+    Address(u32),
     /// Those whose sixth argument (flags) is not zero.
     Flags,
+    /// Those without the supervisor's mark in the sixth argument, which they lack.
+    Unmarked,
+    /// Those that set what happens at the end of a child (rt_sigaction).
+    ChildHandler,
     /// Only when an old kernel is played.
     Uname,
 }
@@ -89,8 +95,8 @@ pub(super) enum Answer {
     Perform(Deed),
     /// The thread is stopped and something is done in it; see [`Job`].
     Stop(Job),
-    /// The kernel executes it, once the signals of this process are watched.
-    Watch(u32),
+    /// The kernel executes it, once the signals of these processes are watched.
+    Watch(Vec<u32>),
     /// The kernel executes it, once they no longer are.
     Unwatch(u32),
 }
@@ -153,6 +159,31 @@ pub(super) struct Program {
     pub rest: Vec<u64>,
 }
 
+/// What takes the place of an argument's memory when a call is made again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Placed {
+    pub bytes: Vec<u8>,
+    /// Which argument becomes the address of the bytes.
+    pub argument: usize,
+    /// The first eight bytes become the address of this one of them.
+    pub inner: Option<usize>,
+    /// A further argument, and what it becomes.
+    pub length: Option<(usize, u64)>,
+}
+
+impl Placed {
+    /// A path in the place of this argument.
+    pub fn path(mut path: Vec<u8>, argument: usize) -> Self {
+        path.push(0);
+        Self {
+            bytes: path,
+            argument,
+            inner: None,
+            length: None,
+        }
+    }
+}
+
 /// On which of its arguments a call stops for the tracer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StopOn {
@@ -177,10 +208,12 @@ pub(super) enum Job<Folder = OwnedFd> {
     Filter(Level),
     /// The same on one more number, which is what the call then answers.
     Cover(i32),
+    /// The call again, past the first filter: see `calls::passing`.
+    Marked,
     /// chdir to this folder.
     Chdir(Folder),
-    /// The call again with this path in the place of an argument.
-    Again { path: Vec<u8>, argument: usize },
+    /// The call again, with other memory behind an argument.
+    Again(Placed),
     /// execve of this program.
     Exec(Program),
     /// open of this path with O_PATH, whose descriptors cannot be handed over.
@@ -196,8 +229,9 @@ impl Job {
         Ok(match self {
             Job::Filter(level) => Job::Filter(level),
             Job::Cover(number) => Job::Cover(number),
+            Job::Marked => Job::Marked,
             Job::Chdir(folder) => Job::Chdir(give(folder)?),
-            Job::Again { path, argument } => Job::Again { path, argument },
+            Job::Again(placed) => Job::Again(placed),
             Job::Exec(program) => Job::Exec(program),
             Job::OpenPath { path, flags } => Job::OpenPath { path, flags },
         })

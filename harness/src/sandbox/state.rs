@@ -61,6 +61,12 @@ pub(super) struct State {
     pub tracers: Vec<std::thread::JoinHandle<()>>,
     /// How many of our names a folder's listing has shown.
     pub listed: HashMap<(u32, i32), usize>,
+    /// Threads that wait for a message, perhaps since before flash was opened.
+    pub receiving: HashSet<u32>,
+    /// Whose calls the end of a child interrupts, as far as that is known.
+    pub of_children: HashMap<u32, bool>,
+    /// Some socket may have a path of ours in its address.
+    pub has_socket_paths: bool,
     /// Stand-ins for nodes opened with O_PATH, by inode; with the node's own.
     pub placeholders: HashMap<(u64, u64), u64>,
     /// What the call that is being answered is about; for the trace.
@@ -99,6 +105,9 @@ impl State {
             running: 0,
             tracers: Vec::new(),
             listed: HashMap::new(),
+            receiving: HashSet::new(),
+            of_children: HashMap::new(),
+            has_socket_paths: false,
             placeholders: HashMap::new(),
             about: Default::default(),
             log: start.log,

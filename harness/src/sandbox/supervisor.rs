@@ -201,13 +201,13 @@ fn handle(
         let _ = listener.fail(id, libc::ENOSYS);
         return None;
     };
-    let mut state = shared.lock();
+    let mut state = about_to_decide(shared, &trapped);
     state.about = state.log.about(entry.name, &trapped);
     let decision = (entry.decide)(&mut state, &trapped);
     if let Ok(Answer::Through | Answer::Watch(_) | Answer::Unwatch(_)) = decision {
         drop(state);
         match decision {
-            Ok(Answer::Watch(tgid)) => watch(shared, tgid),
+            Ok(Answer::Watch(tgids)) => tgids.into_iter().for_each(|tgid| watch(shared, tgid)),
             Ok(Answer::Unwatch(tgid)) => unwatch(shared, tgid),
             _ => {}
         }
@@ -258,6 +258,17 @@ fn handle(
     let told = reply(listener, id, result);
     state.log_call(entry, &trapped, about, Some(told));
     None
+}
+
+/// The state, once the caller is watched if it has to be.
+fn about_to_decide<'a>(shared: &'a Arc<Shared>, trapped: &Trapped) -> MutexGuard<'a, State> {
+    let mut state = shared.lock();
+    if !state.is_interrupted_by_children(trapped) {
+        return state;
+    }
+    drop(state);
+    watch(shared, trapped.process().tgid());
+    shared.lock()
 }
 
 /// The call of a notification; none: it is no call of this architecture.
@@ -353,9 +364,35 @@ fn unwatch(shared: &Arc<Shared>, tgid: u32) {
     }
 }
 
+/// Whether a call that is to be made again is that already: a process that is locked up
+/// in a folder of ours finds by itself what is there.
+fn is_as_it_was(job: &Job, trapped: &Trapped) -> bool {
+    let process = trapped.process();
+    match job {
+        Job::Again(placed) => {
+            let at = trapped.args[placed.argument];
+            match placed.inner {
+                None => process.has(at, &placed.bytes),
+                Some(inner) => process
+                    .read_u64(at)
+                    .is_ok_and(|at| process.has(at, &placed.bytes[inner..])),
+            }
+        }
+        Job::Exec(program) if program.interpreter.is_empty() => {
+            let path = [program.path.as_slice(), b"\0"].concat();
+            trapped.number == libc::SYS_execve && process.has(trapped.args[0], &path)
+        }
+        _ => false,
+    }
+}
+
 /// Has something done inside the calling thread; the call is then over, or is
 /// made again.
 fn stop(shared: &Arc<Shared>, listener: &Listener, id: u64, trapped: Trapped, job: Job) {
+    if is_as_it_was(&job, &trapped) {
+        let _ = listener.let_through(id);
+        return;
+    }
     let (tid, tgid) = (trapped.tid, trapped.process().tgid());
     let give = |folder: OwnedFd| listener.add_fd(id, folder.as_raw_fd(), true, false);
     let job = match job.hand_over(give) {

@@ -140,3 +140,51 @@ fn interpreters_in_mapped_folders_are_found() {
             .contains("ermission denied")
     );
 }
+
+/// How the kernel starts scripts (fs/binfmt_script.c, fs/exec.c), in a folder and in one
+/// that is mapped to the same path: each line tells the same.
+#[test]
+fn scripts_start_as_the_kernel_starts_them() {
+    let (outside, inside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let seen = outside.path().display().to_string();
+    let scripts = [
+        ("plain", format!("#!{seen}/echo\n")),
+        ("spaces", format!("#! \t{seen}/echo  -n a  b \t\nx")),
+        ("unended", format!("#!{seen}/echo -n")),
+        ("long", format!("#!{seen}/echo {}\n", "y".repeat(300))),
+        ("cut", format!("#!{seen}/{}\n", "z".repeat(300))),
+        ("zero", format!("#!{seen}/echo\0x\n")),
+        ("zero2", format!("#!{seen}/echo a\0x")),
+        ("empty", "#! \t\n".to_owned()),
+        ("nothing", "#!".to_owned()),
+        ("missing", format!("#!{seen}/none\n")),
+        ("folder", format!("#!{seen}\n")),
+        ("one", format!("#!{seen}/plain 1\n")),
+        ("two", format!("#!{seen}/one 2\n")),
+        ("three", format!("#!{seen}/two 3\n")),
+        ("four", format!("#!{seen}/three 4\n")),
+        ("five", format!("#!{seen}/four 5\n")),
+        ("six", format!("#!{seen}/five 6\n")),
+    ];
+    for folder in [outside.path(), inside.path()] {
+        std::fs::copy("/bin/echo", folder.join("echo")).unwrap();
+        for (name, text) in &scripts {
+            let path = folder.join(name);
+            std::fs::write(&path, text).unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(&path, mode).unwrap();
+        }
+    }
+    let names = scripts.map(|(name, _)| name).join(" ");
+    // env tells the error, where a shell would run the file itself.
+    let line = format!(
+        "cd /; for name in {names}; do env {seen}/$name x 'y z'; echo $name $?; done 2>&1; \
+         cd {seen}; env ./three x; exec 9< one; env /proc/self/fd/9 x; env /dev/fd/9 x"
+    );
+    let mut plain = Command::new("sh");
+    let expected = plain.args(["-c", &line]).env("LC_ALL", "C").output();
+    let expected = text(&expected.unwrap().stdout);
+    assert!(expected.contains("\nfive 126"), "{expected}");
+    let bench = bench_with(|builder| builder.map(&seen, inside.path()));
+    assert_eq!(text(&bench.sh(&line).stdout), expected);
+}

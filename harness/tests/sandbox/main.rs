@@ -6,6 +6,7 @@
 ))]
 
 mod calls;
+mod chroot;
 mod cut_programs;
 mod cuts;
 mod device_folder;
@@ -19,11 +20,13 @@ mod lookups;
 mod names;
 mod nodes;
 mod numbers;
+mod odd_calls;
 mod probe;
 mod programs;
 mod reads;
 mod real;
 mod signals;
+mod sockets;
 mod support;
 mod threads;
 mod writes;

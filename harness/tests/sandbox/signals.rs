@@ -21,10 +21,10 @@ fn start(signal: i32, every_us: i64) {
         let mut timer: libc::itimerval = std::mem::zeroed();
         timer.it_interval.tv_usec = every_us;
         timer.it_value.tv_usec = every_us;
-        assert_eq!(
-            libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut()),
-            0
-        );
+        if every_us > 0 {
+            let set = libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut());
+            assert_eq!(set, 0);
+        }
     }
 }
 
@@ -129,6 +129,95 @@ fn under_fire_alone() {
 #[test]
 fn a_signal_from_another_process_interrupts_no_call_on_files() {
     inside(&bench(), "signals::under_fire");
+}
+
+/// Signals that are sent by a child, every 200 microseconds.
+fn under_fire_of(send: fn(me: i32, signal: i32) -> libc::c_long) {
+    start(libc::SIGUSR1, 0);
+    // SAFETY: the child makes system calls alone.
+    unsafe {
+        // A group of its own, so that nobody else is meant.
+        libc::setpgid(0, 0);
+        let me = libc::getpid();
+        let child = libc::fork();
+        if child == 0 {
+            libc::signal(libc::SIGUSR1, libc::SIG_IGN);
+            while send(me, libc::SIGUSR1) == 0 {
+                libc::usleep(200);
+            }
+            libc::_exit(0);
+        }
+        assert_eq!(interrupted_calls(2000), 0);
+        libc::kill(child, libc::SIGKILL);
+    }
+    assert!(SIGNALS.load(Ordering::Relaxed) > 0);
+}
+
+#[test]
+#[ignore = "started in a sandbox by signals_to_a_group_or_by_descriptor_interrupt_no_call_on_files"]
+fn under_fire_of_a_group() {
+    // SAFETY: plain numbers.
+    alone(|| under_fire_of(|me, signal| unsafe { libc::kill(-me, signal) }.into()));
+}
+
+#[test]
+#[ignore = "started in a sandbox by signals_to_a_group_or_by_descriptor_interrupt_no_call_on_files"]
+fn under_fire_by_descriptor() {
+    alone(|| {
+        under_fire_of(|me, signal| {
+            // SAFETY: plain numbers; no further word on the signal.
+            unsafe {
+                let process = libc::syscall(libc::SYS_pidfd_open, me, 0);
+                let answer = libc::syscall(libc::SYS_pidfd_send_signal, process, signal, 0, 0);
+                libc::close(process as i32);
+                answer
+            }
+        });
+    });
+}
+
+#[test]
+fn signals_to_a_group_or_by_descriptor_interrupt_no_call_on_files() {
+    let bench = bench();
+    inside(&bench, "signals::under_fire_of_a_group");
+    inside(&bench, "signals::under_fire_by_descriptor");
+}
+
+/// As a shell that has started something and goes on: dash handles SIGCHLD without
+/// SA_RESTART all its life.
+#[test]
+#[ignore = "started in a sandbox by the_end_of_a_child_interrupts_no_call_on_files"]
+fn with_children() {
+    alone(|| {
+        start(libc::SIGCHLD, 0);
+        let lives_for = |microseconds: u32| {
+            // SAFETY: the child makes system calls alone.
+            unsafe {
+                let child = libc::fork();
+                if child == 0 {
+                    libc::usleep(microseconds);
+                    libc::_exit(0);
+                }
+                child
+            }
+        };
+        let long = lives_for(60_000_000);
+        assert_eq!(interrupted_calls(1), 0);
+        for round in 0..400 {
+            lives_for(round % 40 * 10);
+            assert_eq!(interrupted_calls(5), 0, "{round}");
+            // SAFETY: the status is not asked for.
+            while unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } > 0 {}
+        }
+        // SAFETY: plain numbers.
+        unsafe { libc::kill(long, libc::SIGKILL) };
+        assert!(SIGNALS.load(Ordering::Relaxed) > 0);
+    });
+}
+
+#[test]
+fn the_end_of_a_child_interrupts_no_call_on_files() {
+    inside(&bench(), "signals::with_children");
 }
 
 #[test]

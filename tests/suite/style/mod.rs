@@ -91,6 +91,7 @@ const CRATES: &[(&str, &[Circle])] = &[
                     "sandbox/calls/looks",
                     "sandbox/calls/names",
                     "sandbox/calls/opening",
+                    "sandbox/calls/passing",
                     "sandbox/calls/programs",
                     "sandbox/calls/refused",
                     "sandbox/calls/signals",

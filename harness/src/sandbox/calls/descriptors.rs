@@ -4,9 +4,11 @@
 use crate::Errno;
 use crate::mtd::{NodeId, Seek};
 use crate::sandbox::call::{Answer, Decision, Trapped};
+use crate::sandbox::calls::signals;
 use crate::sandbox::flash::handles::Open;
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::State;
+use crate::sandbox::tracing::emulate;
 use std::os::fd::AsFd;
 
 /// Answers a call whose first argument is a descriptor by what `work` does with
@@ -55,6 +57,9 @@ pub(in crate::sandbox) fn ioctl(state: &mut State, trapped: &Trapped) -> Decisio
     if let LOOP_SET_FD | LOOP_CHANGE_FD | LOOP_CONFIGURE = command {
         return loop_over(state, trapped, command, argument);
     }
+    if let FICLONE | FICLONERANGE = command {
+        return clone(state, trapped, command, argument);
+    }
     changing_flash(state, trapped, |open| match command {
         // Of the file system that the node stands in (fs/ioctl.c, do_vfs_ioctl).
         FIGETBSZ => {
@@ -72,7 +77,28 @@ pub(in crate::sandbox) fn ioctl(state: &mut State, trapped: &Trapped) -> Decisio
 // include/uapi/linux/fs.h and fiemap.h
 const FIGETBSZ: u32 = 2;
 const FIEMAP: u32 = 0xc020_660b;
+const FICLONE: u32 = 0x4004_9409;
+const FICLONERANGE: u32 = 0x4020_940d;
 const DEVTMPFS_BLOCK_BYTES: i32 = 4096;
+
+/// Answers the ioctls that put a file's contents into another one, if that is a node:
+/// it is in another file system than any file, and takes none of another node's
+/// (fs/remap_range.c, vfs_clone_file_range).
+fn clone(state: &mut State, trapped: &Trapped, command: u32, argument: u64) -> Decision {
+    let process = trapped.process();
+    if state.flash(process, trapped.int(0)).is_none() {
+        return Ok(Answer::Through);
+    }
+    let from = match command {
+        FICLONE => argument as i32,
+        _ => process.read_u64(argument)? as i32,
+    };
+    process.fd_stat(from).map_err(|_| Errno::BADF)?;
+    Err(match state.flash(process, from) {
+        Some(_) => Errno::INVAL,
+        None => Errno::XDEV,
+    })
+}
 
 // include/uapi/linux/loop.h
 const LOOP_SET_FD: u32 = 0x4c00;
@@ -113,7 +139,14 @@ fn loop_over(state: &mut State, trapped: &Trapped, command: u32, argument: u64) 
 /// driver of MTD sends signals; the kernel keeps the number all the same.
 pub(in crate::sandbox) fn fcntl(state: &mut State, trapped: &Trapped) -> Decision {
     const SIGNAL_MAX: u64 = 64;
+    const F_SETOWN_EX: i32 = 15;
     let (command, argument) = (trapped.int(1), trapped.args[2]);
+    if let libc::F_SETOWN | F_SETOWN_EX | libc::F_NOTIFY = command {
+        return signals::timer(state, trapped);
+    }
+    if command == libc::F_SETFL {
+        return set_direct(state, trapped);
+    }
     on_flash(state, trapped, |open| match command {
         sys::F_GETSIG => Ok(i64::from(open.signal)),
         sys::F_SETSIG if argument > SIGNAL_MAX => Err(Errno::INVAL),
@@ -124,6 +157,24 @@ pub(in crate::sandbox) fn fcntl(state: &mut State, trapped: &Trapped) -> Decisio
         libc::F_GETLEASE => Ok(i64::from(libc::F_UNLCK)),
         // Leases and seals are for files (fs/locks.c, mm/memfd.c).
         _ => Err(Errno::INVAL),
+    })
+}
+
+/// O_DIRECT is nothing that a character device has (fs/fcntl.c, setfl).
+fn set_direct(state: &mut State, trapped: &Trapped) -> Decision {
+    let flash = state.flash(trapped.process(), trapped.int(0));
+    match flash.map(|(_, which)| state.handles.get(which).map(|open| open.node)) {
+        Some(Ok(NodeId::Character { .. })) => Err(Errno::INVAL),
+        _ => Ok(Answer::Through),
+    }
+}
+
+/// Answers readahead, which only files and block devices take (mm/readahead.c).
+pub(in crate::sandbox) fn readahead(state: &mut State, trapped: &Trapped) -> Decision {
+    on_flash(state, trapped, |open| match is_block(open.node) {
+        _ if !open.handle.flags().read => Err(Errno::BADF),
+        true => Ok(0),
+        false => Err(Errno::INVAL),
     })
 }
 
@@ -171,9 +222,34 @@ pub(in crate::sandbox) fn fallocate(state: &mut State, trapped: &Trapped) -> Dec
     })
 }
 
-/// Answers preadv2 and pwritev2 with flags (fs/read_write.c, no read_iter).
+/// Answers preadv2 and pwritev2 with flags. A character device's driver, which knows no
+/// iterators, takes one that means nothing to it (fs/read_write.c,
+/// do_loop_readv_writev); a block device's takes more, and may always tell who will not
+/// wait to come again.
 pub(in crate::sandbox) fn with_flags(state: &mut State, trapped: &Trapped) -> Decision {
-    on_flash(state, trapped, |_| Err(Errno::OPNOTSUPP))
+    const SYNCHRONOUS: i32 = libc::RWF_DSYNC | libc::RWF_SYNC;
+    let (process, flags) = (trapped.process(), trapped.int(5));
+    let Some((_, which)) = state.flash(process, trapped.int(0)) else {
+        return Ok(Answer::Through);
+    };
+    let known = match is_block(state.handles.get(which)?.node) {
+        true => libc::RWF_HIPRI | SYNCHRONOUS | libc::RWF_NOWAIT,
+        false => libc::RWF_HIPRI,
+    };
+    if flags & !known != 0 {
+        return Err(Errno::OPNOTSUPP);
+    }
+    if flags & libc::RWF_NOWAIT != 0 {
+        return Err(Errno::AGAIN);
+    }
+    let Some(moved) = emulate::transfer(state, process, trapped.number, &trapped.args) else {
+        return Ok(Answer::Through);
+    };
+    let moved = moved?;
+    if trapped.number == libc::SYS_pwritev2 && flags & SYNCHRONOUS != 0 {
+        fsync(state, trapped)?;
+    }
+    Answer::value(moved as i64)
 }
 
 /// sync: what the caches of block nodes hold goes to flash, too.

@@ -35,6 +35,15 @@ pub(in crate::sandbox) fn getcwd(state: &mut State, trapped: &Trapped) -> Decisi
     let Some(mut seen) = state.namespace.seen(&real) else {
         return Ok(Answer::Through);
     };
+    if let Some(root) = trapped.process().root() {
+        let root = state.namespace.seen(&root).unwrap_or(root);
+        match seen.strip_prefix(root.as_slice()) {
+            Some(b"") => seen = b"/".to_vec(),
+            Some(rest) if rest[0] == b'/' => seen = rest.to_vec(),
+            // It stands outside of its root: the kernel has words for that.
+            _ => return Ok(Answer::Through),
+        }
+    }
     seen.push(0);
     if trapped.args[1] < seen.len() as u64 {
         return Err(Errno::RANGE);

@@ -6,21 +6,14 @@ use crate::mtd::NodeId;
 use crate::sandbox::call::{Answer, Decision, Done, PathArgument, Trapped};
 use crate::sandbox::kernel::caller;
 use crate::sandbox::kernel::hosts;
+use crate::sandbox::kernel::plain::Plain;
 use crate::sandbox::kernel::process::{Process, c_string};
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
 use crate::sandbox::view::namespace::{Bytes, Kind, Moment, Node};
 use crate::sandbox::view::shadow::Pretended;
 use std::ffi::CStr;
-use std::mem::{size_of, zeroed};
 use std::sync::OnceLock;
-
-/// The bytes of a plain kernel structure.
-fn bytes_of<T: Copy>(value: &T) -> &[u8] {
-    // SAFETY: only used with C structures of numbers that were zeroed first,
-    // so that their padding is initialised.
-    unsafe { std::slice::from_raw_parts(std::ptr::from_ref(value).cast(), size_of::<T>()) }
-}
 
 /// Which structure a call wants its answer in.
 #[derive(Clone, Copy)]
@@ -106,8 +99,8 @@ pub(in crate::sandbox) fn fstat(
     elsewhere_stat(process, &path, Some(pretended), buffer, (form, 0))
 }
 
-fn put<T: Copy>(process: Process, buffer: u64, value: &T) -> Decision {
-    process.write(buffer, bytes_of(value))?;
+fn put(process: Process, buffer: u64, value: &impl Plain) -> Decision {
+    process.write(buffer, value.bytes())?;
     Answer::value(0)
 }
 
@@ -116,8 +109,7 @@ static DEV: OnceLock<u64> = OnceLock::new();
 
 /// What stat tells of a simulated node.
 fn describe(process: Process, node: &Node) -> libc::stat {
-    // SAFETY: all-zero is a valid value of this plain structure.
-    let mut about: libc::stat = unsafe { zeroed() };
+    let mut about = libc::stat::zero();
     let (kind, major, minor) = match node.id {
         NodeId::Character { major, minor } => (libc::S_IFCHR, major, minor),
         NodeId::Block { major, minor } => (libc::S_IFBLK, major, minor),
@@ -142,8 +134,7 @@ fn node_stat(process: Process, node: &Node, buffer: u64, form: Form) -> Decision
     if matches!(form, Form::Stat) {
         return put(process, buffer, &about);
     }
-    // SAFETY: all-zero is a valid value of this plain structure.
-    let mut wide: libc::statx = unsafe { zeroed() };
+    let mut wide = libc::statx::zero();
     let time = |(seconds, nanoseconds): Moment| {
         let mut time = wide.stx_ctime;
         (time.tv_sec, time.tv_nsec) = (seconds, nanoseconds as u32);
@@ -179,8 +170,7 @@ fn elsewhere_stat(
         pretend(&mut about, pretended);
         return put(process, buffer, &about);
     };
-    // SAFETY: all-zero is a valid value of this plain structure.
-    let mut wide: libc::statx = unsafe { zeroed() };
+    let mut wide = libc::statx::zero();
     let flags = flags & !libc::AT_EMPTY_PATH;
     // SAFETY: the path is a C string, the structure is ours.
     if unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), flags, mask, &mut wide) } != 0 {
@@ -230,7 +220,15 @@ pub(in crate::sandbox) fn access(
         return Err(Errno::INVAL);
     }
     let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
-    match state.target(trapped, path, follow)? {
+    let mut target = state.target(trapped, path, follow)?;
+    if let Target::Descriptor(fd) = target {
+        if let Some(node) = state.node_behind(trapped.process(), fd) {
+            if flags & libc::AT_EMPTY_PATH != 0 {
+                target = Target::Node(Bytes::new(), node);
+            }
+        }
+    }
+    match target {
         // On the device everybody is root, who may do all but execute.
         Target::Node(..) if mode & libc::X_OK != 0 => Err(Errno::ACCESS),
         Target::Node(..) => Answer::value(0),
@@ -337,8 +335,7 @@ fn file_system_of(seen: &[u8]) -> Bytes {
 }
 
 fn put_statfs(trapped: &Trapped, real: &[u8], buffer: u64) -> Decision {
-    // SAFETY: all-zero is a valid value of this plain structure.
-    let mut about: libc::statfs = unsafe { zeroed() };
+    let mut about = libc::statfs::zero();
     // SAFETY: the path is a C string, the structure is ours.
     if unsafe { libc::statfs(c_string(real).as_ptr(), &mut about) } != 0 {
         return Err(sys::last_errno());
@@ -351,21 +348,12 @@ pub(in crate::sandbox) fn uname(state: &mut State, trapped: &Trapped) -> Decisio
     let Some(version) = state.kernel else {
         return Ok(Answer::Through);
     };
-    // SAFETY: all-zero is a valid value of this plain structure.
-    let mut about: libc::utsname = unsafe { std::mem::zeroed() };
+    let mut about = libc::utsname::zero();
     // SAFETY: the structure is ours.
     unsafe { libc::uname(&mut about) };
     let release = format!("{}.{}.{}\0", version.major, version.minor, version.patch);
     for (to, from) in about.release.iter_mut().zip(release.bytes()) {
         *to = from as libc::c_char;
     }
-    // SAFETY: a plain structure of bytes without padding.
-    let bytes = unsafe {
-        std::slice::from_raw_parts(
-            std::ptr::from_ref(&about).cast::<u8>(),
-            std::mem::size_of_val(&about),
-        )
-    };
-    trapped.process().write(trapped.args[0], bytes)?;
-    Answer::value(0)
+    put(trapped.process(), trapped.args[0], &about)
 }

@@ -9,6 +9,7 @@ pub(in crate::sandbox) mod folders;
 pub(in crate::sandbox) mod looks;
 pub(in crate::sandbox) mod names;
 pub(in crate::sandbox) mod opening;
+pub(in crate::sandbox) mod passing;
 pub(in crate::sandbox) mod programs;
 pub(in crate::sandbox) mod refused;
 pub(in crate::sandbox) mod signals;

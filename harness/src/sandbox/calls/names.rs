@@ -285,7 +285,10 @@ pub(in crate::sandbox) fn link(
     let mut old = state.target(trapped, from, follow)?;
     if let Target::Descriptor(fd) = old {
         old = match state.node_behind(trapped.process(), fd) {
-            Some(node) if flags & libc::AT_EMPTY_PATH != 0 => Target::Node(Bytes::new(), node),
+            Some(node) if flags & libc::AT_EMPTY_PATH != 0 => {
+                let path = state.namespace.path_of(node.inode).cloned();
+                Target::Node(path.ok_or(Errno::NOENT)?, node)
+            }
             _ => Target::Descriptor(fd),
         };
     }

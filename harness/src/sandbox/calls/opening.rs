@@ -2,11 +2,11 @@
 
 use crate::Errno;
 use crate::mtd::NodeId;
-use crate::sandbox::call::{Answer, Decision, Done, Job, Level, PathArgument, Trapped};
+use crate::sandbox::call::{Answer, Decision, Done, Job, Level, PathArgument, Placed, Trapped};
 use crate::sandbox::flash::handles::access;
 use crate::sandbox::kernel::caller;
 use crate::sandbox::kernel::hosts;
-use crate::sandbox::kernel::process::c_string;
+use crate::sandbox::kernel::process::{Process, c_string};
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
 use crate::sandbox::view::namespace::{Bytes, Kind, Node};
@@ -161,10 +161,17 @@ fn open_elsewhere(
     mode: u32,
     argument: usize,
 ) -> Decision {
+    let process = trapped.process();
     if flags & libc::O_PATH != 0 {
         let follow = flags & libc::O_NOFOLLOW == 0;
-        caller::act(trapped.process(), || sys::stat(&c_string(&real), follow))?;
-        return Ok(Answer::Stop(Job::OpenPath { path: real, flags }));
+        caller::act(process, || sys::stat(&c_string(&real), follow))?;
+        let path = process.inside(&real).ok_or(Errno::NOENT)?;
+        let written = process.path(trapped.args[argument]);
+        return Ok(match written.is_ok_and(|written| written == path) {
+            // Locked up in a folder of ours, it finds that by itself.
+            true => Answer::Through,
+            false => Answer::Stop(Job::OpenPath { path, flags }),
+        });
     }
     let writes = flags & libc::O_ACCMODE != libc::O_RDONLY || flags & libc::O_CREAT != 0;
     if kind == Kind::Pseudo && writes {
@@ -173,17 +180,15 @@ fn open_elsewhere(
     let makes = flags & (libc::O_CREAT | libc::O_TMPFILE) != 0;
     // Not that it is there: opening a FIFO waits, and not under the lock.
     let is_new = kind == Kind::Private && sys::stat(&c_string(&real), false).is_err();
-    let umask = makes.then(|| trapped.process().umask());
+    let umask = makes.then(|| process.umask());
     let deed = move || {
         if let Some(umask) = umask {
             sys::umask(umask);
         }
         let path = c_string(&real);
         let inside = || {
-            Ok(Done::Inside(Job::Again {
-                path: real.clone(),
-                argument,
-            }))
+            let path = process.inside(&real).ok_or(Errno::NOENT)?;
+            Ok(Done::Inside(Job::Again(Placed::path(path, argument))))
         };
         // A FIFO waits for its other end, a terminal for its line: the program
         // does that itself, so that it can be interrupted and holds up nobody.
@@ -226,6 +231,7 @@ fn open_node(
             return Err(Errno::NOTDIR);
         }
         let path = state.placeholder(node)?;
+        let path = trapped.process().inside(&path).ok_or(Errno::NOENT)?;
         return Ok(Answer::Stop(Job::OpenPath { path, flags }));
     }
     if flags & (libc::O_CREAT | libc::O_EXCL) == libc::O_CREAT | libc::O_EXCL {
@@ -286,7 +292,7 @@ impl State {
     }
 
     /// Whether reads (or only writes) of this process stop for its tracer.
-    fn is_traced(&self, process: crate::sandbox::kernel::process::Process, level: Level) -> bool {
+    pub fn is_traced(&self, process: Process, level: Level) -> bool {
         if self.traced.is_empty() {
             return false;
         }

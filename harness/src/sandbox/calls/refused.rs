@@ -2,20 +2,28 @@
 //! are refused by name: the kernel would find the host's file of that name.
 
 use crate::Errno;
-use crate::sandbox::call::{Answer, Decision, PathArgument, Trapped};
+use crate::sandbox::call::{Answer, Decision, Job, PathArgument, Placed, Trapped};
 use crate::sandbox::calls::table;
 use crate::sandbox::state::{State, Target};
 use crate::sandbox::view::namespace::Kind;
 
-/// Refuses a call on a path of ours with this error.
+/// Refuses a call on a path of ours with this error; also on an open node, where no
+/// path is given.
 pub(in crate::sandbox) fn on_path(
     state: &mut State,
     trapped: &Trapped,
     path: PathArgument,
     errno: Errno,
 ) -> Decision {
-    let target = state.target(trapped, path, true)?;
-    match is_ours(&target) {
+    let target = match path.address {
+        0 => Target::Descriptor(path.folder),
+        _ => state.target(trapped, path, true)?,
+    };
+    let is_ours = match target {
+        Target::Descriptor(fd) => state.node_behind(trapped.process(), fd).is_some(),
+        target => is_ours(&target),
+    };
+    match is_ours {
         true => Err(state.refuse(trapped, errno)),
         false => Ok(Answer::Through),
     }
@@ -29,11 +37,38 @@ pub(in crate::sandbox) fn on_paths(
     errno: Errno,
 ) -> Decision {
     for path in paths {
-        if path.address != 0 && is_ours(&state.target(trapped, path, true)?) {
-            return Err(state.refuse(trapped, errno));
-        }
+        on_path(state, trapped, path, errno)?;
     }
     Ok(Answer::Through)
+}
+
+/// Answers chroot. The kernel really locks the process up, so that nothing but its own
+/// words for things change: into /proc and /sys, which it could not read there, it does
+/// not get.
+pub(in crate::sandbox) fn chroot(state: &mut State, trapped: &Trapped) -> Decision {
+    match state.target(trapped, trapped.here(0), true)? {
+        Target::Node(..) => return Err(Errno::NOTDIR),
+        Target::Elsewhere {
+            real,
+            kind: Kind::Mapped | Kind::Host,
+            ..
+        } => {
+            state.resolver.notice_roots();
+            let path = trapped.process().inside(&real).ok_or(Errno::NOENT)?;
+            return Ok(Answer::Stop(Job::Again(Placed::path(path, 0))));
+        }
+        target if is_ours(&target) => return Err(state.refuse(trapped, Errno::PERM)),
+        _ => {}
+    }
+    state.resolver.notice_roots();
+    Ok(Answer::Through)
+}
+
+/// Answers userfaultfd: a path in memory that another thread of the program fills would
+/// hold up the sandbox.
+pub(in crate::sandbox) fn userfaultfd(state: &mut State, _: &Trapped) -> Decision {
+    state.warn("userfaultfd is not emulated: ENOSYS");
+    Err(Errno::NOSYS)
 }
 
 /// Answers mount: neither from flash nor into a mapped folder.

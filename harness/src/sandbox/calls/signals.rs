@@ -13,10 +13,39 @@ use crate::sandbox::state::State;
 
 /// Answers setitimer and its relatives.
 pub(in crate::sandbox) fn timer(_: &mut State, trapped: &Trapped) -> Decision {
-    Ok(Answer::Watch(trapped.process().tgid()))
+    Ok(Answer::Watch(vec![trapped.process().tgid()]))
 }
 
-/// Answers kill and its relatives. Who signals a group is not looked after.
+/// Answers kill, which may mean a group, or everybody.
+pub(in crate::sandbox) fn kill(state: &mut State, trapped: &Trapped) -> Decision {
+    let (to, signal) = (trapped.int(0), trapped.int(1));
+    if to > 0 {
+        return send(state, trapped, to, signal);
+    }
+    let group = match to {
+        0 => group_of(trapped.tid),
+        -1 => None,
+        group => Some(group.unsigned_abs()),
+    };
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let meant = ids.filter(|id| to == -1 || group.is_some() && group_of(*id) == group);
+    let watched = meant.filter(|id| is_to_be_watched(state, *id, *id, signal));
+    Ok(match watched.collect::<Vec<u32>>() {
+        watched if watched.is_empty() => Answer::Through,
+        watched => Answer::Watch(watched),
+    })
+}
+
+/// The process group of a process (the fifth word of its `stat` file; the second one,
+/// its name, may hold spaces and brackets).
+fn group_of(pid: u32) -> Option<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let behind_name = &text[text.rfind(')')? + 1..];
+    behind_name.split_whitespace().nth(2)?.parse().ok()
+}
+
+/// Answers tkill and its relatives.
 pub(in crate::sandbox) fn send(
     state: &mut State,
     trapped: &Trapped,
@@ -26,15 +55,100 @@ pub(in crate::sandbox) fn send(
     let Ok(to @ 1..) = u32::try_from(to) else {
         return Ok(Answer::Through);
     };
-    let target = Process { tid: to };
     let tgid = match to {
         _ if to == trapped.tid => trapped.process().tgid(),
-        _ => target.tgid(),
+        _ => Process { tid: to }.tgid(),
     };
-    if state.traced.contains_key(&tgid) || !handles(target, signal) || !is_ours(target) {
+    Ok(match is_to_be_watched(state, to, tgid, signal) {
+        true => Answer::Watch(vec![tgid]),
+        false => Answer::Through,
+    })
+}
+
+/// Answers pidfd_send_signal.
+pub(in crate::sandbox) fn send_by_descriptor(state: &mut State, trapped: &Trapped) -> Decision {
+    let path = format!("/proc/{}/fdinfo/{}", trapped.tid, trapped.int(0));
+    let about = std::fs::read_to_string(path).unwrap_or_default();
+    let id = about.lines().find_map(|line| line.strip_prefix("Pid:"));
+    let id = id.and_then(|id| id.trim().parse().ok()).unwrap_or(0);
+    send(state, trapped, id, trapped.int(1))
+}
+
+fn is_to_be_watched(state: &State, id: u32, tgid: u32, signal: i32) -> bool {
+    let target = Process { tid: id };
+    !state.traced.contains_key(&tgid) && handles(target, signal) && is_ours(target)
+}
+
+/// Answers rt_sigaction of SIGCHLD. A handler without SA_RESTART may interrupt calls
+/// whenever a child ends: dash has one all its life.
+pub(in crate::sandbox) fn handler(state: &mut State, trapped: &Trapped) -> Decision {
+    const FLAGS_AT: u64 = 8;
+    /// Beyond so many all is forgotten.
+    const KNOWN_MAX: usize = 4096;
+    let (process, action) = (trapped.process(), trapped.args[1]);
+    let (Ok(handler), Ok(flags)) = (
+        process.read_u64(action),
+        process.read_u64(action + FLAGS_AT),
+    ) else {
         return Ok(Answer::Through);
+    };
+    // SIG_DFL and SIG_IGN are 0 and 1.
+    let interrupts = handler > 1 && flags & libc::SA_RESTART as u64 == 0;
+    if state.of_children.len() >= KNOWN_MAX {
+        state.of_children.clear();
     }
-    Ok(Answer::Watch(tgid))
+    if interrupts || state.of_children.contains_key(&trapped.tid) {
+        state.of_children.insert(trapped.tid, interrupts);
+    }
+    Ok(Answer::Through)
+}
+
+impl State {
+    /// Whether this call is the first of a process which the end of a child that it has
+    /// would interrupt, and which is not watched yet.
+    pub fn is_interrupted_by_children(&mut self, trapped: &Trapped) -> bool {
+        if self.of_children.is_empty() {
+            return false;
+        }
+        let tid = trapped.tid;
+        if let libc::SYS_execve | libc::SYS_execveat = trapped.number {
+            // No handler outlives it.
+            self.of_children.insert(tid, false);
+            return false;
+        }
+        let interrupts = match self.of_children.get(&tid) {
+            Some(known) => *known,
+            None => {
+                let interrupts = self.inherits_handler(tid);
+                self.of_children.insert(tid, interrupts);
+                interrupts
+            }
+        };
+        interrupts && !self.traced.contains_key(&tid) && has_children(tid)
+    }
+
+    /// Whether a new process, or thread, has the handler of its maker.
+    fn inherits_handler(&self, tid: u32) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{tid}/status"));
+        let status = status.unwrap_or_default();
+        let word = |key: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(key));
+            line.map(str::trim).unwrap_or_default()
+        };
+        let is_known = |id: &str| {
+            let id = id.parse().ok();
+            id.is_some_and(|id: u32| self.of_children.get(&id) == Some(&true))
+        };
+        let caught = u64::from_str_radix(word("SigCgt:"), 16).unwrap_or(0);
+        caught >> (libc::SIGCHLD - 1) & 1 != 0
+            && (is_known(word("PPid:")) || is_known(word("Tgid:")))
+    }
+}
+
+/// Whether a thread has children; where the kernel does not tell, it has.
+fn has_children(tid: u32) -> bool {
+    let children = std::fs::read(format!("/proc/{tid}/task/{tid}/children"));
+    children.map_or(true, |children| !children.is_empty())
 }
 
 /// Answers ptrace: who is watched only for its signals is left to a debugger. Whose

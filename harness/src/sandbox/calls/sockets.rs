@@ -1,12 +1,16 @@
 //! Calls that put a path into something else that is open: Unix sockets and
-//! watches. They are made on a duplicate of the program's descriptor, which is
-//! the same socket or the same list of watches.
+//! watches.
+//!
+//! A socket's path is put in by the process itself wherever it can be, with what is
+//! really there in the place of what it wrote, so that whoever is at the other end
+//! sees it and not the supervisor.
 
 use crate::Errno;
-use crate::sandbox::call::{Answer, Decision, Done, PathArgument, Trapped};
+use crate::sandbox::call::{Answer, Decision, Done, Job, PathArgument, Placed, Trapped};
+use crate::sandbox::calls::passing;
 use crate::sandbox::kernel::caller;
 use crate::sandbox::kernel::hosts;
-use crate::sandbox::kernel::process::c_string;
+use crate::sandbox::kernel::process::{Process, c_string};
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
 use crate::sandbox::view::namespace::{Bytes, Kind, split};
@@ -14,16 +18,20 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// Where the path starts in a `struct sockaddr_un`.
 const PATH_AT: usize = 2;
+/// How long a path in an address may be, with the zero byte behind it.
+const PATH_BYTES_MAX: usize = 108;
 
 /// Answers bind.
 pub(in crate::sandbox) fn bind(state: &mut State, trapped: &Trapped) -> Decision {
-    let Some(path) = unix_path(trapped) else {
+    let process = trapped.process();
+    let Some(path) = unix_path(process, trapped.args[1], trapped.args[2]) else {
         return Ok(Answer::Through);
     };
     let place = PathArgument {
         folder: libc::AT_FDCWD,
         address: trapped.args[1] + PATH_AT as u64,
     };
+    let is_name = path.is_name();
     let target = match path.is_terminated {
         true => state.target_to_make(trapped, place, false)?,
         false => state.target_of(trapped, libc::AT_FDCWD, path.text, false)?,
@@ -33,12 +41,20 @@ pub(in crate::sandbox) fn bind(state: &mut State, trapped: &Trapped) -> Decision
         Target::Elsewhere {
             kind: Kind::Pseudo, ..
         } => Err(Errno::ACCESS),
+        // It stands in the folder, and remembers what it wrote.
+        Target::Elsewhere {
+            kind: Kind::Mapped, ..
+        } if is_name => Ok(Answer::Through),
         Target::Elsewhere { seen, real, kind } => {
-            let socket = state.duplicate(trapped.process(), trapped.int(0))?;
-            let umask = trapped.process().umask();
+            state.has_socket_paths = true;
+            if let (Kind::Mapped, Some(address)) = (kind, address_of(process, &real)) {
+                return Ok(Answer::Stop(Job::Again(in_call(address, 1, 2))));
+            }
+            let socket = state.duplicate(process, trapped.int(0))?;
+            let umask = process.umask();
             state.perform(&seen, kind, move || {
                 sys::umask(umask);
-                let (address, _folder) = address_of(&real)?;
+                let (address, _folder) = by_folder(&real)?;
                 hosts::bind(socket.as_fd(), &address).map(Done::Value)
             })
         }
@@ -47,22 +63,131 @@ pub(in crate::sandbox) fn bind(state: &mut State, trapped: &Trapped) -> Decision
     }
 }
 
-/// Answers connect. Who listens sees the supervisor as its peer.
+/// Answers connect.
 pub(in crate::sandbox) fn connect(state: &mut State, trapped: &Trapped) -> Decision {
-    let Some(path) = unix_path(trapped) else {
-        return Ok(Answer::Through);
-    };
-    match state.target_of(trapped, libc::AT_FDCWD, path.text, true)? {
-        Target::Node(..) => Err(Errno::from_raw_os_error(libc::ECONNREFUSED)),
-        Target::Elsewhere { real, .. } => {
-            let socket = state.duplicate(trapped.process(), trapped.int(0))?;
+    let (process, address) = (trapped.process(), trapped.args[1]);
+    match other_end(state, trapped, address, trapped.args[2])? {
+        Some(End::Address(address)) => Ok(Answer::Stop(Job::Again(in_call(address, 1, 2)))),
+        // Who listens sees the supervisor as its peer.
+        Some(End::Far(real)) => {
+            let socket = state.duplicate(process, trapped.int(0))?;
             Answer::perform(move || {
-                let (address, _folder) = address_of(&real)?;
+                let (address, _folder) = by_folder(&real)?;
                 hosts::connect(socket.as_fd(), &address).map(Done::Value)
             })
         }
+        None => Ok(Answer::Through),
+    }
+}
+
+/// Answers sendto.
+pub(in crate::sandbox) fn send_to(state: &mut State, trapped: &Trapped) -> Decision {
+    match other_end(state, trapped, trapped.args[4], trapped.args[5])? {
+        Some(End::Address(address)) => Ok(Answer::Stop(Job::Again(in_call(address, 4, 5)))),
+        Some(End::Far(_)) => Err(state.refuse(trapped, Errno::NAMETOOLONG)),
+        None => Ok(Answer::Through),
+    }
+}
+
+/// Answers sendmsg, whose address is in a structure (`struct msghdr`).
+pub(in crate::sandbox) fn send_message(state: &mut State, trapped: &Trapped) -> Decision {
+    const HEADER_BYTES: usize = 56;
+    let mut header = [0u8; HEADER_BYTES];
+    if trapped
+        .process()
+        .read(trapped.args[1], &mut header)
+        .is_err()
+    {
+        return Ok(Answer::Through);
+    }
+    let word = |at: usize| u64::from_ne_bytes(header[at..at + 8].try_into().expect("eight bytes"));
+    let (name, length) = (word(0), word(8) & 0xffff_ffff);
+    if word(40) > 0 {
+        passing::wake_receivers(state);
+    }
+    if name == 0 {
+        return Ok(Answer::Through);
+    }
+    match other_end(state, trapped, name, length)? {
+        Some(End::Address(address)) => {
+            let mut bytes = header.to_vec();
+            bytes[8..12].copy_from_slice(&(address.len() as u32).to_ne_bytes());
+            bytes.extend_from_slice(&address);
+            Ok(Answer::Stop(Job::Again(Placed {
+                bytes,
+                argument: 1,
+                inner: Some(HEADER_BYTES),
+                length: None,
+            })))
+        }
+        Some(End::Far(_)) => Err(state.refuse(trapped, Errno::NAMETOOLONG)),
+        None => Ok(Answer::Through),
+    }
+}
+
+/// Answers getsockname and getpeername: a path of ours as the program calls it.
+pub(in crate::sandbox) fn name(state: &mut State, trapped: &Trapped, is_own: bool) -> Decision {
+    if !state.has_socket_paths {
+        return Ok(Answer::Through);
+    }
+    let process = trapped.process();
+    let Ok(socket) = state.duplicate(process, trapped.int(0)) else {
+        return Ok(Answer::Through);
+    };
+    let Ok(address) = hosts::socket_name(socket.as_fd(), is_own) else {
+        return Ok(Answer::Through);
+    };
+    let path = path_in(&address).and_then(|path| state.namespace.seen(&path.text));
+    let Some(path) = path else {
+        return Ok(Answer::Through);
+    };
+    let address = with_path(&path);
+    let mut room = [0u8; 4];
+    process.read(trapped.args[2], &mut room)?;
+    let Ok(room) = usize::try_from(i32::from_ne_bytes(room)) else {
+        return Err(Errno::INVAL);
+    };
+    process.write(trapped.args[1], &address[..address.len().min(room)])?;
+    process.write(trapped.args[2], &(address.len() as u32).to_ne_bytes())?;
+    Answer::value(0)
+}
+
+/// Where a socket is that an address names.
+enum End {
+    /// The address by which the process reaches it.
+    Address(Vec<u8>),
+    /// Its real path, for which an address has no room.
+    Far(Bytes),
+}
+
+/// What an address in the program's memory leads to, if that is ours and the kernel
+/// does not find it by itself.
+fn other_end(
+    state: &mut State,
+    trapped: &Trapped,
+    address: u64,
+    length: u64,
+) -> Result<Option<End>, Errno> {
+    let process = trapped.process();
+    let Some(path) = unix_path(process, address, length) else {
+        return Ok(None);
+    };
+    let is_name = path.is_name();
+    match state.target_of(trapped, libc::AT_FDCWD, path.text, true)? {
+        Target::Node(..) => Err(Errno::from_raw_os_error(libc::ECONNREFUSED)),
+        Target::Elsewhere { real, kind, .. } => {
+            state.has_socket_paths = true;
+            let link = || sys::readlink(&c_string(&real)).is_ok();
+            if kind == Kind::Mapped && is_name && !link() {
+                return Ok(None);
+            }
+            Ok(Some(match address_of(process, &real) {
+                Some(address) => End::Address(address),
+                None => End::Far(real),
+            }))
+        }
         Target::Hidden(_) => Err(Errno::NOENT),
-        _ => Ok(Answer::Through),
+        _ => Ok(None),
     }
 }
 
@@ -72,19 +197,30 @@ struct UnixPath {
     is_terminated: bool,
 }
 
-/// The path in a Unix socket's address; none in any other address.
-fn unix_path(trapped: &Trapped) -> Option<UnixPath> {
-    const LONGEST: u64 = 110;
-    let length = trapped.args[2];
-    if !(PATH_AT as u64 + 1..=LONGEST).contains(&length) {
+impl UnixPath {
+    /// Whether it is a single name, in the folder where the process stands.
+    fn is_name(&self) -> bool {
+        !self.text.contains(&b'/') && !matches!(self.text.as_slice(), b"." | b"..")
+    }
+}
+
+/// The path in a Unix socket's address in the program's memory; none in any other
+/// address.
+fn unix_path(process: Process, address: u64, length: u64) -> Option<UnixPath> {
+    let room = PATH_AT as u64 + 1..=(PATH_AT + PATH_BYTES_MAX) as u64;
+    if address == 0 || !room.contains(&length) {
         return None;
     }
     let mut bytes = vec![0u8; length as usize];
-    trapped.process().read(trapped.args[1], &mut bytes).ok()?;
-    let family = u16::from_ne_bytes([bytes[0], bytes[1]]);
-    let path = &bytes[PATH_AT..];
+    process.read(address, &mut bytes).ok()?;
+    path_in(&bytes)
+}
+
+fn path_in(address: &[u8]) -> Option<UnixPath> {
+    let family = u16::from_ne_bytes([*address.first()?, *address.get(1)?]);
+    let path = &address[PATH_AT..];
     // A zero byte first is an abstract name.
-    if family != libc::AF_UNIX as u16 || path[0] == 0 {
+    if family != libc::AF_UNIX as u16 || *path.first()? == 0 {
         return None;
     }
     let end = path.iter().position(|&byte| byte == 0);
@@ -94,16 +230,38 @@ fn unix_path(trapped: &Trapped) -> Option<UnixPath> {
     })
 }
 
-/// The address of a path of any length, by way of its folder: an address has room
-/// for little. It holds while the folder is open.
-fn address_of(real: &[u8]) -> Result<(Vec<u8>, OwnedFd), Errno> {
+fn with_path(path: &[u8]) -> Vec<u8> {
+    let family = (libc::AF_UNIX as u16).to_ne_bytes();
+    [&family, path, b"\0"].concat()
+}
+
+/// An address in the place of that of a call: its address and length are these two
+/// arguments.
+fn in_call(address: Vec<u8>, argument: usize, length: usize) -> Placed {
+    Placed {
+        length: Some((length, address.len() as u64)),
+        bytes: address,
+        argument,
+        inner: None,
+    }
+}
+
+/// The address of a real path, as the process says it; none: there is no room for it.
+fn address_of(process: Process, real: &[u8]) -> Option<Vec<u8>> {
+    let path = process.inside(real)?;
+    (path.len() < PATH_BYTES_MAX).then(|| with_path(&path))
+}
+
+/// The address of a path of any length, by way of its folder. It holds while the folder
+/// is open.
+fn by_folder(real: &[u8]) -> Result<(Vec<u8>, OwnedFd), Errno> {
     let (folder, name) = split(real);
     let folder = sys::open(&c_string(folder), libc::O_PATH | libc::O_DIRECTORY, 0)?;
     let start = format!("/proc/self/fd/{}/", folder.as_raw_fd());
-    let mut address = (libc::AF_UNIX as u16).to_ne_bytes().to_vec();
-    address.extend_from_slice(start.as_bytes());
-    address.extend_from_slice(name);
-    address.push(0);
+    let address = match real.len() < PATH_BYTES_MAX {
+        true => with_path(real),
+        false => with_path(&[start.as_bytes(), name].concat()),
+    };
     Ok((address, folder))
 }
 

@@ -13,11 +13,13 @@ use crate::sandbox::call::{Decision, Rule, Trapped};
 use crate::sandbox::calls::attributes::{self as attributes, Change, Times};
 use crate::sandbox::calls::descriptors as fds;
 use crate::sandbox::calls::{
-    asynchronous, changes, folders, looks, names, opening, programs, refused, signals, sockets,
-    xattrs,
+    asynchronous, changes, folders, looks, names, opening, passing, programs, refused, signals,
+    sockets, xattrs,
 };
 use crate::sandbox::state::State;
-use Rule::{Always, Fcntl, Flags, Ioctl, Lseek, Mmap, Signal, Uname};
+use Rule::{
+    Address, Always, ChildHandler, Fcntl, Flags, Ioctl, Lseek, Mmap, Signal, Uname, Unmarked,
+};
 use looks::Form;
 
 /// Decides about one call.
@@ -148,6 +150,7 @@ pub(in crate::sandbox) static CALLS: &[Entry] = &[
 
     // On a descriptor.
     call("sync", libc::SYS_sync, Always, fds::sync),
+    call("readahead", libc::SYS_readahead, Always, fds::readahead),
     call("fsync", libc::SYS_fsync, Always, fds::fsync),
     call("fdatasync", libc::SYS_fdatasync, Always, fds::fsync),
     call("sync_file_range", libc::SYS_sync_file_range, Always, fds::sync_file_range),
@@ -163,16 +166,24 @@ pub(in crate::sandbox) static CALLS: &[Entry] = &[
     // A path that is put into something else.
     call("bind", libc::SYS_bind, Always, sockets::bind),
     call("connect", libc::SYS_connect, Always, sockets::connect),
+    call("sendto", libc::SYS_sendto, Address(4), sockets::send_to),
+    call("sendmsg", libc::SYS_sendmsg, Unmarked, sockets::send_message),
+    call("recvmsg", libc::SYS_recvmsg, Unmarked, passing::receive),
+    call("recvmmsg", libc::SYS_recvmmsg, Unmarked, passing::receive),
+    call("pidfd_getfd", libc::SYS_pidfd_getfd, Unmarked, passing::receive),
+    call("getsockname", libc::SYS_getsockname, Always, |s, c| sockets::name(s, c, true)),
+    call("getpeername", libc::SYS_getpeername, Always, |s, c| sockets::name(s, c, false)),
     call("inotify_add_watch", libc::SYS_inotify_add_watch, Always, sockets::watch),
 
     // Only the host's files take these.
     call("mount", libc::SYS_mount, Always, refused::mount),
     call("fsconfig", libc::SYS_fsconfig, Always, refused::fsconfig),
     call("umount2", libc::SYS_umount2, Always, |s, c| refused::on_path(s, c, c.here(0), Errno::BUSY)),
-    call("chroot", libc::SYS_chroot, Always, |s, c| refused::on_path(s, c, c.here(0), Errno::PERM)),
+    call("chroot", libc::SYS_chroot, Always, refused::chroot),
     call("pivot_root", libc::SYS_pivot_root, Always, |s, c| refused::on_paths(s, c, [c.here(0), c.here(1)], Errno::PERM)),
     call("move_mount", libc::SYS_move_mount, Always, |s, c| refused::on_paths(s, c, [c.at(0), c.at(2)], Errno::PERM)),
     call("open_tree", libc::SYS_open_tree, Always, |s, c| refused::on_path(s, c, c.at(0), Errno::PERM)),
+    call("open_tree_attr", 467, Always, |s, c| refused::on_path(s, c, c.at(0), Errno::PERM)),
     call("fspick", libc::SYS_fspick, Always, |s, c| refused::on_path(s, c, c.at(0), Errno::PERM)),
     call("mount_setattr", libc::SYS_mount_setattr, Always, |s, c| refused::on_path(s, c, c.at(0), Errno::PERM)),
     call("swapon", libc::SYS_swapon, Always, |s, c| refused::on_path(s, c, c.here(0), Errno::PERM)),
@@ -182,14 +193,27 @@ pub(in crate::sandbox) static CALLS: &[Entry] = &[
     call("fanotify_mark", libc::SYS_fanotify_mark, Always, |s, c| refused::on_path(s, c, c.at(3), Errno::PERM)),
     call("name_to_handle_at", libc::SYS_name_to_handle_at, Always, |s, c| refused::on_path(s, c, c.at(0), Errno::OPNOTSUPP)),
 
+    // Later kernels' ways to attributes: whoever uses them knows kernels without.
+    call("setxattrat", 463, Always, |s, c| refused::on_path(s, c, c.at(0), Errno::NOSYS)),
+    call("getxattrat", 464, Always, |s, c| refused::on_path(s, c, c.at(0), Errno::NOSYS)),
+    call("listxattrat", 465, Always, |s, c| refused::on_path(s, c, c.at(0), Errno::NOSYS)),
+    call("removexattrat", 466, Always, |s, c| refused::on_path(s, c, c.at(0), Errno::NOSYS)),
+    call("file_getattr", 468, Always, |s, c| refused::on_path(s, c, c.at(0), Errno::NOSYS)),
+    call("file_setattr", 469, Always, |s, c| refused::on_path(s, c, c.at(0), Errno::NOSYS)),
+    call("userfaultfd", libc::SYS_userfaultfd, Always, refused::userfaultfd),
+
     // What may bring a signal soon.
     call("setitimer", libc::SYS_setitimer, Always, signals::timer),
     call("timer_settime", libc::SYS_timer_settime, Always, signals::timer),
     #[cfg(target_arch = "x86_64")]
     call("alarm", libc::SYS_alarm, Always, signals::timer),
-    call("kill", libc::SYS_kill, Signal(1), |s, c| signals::send(s, c, c.int(0), c.int(1))),
+    call("kill", libc::SYS_kill, Signal(1), signals::kill),
     call("tkill", libc::SYS_tkill, Signal(1), |s, c| signals::send(s, c, c.int(0), c.int(1))),
     call("tgkill", libc::SYS_tgkill, Signal(2), |s, c| signals::send(s, c, c.int(0), c.int(2))),
+    call("rt_tgsigqueueinfo", libc::SYS_rt_tgsigqueueinfo, Signal(2), |s, c| signals::send(s, c, c.int(1), c.int(2))),
+    call("pidfd_send_signal", libc::SYS_pidfd_send_signal, Signal(1), signals::send_by_descriptor),
+    call("mq_notify", libc::SYS_mq_notify, Always, signals::timer),
+    call("rt_sigaction", libc::SYS_rt_sigaction, ChildHandler, signals::handler),
     call("ptrace", libc::SYS_ptrace, Always, |s, c| signals::ptrace(s, c, c.word(0), c.args[1])),
     call("rt_sigqueueinfo", libc::SYS_rt_sigqueueinfo, Signal(1), |s, c| signals::send(s, c, c.int(0), c.int(1))),
 

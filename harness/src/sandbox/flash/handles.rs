@@ -180,6 +180,19 @@ impl Handles {
         self.system.device(u32::try_from(index).ok()?)
     }
 
+    /// What has to be traced in a process that is handed a description.
+    pub fn level_of_open(&mut self) -> Option<Level> {
+        self.sweep();
+        let devices = self.live.iter().filter_map(|it| self.devices.get(&it.0));
+        let opens = devices.flat_map(|it| it.slots.iter().flatten().chain(it.shared.values()));
+        let writes = |open: &Open| open.handle.flags().write.then_some(Level::Writes);
+        let level = |open: &Open| match open.reads_through {
+            true => Some(Level::ReadsAndWrites),
+            false => writes(open),
+        };
+        opens.filter_map(level).max()
+    }
+
     /// Whether reads of this MTD device go through the chip: because all are to be
     /// counted, or because there are faults, which strike nowhere else.
     pub fn is_exact(&self, index: usize) -> bool {

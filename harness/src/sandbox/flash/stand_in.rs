@@ -72,6 +72,13 @@ impl StandIn {
     pub fn open(&self, flags: i32) -> Result<OwnedFd, Errno> {
         const FILE_ONLY: i32 =
             libc::O_CREAT | libc::O_EXCL | libc::O_TRUNC | libc::O_DIRECT | libc::O_NOFOLLOW;
+        if flags & libc::O_DIRECT != 0 {
+            // Linux 6.6 and later know it of files in memory, which it changes nothing of.
+            let direct = reopen(&self.memfd, flags & !FILE_ONLY | libc::O_DIRECT);
+            if !matches!(direct, Err(Errno::INVAL)) {
+                return direct;
+            }
+        }
         reopen(&self.memfd, flags & !FILE_ONLY)
     }
 

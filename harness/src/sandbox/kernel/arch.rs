@@ -43,6 +43,14 @@ mod this {
         let r = registers;
         (r.orig_rax as i64, [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9])
     }
+    /// Sets the argument of a call that ended.
+    pub fn set_argument(registers: &mut Registers, index: usize, value: u64) {
+        let r = registers;
+        let arguments = [
+            &mut r.rdi, &mut r.rsi, &mut r.rdx, &mut r.r10, &mut r.r8, &mut r.r9,
+        ];
+        *arguments.into_iter().nth(index).expect("one of six") = value;
+    }
     /// Sets what a call that is not executed answers.
     pub fn set_skipped(registers: &mut Registers, value: i64) {
         registers.rax = value as u64;
@@ -93,6 +101,10 @@ mod this {
         let mut args = [0; 6];
         args.copy_from_slice(&registers.regs[..6]);
         (registers.regs[8] as i64, args)
+    }
+    /// Sets the argument of a call that ended; the first one is its answer.
+    pub fn set_argument(registers: &mut Registers, index: usize, value: u64) {
+        registers.regs[index] = value;
     }
     /// Sets what a call that is not executed answers.
     pub fn set_skipped(registers: &mut Registers, value: i64) {

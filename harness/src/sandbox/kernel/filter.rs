@@ -133,6 +133,22 @@ fn block(rule: Rule, plan: &FilterPlan) -> Option<Vec<libc::sock_filter>> {
                 Step::If(JUMP_SET, passes, Goto::Allow, Goto::Notify),
             ])
         }
+        Rule::Address(index) => assemble(&[
+            Step::Load(low(index)),
+            Step::If(JUMP_EQUAL, 0, Goto::Next, Goto::Notify),
+            Step::Load(low(index) + 4),
+            Step::If(JUMP_EQUAL, 0, Goto::Allow, Goto::Notify),
+        ]),
+        Rule::Unmarked => assemble(&[
+            Step::Load(low(5)),
+            Step::If(JUMP_EQUAL, SUPERVISOR_COOKIE, Goto::Allow, Goto::Notify),
+        ]),
+        Rule::ChildHandler => assemble(&[
+            Step::Load(low(0)),
+            Step::If(JUMP_EQUAL, libc::SIGCHLD as u32, Goto::Next, Goto::Allow),
+            Step::Load(low(1)),
+            Step::If(JUMP_EQUAL, 0, Goto::Allow, Goto::Notify),
+        ]),
         Rule::Flags => assemble(&[
             Step::Load(low(5)),
             Step::If(JUMP_EQUAL, 0, Goto::Allow, Goto::Notify),
@@ -189,13 +205,22 @@ fn signal_steps(index: u32) -> Vec<Step> {
     steps
 }
 
-/// F_SETSIG and F_GETSIG, F_SETLEASE and F_GETLEASE, F_ADD_SEALS and F_GET_SEALS.
+/// F_SETSIG and F_GETSIG, F_SETLEASE and F_GETLEASE, F_ADD_SEALS and F_GET_SEALS; what
+/// brings signals: F_SETOWN, F_SETOWN_EX and F_NOTIFY; and F_SETFL of O_DIRECT.
 fn fcntl_steps() -> Vec<Step> {
     let mut steps = vec![Step::Load(low(1))];
-    for command in [10, 11, 1024, 1025, 1033] {
+    for command in [10, 11, 1024, 1025, 1033, 1034, 8, 15, 1026] {
         steps.push(Step::If(JUMP_EQUAL, command, Goto::Notify, Goto::Next));
     }
-    steps.push(Step::If(JUMP_EQUAL, 1034, Goto::Notify, Goto::Allow));
+    steps.push(Step::If(
+        JUMP_EQUAL,
+        libc::F_SETFL as u32,
+        Goto::Next,
+        Goto::Allow,
+    ));
+    steps.push(Step::Load(low(2)));
+    let direct = libc::O_DIRECT as u32;
+    steps.push(Step::If(JUMP_SET, direct, Goto::Notify, Goto::Allow));
     steps
 }
 

@@ -199,3 +199,25 @@ pub(in crate::sandbox) fn watch(list: BorrowedFd, path: &CStr, mask: u32) -> Ans
     // SAFETY: the path is a C string; the rest are numbers.
     unsafe { raw(libc::SYS_inotify_add_watch, args) }
 }
+
+/// getsockname(2), or getpeername(2): the address, as far as a Unix socket's goes.
+pub(in crate::sandbox) fn socket_name(socket: BorrowedFd, is_own: bool) -> Result<Vec<u8>, Errno> {
+    const ROOM: u32 = 110;
+    let number = match is_own {
+        true => libc::SYS_getsockname,
+        false => libc::SYS_getpeername,
+    };
+    let (mut address, mut length) = (vec![0u8; ROOM as usize], ROOM);
+    let args = [
+        socket.as_raw_fd() as u64,
+        address.as_mut_ptr() as u64,
+        &raw mut length as u64,
+        0,
+        0,
+        0,
+    ];
+    // SAFETY: the kernel writes at most `length` bytes, and the length.
+    unsafe { raw(number, args) }?;
+    address.truncate(length as usize);
+    Ok(address)
+}

@@ -58,6 +58,12 @@ impl Process {
         }
     }
 
+    /// Whether these bytes are at an address already.
+    pub fn has(self, address: u64, bytes: &[u8]) -> bool {
+        let mut found = vec![0u8; bytes.len()];
+        self.read(address, &mut found).is_ok() && found == bytes
+    }
+
     /// Reads a little-endian number of eight bytes.
     pub fn read_u64(self, address: u64) -> Result<u64, Errno> {
         let mut bytes = [0u8; 8];
@@ -78,6 +84,24 @@ impl Process {
     /// Where its working directory really is.
     pub fn cwd(self) -> Result<Vec<u8>, Errno> {
         sys::readlink(&self.proc("cwd"))
+    }
+
+    /// Its root folder, if that is not everybody's (chroot).
+    pub fn root(self) -> Option<Vec<u8>> {
+        let root = sys::readlink(&self.proc("root")).ok()?;
+        (root != b"/").then_some(root)
+    }
+
+    /// The path by which it reaches what is really there; none: it cannot.
+    pub fn inside(self, real: &[u8]) -> Option<Vec<u8>> {
+        let Some(root) = self.root() else {
+            return Some(real.to_vec());
+        };
+        match real.strip_prefix(root.as_slice())? {
+            b"" => Some(b"/".to_vec()),
+            rest if rest[0] == b'/' => Some(rest.to_vec()),
+            _ => None,
+        }
     }
 
     /// What one of its descriptors really is, as the kernel names it.

@@ -4,8 +4,9 @@
 //! sandbox is ordinary Rust. Each function answers the kernel's error number.
 
 use crate::Errno;
+use crate::sandbox::kernel::plain::Plain;
 use std::ffi::CStr;
-use std::mem::{size_of, zeroed};
+use std::mem::size_of;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// The error number of the system call that just failed.
@@ -260,8 +261,7 @@ pub(in crate::sandbox) fn readlink(path: &CStr) -> Result<Vec<u8>, Errno> {
 
 /// fstatat(2) on an absolute path.
 pub(in crate::sandbox) fn stat(path: &CStr, follow: bool) -> Result<libc::stat, Errno> {
-    // SAFETY: all-zero is a valid value of this plain structure.
-    let mut answer: libc::stat = unsafe { zeroed() };
+    let mut answer = libc::stat::zero();
     let flags = if follow { 0 } else { libc::AT_SYMLINK_NOFOLLOW };
     // SAFETY: the path is a C string, the structure is ours.
     check_int(unsafe { libc::fstatat(libc::AT_FDCWD, path.as_ptr(), &mut answer, flags) })?;
@@ -270,8 +270,7 @@ pub(in crate::sandbox) fn stat(path: &CStr, follow: bool) -> Result<libc::stat, 
 
 /// fstat(2).
 pub(in crate::sandbox) fn fstat(fd: BorrowedFd) -> Result<libc::stat, Errno> {
-    // SAFETY: all-zero is a valid value of this plain structure.
-    let mut answer: libc::stat = unsafe { zeroed() };
+    let mut answer = libc::stat::zero();
     // SAFETY: the structure is ours.
     check_int(unsafe { libc::fstat(fd.as_raw_fd(), &mut answer) })?;
     Ok(answer)
@@ -283,9 +282,21 @@ pub(in crate::sandbox) fn lseek(fd: BorrowedFd, offset: i64, whence: i32) -> Res
     check(unsafe { libc::lseek(fd.as_raw_fd(), offset, whence) })
 }
 
-/// fcntl(2) with a number as argument.
+/// fcntl(2) with a command that takes a number, or nothing; others are EINVAL.
 pub(in crate::sandbox) fn fcntl(fd: BorrowedFd, command: i32, argument: i32) -> Result<i32, Errno> {
-    // SAFETY: only used with commands whose argument is a number.
+    const BY_NUMBER: [i32; 7] = [
+        libc::F_GETFL,
+        libc::F_SETFL,
+        F_SETSIG,
+        F_GETSIG,
+        libc::F_SETLEASE,
+        libc::F_ADD_SEALS,
+        libc::F_GETFD,
+    ];
+    if !BY_NUMBER.contains(&command) {
+        return Err(Errno::INVAL);
+    }
+    // SAFETY: none of these commands takes an address.
     check_int(unsafe { libc::fcntl(fd.as_raw_fd(), command, argument) })
 }
 

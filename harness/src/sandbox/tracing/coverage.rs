@@ -8,6 +8,7 @@
 //! socket) stop, too, and are looked at when they end.
 
 use crate::sandbox::call::{Level, StopOn, Stops};
+use crate::sandbox::calls::passing::{RECEIVES, has_control};
 use crate::sandbox::kernel::arch::{self, Registers};
 use crate::sandbox::kernel::process::Process;
 use crate::sandbox::state::State;
@@ -57,8 +58,6 @@ const DUPLICATES: &[i64] = &[
     libc::SYS_dup2,
     libc::SYS_fcntl,
 ];
-/// Calls that may bring descriptions from elsewhere.
-const RECEIVES: &[i64] = &[libc::SYS_recvmsg, libc::SYS_recvmmsg, libc::SYS_pidfd_getfd];
 
 /// The calls that stop in a process traced at this level.
 pub(in crate::sandbox) fn stops(level: Level) -> Stops {
@@ -126,14 +125,6 @@ pub(in crate::sandbox) fn new_numbers(
         .filter(|number| !covered.has(*number));
     new.filter(|number| state.flash(process, *number).is_some())
         .collect()
-}
-
-/// Whether a message (`struct msghdr`) came with anything beside its data.
-fn has_control(process: Process, message: u64) -> bool {
-    const CONTROL_LENGTH_AT: u64 = 40;
-    process
-        .read_u64(message + CONTROL_LENGTH_AT)
-        .is_ok_and(|length| length > 0)
 }
 
 #[cfg(test)]

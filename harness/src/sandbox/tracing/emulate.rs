@@ -102,7 +102,7 @@ fn name(number: i64) -> &'static str {
 }
 
 /// None: not on flash, or better served by the kernel.
-fn transfer(
+pub(in crate::sandbox) fn transfer(
     state: &mut State,
     process: Process,
     number: i64,

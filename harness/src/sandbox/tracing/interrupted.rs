@@ -43,10 +43,20 @@ fn is_never_interrupted(process: Process, number: i64, args: &[u64; 6]) -> bool 
         | libc::SYS_sync_file_range
         | libc::SYS_fallocate
         | libc::SYS_io_submit => false,
+        // So may that for whoever is at the other end.
+        libc::SYS_connect
+        | libc::SYS_sendto
+        | libc::SYS_sendmsg
+        | libc::SYS_recvmsg
+        | libc::SYS_recvmmsg => false,
         libc::SYS_ioctl => args[1] >> 8 & 0xff == u64::from(b'M'),
         libc::SYS_mmap | libc::SYS_lseek => true,
-        _ => table::by_number(number)
-            .is_some_and(|call| matches!(call.rule, Rule::Always | Rule::Signal(_))),
+        _ => table::by_number(number).is_some_and(|call| {
+            matches!(
+                call.rule,
+                Rule::Always | Rule::Signal(_) | Rule::ChildHandler | Rule::Unmarked
+            )
+        }),
     }
 }
 

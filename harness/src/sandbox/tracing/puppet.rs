@@ -1,7 +1,8 @@
 //! A stopped thread that makes system calls for us.
 
 use crate::Errno;
-use crate::sandbox::call::{Job, Level, Program, Trapped};
+use crate::sandbox::call::{Job, Level, Placed, Program, Trapped};
+use crate::sandbox::kernel::kernels::SUPERVISOR_COOKIE;
 use crate::sandbox::kernel::process::{Process, c_string};
 use crate::sandbox::kernel::{arch, filter, sys};
 use crate::sandbox::supervisor::Shared;
@@ -74,10 +75,13 @@ impl Puppet {
                 self.call(libc::SYS_munmap, [page, PAGE_BYTES, 0, 0, 0, 0])?;
                 arch::set_answer(&mut after, self.behind, answer);
             }
-            Job::Again { path, argument } => {
-                let page = self.text(&path)?;
+            Job::Marked => {
                 let mut args = trapped.args;
-                args[argument] = page;
+                args[MARKED] = u64::from(SUPERVISOR_COOKIE);
+                arch::make_call(&mut after, self.behind, trapped.number, args);
+            }
+            Job::Again(placed) => {
+                let args = self.place(placed, trapped.args)?;
                 arch::make_call(&mut after, self.behind, trapped.number, args);
             }
             Job::Exec(program) => {
@@ -125,6 +129,48 @@ impl Puppet {
             true => (path, program.arguments),
             false => (path, page),
         })
+    }
+
+    /// The arguments of a call with other memory behind one of them.
+    fn place(&mut self, mut placed: Placed, mut args: [u64; 6]) -> Result<[u64; 6], Errno> {
+        let at = self.scratch(placed.bytes.len())?;
+        if let Some(inner) = placed.inner {
+            placed.bytes[..8].copy_from_slice(&(at + inner as u64).to_ne_bytes());
+        }
+        sys::memory_write(self.tid, at, &placed.bytes)?;
+        args[placed.argument] = at;
+        if let Some((index, length)) = placed.length {
+            args[index] = length;
+        }
+        Ok(args)
+    }
+
+    /// Memory that stays while a call is made again: the thread's own two pages, which
+    /// are found again by what is in front of them. Where they cannot be, others, which
+    /// nobody takes away.
+    fn scratch(&mut self, length: usize) -> Result<u64, Errno> {
+        const MARK: &[u8; 16] = b"mtdkeep scratch\0";
+        /// Below what a processor with the smallest address space has (39 bits).
+        const START: u64 = 0x30_0000_0000;
+        /// As many as there are thread ids (include/linux/threads.h).
+        const THREADS: u64 = 1 << 22;
+        let at = START + u64::from(self.tid) % THREADS * PAGE_BYTES;
+        let mark_bytes = MARK.len() as u64;
+        if length as u64 > PAGE_BYTES - mark_bytes {
+            return self.memory(length as u64);
+        }
+        let mut found = [0; 16];
+        let is_marked = sys::memory_read(self.tid, at, &mut found) == Ok(16) && found == *MARK;
+        if !is_marked {
+            let protection = (libc::PROT_READ | libc::PROT_WRITE) as u64;
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+            let args = [at, PAGE_BYTES, protection, flags as u64, u64::MAX, 0];
+            if self.call(libc::SYS_mmap, args)? != at as i64 {
+                return self.memory(length as u64);
+            }
+            sys::memory_write(self.tid, at, MARK)?;
+        }
+        Ok(at + mark_bytes)
     }
 
     /// Memory of two pages, for arguments.
@@ -206,7 +252,7 @@ impl Puppet {
         sys::memory_write(self.tid, page, &bytes)?;
         let mode = u64::from(libc::SECCOMP_SET_MODE_FILTER);
         let flags = libc::SECCOMP_FILTER_FLAG_TSYNC | libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW;
-        let cookie = u64::from(crate::sandbox::kernel::kernels::SUPERVISOR_COOKIE);
+        let cookie = u64::from(SUPERVISOR_COOKIE);
         let answer = self.call(libc::SYS_seccomp, [mode, flags, page, 0, 0, cookie])?;
         self.call(libc::SYS_munmap, [page, PAGE_BYTES, 0, 0, 0, 0])?;
         Ok(match answer {
@@ -243,3 +289,6 @@ impl Puppet {
 }
 
 const PAGE_BYTES: u64 = 8192;
+
+/// Which argument of a call carries the supervisor's mark.
+pub(in crate::sandbox) const MARKED: usize = 5;

@@ -22,9 +22,9 @@ use crate::sandbox::kernel::process::Process;
 use crate::sandbox::kernel::sys;
 use crate::sandbox::supervisor::Shared;
 use crate::sandbox::tracing::ptrace::{self, Attachment, Event};
-use crate::sandbox::tracing::puppet::Puppet;
+use crate::sandbox::tracing::puppet::{MARKED, Puppet};
 use crate::sandbox::tracing::{coverage, emulate, interrupted};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, mpsc};
 
 /// Attaches to a process that nobody traces, and has `work` done in the thread
@@ -70,6 +70,8 @@ struct Tracer<'a> {
     early: HashSet<u32>,
     /// New processes that are let go of at their first stop.
     leaving: HashSet<u32>,
+    /// What the mark of a call took the place of, by thread.
+    marked: HashMap<u32, u64>,
 }
 
 fn run(
@@ -123,6 +125,7 @@ fn run(
         known,
         early: HashSet::new(),
         leaving: HashSet::new(),
+        marked: HashMap::new(),
     };
     while let Ok((tid, event)) = ptrace::wait(0) {
         if event == Event::Signal(libc::SIGSTOP) && tracer.leaves(tgid) {
@@ -271,6 +274,13 @@ impl Tracer<'_> {
     /// close, or one that may have given flash a further number.
     fn call_ended(&mut self, tid: u32) {
         let process = Process { tid };
+        if let Some(argument) = self.marked.remove(&tid) {
+            // The program may have had something else there.
+            if let Ok(mut registers) = ptrace::registers(tid) {
+                arch::set_argument(&mut registers, MARKED, argument);
+                let _ = ptrace::set_registers(tid, &registers);
+            }
+        }
         let mut state = self.shared.lock();
         state.handles.sweep();
         let new = ptrace::registers(tid).map_or_else(
@@ -315,6 +325,7 @@ impl Tracer<'_> {
         self.known.remove(&tid);
         self.early.remove(&tid);
         self.leaving.remove(&tid);
+        self.marked.remove(&tid);
         // Perhaps it was killed before it could tell of a child. Whether that
         // child has a filter is then not known: another one does no harm.
         for new in std::mem::take(&mut self.early) {
@@ -332,6 +343,9 @@ impl Tracer<'_> {
         let Some((work, trapped)) = self.shared.lock().jobs.remove(&tid) else {
             return false;
         };
+        if let Job::Marked = work {
+            self.marked.insert(tid, trapped.args[MARKED]);
+        }
         let mut puppet = Puppet::new(tid, trapped.behind);
         match puppet.perform(self.shared, work, &trapped) {
             Ok(()) => {
@@ -350,7 +364,10 @@ impl Tracer<'_> {
                     arch::set_answer(&mut registers, trapped.behind, answer);
                     let _ = ptrace::set_registers(tid, &registers);
                 }
-                ptrace::go_on(tid, 0);
+                match self.stays {
+                    true => ptrace::go_on(tid, 0),
+                    false => ptrace::detach(tid),
+                }
             }
         }
         true

@@ -40,11 +40,15 @@ pub(in crate::sandbox) struct Resolver {
     folders: HashMap<Bytes, Bytes>,
     /// Paths in system folders that are the host's, as they were written.
     plain: HashSet<Bytes>,
+    /// Some process may have a root folder of its own.
+    has_roots: bool,
 }
 
 struct Walk<'a> {
     namespace: &'a Namespace,
     process: Process,
+    /// The process's root folder, as everybody sees it.
+    root: Bytes,
     at: Bytes,
     todo: VecDeque<Bytes>,
     links: u32,
@@ -71,18 +75,24 @@ impl Resolver {
 
     /// Whether this was found to be the host's before.
     pub fn is_plain(&self, written: &[u8]) -> bool {
-        self.plain.contains(written)
+        !self.has_roots && self.plain.contains(written)
     }
 
     /// Remembers that this is the host's, if it is in a folder that stays.
     pub fn remember_plain(&mut self, written: Bytes) {
         const REMEMBERED_MAX: usize = 4096;
-        if is_system(&written) {
+        if !self.has_roots && is_system(&written) {
             if self.plain.len() >= REMEMBERED_MAX {
                 self.plain.clear();
             }
             self.plain.insert(written);
         }
+    }
+
+    /// From now on processes may have root folders of their own.
+    pub fn notice_roots(&mut self) {
+        self.has_roots = true;
+        self.forget();
     }
 
     /// Resolves `path` relative to the descriptor `dirfd` (or AT_FDCWD).
@@ -98,12 +108,17 @@ impl Resolver {
             return Err(Errno::NOENT);
         }
         let (folder, name) = split(path);
-        let cacheable = is_system(folder) && !matches!(name, b"" | b"." | b"..");
+        let cacheable = !self.has_roots && is_system(folder) && !matches!(name, b"" | b"." | b"..");
         let mut walk = Walk::new(namespace, process);
+        if self.has_roots {
+            let root = process.root();
+            walk.root = root.map_or_else(Bytes::new, |it| namespace.seen(&it).unwrap_or(it));
+        }
         if let Some(known) = self.folders.get(folder).filter(|_| cacheable) {
             walk.at.clone_from(known);
             walk.push_front(name);
         } else if path[0] == b'/' {
+            walk.at.clone_from(&walk.root);
             walk.push_front(path);
         } else {
             walk.start_at(dirfd)?;
@@ -136,6 +151,7 @@ impl<'a> Walk<'a> {
         Self {
             namespace,
             process,
+            root: Vec::new(),
             at: Vec::new(),
             todo: VecDeque::new(),
             links: 0,
@@ -206,8 +222,10 @@ impl<'a> Walk<'a> {
                 return Err(Errno::NOTDIR);
             }
         }
-        let above = split(&self.at).0.len();
-        self.at.truncate(above);
+        if self.at != self.root {
+            let above = split(&self.at).0.len();
+            self.at.truncate(above);
+        }
         Ok(())
     }
 
@@ -259,10 +277,10 @@ impl<'a> Walk<'a> {
             self.diverged = true;
         }
         // The links of /proc name real files, not what the program calls them.
-        let seen = if self.at.starts_with(b"/proc/") {
-            self.namespace.seen(target)
-        } else {
-            None
+        let is_of_proc = self.at.starts_with(b"/proc/");
+        let seen = match is_of_proc {
+            true => self.namespace.seen(target),
+            false => None,
         };
         if seen.is_some() {
             self.diverged = true;
@@ -270,6 +288,9 @@ impl<'a> Walk<'a> {
         let target = seen.as_deref().unwrap_or(target);
         if target.first() == Some(&b'/') {
             self.at.clear();
+            if !is_of_proc {
+                self.at.extend_from_slice(&self.root);
+            }
         } else {
             let above = split(&self.at).0.len();
             self.at.truncate(above);

@@ -94,6 +94,16 @@ const ALL: u64 = u64::MAX;
 #[case::a_files_mapping(libc::SYS_mmap, [0, 4096, 1, 2, 3, 0], RET_NOTIFY)]
 #[case::preadv2_without_flags(libc::SYS_preadv2, [3, 0, 0, 0, 0, 0], RET_ALLOW)]
 #[case::preadv2_with_flags(libc::SYS_preadv2, [3, 0, 0, 0, 0, 8], RET_NOTIFY)]
+#[case::a_datagram(libc::SYS_sendto, [3, 0, 1, 0, 0, 0], RET_ALLOW)]
+#[case::a_datagram_to_somebody(libc::SYS_sendto, [3, 0, 1, 0, 1 << 32, 0], RET_NOTIFY)]
+#[case::a_message(libc::SYS_recvmsg, [3, 0, 0, 0, 0, 0], RET_NOTIFY)]
+#[case::a_marked_message(libc::SYS_recvmsg, [3, 0, 0, 0, 0, SUPERVISOR_COOKIE as u64], RET_ALLOW)]
+#[case::a_handler_of_children(libc::SYS_rt_sigaction, [17, 1, 0, 8, 0, 0], RET_NOTIFY)]
+#[case::what_is_the_handler(libc::SYS_rt_sigaction, [17, 0, 1, 8, 0, 0], RET_ALLOW)]
+#[case::another_handler(libc::SYS_rt_sigaction, [2, 1, 0, 8, 0, 0], RET_ALLOW)]
+#[case::flags(libc::SYS_fcntl, [3, 4, 0x800, 0, 0, 0], RET_ALLOW)]
+#[case::direct_transfers(libc::SYS_fcntl, [3, 4, libc::O_DIRECT as u64, 0, 0, 0], RET_NOTIFY)]
+#[case::signals_of_data(libc::SYS_fcntl, [3, 8, 1, 0, 0, 0], RET_NOTIFY)]
 #[case::io_uring(libc::SYS_io_uring_setup, [0; 6], RET_ERRNO | libc::ENOSYS as u32)]
 fn calls_stop_where_a_node_differs(
     #[case] number: i64,

@@ -1,0 +1,67 @@
+//! Calls by which a process may get another one's descriptor of flash.
+//!
+//! Who opens flash for writing is traced before it has the descriptor; who is handed
+//! one has to be traced as well, before it makes the call that brings it. A filter knows
+//! calls by their numbers and arguments alone, so the call is then made once more with a
+//! mark in an argument that it does not have, which the first filter lets pass and the
+//! second one stops.
+
+use crate::sandbox::call::{Answer, Decision, Job, Trapped};
+use crate::sandbox::kernel::process::Process;
+use crate::sandbox::state::State;
+use crate::sandbox::tracing::ptrace::{self, Attachment};
+
+/// Calls that may bring descriptions from elsewhere.
+pub(in crate::sandbox) const RECEIVES: &[i64] =
+    &[libc::SYS_recvmsg, libc::SYS_recvmmsg, libc::SYS_pidfd_getfd];
+
+/// Answers recvmsg, recvmmsg and pidfd_getfd.
+pub(in crate::sandbox) fn receive(state: &mut State, trapped: &Trapped) -> Decision {
+    let process = trapped.process();
+    if trapped.number == libc::SYS_recvmsg && !has_control(process, trapped.args[1]) {
+        return Ok(Answer::Through);
+    }
+    let Some(level) = state.handles.level_of_open() else {
+        // It may wait for long, and flash be opened meanwhile: see `wake_receivers`.
+        state.receiving.insert(trapped.tid);
+        return Ok(Answer::Through);
+    };
+    Ok(Answer::Stop(match state.is_traced(process, level) {
+        true => Job::Marked,
+        false => Job::Filter(level),
+    }))
+}
+
+/// Whether a message (`struct msghdr`) has room for, or comes with, anything beside its
+/// data.
+pub(in crate::sandbox) fn has_control(process: Process, message: u64) -> bool {
+    const CONTROL_LENGTH_AT: u64 = 40;
+    process
+        .read_u64(message + CONTROL_LENGTH_AT)
+        .is_ok_and(|length| length > 0)
+}
+
+/// Before somebody sends what may be a descriptor of flash: who has waited for a message
+/// since there was none makes its call again, and is traced then.
+pub(in crate::sandbox) fn wake_receivers(state: &mut State) {
+    if state.receiving.is_empty() || state.handles.level_of_open().is_none() {
+        return;
+    }
+    for tid in std::mem::take(&mut state.receiving) {
+        if waits_for_messages(tid) && ptrace::seize(tid, Attachment::Alone).is_ok() {
+            if ptrace::interrupt(tid).is_ok() {
+                let _ = ptrace::wait(tid);
+            }
+            ptrace::detach(tid);
+        }
+    }
+}
+
+fn waits_for_messages(tid: u32) -> bool {
+    let call = std::fs::read_to_string(format!("/proc/{tid}/syscall")).unwrap_or_default();
+    let number = call
+        .split(' ')
+        .next()
+        .and_then(|number| number.parse().ok());
+    number.is_some_and(|number| RECEIVES.contains(&number))
+}

@@ -1,0 +1,154 @@
+//! Calls that hardly any program makes on a node, and what Linux answers.
+
+use crate::calls::{HERE, call};
+use crate::support::{bench, inside};
+use std::fs::File;
+use std::os::fd::AsRawFd;
+
+const EMPTY_PATH: i64 = libc::AT_EMPTY_PATH as i64;
+
+fn nothing() -> i64 {
+    c"".as_ptr() as i64
+}
+
+fn error(number: i32) -> i64 {
+    -i64::from(number)
+}
+
+fn open(path: &str, writes: bool) -> File {
+    File::options().read(true).write(writes).open(path).unwrap()
+}
+
+/// preadv2 or pwritev2 of 16 bytes at the start.
+fn vector(number: libc::c_long, file: &File, flags: i32) -> i64 {
+    let mut room = [0u8; 16];
+    let mut list = libc::iovec {
+        iov_base: room.as_mut_ptr().cast(),
+        iov_len: room.len(),
+    };
+    let list = &raw mut list as i64;
+    // SAFETY: the list and what it names are locals that outlive the call.
+    let answer = unsafe { libc::syscall(number, file.as_raw_fd(), list, 1, 0, 0, flags) };
+    match answer {
+        -1 => error(std::io::Error::last_os_error().raw_os_error().unwrap()),
+        count => count,
+    }
+}
+
+#[test]
+#[ignore = "started in a sandbox by odd_calls_on_nodes_answer_as_on_linux"]
+fn on_open_nodes() {
+    let (node, writer) = (open("/dev/mtd4", false), open("/dev/mtd7", true));
+    let block = open("/dev/mtdblock8", true);
+    let plain = tempfile::tempfile().unwrap();
+    let number = |file: &File| i64::from(file.as_raw_fd());
+    let (fd, write_fd, plain_fd) = (number(&node), number(&writer), number(&plain));
+    let ask = |mode: i32| {
+        call(
+            libc::SYS_faccessat2,
+            [fd, nothing(), mode.into(), EMPTY_PATH, 0],
+        )
+    };
+    assert_eq!(ask(libc::R_OK | libc::W_OK), 0);
+    assert_eq!(ask(libc::X_OK), error(libc::EACCES));
+    let list = [0u64; 1].as_ptr() as i64;
+    let answer = call(libc::SYS_execveat, [fd, nothing(), list, list, EMPTY_PATH]);
+    assert_eq!(answer, error(libc::EACCES));
+    // mm/readahead.c, fs/remap_range.c, fs/fcntl.c
+    assert_eq!(
+        call(libc::SYS_readahead, [fd, 0, 4096, 0, 0]),
+        error(libc::EINVAL)
+    );
+    assert_eq!(
+        call(libc::SYS_readahead, [number(&block), 0, 4096, 0, 0]),
+        0
+    );
+    const FICLONE: i64 = 0x4004_9409;
+    for (from, expected) in [
+        (plain_fd, libc::EXDEV),
+        (fd, libc::EINVAL),
+        (999, libc::EBADF),
+    ] {
+        let answer = call(libc::SYS_ioctl, [write_fd, FICLONE, from, 0, 0]);
+        assert_eq!(answer, error(expected), "{from}");
+    }
+    let direct = |file: &File| {
+        let set = i64::from(libc::F_SETFL);
+        call(
+            libc::SYS_fcntl,
+            [number(file), set, libc::O_DIRECT.into(), 0, 0],
+        )
+    };
+    assert_eq!(direct(&node), error(libc::EINVAL));
+    // fs/read_write.c, do_loop_readv_writev
+    let (read, write) = (libc::SYS_preadv2, libc::SYS_pwritev2);
+    assert_eq!(vector(read, &node, libc::RWF_HIPRI), 16);
+    assert_eq!(vector(write, &writer, libc::RWF_HIPRI), 16);
+    for flags in [libc::RWF_DSYNC, libc::RWF_NOWAIT, 0x4000] {
+        assert_eq!(vector(read, &node, flags), error(libc::EOPNOTSUPP));
+        assert_eq!(vector(write, &writer, flags), error(libc::EOPNOTSUPP));
+    }
+    assert_eq!(vector(write, &block, libc::RWF_DSYNC), 16);
+    assert_eq!(vector(read, &block, libc::RWF_HIPRI), 16);
+    assert_eq!(vector(read, &block, libc::RWF_NOWAIT), error(libc::EAGAIN));
+    // What is written at once is on flash before the node is closed.
+    assert_eq!(std::fs::read("/dev/mtd8").unwrap()[..16], [0; 16]);
+    // A node stays in its file system.
+    let to = c"/tmp/mtdkeep-link".as_ptr() as i64;
+    assert_eq!(
+        call(libc::SYS_linkat, [fd, nothing(), HERE, to, EMPTY_PATH]),
+        error(libc::EXDEV)
+    );
+}
+
+/// Calls by which the kernel would get at what stands in for a node, or at the host's
+/// file of that name.
+#[test]
+#[ignore = "started in a sandbox by odd_calls_on_nodes_answer_as_on_linux"]
+fn refused() {
+    const OPEN_TREE_CLONE: i64 = 1;
+    let node = open("/dev/mtd4", false);
+    let fd = i64::from(node.as_raw_fd());
+    let mut handle = [128u32, 0, 0, 0].map(u64::from);
+    let handle = handle.as_mut_ptr() as i64;
+    let answer = call(
+        libc::SYS_name_to_handle_at,
+        [fd, nothing(), handle, handle, EMPTY_PATH],
+    );
+    assert_eq!(answer, error(libc::EOPNOTSUPP));
+    let answer = call(
+        libc::SYS_open_tree,
+        [fd, nothing(), EMPTY_PATH | OPEN_TREE_CLONE, 0, 0],
+    );
+    assert_eq!(answer, error(libc::EPERM));
+    assert_eq!(
+        call(libc::SYS_userfaultfd, [1, 0, 0, 0, 0]),
+        error(libc::ENOSYS)
+    );
+    std::fs::write("/var/wwwroot/file", "").unwrap();
+    let paths = [c"/dev/mtd4", c"/var/wwwroot/file", c"/proc/mtd"];
+    // setxattrat to removexattrat (Linux 6.13), file_getattr and file_setattr (6.17).
+    for number in [463, 464, 465, 466, 468, 469] {
+        for path in paths {
+            let answer = call(number, [HERE, path.as_ptr() as i64, handle, 24, 0]);
+            assert_eq!(answer, error(libc::ENOSYS), "{number} {path:?}");
+        }
+    }
+}
+
+#[test]
+fn odd_calls_on_nodes_answer_as_on_linux() {
+    let bench = bench();
+    inside(&bench, "odd_calls::on_open_nodes");
+    inside(&bench, "odd_calls::refused");
+    let warnings = bench.sh("true").warnings.join("\n");
+    for call in [
+        "name_to_handle_at",
+        "open_tree",
+        "userfaultfd",
+        "setxattrat",
+        "file_setattr",
+    ] {
+        assert!(warnings.contains(call), "{call}: {warnings}");
+    }
+}
