@@ -115,19 +115,32 @@ impl Output {
     /// The program's own text that was asked for by name: help, completions, a
     /// manual page. It goes out as it is.
     pub(crate) fn text(&self, text: &str) {
-        if self.diverted.load(Ordering::Relaxed) {
-            to_stderr(text);
-            return;
-        }
-        let mut stdout = io::stdout().lock();
-        if let Err(error) = stdout
-            .write_all(text.as_bytes())
-            .and_then(|()| stdout.flush())
-        {
+        let written = match self.diverted.load(Ordering::Relaxed) {
+            true => io::stderr().lock().write_all(text.as_bytes()),
+            false => {
+                let mut stdout = io::stdout().lock();
+                let written = stdout.write_all(text.as_bytes());
+                written.and_then(|()| stdout.flush())
+            }
+        };
+        if let Err(error) = written {
             let mut failed = lock(&self.failed);
             if failed.is_none() && error.kind() != io::ErrorKind::BrokenPipe {
                 *failed = Some(error);
             }
+        }
+    }
+
+    /// That what was said so far could be written, for a command that is of no use where
+    /// nobody reads it.
+    pub(crate) fn check(&self) -> Result<(), CliError> {
+        match &*lock(&self.failed) {
+            None => Ok(()),
+            Some(error) => Err(CliError::Other {
+                exit: Exit::Io,
+                message: format!("cannot write the output: {error}"),
+                help: None,
+            }),
         }
     }
 

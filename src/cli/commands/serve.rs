@@ -236,6 +236,8 @@ fn serve(
         #[cfg(feature = "full")]
         output.aside(&format!("serving at {address}"));
     }
+    // Nobody else knows the word in it.
+    output.check()?;
     output.line("who has this address can read this device's secrets; Ctrl-C ends it");
     if server.is_public() {
         output.warn("this address is none of a private network: anybody may reach it");

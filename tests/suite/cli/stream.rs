@@ -344,3 +344,26 @@ fn a_tar_that_cannot_be_stored_is_not_an_unreadable_one() {
         assert!(said.contains("TMPDIR"), "{said}");
     }
 }
+
+/// What is lost is no success: a tar that nobody takes, what is said of one, an address
+/// that nobody was told.
+#[rstest]
+#[case("backup --simulate -q -o - >&-", 2, "standard output is closed")]
+#[case("backup --simulate --json -o - >tar 2>/dev/full", 4, "")]
+#[case("backup --simulate -p ver_1 -o - >tar 2>/dev/full", 4, "")]
+#[case(
+    "serve --simulate --listen 127.0.0.1:0 >/dev/full",
+    4,
+    "cannot write the output"
+)]
+fn what_is_lost_is_no_success(#[case] line: &str, #[case] code: i32, #[case] says: &str) {
+    let outer = tempfile::tempdir().unwrap();
+    let mut shell = assert_cmd::Command::new("sh");
+    shell
+        .current_dir(&outer)
+        .timeout(std::time::Duration::from_secs(60));
+    shell.args(["-c", &format!("exec \"$0\" {line}")]);
+    let assert = shell.arg(program().get_program()).assert().code(code);
+    let said = text(&assert.get_output().stderr).to_owned();
+    assert!(said.contains(says), "{said}");
+}
