@@ -25,14 +25,15 @@ pub(crate) fn command(command: &CommandSpec) -> clap::Command {
         .long_about(format!("{}.\n\n{}", command.about, command.details))
         .args(command.options().map(argument));
     if let Some(operand) = command.operand {
-        let arg = Arg::new(operand.name)
-            .help(operand.help)
-            .required(operand.required);
-        it = it.arg(match command.operands_max {
-            _ if operand.rest => arg.num_args(1..).trailing_var_arg(true),
-            1 => arg,
-            words => arg.num_args(words),
-        });
+        // Of two words, each has its part of the help.
+        let words = operand.name.split(' ').zip(operand.help.split("; and "));
+        for (name, help) in words {
+            let arg = Arg::new(name).help(help).required(operand.required);
+            it = it.arg(match operand.rest {
+                true => arg.num_args(1..).trailing_var_arg(true),
+                false => arg,
+            });
+        }
     }
     it
 }

@@ -192,7 +192,7 @@ impl<'a> Line<'a> {
         let words = |words: &[&str]| words.iter().map(|word| String::from(*word)).collect();
         match name {
             // The second of fetch's two; the first is an address.
-            "DIR" | "SOURCE> <DIR" => words(&[":folders"]),
+            "DIR" | "SOURCE DIR" => words(&[":folders"]),
             "FILE" => words(&[":files"]),
             "PROGRAM" => words(&[":programs"]),
             "PROFILE" => words(&[":files", "ispot"]),

@@ -92,7 +92,7 @@ impl CommandSpec {
     pub(crate) fn usage(&self) -> String {
         let operand = match self.operand {
             Some(operand) if operand.rest => format!(" -- <{}>...", operand.name),
-            Some(operand) if operand.required => format!(" <{}>", operand.name),
+            Some(operand) if operand.required => format!(" <{}>", operand.name.replace(' ', "> <")),
             Some(operand) => format!(" [{}]", operand.name),
             None => String::new(),
         };

@@ -23,7 +23,7 @@ use std::time::SystemTime;
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {
     operand: Some(OperandSpec {
-        name: "SOURCE> <DIR",
+        name: "SOURCE DIR",
         help: "ssh://[USER@]HOST[:PORT] or http://HOST[:PORT]/FOLDER/; and the folder for the \
                backup",
         required: true,

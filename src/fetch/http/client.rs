@@ -118,7 +118,7 @@ impl Client {
 
     fn ask(&self, method: &str, name: &str, from: Option<(u64, &str)>) -> Result<Answer, Fault> {
         let Url { host, port, folder } = &self.url;
-        let lost = |error: io::Error| Fault::Lost(format!("{}: {error}", self.url.place()));
+        let lost = |error: io::Error| Fault::Lost(error.to_string());
         let mut stream = self.connect()?;
         stream.set_read_timeout(Some(LOOK)).map_err(lost)?;
         let host = match host.contains(':') {
@@ -141,7 +141,7 @@ impl Client {
     /// a connection to nobody wait for long, and hear of no wish to stop: so a thread
     /// does it, which is left alone then.
     fn connect(&self) -> Result<TcpStream, Fault> {
-        let lost = |error: io::Error| Fault::Lost(format!("{}: {error}", self.url.place()));
+        let lost = |error: io::Error| Fault::Lost(error.to_string());
         let (host, port) = (self.url.host.clone(), self.url.port);
         let (send, receive) = mpsc::channel();
         let reach = move || drop(send.send(reach(&host, port)));

@@ -31,6 +31,7 @@ fn fails(folder: &Path, line: &str) -> (i32, String) {
 
 #[rstest]
 #[case("verify nosuch", 4, "no such folder")]
+#[case("fetch https://192.168.1.1/ b2", 2, "or http://HOST[:PORT]/FOLDER/")]
 #[case("verify file", 4, "not one of its files")]
 #[case("verify b/mtd1.bin", 4, "not one of its files")]
 #[case("verify e", 4, "the one with manifest.json")]

@@ -221,3 +221,17 @@ fn bash_completes(#[case] words: &[&str], #[case] answers: &[&str]) {
     // A partition's name is text, whatever it looks like.
     assert!(!outer.path().join("made").exists());
 }
+
+/// Two words of a command line are two words in what is told of them.
+#[test]
+fn two_operands_are_told_apart() {
+    let said = |words: &[&str]| {
+        let assert = mtdkeep().args(words).assert().code(0);
+        text(&assert.get_output().stdout).to_owned()
+    };
+    let help = said(&["help", "fetch"]);
+    assert!(help.contains("[OPTIONS] <SOURCE> <DIR>\n"), "{help}");
+    assert!(help.contains("\n  SOURCE DIR\n"), "{help}");
+    let page = said(&["man", "fetch"]);
+    assert!(page.contains("<\\fISOURCE\\fR> <\\fIDIR\\fR>"), "{page}");
+}

@@ -26,7 +26,9 @@ impl Address {
     pub(super) fn parse(text: &str) -> Result<Self, UsageError> {
         let wrong = |why: &str| UsageError(format!("{text:?}: {why}"));
         let Some(rest) = text.strip_prefix("ssh://") else {
-            return Err(wrong("a source is ssh://[USER@]HOST[:PORT]"));
+            return Err(wrong(
+                "a source is ssh://[USER@]HOST[:PORT] or http://HOST[:PORT]/FOLDER/",
+            ));
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (user, place) = match rest.rsplit_once('@') {
