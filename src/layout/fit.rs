@@ -1,30 +1,39 @@
-//! What came unasked, put to the devices of a kernel: its command line, its device tree,
-//! a partition table on flash.
-//!
-//! Invariant: a chip's partitions count where every one of them is a device of that name
-//! and size, and none is another's; else the kernel has them from elsewhere, and nothing
-//! of that chip is taken.
+//! What came unasked, put to the devices of a kernel, chip by chip; see [`claim`].
 
 use super::{PartitionFacts, Reading};
 use crate::mtd::MtdInfo;
+use crate::mtd::claim::{self, Claim};
 
 /// Puts the facts of a text that came unasked to `devices`, such as the command line of
-/// the kernel that has them, chip by chip. A place that somebody else tells otherwise is
-/// a [contradiction](MtdInfo::contradictions), for both to be told.
+/// the kernel that has them.
 pub(crate) fn place_if_all_fit(devices: &mut [MtdInfo], reading: &Reading) {
     let had_chips = devices.iter().any(|device| device.chip.is_some());
     for (chip, facts_of_chip) in reading.chips.iter().enumerate() {
-        let Some(owners) = owners(devices, reading, chip) else {
+        let on_it = |(_, facts): &(usize, &PartitionFacts)| facts.chip == Some(chip);
+        let parts: Vec<_> = reading
+            .partitions
+            .iter()
+            .enumerate()
+            .filter(on_it)
+            .collect();
+        let claims = parts.iter().map(|(_, facts)| Claim {
+            index: facts.index,
+            name: &facts.name,
+            size_bytes: facts.size_bytes,
+        });
+        let claims: Vec<_> = claims.collect();
+        let Some(owners) = claim::owners(devices, &claims) else {
             continue;
         };
-        for (at, facts) in reading.partitions.iter().enumerate() {
-            let Some(owner) = owners[at] else {
-                continue;
-            };
-            let parent = facts.parent.and_then(|parent| owners[parent]);
-            let parent = parent.map(|parent| devices[parent].index);
-            let device = &mut devices[owner];
-            take_place(device, facts);
+        for ((_, facts), owner) in parts.iter().zip(&owners) {
+            let parent = facts
+                .parent
+                .and_then(|parent| parts.iter().position(|(at, _)| *at == parent));
+            let parent = parent.map(|at| devices[owners[at]].index);
+            let device = &mut devices[*owner];
+            if let Some(told) = facts.offset {
+                claim::take_place(device, told);
+            }
             if !had_chips {
                 device.chip = u32::try_from(chip).ok();
             }
@@ -36,43 +45,6 @@ pub(crate) fn place_if_all_fit(devices: &mut [MtdInfo], reading: &Reading) {
                 device.writeable_source = facts.sources.read_only.or(Some(reading.form.source()));
             }
         }
-    }
-}
-
-/// The device of each partition of a chip; none where one has none.
-fn owners(devices: &[MtdInfo], reading: &Reading, chip: usize) -> Option<Vec<Option<usize>>> {
-    let mut owners = vec![None; reading.partitions.len()];
-    for (at, facts) in reading.partitions.iter().enumerate() {
-        if facts.chip != Some(chip) {
-            continue;
-        }
-        let fits = |device: &MtdInfo| {
-            facts.name == device.name
-                && facts.index.is_none_or(|index| index == device.index)
-                && facts
-                    .size_bytes
-                    .is_none_or(|bytes| bytes == device.size_bytes)
-        };
-        let owner = devices.iter().position(fits)?;
-        // Two devices, or two partitions, of one name and size: nobody knows which.
-        if devices[owner + 1..].iter().any(fits) || owners.contains(&Some(owner)) {
-            return None;
-        }
-        owners[at] = Some(owner);
-    }
-    Some(owners)
-}
-
-fn take_place(device: &mut MtdInfo, facts: &PartitionFacts) {
-    match (device.offset, facts.offset) {
-        (_, None) => {}
-        (Some(known), Some(told)) if !known.source.is_inferred() => {
-            if known.bytes != told.bytes {
-                let other = format!("{:#x} by the {}", told.bytes, told.source);
-                device.contradictions.push(other);
-            }
-        }
-        (_, told) => device.offset = told,
     }
 }
 

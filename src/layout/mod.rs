@@ -27,7 +27,7 @@ mod own;
 mod place;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod u_boot;
 
 pub(crate) use command_line::read_kernels as read_command_line;

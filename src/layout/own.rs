@@ -361,7 +361,7 @@ fn index_of(line: &Line<'_>, word: &str) -> Result<MtdIndex, LayoutTextError> {
 }
 
 fn number_of(line: &Line<'_>, word: &str) -> Result<u64, LayoutTextError> {
-    super::command_line::memory_size(word)
+    crate::mtd::mtdparts::memory_size(word)
         .and_then(|(number, rest)| number.filter(|_| rest.is_empty()))
         .filter(|number| i64::try_from(*number).is_ok())
         .ok_or_else(|| bad(line, "no number below 2^63"))

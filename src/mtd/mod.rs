@@ -13,8 +13,10 @@
 //! with its line, never a panic), partitions off an erase-block boundary, equal
 //! names, missing nodes. Those are told by [`oddities`], not refused.
 
+pub(crate) mod claim;
 mod error;
 mod info;
+pub(crate) mod mtdparts;
 mod node;
 mod oddity;
 mod offsets;

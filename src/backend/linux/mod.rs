@@ -14,12 +14,15 @@
 
 mod calls;
 mod discover;
+mod flash_table;
 mod in_use;
 mod nesting;
 mod node;
 mod root;
 #[cfg(feature = "full")]
 mod told;
+#[cfg(not(feature = "full"))]
+mod told_on_device;
 
 use super::open_device::{DeviceCalls, OpenDevice};
 use crate::mtd::{
@@ -33,6 +36,8 @@ use node::{Found, Opened};
 use root::Root;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+#[cfg(not(feature = "full"))]
+use told_on_device as told;
 
 /// What stands for a device in `dev`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,11 +219,9 @@ impl MtdBackend for LinuxBackend {
             devices.push(device);
         }
         nesting::resolve(&mut devices, &links);
-        #[cfg(feature = "full")]
         told::add(&self.root, &mut devices);
         infer_offsets(&mut devices);
-        #[cfg(feature = "full")]
-        told::add_flash_table(self, &mut devices);
+        flash_table::add(self, &mut devices);
         Ok(devices)
     }
 

@@ -1,23 +1,15 @@
-//! What stands beside `/proc/mtd` and tells of partitions: the kernel's command line, the
-//! device tree that it was given, and a partition table on the flash itself.
+//! What stands beside `/proc/mtd` and tells of partitions: the kernel's command line and
+//! the device tree that it was given.
 //!
 //! Invariants: they only add, and only where all that they say of a chip fits the
-//! table; what contradicts sysfs is told with it. Flash is read, through a node that is
-//! there, only where nobody else tells a place; no node is made for it.
+//! table; what contradicts sysfs is told with it.
 //!
-//! Faults tolerated: none of it there, a command line, a tree or a table that cannot be
-//! read.
+//! Faults tolerated: none of it there, a command line or a tree that cannot be read.
 
+use super::discover;
 use super::root::Root;
-use super::{LinuxBackend, discover};
 use crate::layout;
-use crate::mtd::{FactSource, MtdBackend as _, MtdInfo, NodeState};
-
-/// RedBoot's table is called so, on all of its devices.
-const FLASH_TABLE: &str = "FIS directory";
-
-/// It lies in one erase block, and a record has 256 bytes.
-const TABLE_BYTES_MAX: u64 = 256 << 10;
+use crate::mtd::MtdInfo;
 
 /// Adds what the kernel was given.
 pub(super) fn add(root: &Root, devices: &mut [MtdInfo]) {
@@ -33,45 +25,4 @@ pub(super) fn add(root: &Root, devices: &mut [MtdInfo]) {
     if let Some(reading) = tree {
         layout::place_if_all_fit(devices, &reading);
     }
-}
-
-/// Adds what RedBoot's table on the flash tells, where nobody else tells anything.
-pub(super) fn add_flash_table(backend: &LinuxBackend, devices: &mut Vec<MtdInfo>) {
-    let is_open = |device: &MtdInfo| {
-        let source = device.offset.map(|offset| offset.source);
-        matches!(source, None | Some(FactSource::Sum))
-    };
-    let table = devices.iter().find(|device| device.name == FLASH_TABLE);
-    let Some(table) = table.filter(|table| table.node == NodeState::Present) else {
-        return;
-    };
-    if !devices.iter().all(is_open) {
-        return;
-    }
-    let Some(Ok(reading)) = read(backend, table).and_then(|bytes| layout::read_flash_table(&bytes))
-    else {
-        return;
-    };
-    let mut placed = devices.clone();
-    // Somebody's word is better than a conclusion of ours.
-    placed.iter_mut().for_each(|device| device.offset = None);
-    layout::place_if_all_fit(&mut placed, &reading);
-    if placed.iter().any(|device| device.offset.is_some()) {
-        *devices = placed;
-    }
-}
-
-/// The first bytes of a device.
-fn read(backend: &LinuxBackend, device: &MtdInfo) -> Option<Vec<u8>> {
-    let mut open = backend.open(device).ok()?;
-    let mut bytes = vec![0; device.size_bytes.min(TABLE_BYTES_MAX) as usize];
-    let mut done = 0;
-    while done < bytes.len() {
-        match open.read_at(done as u64, &mut bytes[done..]).ok()? {
-            0 => break,
-            count => done += count,
-        }
-    }
-    bytes.truncate(done);
-    Some(bytes)
 }

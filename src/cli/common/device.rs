@@ -90,3 +90,5 @@ mod layouts;
 pub(crate) mod saved;
 #[cfg(feature = "full")]
 pub(crate) mod simulated;
+#[cfg(all(test, feature = "full"))]
+mod tests;

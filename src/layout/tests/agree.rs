@@ -51,7 +51,7 @@ fn wanted(model: &Model, form: Form) -> Vec<ToldPartition> {
         offset_bytes: has_places.then_some(part.start),
         size_bytes: Some(part.size_bytes),
         erase_block_bytes: (form == Form::Table).then_some(BLOCK),
-        read_only: part.read_only && matches!(form, Form::Own | Form::CommandLine),
+        read_only: part.read_only && matches!(form, Form::Own | Form::CommandLine | Form::BootLog),
     });
     parts.collect()
 }

@@ -2,6 +2,6 @@
 //! layouts and over texts that are nearly right; chips cut and put together.
 
 mod agree;
-mod model;
+pub(crate) mod model;
 mod mutations;
 mod round_trip;

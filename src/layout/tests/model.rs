@@ -6,34 +6,34 @@ use rand::RngExt as _;
 use rand_xoshiro::Xoshiro256PlusPlus as SmallRng;
 use std::fmt::Write as _;
 
-pub(super) const BLOCK: u64 = 0x1000;
+pub(crate) const BLOCK: u64 = 0x1000;
 
 #[derive(Debug, Clone)]
-pub(super) struct Chip {
-    pub(super) name: String,
-    pub(super) size_bytes: u64,
+pub(crate) struct Chip {
+    pub(crate) name: String,
+    pub(crate) size_bytes: u64,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Part {
-    pub(super) number: u32,
-    pub(super) name: String,
-    pub(super) chip: usize,
-    pub(super) parent: Option<usize>,
-    pub(super) start: u64,
-    pub(super) size_bytes: u64,
-    pub(super) read_only: bool,
+pub(crate) struct Part {
+    pub(crate) number: u32,
+    pub(crate) name: String,
+    pub(crate) chip: usize,
+    pub(crate) parent: Option<usize>,
+    pub(crate) start: u64,
+    pub(crate) size_bytes: u64,
+    pub(crate) read_only: bool,
 }
 
 /// Partitions chip by chip; those of a partition come right behind it.
 #[derive(Debug, Clone)]
-pub(super) struct Model {
-    pub(super) chips: Vec<Chip>,
-    pub(super) parts: Vec<Part>,
+pub(crate) struct Model {
+    pub(crate) chips: Vec<Chip>,
+    pub(crate) parts: Vec<Part>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     Own,
     BootLog,
     CommandLine,
@@ -41,7 +41,7 @@ pub(super) enum Form {
     Table,
 }
 
-pub(super) const FORMS: [Form; 5] = [
+pub(crate) const FORMS: [Form; 5] = [
     Form::Own,
     Form::BootLog,
     Form::CommandLine,
@@ -52,7 +52,7 @@ pub(super) const FORMS: [Form; 5] = [
 impl Model {
     /// Chips with partitions anywhere, over each other, inside each other, with numbers
     /// that have gaps.
-    pub(super) fn random(rng: &mut SmallRng) -> Self {
+    pub(crate) fn random(rng: &mut SmallRng) -> Self {
         let count = rng.random_range(1..=3);
         let mut model = Self {
             chips: Vec::new(),
@@ -126,7 +126,7 @@ impl Model {
         self.parts.iter().filter(is_in).count()
     }
 
-    pub(super) fn text(&self, form: Form) -> String {
+    pub(crate) fn text(&self, form: Form) -> String {
         match form {
             Form::Own => self.own(),
             Form::BootLog => self.boot_log(),
@@ -163,6 +163,10 @@ impl Model {
 
     fn boot_log(&self) -> String {
         let mut text = String::new();
+        for chip in &self.chips {
+            let kbytes = chip.size_bytes / 1024;
+            let _ = writeln!(text, "spi-nor {}: w25q128 ({kbytes} Kbytes)", chip.name);
+        }
         let mut chip = usize::MAX;
         for (at, part) in self.parts.iter().enumerate() {
             if part.chip != chip {
@@ -173,6 +177,13 @@ impl Model {
             let start = part.start - self.base(part);
             let end = start + part.size_bytes;
             let _ = writeln!(text, "0x{start:012x}-0x{end:012x} : \"{}\"", part.name);
+            if part.read_only {
+                let _ = writeln!(
+                    text,
+                    "mtd: partition \"{}\" doesn't end on an erase/write block -- force read-only",
+                    part.name
+                );
+            }
             let inside = self.parts_in(chip, Some(at));
             if inside > 0 {
                 let _ = writeln!(
@@ -247,7 +258,7 @@ impl Model {
 }
 
 /// A text as it was pasted: time stamps, line ends of another system, a prompt around it.
-pub(super) fn pasted(text: &str, rng: &mut SmallRng) -> String {
+pub(crate) fn pasted(text: &str, rng: &mut SmallRng) -> String {
     let (crlf, stamps, curly) = (rng.random(), rng.random::<bool>(), rng.random::<bool>());
     let mut out = String::new();
     if rng.random() {

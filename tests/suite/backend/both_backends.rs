@@ -26,7 +26,7 @@ fn linux_on(tree: &Tree) -> LinuxBackend {
     LinuxBackend::new(Some(tree.root().to_owned()))
 }
 
-/// With the offset's source left out, which differs, and the chip: a tree of files has
+/// With the sources left out, which differ, and the chip: a tree of files has
 /// no links that would tell it.
 fn told(backend: &dyn MtdBackend, source: FactSource) -> Vec<MtdInfo> {
     let mut devices = backend.devices().unwrap();
@@ -37,6 +37,9 @@ fn told(backend: &dyn MtdBackend, source: FactSource) -> Vec<MtdInfo> {
             bytes: offset.bytes,
             source: FactSource::Sum,
         });
+        device.size_source = FactSource::Sum;
+        device.erase_block_source = FactSource::Sum;
+        device.writeable_source = None;
         device.chip = None;
         device.chip_bytes = None;
     }

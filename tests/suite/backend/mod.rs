@@ -12,6 +12,5 @@ pub mod proc_mtd;
 pub mod select;
 #[cfg(feature = "full")]
 pub mod simulated;
-#[cfg(feature = "full")]
 pub mod told;
 pub mod tree;

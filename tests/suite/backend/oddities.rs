@@ -126,7 +126,7 @@ fn what_one_contains_may_hang_on_all_lying_on_one_chip() {
     );
     // A gap; two that overlap by halves; no whole chip.
     for (at, place) in [
-        (1, (0x110000, 0x20000)),
+        (0, (0x10000, 0)),
         (3, (0x50000, 0x3c0000)),
         (4, (0x20000, 0x3f0000)),
     ] {

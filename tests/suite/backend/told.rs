@@ -1,9 +1,11 @@
-//! What stands beside `/proc/mtd` in a tree and tells of partitions: the command line
-//! and the device tree. Needs the full program's parsers.
+//! What stands beside `/proc/mtd` in a tree and tells of partitions: the command line,
+//! the device tree (which only the full program asks), RedBoot's table on flash.
 
 use crate::backend::tree::Tree;
 use mtdkeep::backend::LinuxBackend;
-use mtdkeep::mtd::{FactSource, MtdBackend, MtdIndex, MtdInfo, oddities};
+use mtdkeep::mtd::{FactSource, MtdBackend, MtdInfo};
+#[cfg(feature = "full")]
+use mtdkeep::mtd::{MtdIndex, oddities};
 
 /// A NAS whose kernel tells no offsets, numbered in another order than the chip's.
 const PARTS: [(&str, u64, u64); 3] = [
@@ -24,6 +26,7 @@ fn offsets(devices: &[MtdInfo]) -> Vec<Option<u64>> {
 
 /// The device tree of a flash with these partitions (label, offset, size), as the
 /// kernel shows it.
+#[cfg(feature = "full")]
 fn device_tree(tree: &Tree, parts: &[(&str, u32, u32)]) {
     let at = "proc/device-tree/spi@0/flash@0/partitions";
     tree.write(&format!("{at}/compatible"), b"fixed-partitions\0");
@@ -61,6 +64,7 @@ fn a_command_line_of_other_partitions_tells_nothing() {
 }
 
 #[test]
+#[cfg(feature = "full")]
 fn the_device_tree_tells() {
     let tree = Tree::with_table(&PARTS);
     let parts = [
@@ -76,6 +80,7 @@ fn the_device_tree_tells() {
 
 /// Two that contradict each other are both told, and neither counts as certain.
 #[test]
+#[cfg(feature = "full")]
 fn sysfs_and_the_device_tree_contradict_each_other() {
     let tree = Tree::with_table(&PARTS);
     for (mtd, offset) in [(0, 0), (1, 0x20_0000), (2, 0x8_0000)] {
@@ -101,6 +106,7 @@ fn sysfs_and_the_device_tree_contradict_each_other() {
 
 /// Each known device's own tree tells of it what the simulation tells.
 #[test]
+#[cfg(feature = "full")]
 fn trees_of_known_devices_tell_places_chips_and_parents() {
     use mtd_harness::profile::Known;
     for known in Known::ALL {
@@ -123,5 +129,74 @@ fn trees_of_known_devices_tell_places_chips_and_parents() {
                 assert_eq!(found.chip, Some(0));
             }
         }
+    }
+}
+
+/// RedBoot's table as a device of that byte order has it, with a deleted entry.
+fn redboot(rows: &[(&str, u32, u32)], word: fn(u32) -> [u8; 4]) -> Vec<u8> {
+    let mut table = Vec::new();
+    for (name, offset, size) in [&[("\u{7f}deleted", 7, 7)], rows].concat() {
+        let mut record = [0; 256];
+        record[..name.len()].copy_from_slice(name.as_bytes());
+        if offset == 7 {
+            record[0] = 0xff;
+        }
+        record[16..20].copy_from_slice(&word(0x5000_0000 + offset));
+        record[24..28].copy_from_slice(&word(size));
+        table.extend(record);
+    }
+    table.resize(0x1_0000, 0xff);
+    table
+}
+
+/// The same partitions twice: as the table has them, and as the kernel numbers them.
+const ROWS: [(&str, u32, u32); 4] = [
+    ("RedBoot", 0, 0x2_0000),
+    ("Kernel", 0x2_0000, 0x6_0000),
+    ("Ramdisk", 0x8_0000, 0x7_0000),
+    ("FIS directory", 0xf_0000, 0x1_0000),
+];
+const NUMBERED: [(&str, u64, u64); 4] = [
+    ("RedBoot", 0x2_0000, 0x1_0000),
+    ("Ramdisk", 0x7_0000, 0x1_0000),
+    ("Kernel", 0x6_0000, 0x1_0000),
+    ("FIS directory", 0x1_0000, 0x1_0000),
+];
+
+fn with_table(table: &[u8]) -> Vec<MtdInfo> {
+    let tree = Tree::with_table(&NUMBERED);
+    tree.write("dev/mtd3", table);
+    devices(&tree)
+}
+
+/// Places that nobody tells stand on the flash, in the processor's byte order.
+#[test]
+fn redboots_table_on_flash_tells() {
+    for word in [u32::to_le_bytes, u32::to_be_bytes] {
+        let found = with_table(&redboot(&ROWS, word));
+        assert_eq!(offsets(&found), [0, 0x8_0000, 0x2_0000, 0xf_0000].map(Some));
+        assert_eq!(found[1].offset.unwrap().source, FactSource::FlashTable);
+        assert_eq!(found[1].chip_bytes, Some(0x10_0000));
+    }
+}
+
+/// A table of other partitions, of a part of a chip, or none at all: sums stay sums.
+#[test]
+fn another_table_on_flash_tells_nothing() {
+    let word = u32::to_le_bytes;
+    let mut other = ROWS;
+    other[1].0 = "Linux";
+    let mut smaller = ROWS;
+    smaller[2].2 = 0x6_0000;
+    let erased = vec![0xff; 0x1_0000];
+    for table in [
+        redboot(&other, word),
+        redboot(&smaller, word),
+        redboot(&ROWS[1..], word),
+        erased,
+        vec![b'x'; 300],
+        Vec::new(),
+    ] {
+        assert_eq!(offsets(&with_table(&table)), [None; 4]);
     }
 }
