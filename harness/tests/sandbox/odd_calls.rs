@@ -152,3 +152,57 @@ fn odd_calls_on_nodes_answer_as_on_linux() {
         assert!(warnings.contains(call), "{call}: {warnings}");
     }
 }
+
+/// The names of a listing, by the old getdents, with their kinds.
+#[cfg(target_arch = "x86_64")]
+fn old_listing(folder: &str) -> Vec<(String, u8)> {
+    let folder = File::open(folder).unwrap();
+    let mut found = Vec::new();
+    loop {
+        let mut room = [0u64; 128];
+        let address = room.as_mut_ptr() as i64;
+        let fd = i64::from(folder.as_raw_fd());
+        let count = call(libc::SYS_getdents, [fd, address, 1024, 0, 0]) as usize;
+        if count == 0 {
+            return found;
+        }
+        let room: Vec<u8> = room.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let mut at = 0;
+        while at < count {
+            let length = usize::from(u16::from_ne_bytes([room[at + 16], room[at + 17]]));
+            let name = room[at + 18..].split(|byte| *byte == 0).next().unwrap();
+            let name = String::from_utf8(name.to_vec()).unwrap();
+            found.push((name, room[at + length - 1]));
+            at += length;
+        }
+    }
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+#[ignore = "started in a sandbox by an_old_listing_has_the_nodes"]
+fn by_the_old_call() {
+    let found = old_listing("/dev");
+    for (name, kind) in [
+        ("mtd0", libc::DT_CHR),
+        ("mtdblock9", libc::DT_BLK),
+        ("null", libc::DT_CHR),
+        ("..", libc::DT_DIR),
+    ] {
+        let alike = found.iter().filter(|entry| entry.0 == name);
+        assert_eq!(
+            alike.map(|entry| entry.1).collect::<Vec<u8>>(),
+            [kind],
+            "{name}"
+        );
+    }
+    let entries = std::fs::read_dir("/dev").unwrap().flatten();
+    // Without the folder itself and that above it.
+    assert_eq!(entries.count(), found.len() - 2);
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn an_old_listing_has_the_nodes() {
+    inside(&bench(), "odd_calls::by_the_old_call");
+}

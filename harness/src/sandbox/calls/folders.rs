@@ -52,18 +52,35 @@ pub(in crate::sandbox) fn getcwd(state: &mut State, trapped: &Trapped) -> Decisi
     Answer::value(seen.len() as i64)
 }
 
-/// The old getdents, which no program of the last fifteen years uses.
-#[cfg(target_arch = "x86_64")]
-pub(in crate::sandbox) fn old_list(state: &mut State, trapped: &Trapped) -> Decision {
-    let folder = state.folder_behind(trapped.process(), trapped.int(0));
-    if folder.is_some_and(|folder| state.namespace.is_listing_changed(&folder)) {
-        state.warn("getdents is not emulated: the listing lacks the simulated nodes");
-    }
-    Ok(Answer::Through)
+/// The structure in which a listing tells of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sandbox) enum Entries {
+    /// `struct linux_dirent`, of the old getdents: its d_type is the last byte.
+    #[cfg(target_arch = "x86_64")]
+    Old,
+    /// `struct linux_dirent64`: its d_type is before the name.
+    New,
 }
 
-/// Answers getdents64: the host's entries without its flash nodes, then ours.
-pub(in crate::sandbox) fn list(state: &mut State, trapped: &Trapped) -> Decision {
+impl Entries {
+    /// Makes entries of the new structure into these, which are as long.
+    fn convert(self, entries: &mut [u8]) {
+        if self == Entries::New {
+            return;
+        }
+        let mut at = 0;
+        while at + NAME_AT < entries.len() {
+            let length = usize::from(u16::from_ne_bytes([entries[at + 16], entries[at + 17]]));
+            // The kind comes to stand behind what was behind it.
+            entries[at + NAME_AT - 1..at + length].rotate_left(1);
+            at += length;
+        }
+    }
+}
+
+/// Answers getdents and getdents64: the host's entries without its flash nodes, then
+/// ours.
+pub(in crate::sandbox) fn list(state: &mut State, trapped: &Trapped, form: Entries) -> Decision {
     let (fd, address) = (trapped.int(0), trapped.args[1]);
     let Some(folder) = state.folder_behind(trapped.process(), fd) else {
         return Ok(Answer::Through);
@@ -72,7 +89,8 @@ pub(in crate::sandbox) fn list(state: &mut State, trapped: &Trapped) -> Decision
     if !state.namespace.is_listing_changed(&folder) {
         return Ok(Answer::Through);
     }
-    let bytes = entries(state, trapped, &folder, fd)?;
+    let mut bytes = entries(state, trapped, &folder, fd)?;
+    form.convert(&mut bytes);
     trapped.process().write(address, &bytes)?;
     Answer::value(bytes.len() as i64)
 }
@@ -122,9 +140,11 @@ fn entries(
     Ok(bytes)
 }
 
+/// Where the name is in a `struct linux_dirent64`, behind its kind.
+const NAME_AT: usize = 19;
+
 /// Drops the entries that the program shall not see, or that ours replace.
 fn without_hidden(state: &State, folder: &[u8], raw: &[u8]) -> Vec<u8> {
-    const NAME_AT: usize = 19;
     let mut kept = Vec::with_capacity(raw.len());
     let mut at = 0;
     while at + NAME_AT < raw.len() {
@@ -144,12 +164,12 @@ fn without_hidden(state: &State, folder: &[u8], raw: &[u8]) -> Vec<u8> {
 
 /// One `struct linux_dirent64`.
 fn entry(name: &[u8], kind: u8, offset: i64) -> Vec<u8> {
-    let length = (19 + name.len() + 1).next_multiple_of(8);
+    let length = (NAME_AT + name.len() + 1).next_multiple_of(8);
     let mut entry = vec![0u8; length];
     entry[..8].copy_from_slice(&1u64.to_ne_bytes());
     entry[8..16].copy_from_slice(&offset.to_ne_bytes());
     entry[16..18].copy_from_slice(&(length as u16).to_ne_bytes());
     entry[18] = kind;
-    entry[19..19 + name.len()].copy_from_slice(name);
+    entry[NAME_AT..NAME_AT + name.len()].copy_from_slice(name);
     entry
 }

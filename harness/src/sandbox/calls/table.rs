@@ -20,6 +20,7 @@ use crate::sandbox::state::State;
 use Rule::{
     Address, Always, ChildHandler, Fcntl, Flags, Ioctl, Lseek, Mmap, Signal, Uname, Unmarked,
 };
+use folders::Entries;
 use looks::Form;
 
 /// Decides about one call.
@@ -142,9 +143,9 @@ pub(in crate::sandbox) static CALLS: &[Entry] = &[
     // Folders.
     call("chdir", libc::SYS_chdir, Always, |s, c| folders::chdir(s, c, c.here(0))),
     call("getcwd", libc::SYS_getcwd, Always, folders::getcwd),
-    call("getdents64", libc::SYS_getdents64, Always, folders::list),
+    call("getdents64", libc::SYS_getdents64, Always, |s, c| folders::list(s, c, Entries::New)),
     #[cfg(target_arch = "x86_64")]
-    call("getdents", libc::SYS_getdents, Always, folders::old_list),
+    call("getdents", libc::SYS_getdents, Always, |s, c| folders::list(s, c, Entries::Old)),
     call("execve", libc::SYS_execve, Always, |s, c| programs::exec(s, c, c.here(0), (c.args[1], c.args[2]), 0)),
     call("execveat", libc::SYS_execveat, Always, |s, c| programs::exec(s, c, c.at(0), (c.args[2], c.args[3]), c.int(4))),
 
