@@ -166,7 +166,7 @@ impl Destination for Folder {
                 size_bytes: (is_text && is_file(&stat)).then_some(stat.st_size as u64),
             });
         }
-        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
     }
 

@@ -130,7 +130,7 @@ pub(crate) fn leave_out(
     mut gone: Vec<(u32, MtdError)>,
     work: &Work<'_>,
 ) -> Result<(), Box<BackupError>> {
-    gone.sort_by_key(|(number, _)| *number);
+    gone.sort_unstable_by_key(|(number, _)| *number);
     for entry in &mut manifest.layout {
         if let Ok(at) = gone.binary_search_by_key(&entry.mtd, |(number, _)| *number) {
             let error = &gone[at].1;

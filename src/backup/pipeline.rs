@@ -320,7 +320,8 @@ impl Run<'_> {
             return Err(error);
         }
         // Those of earlier rounds came first.
-        self.manifest.images.sort_by_key(|image| image.mtd);
+        let images = &mut self.manifest.images;
+        images.sort_unstable_by_key(|image| image.mtd);
         leave_out(&mut self.manifest, gone, self.work)
     }
 

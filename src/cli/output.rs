@@ -162,9 +162,13 @@ impl Output {
 
     /// The JSON document of a command that came to an end.
     pub(crate) fn document(&self, command: &str, exit: Exit, body: &impl Serialize) {
-        if !self.json {
-            return;
+        if self.json {
+            self.document_of(command, exit, serde_json::to_string_pretty(body));
         }
+    }
+
+    /// Apart from the body, of which there are many kinds.
+    fn document_of(&self, command: &str, exit: Exit, body: serde_json::Result<String>) {
         let warnings = lock(&self.warnings);
         let head = serde_json::to_string_pretty(&Head {
             format: "mtdkeep-output",
@@ -173,7 +177,7 @@ impl Output {
             exit_code: exit.code(),
             warnings: &warnings,
         });
-        match head.and_then(|head| Ok(joined(&head, &serde_json::to_string_pretty(body)?))) {
+        match head.and_then(|head| Ok(joined(&head, &body?))) {
             Ok(text) => self.text(&(printable_json(&text) + "\n")),
             Err(error) => to_stderr(&format!("mtdkeep: no JSON document: {error}\n")),
         }

@@ -138,8 +138,8 @@ pub fn parse_proc_mtd(text: &[u8]) -> Result<Vec<ProcMtdEntry>, ProcMtdError> {
         })?;
         entries.push((entry, line));
     }
-    // Stable: of one number, the lines stay in order, and neighbours tell.
-    entries.sort_by_key(|(entry, _)| entry.index);
+    // Of one number, the lines stay in order, and neighbours tell.
+    entries.sort_unstable_by_key(|(entry, line)| (entry.index, *line));
     let twice = entries
         .windows(2)
         .filter(|pair| pair[0].0.index == pair[1].0.index)

@@ -182,10 +182,9 @@ fn tell(report: &Report, is_noted: bool, args: &Args, output: &Output) -> Exit {
     ] {
         compared_with.extend(there.then_some(name));
     }
-    let with = compared_with.join(", ");
-    let with = match with.rsplit_once(", ") {
-        Some((first, last)) => format!("{first} and {last}"),
-        None => with,
+    let with = match &compared_with[..] {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        _ => compared_with.join(", "),
     };
     output.sentence(&format!("compared with {with}"));
     if let (Some(digest), None) = (&report.manifest_sha256, report.known_by) {
