@@ -55,4 +55,5 @@ pub use inspect::{Capture, ImportRequest, inspect};
 #[cfg(feature = "full")]
 pub use oob::OobPages;
 #[cfg(feature = "full")]
+pub(crate) use script::quoted;
 pub use script::{ScriptError, ScriptRequest, render};

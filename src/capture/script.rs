@@ -85,7 +85,7 @@ pub fn render(request: &ScriptRequest<'_>) -> Result<String, ScriptError> {
 }
 
 /// A word in single quotes, in which a shell obeys nothing.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 

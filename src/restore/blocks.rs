@@ -100,7 +100,7 @@ pub(crate) fn route(partition: &MtdInfo, all: &[MtdInfo]) -> Result<Route, Obsta
 }
 
 /// The partitions that have a part of this one's erase blocks, by name.
-fn neighbours(partition: &MtdInfo, all: &[MtdInfo]) -> String {
+pub(super) fn neighbours(partition: &MtdInfo, all: &[MtdInfo]) -> String {
     let Some(here) = on_chip(partition) else {
         return "others".into();
     };

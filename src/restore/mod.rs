@@ -20,6 +20,8 @@ mod plan;
 mod preconditions;
 mod prepare;
 mod roles;
+#[cfg(feature = "full")]
+mod script;
 mod survey;
 #[cfg(all(test, feature = "full"))]
 mod tests;
@@ -28,3 +30,5 @@ pub(crate) use error::{RestoreError, Stopped};
 pub(crate) use execute::{Restored, restore};
 pub(crate) use plan::{Plan, PlannedPartition};
 pub(crate) use prepare::{Request, plan};
+#[cfg(feature = "full")]
+pub(crate) use script::{Script, ScriptRequest, Tool, script};

@@ -83,20 +83,7 @@ fn made(
         work,
     };
     let images = images(manifest, &chosen, request, &mut notes)?;
-    let names: Vec<_> = images.iter().map(|(device, _)| &*device.name).collect();
-    let bytes = crate::mtd::total_bytes(images.iter().map(|(_, image)| image.size_bytes));
-    work.observer.planned(&names, bytes);
-    let mut partitions = Vec::with_capacity(images.len());
-    // What decides whether others are used comes after them. (A sort takes 4 KB of code.)
-    let in_order = Role::ALL.into_iter().flat_map(|role| {
-        let of_role = move |(device, _): &&(&MtdInfo, _)| Role::of(&device.name) == role;
-        images.iter().filter(of_role)
-    });
-    for (device, image) in in_order {
-        work.observer.begin(&device.name);
-        let route = route(device, &devices, request);
-        partitions.push(survey.partition(device, image, route)?);
-    }
+    let partitions = survey.all(&images, &devices, request)?;
     let said = Said {
         allowed: &allowed,
         other_device: request.other_device,
@@ -123,6 +110,32 @@ fn made(
     })
 }
 
+impl Survey<'_> {
+    /// Looks at each partition, in the order in which they are written.
+    fn all(
+        &self,
+        images: &[(&MtdInfo, &Image)],
+        devices: &[MtdInfo],
+        request: &Request<'_>,
+    ) -> Result<Vec<PlannedPartition>, RestoreError> {
+        let names: Vec<_> = images.iter().map(|(device, _)| &*device.name).collect();
+        let bytes = crate::mtd::total_bytes(images.iter().map(|(_, image)| image.size_bytes));
+        self.work.observer.planned(&names, bytes);
+        let mut partitions = Vec::with_capacity(images.len());
+        // What decides whether others are used comes after them. (A sort takes 4 KB of code.)
+        let in_order = Role::ALL.into_iter().flat_map(|role| {
+            let of_role = move |(device, _): &&(&MtdInfo, _)| Role::of(&device.name) == role;
+            images.iter().filter(of_role)
+        });
+        for (device, image) in in_order {
+            self.work.observer.begin(&device.name);
+            let route = route(device, devices, request);
+            partitions.push(self.partition(device, image, route)?);
+        }
+        Ok(partitions)
+    }
+}
+
 /// Through which device a partition is written, or why it stays.
 fn route(device: &MtdInfo, devices: &[MtdInfo], request: &Request<'_>) -> Result<Route, Obstacle> {
     let is_own = Role::of(&device.name).is_own();
@@ -134,7 +147,7 @@ fn route(device: &MtdInfo, devices: &[MtdInfo], request: &Request<'_>) -> Result
 
 /// That the backup is finished and what its manifest says. Files that are no part of it
 /// do not matter here.
-fn right(backup: &dyn Destination, report: &Report) -> Result<(), RestoreError> {
+pub(super) fn right(backup: &dyn Destination, report: &Report) -> Result<(), RestoreError> {
     let matters = |meaning| matches!(meaning, Meaning::Differs | Meaning::Unchecked);
     let wrong = report
         .findings

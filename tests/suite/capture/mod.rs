@@ -8,6 +8,12 @@ pub mod foreign;
 pub mod import;
 #[cfg(all(feature = "full", unix))]
 pub mod import_old;
+#[cfg(all(
+    feature = "full",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+pub mod restore_script;
 #[cfg(all(feature = "full", unix))]
 pub mod rounds;
 #[cfg(all(feature = "full", unix))]

@@ -52,6 +52,12 @@ pub mod offsets;
 pub mod repair;
 #[cfg(feature = "full")]
 pub mod restore;
+#[cfg(all(
+    feature = "full",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+pub mod restore_cuts;
 #[cfg(feature = "full")]
 pub mod restore_stops;
 #[cfg(all(

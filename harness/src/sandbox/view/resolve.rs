@@ -300,7 +300,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Takes /proc/PID/fd/N and /proc/PID/task/TID/fd/N apart.
+/// Takes /proc/PID/fd/N and /proc/PID/task/TID/fd/N apart. What this process holds for
+/// the sandbox itself is no open device: nobody on a device would see it.
 pub(in crate::sandbox) fn descriptor(path: &[u8]) -> Option<(u32, i32)> {
     let text = std::str::from_utf8(path.strip_prefix(b"/proc/")?).ok()?;
     let parts: Vec<&str> = text.split('/').collect();
@@ -309,5 +310,6 @@ pub(in crate::sandbox) fn descriptor(path: &[u8]) -> Option<(u32, i32)> {
         [_, "task", tid, "fd", fd] => (tid, fd),
         _ => return None,
     };
-    Some((id.parse().ok()?, fd.parse().ok()?))
+    let id = id.parse().ok().filter(|id| *id != std::process::id())?;
+    Some((id, fd.parse().ok()?))
 }
