@@ -18,6 +18,7 @@ use crate::backup::{
     Access, BackupError, Destination as _, Entry, Folder, INDEX, MANIFEST, Manifest, SUMS,
     UNFINISHED,
 };
+use crate::layout::encoding;
 use crate::mtd::parse_proc_mtd;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -159,7 +160,7 @@ impl CaptureFolder {
 
     /// Takes a text that tells of the capture; false where it is none.
     fn take_text(&mut self, name: &str) -> Result<bool, ImportError> {
-        let bytes = self.text(name)?;
+        let bytes = encoding::utf8(&self.text(name)?).into_owned();
         let as_text = std::str::from_utf8(&bytes).ok();
         let as_text = as_text.filter(|text| !text.contains('\0'));
         let is_record = bytes.starts_with(RECORD_HEAD.as_bytes());

@@ -6,7 +6,9 @@
 //! hold several: the first is what the others are compared with (see `merge`).
 
 use super::error::LayoutTextError;
-use super::{Reading, boot_log, command_line, device_tree, fis, merge, own, table, u_boot};
+use super::{
+    Reading, boot_log, command_line, device_tree, encoding, fis, merge, own, table, u_boot,
+};
 
 /// Understands a text, whatever form it has.
 ///
@@ -24,7 +26,8 @@ pub(crate) fn read_each(text: &[u8]) -> Vec<Result<Reading, LayoutTextError>> {
     if let Some(found) = device_tree::read(text).or_else(|| fis::read(text)) {
         return vec![found];
     }
-    let text = String::from_utf8_lossy(text);
+    let text = encoding::utf8(text);
+    let text = String::from_utf8_lossy(&text);
     let forms = [
         own::read,
         table::read,

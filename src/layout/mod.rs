@@ -18,6 +18,7 @@ mod command_line;
 mod detect;
 mod device_tree;
 mod devices;
+pub(crate) mod encoding;
 mod error;
 mod fis;
 mod fit;

@@ -411,3 +411,26 @@ fn partitions_that_overlap_share_their_cells_in_the_sandbox() {
     let (said, stderr) = sandboxed("android-phone", script);
     assert_eq!(said, [(16 << 20).to_string()], "{stderr}");
 }
+
+/// What came by way of Windows: UTF-16 of PowerShell's `>`, and the mark of its editors.
+#[rstest]
+fn texts_of_windows(#[values("utf-16", "utf-16be", "bom")] encoding: &str) {
+    let outer = tempfile::tempdir().unwrap();
+    let at = outer.path();
+    let text = table(&[("boot", 0x8000), ("data", 0x1_0000)], 0x1000).replace('\n', "\r\n");
+    let marked: Vec<u16> = format!("\u{feff}{text}").encode_utf16().collect();
+    let written: Vec<u8> = match encoding {
+        "bom" => format!("\u{feff}{text}").into_bytes(),
+        "utf-16" => marked.iter().flat_map(|unit| unit.to_le_bytes()).collect(),
+        _ => marked.iter().flat_map(|unit| unit.to_be_bytes()).collect(),
+    };
+    fs::create_dir(at.join("capture")).unwrap();
+    fs::write(at.join("capture/proc_mtd.txt"), &written).unwrap();
+    fs::write(at.join("capture/mtd0.bin"), bytes(1, 0x8000)).unwrap();
+    fs::write(at.join("capture/mtd1.bin"), bytes(2, 0x1_0000)).unwrap();
+    run(at, "import capture -o b", 0);
+    run(at, "verify b", 0);
+    fs::write(at.join("table"), &written).unwrap();
+    let (listed, _) = run(at, "list --simulate=table", 0);
+    assert!(listed.contains("mtd1   data"), "{listed}");
+}
