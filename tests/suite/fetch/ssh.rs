@@ -184,3 +184,26 @@ fn a_layout_is_taken_from_a_file() {
     let manifest = fs::read_to_string(device.path("b/manifest.json")).unwrap();
     assert!(manifest.contains("boot.log"), "{manifest}");
 }
+
+/// Ctrl-C before the device has answered ends the program as it does later.
+#[test]
+fn a_wish_to_stop_is_heard_while_nobody_answers() {
+    use rustix::process::{Pid, Signal, kill_process};
+    use std::os::unix::process::ExitStatusExt as _;
+    let device = Somewhere::new(": >began; exec sleep 1000", "");
+    let mut command = device.command(&[]);
+    crate::cli::support::signals_at_start(&mut command, &[]);
+    let child = command
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !device.path("began").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.signal(), Some(libc::SIGINT), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("interrupted"), "{said}");
+    assert!(!device.path("b").exists());
+}

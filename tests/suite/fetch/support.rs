@@ -4,7 +4,7 @@ use crate::cli::support::program;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 use tempfile::TempDir;
 
 /// mtd0 has 4 KiB, mtd1 one, mtd2 two: seven in all.
@@ -49,13 +49,18 @@ impl Somewhere {
 
     /// Fetches into a folder `b`.
     pub(crate) fn fetch(&self, options: &[&str]) -> Output {
-        program()
+        self.command(options).output().unwrap()
+    }
+
+    /// That command, to be started.
+    pub(crate) fn command(&self, options: &[&str]) -> Command {
+        let mut command = program();
+        command
             .args(["fetch", "ssh://root@device"])
             .arg(self.path("b"))
             .args(options)
-            .env("MTDKEEP_SSH", &self.ssh)
-            .output()
-            .unwrap()
+            .env("MTDKEEP_SSH", &self.ssh);
+        command
     }
 
     /// The images are the device's flash, and the backup is good.

@@ -1,6 +1,7 @@
 //! `mtdkeep fetch ssh://…`: the words of the address, and of ssh's command line.
 
 use super::Reached;
+use crate::backup::BackupError;
 use crate::cli::Exit;
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::output::Output;
@@ -10,7 +11,7 @@ use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Where the device is.
 #[derive(Debug, PartialEq, Eq)]
@@ -97,7 +98,13 @@ pub(super) fn reach(
         layout,
         Patience::watching(interrupt),
         interrupt,
-    )?;
+    );
+    let connected = match connected {
+        Err(_) if interrupt.load(Ordering::Relaxed) => {
+            return Err(CliError::Backup(BackupError::Interrupted.into()));
+        }
+        connected => connected?,
+    };
     for note in &connected.notes {
         output.warn(note);
     }
