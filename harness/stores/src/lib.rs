@@ -117,5 +117,9 @@ pub fn cases() -> Vec<Case> {
         stores::tickv::atomic(),
         stores::tickv::torn(),
         stores::savegame::savegame(),
+        stores::wasefire::promised(),
+        stores::wasefire::zeroed(),
+        #[cfg(feature = "littlefs")]
+        stores::littlefs::files(),
     ]
 }

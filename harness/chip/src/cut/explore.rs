@@ -178,12 +178,11 @@ impl<'a, S: Subject> Explorer<'a, S> {
             operations: work.journal.len(),
             candidates: self.candidates(&work),
         }];
-        drop(work);
         for cuts in 1..=self.cuts {
             if parents.is_empty() || search.report.is_cut_short {
                 break;
             }
-            parents = self.level(cuts, &parents, &mut search)?;
+            parents = self.level(cuts, &work, &parents, &mut search)?;
         }
         report.took = began.elapsed();
         Ok(report)
@@ -215,22 +214,30 @@ impl<'a, S: Subject> Explorer<'a, S> {
         States::count_of(&run.journal, &self.tears, word_bytes)
     }
 
-    /// The run that a path ends in: the work, or the recovery after the last cut.
+    /// The recovery after the last cut of a path that starts in the work; None: the path
+    /// has no cut. `states` are the work's.
     pub(super) fn rerun(
         &self,
+        work: &Run<S::Promise>,
+        states: &mut States<'_>,
         steps: &[Step],
         accesses_max: u64,
-    ) -> Result<Run<S::Promise>, Errno> {
-        let promise = S::Promise::default();
-        let mut last = run(self.subject, Job::Work, self.start, promise, u64::MAX);
+    ) -> Result<Option<Run<S::Promise>>, Errno> {
+        let mut recovery = None;
         for step in steps {
-            let Ok(chip) = States::at(&last.start, &last.journal, *step)? else {
+            let last = recovery.as_ref().unwrap_or(work);
+            let left = match recovery {
+                Some(_) => States::at(&last.start, &last.journal, *step)?,
+                None => states.reach(*step)?,
+            };
+            let Ok(chip) = left else {
                 break; // the caller compares the number of operations
             };
             let promise = last.track.during(step.operation).clone();
-            last = run(self.subject, Job::Recover, &chip, promise, accesses_max);
+            let next = run(self.subject, Job::Recover, &chip, promise, accesses_max);
+            recovery = Some(next);
         }
-        Ok(last)
+        Ok(recovery)
     }
 
     /// Explores the states that one more cut leads to; answers those from which a further
@@ -238,6 +245,7 @@ impl<'a, S: Subject> Explorer<'a, S> {
     fn level(
         &mut self,
         cuts: u32,
+        work: &Run<S::Promise>,
         parents: &[Parent],
         search: &mut Search<'_>,
     ) -> Result<Vec<Parent>, ExploreError> {
@@ -253,13 +261,15 @@ impl<'a, S: Subject> Explorer<'a, S> {
             (BATCH_BYTES / self.start.geometry().erase_block_bytes.max(1) as usize).clamp(16, 4096);
         let (mut waiting, mut next) = (Vec::new(), Vec::new());
         let mut first = 0;
+        let mut reached = States::new(&work.start, &work.journal, &self.tears);
         for parent in parents {
             let range = first..first + parent.candidates;
             first = range.end;
             if !range.clone().any(|index| sample.takes(index)) {
                 continue;
             }
-            let run = self.rerun(&parent.steps, search.accesses_max)?;
+            let again = self.rerun(work, &mut reached, &parent.steps, search.accesses_max)?;
+            let run = again.as_ref().unwrap_or(work);
             if run.journal.len() != parent.operations {
                 return Err(ExploreError::OtherCount {
                     first: parent.operations,

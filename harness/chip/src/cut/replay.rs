@@ -135,7 +135,7 @@ impl<S: Subject> Explorer<'_, S> {
         }
         // Plainer ones.
         for index in 0..steps.len() {
-            let plainer = self.plainer(&steps, index, accesses_max)?;
+            let plainer = self.plainer(&work, &steps, index, accesses_max)?;
             // Each costs a recovery: those next to the step, where there are too many.
             let first = plainer.len().saturating_sub(PLAINER_MAX);
             for plainer in plainer.into_iter().skip(first) {
@@ -152,8 +152,16 @@ impl<S: Subject> Explorer<'_, S> {
 
     /// What could stand in a step's place, the plainest first: the tears before its own on
     /// its operation, and whole operations before it.
-    fn plainer(&self, steps: &[Step], index: usize, accesses_max: u64) -> Result<Vec<Step>, Errno> {
-        let run = self.rerun(&steps[..index], accesses_max)?;
+    fn plainer(
+        &self,
+        work: &Run<S::Promise>,
+        steps: &[Step],
+        index: usize,
+        accesses_max: u64,
+    ) -> Result<Vec<Step>, Errno> {
+        let mut states = States::new(&work.start, &work.journal, &self.tears);
+        let again = self.rerun(work, &mut states, &steps[..index], accesses_max)?;
+        let run = again.as_ref().unwrap_or(work);
         let own = steps[index];
         let word_bytes = self.start.programming().word_bytes;
         let mut plainer: Vec<Step> = Vec::new();

@@ -13,21 +13,22 @@ use super::work::{Ask, Work};
 use crate::Chip;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Display;
+use std::sync::Arc;
 
-/// What a store may hold: keys with values, and a queue.
+/// What a store may hold: keys with values, and a queue. A clone shares the values.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 struct Contents {
-    map: BTreeMap<u8, Vec<u8>>,
-    queue: VecDeque<Vec<u8>>,
+    map: BTreeMap<u8, Arc<[u8]>>,
+    queue: VecDeque<Arc<[u8]>>,
 }
 
 impl Contents {
     /// What the contents are once this is done.
     fn apply(&mut self, ask: &Ask) {
         match ask {
-            Ask::Set(key, value) => drop(self.map.insert(*key, value.clone())),
+            Ask::Set(key, value) => drop(self.map.insert(*key, value.as_slice().into())),
             Ask::Remove(key) => drop(self.map.remove(key)),
-            Ask::Push(value) => self.queue.push_back(value.clone()),
+            Ask::Push(value) => self.queue.push_back(value.as_slice().into()),
             Ask::Pop => drop(self.queue.pop_front()),
             Ask::Get(_) | Ask::Compact => {}
         }
@@ -36,32 +37,44 @@ impl Contents {
     /// What these contents answer; None: it is no question.
     fn answer(&self, ask: &Ask) -> Option<Option<&[u8]>> {
         match ask {
-            Ask::Get(key) => Some(self.map.get(key).map(Vec::as_slice)),
-            Ask::Pop => Some(self.queue.front().map(Vec::as_slice)),
+            Ask::Get(key) => Some(self.map.get(key).map(|value| &**value)),
+            Ask::Pop => Some(self.queue.front().map(|value| &**value)),
             _ => None,
         }
     }
 }
 
-/// All contents that a store may have, never none.
+/// All contents that a store may have, never none. A search keeps one of these for each
+/// change of each run: a clone shares them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Possible(Vec<Contents>);
+pub struct Possible(Arc<Vec<Contents>>);
 
 impl Default for Possible {
     fn default() -> Self {
-        Self(vec![Contents::default()])
+        Self(Arc::new(vec![Contents::default()]))
     }
+}
+
+/// Whether an ask can change what a store holds.
+fn changes(ask: &Ask) -> bool {
+    !matches!(ask, Ask::Get(_) | Ask::Compact)
 }
 
 impl Possible {
     /// An ask is under way.
     fn begin(&mut self, ask: &Ask) {
-        for mut other in self.0.clone() {
+        if !changes(ask) {
+            return;
+        }
+        let mut all = self.0.to_vec();
+        for contents in &*self.0 {
+            let mut other = contents.clone();
             other.apply(ask);
-            if !self.0.contains(&other) {
-                self.0.push(other);
+            if !all.contains(&other) {
+                all.push(other);
             }
         }
+        self.0 = Arc::new(all);
     }
 
     /// It is acknowledged, with the answer where it is a question; `before` is what was
@@ -72,14 +85,17 @@ impl Possible {
         before: &Self,
         found: Option<Option<&[u8]>>,
     ) -> Result<(), String> {
+        let fits = |contents: &Contents| found.is_none() || contents.answer(ask) == found;
+        if !changes(ask) && before.0.iter().all(fits) {
+            self.0 = Arc::clone(&before.0);
+            return Ok(());
+        }
         let mut left: Vec<Contents> = Vec::new();
-        for contents in &before.0 {
-            if found.is_none() || contents.answer(ask) == found {
-                let mut after = contents.clone();
-                after.apply(ask);
-                if !left.contains(&after) {
-                    left.push(after);
-                }
+        for contents in before.0.iter().filter(|contents| fits(contents)) {
+            let mut after = contents.clone();
+            after.apply(ask);
+            if !left.contains(&after) {
+                left.push(after);
             }
         }
         if left.is_empty() {
@@ -96,7 +112,7 @@ impl Possible {
                 texts.join(" or ")
             ));
         }
-        self.0 = left;
+        self.0 = Arc::new(left);
         Ok(())
     }
 }
@@ -120,10 +136,10 @@ fn shown(value: Option<&[u8]>) -> String {
 
 /// What a store is told to do, one by one.
 pub struct Script<'t> {
-    asks: std::vec::IntoIter<Ask>,
+    asks: std::slice::Iter<'t, Ask>,
     promise: &'t mut Track<Possible>,
     /// What is under way, what was possible before it, and what it found.
-    now: Option<(Ask, Possible)>,
+    now: Option<(&'t Ask, Possible)>,
     found: Option<Option<Vec<u8>>>,
     failure: Option<String>,
     /// Pops until there is nothing more.
@@ -131,9 +147,9 @@ pub struct Script<'t> {
 }
 
 impl<'t> Script<'t> {
-    fn new(asks: Vec<Ask>, drains: bool, promise: &'t mut Track<Possible>) -> Self {
+    fn new(asks: &'t [Ask], drains: bool, promise: &'t mut Track<Possible>) -> Self {
         Self {
-            asks: asks.into_iter(),
+            asks: asks.iter(),
             promise,
             now: None,
             found: None,
@@ -155,16 +171,16 @@ impl<'t> Script<'t> {
             return None;
         }
         let ask = match self.drains && !was_last_pop {
-            true => Ask::Pop,
+            true => &Ask::Pop,
             false => {
                 self.drains = false;
                 self.asks.next()?
             }
         };
         let before = self.promise.get().clone();
-        self.promise.update(|possible| possible.begin(&ask));
-        self.now = Some((ask.clone(), before));
-        Some(ask)
+        self.promise.update(|possible| possible.begin(ask));
+        self.now = Some((ask, before));
+        Some(ask.clone())
     }
 
     /// What a [`Ask::Get`] or [`Ask::Pop`] found.
@@ -185,7 +201,7 @@ impl<'t> Script<'t> {
         let found = found.as_ref().map(|found| found.as_deref());
         let mut result = Ok(());
         self.promise
-            .update(|possible| result = possible.end(&ask, &before, found));
+            .update(|possible| result = possible.end(ask, &before, found));
         self.failure = result.err();
     }
 
@@ -216,6 +232,8 @@ impl<'t> Script<'t> {
 /// asked for everything once more.
 pub struct Scripted<D> {
     work: Work,
+    /// What is asked after a cut, and when the store is opened once more.
+    after: [Vec<Ask>; 2],
     driver: D,
 }
 
@@ -226,14 +244,18 @@ impl<D> Scripted<D> {
     where
         D: Fn(&mut Chip, &mut Script<'_>) -> Result<(), E> + Sync,
     {
-        Self { work, driver }
+        Self {
+            after: [work.after_a_cut(), work.look_again()],
+            work,
+            driver,
+        }
     }
 
     fn session<E: Display>(
         &self,
         chip: &mut Chip,
         promise: &mut Track<Possible>,
-        asks: Vec<Ask>,
+        asks: &[Ask],
         drains: bool,
     ) -> Result<(), String>
     where
@@ -253,13 +275,14 @@ where
     type Promise = Possible;
 
     fn work(&self, chip: &mut Chip, promise: &mut Track<Possible>) -> Result<(), String> {
-        self.session(chip, promise, self.work.asks().to_vec(), false)
+        self.session(chip, promise, self.work.asks(), false)
     }
 
     fn recover(&self, chip: &mut Chip, promise: &mut Track<Possible>) -> Result<(), String> {
         let drains = self.work.has_queue();
-        self.session(chip, promise, self.work.after_a_cut(), drains)?;
-        self.session(chip, promise, self.work.look_again(), drains)
+        let [after, again] = &self.after;
+        self.session(chip, promise, after, drains)?;
+        self.session(chip, promise, again, drains)
             .map_err(|why| format!("opened once more, {why}"))
     }
 }

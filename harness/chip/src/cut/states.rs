@@ -32,6 +32,7 @@ use crate::{Chip, Errno};
 pub struct States<'a> {
     journal: &'a Journal,
     tears: Tears,
+    start: Chip,
     /// The chip before `operation`.
     chip: Chip,
     operation: u64,
@@ -58,6 +59,7 @@ impl<'a> States<'a> {
         Self {
             journal,
             tears: tears.clone(),
+            start: start.clone(),
             chip: start.clone(),
             operation: 1,
             left: None,
@@ -106,20 +108,26 @@ impl<'a> States<'a> {
         journal: &Journal,
         step: Step,
     ) -> Result<Result<Chip, Missing>, Errno> {
-        let tears = Tears::atomic();
-        let mut states = States::new(start, journal, &tears);
-        while states.operation < step.operation {
-            if states.operation > journal.len() {
+        States::new(start, journal, &Tears::atomic()).reach(step)
+    }
+
+    /// The same, from where this stands on: for steps in their order.
+    pub(crate) fn reach(&mut self, step: Step) -> Result<Result<Chip, Missing>, Errno> {
+        if self.operation > step.operation {
+            *self = States::new(&self.start, self.journal, &self.tears);
+        }
+        while self.operation < step.operation {
+            if self.operation > self.journal.len() {
                 return Ok(Err(Missing::Operation));
             }
-            states.advance()?;
+            self.advance()?;
         }
-        match entry(journal, step.operation) {
+        match entry(self.journal, step.operation) {
             Some((operation, data)) => {
-                let torn = states.torn(operation, data, step.tear)?;
+                let torn = self.torn(operation, data, step.tear)?;
                 Ok(torn.ok_or(Missing::Tear(operation)))
             }
-            None if step.tear == Tear::BEFORE => Ok(Ok(states.chip)),
+            None if step.tear == Tear::BEFORE => Ok(Ok(self.chip.clone())),
             None => Ok(Err(Missing::Operation)),
         }
     }

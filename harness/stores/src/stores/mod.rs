@@ -2,6 +2,9 @@
 
 pub mod ekv;
 pub mod esp_nvs;
+#[cfg(feature = "littlefs")]
+pub mod littlefs;
 pub mod savegame;
 pub mod sequential_storage;
 pub mod tickv;
+pub mod wasefire;
