@@ -139,6 +139,7 @@ pub struct EccStats {
 
 /// One registered MTD device: what `/proc/mtd` and MEMGETINFO tell of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MtdDevice {
     /// N of mtdN.
     pub index: u32,

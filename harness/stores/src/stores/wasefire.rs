@@ -73,18 +73,22 @@ fn drive(chip: &mut Chip, script: &mut Script<'_>) -> Result<(), String> {
     Ok(())
 }
 
-fn store(name: &'static str, about: &'static str, fails: &'static [&'static str]) -> About {
-    About {
+fn store(
+    name: &'static str,
+    about: &'static str,
+    fails: &'static [&'static str],
+    tears: Tears,
+) -> Case {
+    let about = About {
         name,
         version: "0.3.2",
         about,
         fails,
         cuts_max: 3,
-    }
-}
-
-fn subject() -> Scripted<fn(&mut Chip, &mut Script<'_>) -> Result<(), String>> {
-    Scripted::new(Work::key_value(6, 60, 1..=24, 7), drive)
+    };
+    let chip = erased::<WORD, PAGE>((PAGE * PAGES) as u64);
+    let work = Work::key_value(6, 60, 1..=24, 7);
+    case(about, chip, Scripted::new(work, drive), tears)
 }
 
 /// Erases as it takes them to be: cells go from what they were to 1.
@@ -97,21 +101,20 @@ pub fn promised() -> Case {
         Model::Pulled,
     ];
     let tears = zeros.into_iter().fold(Tears::stable(), Tears::without);
-    let about = store(
+    store(
         "wasefire-store",
         "3 pages of 256 bytes, words of 4, each written twice at most",
         &[],
-    );
-    case(about, erased::<WORD, PAGE>((PAGE * PAGES) as u64), subject(), tears)
+        tears,
+    )
 }
 
 /// Erases by way of zeros.
 pub fn zeroed() -> Case {
-    let about = store(
+    store(
         "wasefire-store, erases by zeros",
         "the same with every tear; more than it promises",
         &["cut:413.9687.125y0.fbde"],
-    );
-    let chip = erased::<WORD, PAGE>((PAGE * PAGES) as u64);
-    case(about, chip, subject(), Tears::stable())
+        Tears::stable(),
+    )
 }
