@@ -99,6 +99,8 @@ pub(super) enum Answer {
     Watch(Vec<u32>),
     /// The kernel executes it, once they no longer are.
     Unwatch(u32),
+    /// The kernel executes it, once these threads do not wait for messages.
+    Wake(Vec<u32>),
 }
 
 /// What the program gets.
@@ -125,6 +127,13 @@ impl Answer {
     /// The call answers this number.
     pub fn value(value: i64) -> Decision {
         Ok(Answer::Done(Done::Value(value)))
+    }
+    /// Whether the kernel executes the call in the end.
+    pub fn passes(&self) -> bool {
+        matches!(
+            self,
+            Answer::Through | Answer::Watch(_) | Answer::Unwatch(_) | Answer::Wake(_)
+        )
     }
     /// The call is done on the host's files, by us.
     pub fn perform(deed: impl FnOnce() -> Result<Done, Errno> + Send + 'static) -> Decision {

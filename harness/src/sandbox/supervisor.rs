@@ -5,7 +5,8 @@
 //! thread, which closes the listener: the kernel then answers ENOSYS).
 
 use crate::Errno;
-use crate::sandbox::call::{Answer, Deed, Done, Job, Level, Trapped};
+use crate::sandbox::call::{Answer, Decision, Deed, Done, Job, Level, Trapped};
+use crate::sandbox::calls::passing;
 use crate::sandbox::calls::table::{self, Entry};
 use crate::sandbox::kernel::sys::{self, Listener, Notification};
 use crate::sandbox::kernel::{caller, handover};
@@ -204,13 +205,9 @@ fn handle(
     let mut state = about_to_decide(shared, &trapped);
     state.about = state.log.about(entry.name, &trapped);
     let decision = (entry.decide)(&mut state, &trapped);
-    if let Ok(Answer::Through | Answer::Watch(_) | Answer::Unwatch(_)) = decision {
+    if decision.as_ref().is_ok_and(Answer::passes) {
         drop(state);
-        match decision {
-            Ok(Answer::Watch(tgids)) => tgids.into_iter().for_each(|tgid| watch(shared, tgid)),
-            Ok(Answer::Unwatch(tgid)) => unwatch(shared, tgid),
-            _ => {}
-        }
+        get_ready(shared, decision);
         let _ = listener.let_through(id);
         return None;
     }
@@ -250,7 +247,7 @@ fn handle(
             given.map(|number| Done::Value(i64::from(number)))
         }
         Ok(Answer::Done(done)) => Ok(done),
-        Ok(Answer::Through | Answer::Watch(_) | Answer::Unwatch(_)) => return None,
+        Ok(_) => return None,
         Err(errno) => Err(errno),
     };
     // Under the lock: a descriptor of ours is closed before anybody looks
@@ -258,6 +255,16 @@ fn handle(
     let told = reply(listener, id, result);
     state.log_call(entry, &trapped, about, Some(told));
     None
+}
+
+/// Sees to what has to be so before the kernel executes a call.
+fn get_ready(shared: &Arc<Shared>, decision: Decision) {
+    match decision {
+        Ok(Answer::Watch(tgids)) => tgids.into_iter().for_each(|tgid| watch(shared, tgid)),
+        Ok(Answer::Unwatch(tgid)) => unwatch(shared, tgid),
+        Ok(Answer::Wake(threads)) => passing::wake(threads),
+        _ => {}
+    }
 }
 
 /// The state, once the caller is watched if it has to be.

@@ -22,7 +22,7 @@ pub(in crate::sandbox) fn receive(state: &mut State, trapped: &Trapped) -> Decis
         return Ok(Answer::Through);
     }
     let Some(level) = state.handles.level_of_open() else {
-        // It may wait for long, and flash be opened meanwhile: see `wake_receivers`.
+        // It may wait for long, and flash be opened meanwhile: see `send`.
         state.receiving.insert(trapped.tid);
         return Ok(Answer::Through);
     };
@@ -41,13 +41,20 @@ pub(in crate::sandbox) fn has_control(process: Process, message: u64) -> bool {
         .is_ok_and(|length| length > 0)
 }
 
-/// Before somebody sends what may be a descriptor of flash: who has waited for a message
-/// since there was none makes its call again, and is traced then.
-pub(in crate::sandbox) fn wake_receivers(state: &mut State) {
+/// Answers sendmsg of what may be a descriptor of flash: who has waited for a message
+/// since there was none is to make its call again.
+pub(in crate::sandbox) fn send(state: &mut State) -> Decision {
     if state.receiving.is_empty() || state.handles.level_of_open().is_none() {
-        return;
+        return Ok(Answer::Through);
     }
-    for tid in std::mem::take(&mut state.receiving) {
+    let waiting = std::mem::take(&mut state.receiving);
+    Ok(Answer::Wake(waiting.into_iter().collect()))
+}
+
+/// Has threads that wait for a message make their call again; they are traced then. Not
+/// under the lock: one that waits for an answer of ours stops no sooner than it has that.
+pub(in crate::sandbox) fn wake(threads: Vec<u32>) {
+    for tid in threads {
         if waits_for_messages(tid) && ptrace::seize(tid, Attachment::Alone).is_ok() {
             if ptrace::interrupt(tid).is_ok() {
                 let _ = ptrace::wait(tid);

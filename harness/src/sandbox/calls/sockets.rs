@@ -102,13 +102,11 @@ pub(in crate::sandbox) fn send_message(state: &mut State, trapped: &Trapped) -> 
     }
     let word = |at: usize| u64::from_ne_bytes(header[at..at + 8].try_into().expect("eight bytes"));
     let (name, length) = (word(0), word(8) & 0xffff_ffff);
-    if word(40) > 0 {
-        passing::wake_receivers(state);
-    }
-    if name == 0 {
-        return Ok(Answer::Through);
-    }
-    match other_end(state, trapped, name, length)? {
+    let end = match name {
+        0 => None,
+        _ => other_end(state, trapped, name, length)?,
+    };
+    match end {
         Some(End::Address(address)) => {
             let mut bytes = header.to_vec();
             bytes[8..12].copy_from_slice(&(address.len() as u32).to_ne_bytes());
@@ -121,6 +119,7 @@ pub(in crate::sandbox) fn send_message(state: &mut State, trapped: &Trapped) -> 
             })))
         }
         Some(End::Far(_)) => Err(state.refuse(trapped, Errno::NAMETOOLONG)),
+        None if word(40) > 0 => passing::send(state),
         None => Ok(Answer::Through),
     }
 }
