@@ -82,7 +82,8 @@ fn pids(text: &str) -> Vec<i32> {
 
 #[test]
 fn what_the_program_leaves_running_ends_with_it() {
-    let line = "(sleep 1000 & echo $! ) ; setsid sh -c 'sleep 1000 & echo $! $$; exec sleep 1000' & sleep 0.2";
+    let line = "(sleep 1000 & echo $! ) ; setsid sh -c 'sleep 1000 & echo $! $$; : > told; \
+                exec sleep 1000' & until [ -e told ]; do sleep 0.01; done";
     let outcome = bench().sh(&format!("{line} 2>/dev/null"));
     let pids = pids(&text(&outcome.stdout));
     assert_eq!(pids.len(), 3, "{}", text(&outcome.stdout));
