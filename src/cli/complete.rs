@@ -320,6 +320,7 @@ mod tests {
             "OPTION",
             "LINE",
             "FILE=MTD",
+            "PAGE+OOB",
         ];
         let line = Line::default();
         for command in COMMANDS {
