@@ -2,7 +2,7 @@
 //! that a device may have, by dash and BusyBox's ash; what it refuses; cuts of the power.
 
 use crate::cli::restore_cuts::small_device;
-use crate::cli::support::{mtdkeep, numbered_bytes, run_in, text};
+use crate::cli::support::{mtdkeep, numbered_bytes, program_words, run_in, text};
 use mtd_harness::profile::{self, SimulatedDevice};
 use mtd_harness::sandbox::{Outcome, Sandbox};
 use rstest::rstest;
@@ -383,4 +383,50 @@ fn cuts_of_the_power(#[case] tool: &str) {
     cut(&["every", "--states", "8", "--tears", "stable"], alone);
     // These happen, one after the other: old bytes are there.
     cut(&["3", "--tears", "atomic"], "sh restore.sh --yes");
+}
+
+/// What writing costs the chip: erases, and bytes that were programmed.
+fn cost(bench: &Bench, line: &str) -> (u64, u64) {
+    let now = || {
+        bench.device.system.with_chip(0, |chip| {
+            (chip.counters().erases(), chip.counters().bytes_programmed())
+        })
+    };
+    let before = now();
+    let (code, said) = bench.run("sh", line);
+    assert_eq!(code, Some(0), "{said}");
+    let after = now();
+    assert!(bench.device.chip_bytes(0) == bench.good);
+    (after.0 - before.0, after.1 - before.1)
+}
+
+/// The program itself in the sandbox, against flashcp of the same images: no more erases,
+/// no more bytes; and where one file's erase blocks differ, those alone.
+#[rstest]
+#[case::all_of_it(&[0, 1, 2, 3, 4, 5, 6, 7], 8)]
+#[case::one_file(&[2, 5], 2)]
+#[ignore = "needs mtd-utils"]
+fn restore_writes_no_more_than_flashcp(#[case] blocks: &[u64], #[case] erases: u64) {
+    let damaged: Vec<_> = blocks
+        .iter()
+        .map(|block| SYSTEM + block * ERASE_BLOCK)
+        .collect();
+    let images = "/var/wwwroot/mtd_backup";
+    let flashcp = cost(
+        &Bench::new(&damaged),
+        &format!("flashcp {images}/mtd4.bin /dev/mtd4"),
+    );
+    let program = program_words();
+    let program = program[0].to_str().unwrap();
+    let restore = cost(
+        &Bench::new(&damaged),
+        &format!("{program} restore --yes -q -p system {images}"),
+    );
+    assert_eq!(
+        (flashcp.0, restore.0),
+        (8, erases),
+        "{restore:?} {flashcp:?}"
+    );
+    assert!(restore.1 <= flashcp.1, "{restore:?} {flashcp:?}");
+    println!("erases and bytes: restore {restore:?}, flashcp {flashcp:?}");
 }
