@@ -29,6 +29,8 @@ enum Pair {
     BackupAndClean,
     BackupAndVerify,
     BackupAndImport,
+    BackupAndTar,
+    TwoTars,
     TwoCleans,
 }
 
@@ -36,6 +38,7 @@ impl Pair {
     fn commands(self) -> [&'static [&'static str]; 2] {
         const BACKUP: &[&str] = &["backup", "--simulate=table", "-q", "-o", "b"];
         const OTHER: &[&str] = &["backup", "--simulate=table", "--seed=2", "-q", "-o", "b"];
+        const TAR: &[&str] = &["import", "-q", "tar", "-o", "b"];
         const CLEAN: &[&str] = &["clean", "-q", "b"];
         match self {
             Self::SameTwice => [BACKUP, BACKUP],
@@ -43,6 +46,8 @@ impl Pair {
             Self::BackupAndClean => [BACKUP, CLEAN],
             Self::BackupAndVerify => [BACKUP, &["verify", "-q", "b"]],
             Self::BackupAndImport => [BACKUP, &["import", "-q", "capture", "-o", "b"]],
+            Self::BackupAndTar => [BACKUP, TAR],
+            Self::TwoTars => [TAR, TAR],
             Self::TwoCleans => [CLEAN, CLEAN],
         }
     }
@@ -97,7 +102,9 @@ fn check(place: &Path, pair: Pair, ends: [Option<i32>; 2]) {
             // verify may have come after a backup that was killed once it had finished.
             assert!(is_backup_of(&folder, 1), "{ends:?}");
         }
-        Pair::BackupAndImport if first || second => assert!(is_backup_of(&folder, 1), "{ends:?}"),
+        Pair::BackupAndImport | Pair::BackupAndTar | Pair::TwoTars if first || second => {
+            assert!(is_backup_of(&folder, 1), "{ends:?}");
+        }
         Pair::TwoDevices if first || second => {
             assert!(!(first && second), "both: {ends:?}");
             assert!(is_backup_of(&folder, if first { 1 } else { 2 }), "{ends:?}");
@@ -145,6 +152,10 @@ fn rounds(pair: Pair, seed: u64, count: u64) {
         let file = capture.join(format!("mtd{index}.bin"));
         fs::write(file, device.partition_bytes(index)).unwrap();
     }
+    let mut stream = mtdkeep();
+    stream.current_dir(place);
+    stream.args(["backup", "--simulate=table", "-q", "-o", "-"]);
+    fs::write(place.join("tar"), stream.output().unwrap().stdout).unwrap();
     let began = Instant::now();
     for _ in 0..count {
         if pair == Pair::TwoCleans {
@@ -168,6 +179,8 @@ fn whoever_succeeds_told_the_truth(
         Pair::BackupAndClean,
         Pair::BackupAndVerify,
         Pair::BackupAndImport,
+        Pair::BackupAndTar,
+        Pair::TwoTars,
         Pair::TwoCleans
     )]
     pair: Pair,
@@ -184,6 +197,8 @@ fn whoever_succeeds_told_the_truth_many_times(
         Pair::BackupAndClean,
         Pair::BackupAndVerify,
         Pair::BackupAndImport,
+        Pair::BackupAndTar,
+        Pair::TwoTars,
         Pair::TwoCleans
     )]
     pair: Pair,
