@@ -47,6 +47,9 @@ mod fetch;
 mod layout;
 pub mod mtd;
 mod printable;
+#[cfg(feature = "full")]
+#[doc(hidden)] // for the tests of this package
+pub mod receive;
 mod restore;
 #[doc(hidden)] // for the tests of this package
 pub mod serve;

@@ -49,6 +49,12 @@ pub trait Destination: Sync {
     fn list(&self) -> io::Result<Vec<Entry>>;
     /// Makes a new, empty file for writing; an older file of that name goes.
     fn create(&self, name: &str) -> io::Result<Box<dyn NewFile>>;
+    /// Opens a file to go on behind its first `keep_bytes`; what is behind them goes.
+    /// Not every destination can.
+    fn append(&self, name: &str, keep_bytes: u64) -> io::Result<Box<dyn NewFile>> {
+        let _ = (name, keep_bytes);
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// Opens a file for reading.
     fn open(&self, name: &str) -> io::Result<Box<dyn Read + Send>>;
     /// Which file has a name now; of a link, the link itself.

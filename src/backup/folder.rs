@@ -189,6 +189,23 @@ impl Destination for Folder {
         Ok(Box::new(OpenFile(file)))
     }
 
+    #[cfg(feature = "full")]
+    fn append(&self, name: &str, keep_bytes: u64) -> io::Result<Box<dyn NewFile>> {
+        let name = Self::plain(name)?;
+        let stat = self.stat(name)?;
+        // Of another name of the same file the bytes would go as well.
+        if !is_file(&stat) || stat.st_nlink != 1 || (stat.st_size as u64) < keep_bytes {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = call(Call::Create, || {
+            let flags = flags | OFlags::CLOEXEC;
+            rustix::fs::openat(&self.open.handle, name, flags, Mode::empty())
+        })?;
+        call(Call::Write, || rustix::fs::ftruncate(&file, keep_bytes))?;
+        Ok(Box::new(OpenFile(file)))
+    }
+
     fn open(&self, name: &str) -> io::Result<Box<dyn Read + Send>> {
         Ok(Box::new(OpenFile(self.open_file(name)?)))
     }

@@ -56,4 +56,5 @@ pub use inspect::{Capture, ImportRequest, inspect};
 pub use oob::OobPages;
 #[cfg(feature = "full")]
 pub(crate) use script::quoted;
-pub use script::{ScriptError, ScriptRequest, render};
+#[cfg(feature = "full")]
+pub use script::{ScriptError, ScriptRequest, SendRequest, render, render_send};

@@ -1,15 +1,19 @@
 //! `mtdkeep script`: the capture for a device that runs no program of ours, as a
-//! shell script for the BusyBox of 2008.
+//! shell script for the BusyBox of 2008; one that stores files there, and one that
+//! sends them to a PC.
 //!
-//! The script itself is `capture.sh` beside this file; here its few parameters
-//! are put in. Invariant: whatever a folder or a partition is called, it stands
+//! The scripts themselves are `capture.sh` and `send.sh` beside this file, with
+//! `device.sh` in both; here their few parameters are put in. Invariant: whatever a folder or a partition is called, it stands
 //! in the script as one quoted word, and never as something that a shell obeys.
 
 use super::format::{MD5_SUMS, RECORD, RECORD_HEAD, TABLE};
 use crate::backup::html::head as page_head;
 
-/// The script, with a mark for each parameter.
-const TEMPLATE: &str = include_str!("capture.sh");
+/// The scripts, with a mark for each parameter.
+const CAPTURE: &str = include_str!("capture.sh");
+const SEND: &str = include_str!("send.sh");
+/// What both do with a device.
+const DEVICE: &str = include_str!("device.sh");
 
 /// What a script is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +24,19 @@ pub struct ScriptRequest<'a> {
     pub partitions: &'a [String],
     /// Read the flash a second time where the device has md5sum.
     pub read_again: bool,
+}
+
+/// What a script that sends is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendRequest<'a> {
+    /// The PC, as the device reaches it.
+    pub host: &'a str,
+    /// Where [`crate::receive::Receiver`] listens there.
+    pub port: u16,
+    /// The word that lets the device in.
+    pub token: &'a str,
+    /// Names or `mtdN`; empty: all partitions.
+    pub partitions: &'a [String],
 }
 
 /// Why there can be no such script.
@@ -48,32 +65,61 @@ pub fn render(request: &ScriptRequest<'_>) -> Result<String, ScriptError> {
             folder: request.folder.into(),
         });
     }
-    let words = std::iter::once(folder).chain(request.partitions.iter().map(String::as_str));
-    for word in words {
-        if word.contains(char::is_control) {
-            return Err(ScriptError::ControlCharacter { word: word.into() });
-        }
-    }
-    let partitions: Vec<String> = request.partitions.iter().map(|word| quoted(word)).collect();
+    check(std::iter::once(folder).chain(request.partitions.iter().map(String::as_str)))?;
     let readings = if request.read_again { "2" } else { "1" };
-    // One pass from front to back: a parameter that looks like a mark stays text.
-    let mut script = String::with_capacity(TEMPLATE.len() + 256);
-    let mut rest = TEMPLATE;
+    Ok(fill(CAPTURE, |mark, script| {
+        match mark {
+            "DIR" => *script += &quoted(folder),
+            "QUOTED_DIR" => *script += &quoted(&quoted(folder)),
+            "READINGS" => *script += readings,
+            "PARTITIONS" => *script += &list(request.partitions),
+            "RECORD" => *script += RECORD,
+            "RECORD_HEAD" => *script += RECORD_HEAD,
+            "TABLE" => *script += TABLE,
+            "MD5_SUMS" => *script += MD5_SUMS,
+            "PAGE_HEAD" => page_head(script, "as a shell script captured it"),
+            _ => return false,
+        }
+        true
+    }))
+}
+
+/// The text of the script that sends.
+pub fn render_send(request: &SendRequest<'_>) -> Result<String, ScriptError> {
+    let words = [request.host, request.token].into_iter();
+    check(words.chain(request.partitions.iter().map(String::as_str)))?;
+    Ok(fill(SEND, |mark, script| {
+        match mark {
+            "HOST" => *script += &quoted(request.host),
+            "PORT" => *script += &request.port.to_string(),
+            "TOKEN" => *script += &quoted(request.token),
+            "PARTITIONS" => *script += &list(request.partitions),
+            _ => return false,
+        }
+        true
+    }))
+}
+
+fn check<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<(), ScriptError> {
+    match words.find(|word| word.contains(char::is_control)) {
+        Some(word) => Err(ScriptError::ControlCharacter { word: word.into() }),
+        None => Ok(()),
+    }
+}
+
+/// The template with what `put` has for each mark. One pass from front to back: a
+/// parameter that looks like a mark stays text.
+fn fill(template: &str, mut put: impl FnMut(&str, &mut String) -> bool) -> String {
+    let mut script = String::with_capacity(template.len() + DEVICE.len() + 256);
+    let mut rest = template;
     while let Some((before, after)) = rest.split_once('@') {
         script += before;
         let (mark, after_mark) = after.split_once('@').unwrap_or((after, ""));
         rest = after_mark;
         match mark {
-            "DIR" => script += &quoted(folder),
-            "QUOTED_DIR" => script += &quoted(&quoted(folder)),
-            "READINGS" => script += readings,
-            "PARTITIONS" => script += &partitions.join(" "),
-            "RECORD" => script += RECORD,
-            "RECORD_HEAD" => script += RECORD_HEAD,
-            "TABLE" => script += TABLE,
-            "MD5_SUMS" => script += MD5_SUMS,
-            "PAGE_HEAD" => page_head(&mut script, "as a shell script captured it"),
+            "DEVICE" => script += DEVICE.trim_end(),
             "VERSION" => script += env!("CARGO_PKG_VERSION"),
+            _ if put(mark, &mut script) => {}
             _ => {
                 // "$@" of the shell.
                 script.push('@');
@@ -81,7 +127,12 @@ pub fn render(request: &ScriptRequest<'_>) -> Result<String, ScriptError> {
             }
         }
     }
-    Ok(script + rest)
+    script + rest
+}
+
+fn list(partitions: &[String]) -> String {
+    let quoted: Vec<String> = partitions.iter().map(|word| quoted(word)).collect();
+    quoted.join(" ")
 }
 
 /// A word in single quotes, in which a shell obeys nothing.

@@ -184,20 +184,5 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         output: &folder.describe(),
         kept: Some(summary.kept),
     };
-    Ok(tell(&made, output))
-}
-
-fn tell(made: &Made<'_>, output: &Output) -> Exit {
-    made.tell(&format!("in {}", made.output), output);
-    if let Some(origin) = &made.manifest.origin {
-        for what in &origin.proven {
-            output.sentence(&format!("proven: {what}"));
-        }
-        for what in &origin.not_proven {
-            output.warn(&format!("not proven: {what}"));
-        }
-    }
-    made.tell_digest(output);
-    made.tell_next(output);
-    made.document("fetch", output)
+    Ok(made.tell_origin("fetch", output))
 }

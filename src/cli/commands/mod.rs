@@ -16,6 +16,8 @@ mod list;
 mod man;
 mod nodes;
 #[cfg(feature = "full")]
+mod receive;
+#[cfg(feature = "full")]
 mod repair;
 mod restore;
 #[cfg(feature = "full")]
@@ -34,6 +36,8 @@ pub(crate) const COMMANDS: &[CommandSpec] = &[
     backup::SPEC,
     #[cfg(feature = "full")]
     fetch::SPEC,
+    #[cfg(feature = "full")]
+    receive::SPEC,
     verify::SPEC,
     restore::SPEC,
     #[cfg(feature = "full")]
@@ -59,6 +63,7 @@ pub(crate) const COMMANDS: &[CommandSpec] = &[
 #[cfg(any(test, not(feature = "full")))]
 pub(crate) const FULL_ONLY: &[&str] = &[
     "fetch",
+    "receive",
     "repair",
     "image",
     "sandbox",

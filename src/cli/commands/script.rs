@@ -3,13 +3,14 @@
 #[cfg(feature = "full")]
 mod restore;
 
-use crate::capture::{ScriptRequest, render};
+use crate::capture::{ScriptRequest, SendRequest, render, render_send};
 use crate::cli::Exit;
 use crate::cli::common::folder::FOLDER_ON_DEVICE;
 use crate::cli::error::UsageError;
 use crate::cli::given::Given;
 use crate::cli::output::Output;
 use crate::cli::spec::{CommandSpec, Job, OptionSpec, RESULT, Takes, full_only, option, short};
+use crate::serve::is_plain_token;
 use serde::Serialize;
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {
@@ -19,6 +20,9 @@ For BusyBox of 2008 and any POSIX shell; needs dd, ls, df, mkdir, mv and rm, and
 uses md5sum and mknod where they are there. The script only reads flash, stores
 nothing over an existing backup, removes what it made when it fails, and prints
 what to do next. `mtdkeep import` makes a backup of its files.
+
+With --send the script stores nothing: it sends all to `mtdkeep receive` on a
+PC, with nc or a wget that knows --post-data. Paste it into the device's shell.
 
 With --restore the script puts the backup in DIR back instead, with what such
 devices have: --with flashcp or flash_eraseall (mtd-utils, BusyBox), mtd
@@ -30,11 +34,12 @@ goes on when it is started again. Its first lines say what it cannot promise;
     examples: &[
         "mtdkeep script > capture.sh",
         "mtdkeep script --output-dir /tmp/flash --partition param --partition mtd10",
+        "mtdkeep script --send 192.168.1.2:8090 --token WORD",
         "mtdkeep script --restore ispot-backup --with flashcp -p system > restore.sh",
     ],
     ..CommandSpec::new(
         "script",
-        "Print a shell script that captures or restores without mtdkeep",
+        "Print a shell script that captures, sends or restores without mtdkeep",
         parse,
     )
 };
@@ -44,6 +49,16 @@ const OPTIONS: &[OptionSpec] = &[
         "output-dir",
         Takes::Value("DIR"),
         "The folder on the device [default: /var/wwwroot/mtd_backup]",
+    ),
+    option(
+        "send",
+        Takes::Value("HOST:PORT"),
+        "Send to `mtdkeep receive PORT` on that PC, and store nothing",
+    ),
+    option(
+        "token",
+        Takes::Value("WORD"),
+        "With --send: the word that `mtdkeep receive` lets in",
     ),
     full_only(option(
         "restore",
@@ -86,13 +101,53 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
         return Ok(job);
     }
     let folder = given.text("output-dir")?;
-    let script = render(&ScriptRequest {
-        folder: folder.as_deref().unwrap_or(FOLDER_ON_DEVICE),
-        partitions: &given.texts("partition")?,
-        read_again: given.flag("read-again"),
-    })
-    .map_err(|error| UsageError(error.to_string()))?;
+    let partitions = given.texts("partition")?;
+    let read_again = given.flag("read-again");
+    let (send, token) = (given.text("send")?, given.text("token")?);
+    let script = match (&send, &token) {
+        (None, None) => render(&ScriptRequest {
+            folder: folder.as_deref().unwrap_or(FOLDER_ON_DEVICE),
+            partitions: &partitions,
+            read_again,
+        }),
+        (Some(_), Some(_)) if folder.is_some() || read_again => {
+            return Err(UsageError(
+                "--send stores nothing, and proves all of it as it is".into(),
+            ));
+        }
+        (Some(place), Some(token)) => {
+            let (host, port) = place_of(place)?;
+            if !is_plain_token(token) {
+                return Err(UsageError(
+                    "--token takes letters, digits, - and _, 64 at most".into(),
+                ));
+            }
+            render_send(&SendRequest {
+                host,
+                port,
+                token,
+                partitions: &partitions,
+            })
+        }
+        _ => {
+            return Err(UsageError(
+                "--send and --token belong together: `mtdkeep receive` prints both".into(),
+            ));
+        }
+    };
+    let script = script.map_err(|error| UsageError(error.to_string()))?;
     Ok(Box::new(move |output| Ok(run(&script, output))))
+}
+
+/// `HOST:PORT`, where nothing can be an option or an address of its own.
+fn place_of(text: &str) -> Result<(&str, u16), UsageError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".-_:[]%".contains(c);
+    let found = text.rsplit_once(':').and_then(|(host, port)| {
+        let port = port.parse().ok().filter(|port| *port > 0)?;
+        let is_host = !host.is_empty() && !host.starts_with('-') && host.chars().all(plain);
+        is_host.then_some((host, port))
+    });
+    found.ok_or_else(|| UsageError(format!("{text:?} is no HOST:PORT")))
 }
 
 #[derive(Serialize)]

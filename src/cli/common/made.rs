@@ -66,6 +66,23 @@ impl Made<'_> {
         }
     }
 
+    /// All that is said of one that came from elsewhere, and how the command ends.
+    #[cfg(feature = "full")]
+    pub(crate) fn tell_origin(&self, command: &str, output: &Output) -> Exit {
+        self.tell(&format!("in {}", self.output), output);
+        if let Some(origin) = &self.manifest.origin {
+            for what in &origin.proven {
+                output.sentence(&format!("proven: {what}"));
+            }
+            for what in &origin.not_proven {
+                output.warn(&format!("not proven: {what}"));
+            }
+        }
+        self.tell_digest(output);
+        self.tell_next(output);
+        self.document(command, output)
+    }
+
     /// The document of `--json`, and how the command ends.
     pub(crate) fn document(&self, command: &str, output: &Output) -> Exit {
         let (exit, outcome) = self.outcome();

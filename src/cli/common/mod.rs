@@ -9,6 +9,8 @@ pub(crate) mod generated;
 pub(crate) mod layout;
 pub(crate) mod made;
 pub(crate) mod signals;
+#[cfg(feature = "full")]
+pub(crate) mod staging;
 pub(crate) mod stream;
 
 use super::spec::OperandSpec;
