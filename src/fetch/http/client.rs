@@ -99,6 +99,9 @@ enum Left {
     ToTheEnd,
 }
 
+/// Offset, and version.
+pub(super) type From<'a> = (u64, Option<&'a str>);
+
 /// Asks for names below an address.
 pub(super) struct Client {
     pub(super) url: Url,
@@ -111,12 +114,13 @@ impl Client {
         self.ask("HEAD", name, None)
     }
 
-    /// GET; `from` is where to go on in the file, with the version that it must be.
-    pub(super) fn get(&self, name: &str, from: Option<(u64, &str)>) -> Result<Answer, Fault> {
+    /// GET; `from` is where to go on in the file, with the version that it must be, where
+    /// that is known.
+    pub(super) fn get(&self, name: &str, from: Option<From<'_>>) -> Result<Answer, Fault> {
         self.ask("GET", name, from)
     }
 
-    fn ask(&self, method: &str, name: &str, from: Option<(u64, &str)>) -> Result<Answer, Fault> {
+    fn ask(&self, method: &str, name: &str, from: Option<From<'_>>) -> Result<Answer, Fault> {
         let Url { host, port, folder } = &self.url;
         let lost = |error: io::Error| Fault::Lost(error.to_string());
         let mut stream = self.connect()?;
@@ -130,7 +134,10 @@ impl Client {
              Accept-Encoding: identity\r\nConnection: close\r\n"
         );
         if let Some((from, validator)) = from {
-            request += &format!("Range: bytes={from}-\r\nIf-Range: {validator}\r\n");
+            request += &format!("Range: bytes={from}-\r\n");
+            if let Some(validator) = validator {
+                request += &format!("If-Range: {validator}\r\n");
+            }
         }
         request += "\r\n";
         stream.write_all(request.as_bytes()).map_err(lost)?;
@@ -352,6 +359,33 @@ pub(super) fn hopeless(why: &str, help: &str) -> Fault {
     Fault::Hopeless {
         why: why.into(),
         help: help.into(),
+    }
+}
+
+/// What an answer's status means for a file that a page linked to.
+pub(super) fn of_status(answer: &Answer, name: &str) -> Result<(), Fault> {
+    let (name, missing) = match name {
+        "" => ("the page", "such page"),
+        name => (name, name),
+    };
+    match answer.status {
+        200 | 206 => Ok(()),
+        401 | 403 => Err(hopeless(
+            &format!("the server does not give {name} away"),
+            "look at the address: a token may be a part of it",
+        )),
+        404 | 410 => Err(hopeless(
+            &format!("the server has no {missing}"),
+            "look at the address",
+        )),
+        429 | 500.. => Err(Fault::Lost(format!(
+            "the server answers {} to {name}",
+            answer.status
+        ))),
+        status => Err(hopeless(
+            &format!("the server answers {status} to {name}"),
+            "look at the address",
+        )),
     }
 }
 

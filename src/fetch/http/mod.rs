@@ -6,7 +6,8 @@
 //! name; a capture is imported as any other one is.
 //!
 //! Invariants: a file gets its name when it came to its end, as long as the server said;
-//! one of another version is never continued; nothing is asked of another host, and no
+//! one of another version is never continued, and what an earlier run left only where a
+//! manifest proves the whole in the end; nothing is asked of another host, and no
 //! name is taken that is not a backup's or a capture's.
 
 mod client;
@@ -19,7 +20,7 @@ use crate::backup::contents::script_image;
 use crate::backup::manifest::PART;
 use crate::backup::{BackupError, Destination, INDEX, MANIFEST, NewFile, Work, read_full};
 use crate::mtd::MtdError;
-use client::{Answer, Client, hopeless};
+use client::{Client, hopeless, of_status};
 use std::io;
 use std::sync::atomic::AtomicBool;
 
@@ -48,7 +49,7 @@ pub(crate) struct Download<'a> {
 pub(crate) struct Downloaded {
     /// The images, in order.
     pub(crate) images: Vec<String>,
-    /// Images that an earlier run had downloaded.
+    /// Images that an earlier run had downloaded, whole or the first part of them.
     pub(crate) kept: Vec<String>,
     /// Whether there is a manifest.
     pub(crate) is_backup: bool,
@@ -84,7 +85,7 @@ impl Download<'_> {
             is_backup: texts.iter().any(|name| name == MANIFEST),
             ..Downloaded::default()
         };
-        let there = self.tidy(done.is_backup)?;
+        let (there, parts) = self.tidy(done.is_backup)?;
         let names: Vec<&str> = images.iter().map(String::as_str).collect();
         let mut lengths = Vec::with_capacity(images.len());
         for name in &names {
@@ -106,6 +107,9 @@ impl Download<'_> {
                 done.kept.push(name.clone());
                 self.work.observer.progress(length.saturating_mul(ways));
                 continue;
+            }
+            if parts.contains(name) {
+                done.kept.push(name.clone());
             }
             self.file(name, Some(*length))?;
             if self.twice && !self.is_same(name)? {
@@ -145,13 +149,22 @@ impl Download<'_> {
     }
 
     /// Removes what an earlier run left and is of no use; what is left then, with its
-    /// length. Without a manifest nothing can prove that it is still the server's.
-    fn tidy(&self, keeps: bool) -> Result<Vec<(String, u64)>, BackupError> {
+    /// length, and images that only began. Without a manifest nothing can prove that it is
+    /// still the server's.
+    fn tidy(&self, keeps: bool) -> Result<Left, BackupError> {
         let entries = self.folder.list().map_err(|source| {
             BackupError::of_folder("cannot list", self.folder.describe(), source)
         })?;
-        let mut kept = Vec::new();
+        let (mut kept, mut parts) = (Vec::new(), Vec::new());
         for entry in entries {
+            let image = entry.name.strip_suffix(PART).filter(|name| {
+                let is_image = script_image(name).is_some();
+                keeps && is_image && entry.size_bytes.is_some()
+            });
+            if let Some(image) = image {
+                parts.push(image.to_owned());
+                continue;
+            }
             match entry.size_bytes {
                 Some(bytes) if keeps && script_image(&entry.name).is_some() => {
                     kept.push((entry.name, bytes));
@@ -162,7 +175,7 @@ impl Download<'_> {
                     .map_err(|source| self.file_error("cannot remove", &entry.name, source))?,
             }
         }
-        Ok(kept)
+        Ok((kept, parts))
     }
 
     /// Tells a server of `mtdkeep serve` that the backup with this digest of its
@@ -207,11 +220,7 @@ impl Download<'_> {
     /// that it is still the same file.
     fn file(&self, name: &str, length: Option<u64>) -> Result<(), BackupError> {
         let part = format!("{name}{PART}");
-        let mut coming = Coming {
-            out: self.create(&part)?,
-            done_bytes: 0,
-            validator: None,
-        };
+        let mut coming = self.coming(&part, length)?;
         let mut failures = 0;
         loop {
             let before = coming.done_bytes;
@@ -236,6 +245,30 @@ impl Download<'_> {
         renamed.map_err(|source| self.file_error("cannot rename", &part, source))
     }
 
+    /// Where a file begins: behind what an earlier run left of it, where something did.
+    fn coming(&self, part: &str, length: Option<u64>) -> Result<Coming, BackupError> {
+        let left = self.folder.id(part).map_or(0, |file| file.size_bytes);
+        // At least a byte is asked for, which shows that the server has the file still.
+        let keep = left.min(length.unwrap_or(0).saturating_sub(1));
+        let appended = match keep {
+            0 => None,
+            _ => self.folder.append(part, keep).ok(),
+        };
+        let is_old = appended.is_some();
+        let out = match appended {
+            Some(out) => out,
+            None => self.create(part)?,
+        };
+        let done_bytes = if is_old { keep } else { 0 };
+        self.work.observer.progress(done_bytes);
+        Ok(Coming {
+            out,
+            done_bytes,
+            validator: None,
+            is_old,
+        })
+    }
+
     /// One answer of the server, to the file's end.
     fn piece(
         &self,
@@ -244,11 +277,9 @@ impl Download<'_> {
         length: Option<u64>,
         coming: &mut Coming,
     ) -> Result<(), Broken> {
-        let from = coming
-            .validator
-            .as_deref()
-            .filter(|_| coming.done_bytes > 0);
-        let from = from.map(|validator| (coming.done_bytes, validator));
+        let validator = coming.validator.as_deref();
+        let can_go_on = coming.done_bytes > 0 && (validator.is_some() || coming.is_old);
+        let from = can_go_on.then_some((coming.done_bytes, validator));
         let mut answer = self.client().get(name, from)?;
         of_status(&answer, name)?;
         let goes_on = answer.status == 206;
@@ -268,6 +299,7 @@ impl Download<'_> {
             // Another version, or a server that knows no parts: from the start.
             coming.out = self.create(part)?;
             coming.done_bytes = 0;
+            coming.is_old = false;
         }
         if !goes_on {
             coming.validator = answer.validator.clone();
@@ -369,11 +401,18 @@ impl Download<'_> {
     }
 }
 
+/// Images that an earlier run left, with their lengths, and those of which it left a
+/// part.
+type Left = (Vec<(String, u64)>, Vec<String>);
+
 /// A file that is being downloaded.
 struct Coming {
     out: Box<dyn NewFile>,
     done_bytes: u64,
     validator: Option<String>,
+    /// An earlier run began it, of a version that nobody knows: a manifest has to prove
+    /// it.
+    is_old: bool,
 }
 
 /// What broke.
@@ -391,32 +430,5 @@ impl From<Fault> for Broken {
 impl From<BackupError> for Broken {
     fn from(error: BackupError) -> Self {
         Self::Folder(error)
-    }
-}
-
-/// What an answer's status means for a file that a page linked to.
-fn of_status(answer: &Answer, name: &str) -> Result<(), Fault> {
-    let (name, missing) = match name {
-        "" => ("the page", "such page"),
-        name => (name, name),
-    };
-    match answer.status {
-        200 | 206 => Ok(()),
-        401 | 403 => Err(hopeless(
-            &format!("the server does not give {name} away"),
-            "look at the address: a token may be a part of it",
-        )),
-        404 | 410 => Err(hopeless(
-            &format!("the server has no {missing}"),
-            "look at the address",
-        )),
-        429 | 500.. => Err(Fault::Lost(format!(
-            "the server answers {} to {name}",
-            answer.status
-        ))),
-        status => Err(hopeless(
-            &format!("the server answers {status} to {name}"),
-            "look at the address",
-        )),
     }
 }

@@ -3,5 +3,6 @@
 
 pub mod http;
 pub mod open_ssh;
+pub mod servers;
 pub mod ssh;
 pub mod support;

@@ -14,6 +14,17 @@ use std::time::Duration;
 /// A server that is ended when the test is.
 struct Server(Child);
 
+impl Server {
+    /// The kernel tells when it listens: connecting succeeds.
+    fn wait(&mut self, port: u16) {
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let ended = self.0.try_wait().unwrap();
+            assert!(ended.is_none(), "the server ended: {ended:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -21,7 +32,7 @@ impl Drop for Server {
     }
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
@@ -58,6 +69,26 @@ fn open_ssh(folder: &Path, port: u16) -> Server {
         .args(["-D", "-e", "-f"])
         .arg(folder.join("config"))
         .stderr(Stdio::null())
+        .spawn();
+    Server(child.unwrap())
+}
+
+/// A server that only lets through to another one; what it did is in its log.
+fn jump(folder: &Path, port: u16) -> Server {
+    let folder = folder.join("jump");
+    fs::create_dir(&folder).unwrap();
+    key(&folder.join("host"));
+    let config = format!(
+        "Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host\nPidFile none\nStrictModes no\n\
+         AuthorizedKeysFile {0}/../authorized\nUsePAM no\nForceCommand false\n",
+        folder.display(),
+    );
+    fs::write(folder.join("config"), config).unwrap();
+    let child = Command::new("/usr/sbin/sshd")
+        .args(["-D", "-E"])
+        .arg(folder.join("log"))
+        .arg("-f")
+        .arg(folder.join("config"))
         .spawn();
     Server(child.unwrap())
 }
@@ -99,12 +130,7 @@ fn a_device_behind_a_real_server(#[case] start: fn(&Path, u16) -> Server) {
     key(&outer.path().join("user"));
     let port = free_port();
     let mut server = start(outer.path(), port);
-    // The kernel tells when it listens: connecting succeeds.
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        let ended = server.0.try_wait().unwrap();
-        assert!(ended.is_none(), "the server ended: {ended:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    server.wait(port);
     let user = Command::new("id").arg("-un").output().unwrap();
     let identity = format!("IdentityFile={}", outer.path().join("user").display());
     let output = program()
@@ -123,4 +149,42 @@ fn a_device_behind_a_real_server(#[case] start: fn(&Path, u16) -> Server) {
         .unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_good(&outer.path().join("b"));
+}
+
+/// What the user's own configuration says of the way counts: a name, a key, and a host in
+/// between.
+#[test]
+#[ignore = "needs sshd, and a home folder of its own"]
+fn a_device_behind_another_host() {
+    assert!(
+        std::env::var_os("MTDKEEP_OWN_HOME").is_some(),
+        "it writes the user's ssh configuration, which has to be the tests' own: ci/fetch"
+    );
+    let outer = tempfile::tempdir().unwrap();
+    key(&outer.path().join("user"));
+    let (port, jump_port) = (free_port(), free_port());
+    let mut device = open_ssh(outer.path(), port);
+    let mut between = jump(outer.path(), jump_port);
+    device.wait(port);
+    between.wait(jump_port);
+    let home = std::env::home_dir().unwrap().join(".ssh");
+    fs::create_dir_all(&home).unwrap();
+    let config = format!(
+        "Host mtdkeep-*\n HostName 127.0.0.1\n IdentityFile {}\n IdentitiesOnly yes\n \
+         BatchMode yes\n StrictHostKeyChecking no\n UserKnownHostsFile /dev/null\n\
+         Host mtdkeep-between\n Port {jump_port}\n\
+         Host mtdkeep-behind\n Port {port}\n ProxyJump mtdkeep-between\n",
+        outer.path().join("user").display()
+    );
+    fs::write(home.join("config"), config).unwrap();
+    fs::set_permissions(home.join("config"), fs::Permissions::from_mode(0o600)).unwrap();
+    let output = program()
+        .args(["fetch", "ssh://mtdkeep-behind"])
+        .arg(outer.path().join("b"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_good(&outer.path().join("b"));
+    let log = fs::read_to_string(outer.path().join("jump/log")).unwrap();
+    assert!(log.contains("Accepted publickey"), "{log}");
 }
