@@ -15,11 +15,11 @@ use std::sync::{Arc, Mutex};
 
 /// What a server does wrong.
 #[derive(Debug, Clone, Default)]
-struct Wrong {
+pub(super) struct Wrong {
     /// Each answer that is longer ends after so many bytes of it; so often.
     cuts: Option<(usize, u32)>,
     /// It knows no parts, and no versions.
-    plain: bool,
+    pub(super) plain: bool,
     /// Byte `.1` of a file is another one.
     lies: Option<(&'static str, usize)>,
     /// A file's name, and what it is answered with.
@@ -31,19 +31,19 @@ struct Wrong {
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     wrong: Wrong,
-    files: BTreeMap<String, Vec<u8>>,
+    pub(super) files: BTreeMap<String, Vec<u8>>,
     asked: Vec<String>,
 }
 
-struct Server {
-    port: u16,
-    state: Arc<Mutex<State>>,
+pub(super) struct Server {
+    pub(super) port: u16,
+    pub(super) state: Arc<Mutex<State>>,
 }
 
 impl Server {
-    fn of(files: BTreeMap<String, Vec<u8>>, wrong: Wrong) -> Self {
+    pub(super) fn of(files: BTreeMap<String, Vec<u8>>, wrong: Wrong) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(Mutex::new(State {
@@ -61,7 +61,7 @@ impl Server {
         Self { port, state }
     }
 
-    fn fetch(&self, folder: &Path, options: &[&str]) -> Output {
+    pub(super) fn fetch(&self, folder: &Path, options: &[&str]) -> Output {
         program()
             .arg("fetch")
             .arg(format!("http://127.0.0.1:{}/x/", self.port))
@@ -71,7 +71,7 @@ impl Server {
             .unwrap()
     }
 
-    fn asked(&self) -> Vec<String> {
+    pub(super) fn asked(&self) -> Vec<String> {
         self.state.lock().unwrap().asked.clone()
     }
 }
@@ -142,7 +142,7 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
 }
 
 /// A backup's files, of a small device.
-fn backup() -> BTreeMap<String, Vec<u8>> {
+pub(super) fn backup() -> BTreeMap<String, Vec<u8>> {
     let outer = tempfile::tempdir().unwrap();
     fs::write(outer.path().join("table"), TABLE).unwrap();
     mtdkeep()
@@ -153,7 +153,7 @@ fn backup() -> BTreeMap<String, Vec<u8>> {
     files(&outer.path().join("b"))
 }
 
-fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(super) fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     let file = |entry: fs::DirEntry| {
         (
@@ -165,7 +165,7 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// What the old script leaves: images and a page.
-fn capture() -> BTreeMap<String, Vec<u8>> {
+pub(super) fn capture() -> BTreeMap<String, Vec<u8>> {
     let mut files = backup();
     files.retain(|name, _| name.starts_with("mtd"));
     files.insert("proc_mtd.txt".into(), TABLE.into());
@@ -261,65 +261,6 @@ fn what_is_wrong_is_no_success(#[case] wrong: Wrong, #[case] code: i32, #[case] 
     assert_eq!(server.fetch(&path, &["-q"]).status.code(), Some(0));
     assert!(files(&path) == server.state.lock().unwrap().files);
     assert_eq!(fs::read_dir(&outer).unwrap().count(), 1);
-}
-
-/// What another run left goes on at its last byte, from the same server or one that was
-/// started anew; what it left of another backup is found by the manifest.
-#[rstest]
-#[case::same("", 0)]
-#[case::knows_no_parts("plain", 0)]
-#[case::other_bytes_before("changed", 0)]
-fn a_full_disk_ends_it_and_another_run_goes_on(#[case] how: &str, #[case] code: i32) {
-    let outer = tempfile::tempdir().unwrap();
-    let path = outer.path().join("b");
-    let server = Server::of(backup(), Wrong::default());
-    let limited = std::process::Command::new("sh")
-        .args(["-c", "ulimit -f 2; exec \"$@\"", "sh"])
-        .args(crate::cli::support::program_words())
-        .args(["fetch", &format!("http://127.0.0.1:{}/x/", server.port)])
-        .arg(&path)
-        .output()
-        .unwrap();
-    assert_eq!(limited.status.code(), Some(4), "{limited:?}");
-    assert!(text(&limited.stderr).contains("holds what came so far"));
-    assert!(!path.exists());
-    let part = outer.path().join("b.fetching/mtd0.bin.part");
-    let left = fs::metadata(&part).unwrap().len();
-    assert!((1..0x1000).contains(&left), "{left}");
-    if how == "changed" {
-        let mut bytes = fs::read(&part).unwrap();
-        bytes[3] ^= 1;
-        fs::write(&part, bytes).unwrap();
-    }
-    let wrong = Wrong {
-        plain: how == "plain",
-        ..Wrong::default()
-    };
-    let server = Server::of(server.state.lock().unwrap().files.clone(), wrong);
-    let output = server.fetch(&path, &["-q"]);
-    assert_eq!(output.status.code(), Some(code), "{output:?}");
-    assert!(files(&path) == server.state.lock().unwrap().files);
-    let asked = server.asked();
-    assert!(
-        asked.contains(&format!("GET mtd0.bin from {left}-")),
-        "{asked:?}"
-    );
-    let again = asked.iter().filter(|one| *one == "GET mtd0.bin").count();
-    assert_eq!(again, usize::from(how == "changed"), "{asked:?}");
-}
-
-/// A capture has no manifest: nothing of an earlier run is gone on with.
-#[test]
-fn what_nothing_proves_begins_anew() {
-    let outer = tempfile::tempdir().unwrap();
-    let path = outer.path().join("b");
-    let staging = outer.path().join("b.fetching");
-    fs::create_dir(&staging).unwrap();
-    fs::write(staging.join("mtd0.bin.part"), [7; 100]).unwrap();
-    let server = Server::of(capture(), Wrong::default());
-    assert_eq!(server.fetch(&path, &["-q"]).status.code(), Some(0));
-    assert!(server.asked().iter().all(|asked| !asked.contains(" from ")));
-    assert!(fs::read(path.join("mtd0.bin")).unwrap() == capture()["mtd0.bin"]);
 }
 
 #[test]

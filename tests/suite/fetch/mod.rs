@@ -3,6 +3,7 @@
 
 pub mod http;
 pub mod open_ssh;
+pub mod runs;
 pub mod servers;
 pub mod ssh;
 pub mod support;
