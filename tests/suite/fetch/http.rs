@@ -17,17 +17,17 @@ use std::sync::{Arc, Mutex};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wrong {
     /// Each answer that is longer ends after so many bytes of it; so often.
-    cuts: Option<(usize, u32)>,
+    pub(super) cuts: Option<(usize, u32)>,
     /// It knows no parts, and no versions.
     pub(super) plain: bool,
     /// Byte `.1` of a file is another one.
-    lies: Option<(&'static str, usize)>,
+    pub(super) lies: Option<(&'static str, usize)>,
     /// A file's name, and what it is answered with.
-    answers: Option<(&'static str, &'static str)>,
+    pub(super) answers: Option<(&'static str, &'static str)>,
     /// An image is another one each time.
-    changes: Option<&'static str>,
+    pub(super) changes: Option<&'static str>,
     /// So many answers are 500 first.
-    busy: u32,
+    pub(super) busy: u32,
 }
 
 #[derive(Default)]
