@@ -65,13 +65,13 @@ impl Folder {
     }
 
     /// Why it is not locked: the answer of a file system that has no locks.
-    pub fn unlocked(&self) -> Option<&io::Error> {
+    pub(crate) fn unlocked(&self) -> Option<&io::Error> {
         self.open.unlocked.as_ref()
     }
 
     /// Whether it lies in a file system that a power cut takes away; false where that
     /// cannot be told.
-    pub fn is_in_memory(&self) -> bool {
+    pub(crate) fn is_in_memory(&self) -> bool {
         // Linux 6.1, include/uapi/linux/magic.h and fs/ramfs/inode.c.
         const TMPFS_MAGIC: u32 = 0x0102_1994;
         const RAMFS_MAGIC: u32 = 0x8584_58f6;
@@ -81,7 +81,7 @@ impl Folder {
 
     /// Removes the folder itself, and those that opening it made around it, as
     /// far as nothing lies in them; whether it is gone.
-    pub fn remove_if_empty(&self) -> bool {
+    pub(crate) fn remove_if_empty(&self) -> bool {
         let is_here = || lock::is_at(&self.open.handle, &self.path).unwrap_or(false);
         if self.access != Access::Change || !is_here() || !remove_folder(&self.path) {
             return false;

@@ -12,7 +12,7 @@ pub(crate) const MTD_CHAR_MAJOR: u32 = 90;
 pub(crate) const MTD_BLOCK_MAJOR: u32 = 31;
 
 /// All sizes together; `u64::MAX` where they are more, which no flash is.
-pub fn total_bytes(sizes_bytes: impl Iterator<Item = u64>) -> u64 {
+pub(crate) fn total_bytes(sizes_bytes: impl Iterator<Item = u64>) -> u64 {
     sizes_bytes.fold(0, u64::saturating_add)
 }
 

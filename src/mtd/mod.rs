@@ -25,7 +25,7 @@ mod proc_mtd;
 mod select;
 
 pub use error::{MtdError, MtdErrorKind, Operation, SizeWitness};
-pub use info::total_bytes;
+pub(crate) use info::total_bytes;
 pub use info::{FactSource, MtdIndex, MtdInfo, MtdName, NodeState, PartitionOffset};
 pub(crate) use info::{MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR};
 #[doc(hidden)] // for the tests of this package

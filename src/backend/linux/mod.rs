@@ -97,7 +97,7 @@ impl LinuxBackend {
     /// the nodes: a node there would be of the flash of the machine that has the copy.
     ///
     /// Errors: as [`MtdBackend::devices`].
-    pub fn is_copied_tree(&self) -> Result<bool, MtdError> {
+    pub(crate) fn is_copied_tree(&self) -> Result<bool, MtdError> {
         Ok(self.files()? == DeviceFiles::PlainFiles)
     }
 

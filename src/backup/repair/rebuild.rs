@@ -213,27 +213,13 @@ impl Pieces<'_> {
     ) -> Result<Option<Image>, Box<BackupError>> {
         let file = image_file(entry.index());
         let stored = destination::named(self.own, &file);
-        let line = self.lines.get(file.as_str());
+        let line = self.lines.get(file.as_str()).copied();
         let told = self.salvaged.image(entry.mtd).filter(|image| {
             image.file == file
                 && image.size_bytes == entry.size_bytes
                 && line.is_none_or(|line| image.sha256.as_ref().is_none_or(|s| *s == line.sha256))
         });
-        let mut image = Image {
-            mtd: entry.mtd,
-            name: entry.name.clone(),
-            file: file.clone(),
-            size_bytes: entry.size_bytes,
-            erase_block_bytes: entry.erase_block_bytes,
-            crc32: told.and_then(|told| told.crc32.clone()),
-            sha256: line
-                .map(|line| line.sha256.clone())
-                .or_else(|| told.and_then(|told| told.sha256.clone())),
-            unreadable: Vec::new(),
-            second_reading: None,
-            doubt: None,
-            blank: None,
-        };
+        let mut image = promised(entry, &file, told, line);
         let Some(stored) = stored else {
             let is_known = image.digests().is_some();
             if is_known {
@@ -264,22 +250,7 @@ impl Pieces<'_> {
             return Ok(Some(image));
         }
         (image.crc32, image.sha256) = (values.crc32, values.sha256);
-        match told {
-            Some(told) => {
-                image.unreadable.clone_from(&told.unreadable);
-                image.second_reading.clone_from(&told.second_reading);
-                image.doubt.clone_from(&told.doubt);
-            }
-            None if is_it.is_none() => {
-                image.doubt = Some("nothing proves that these are the backup's bytes".into());
-            }
-            None => {
-                tally.holes_unknown.push(image.file.clone());
-                let doubt = "whether the flash gave all of it is not known: the manifest that \
-                             told was lost";
-                image.doubt = Some(doubt.into());
-            }
-        }
+        doubts(&mut image, told, is_it.is_some(), tally);
         Ok(Some(image))
     }
 
@@ -377,5 +348,50 @@ impl Tally {
         not(&self.unknown, "that these are what the backup stored");
         not(&self.holes_unknown, "that the flash gave all of these");
         rebuilt
+    }
+}
+
+/// An image as manifest and sums promise it, as far as they do.
+fn promised(
+    entry: &LayoutEntry,
+    file: &str,
+    told: Option<&Image>,
+    line: Option<&SumLine>,
+) -> Image {
+    Image {
+        mtd: entry.mtd,
+        name: entry.name.clone(),
+        file: file.into(),
+        size_bytes: entry.size_bytes,
+        erase_block_bytes: entry.erase_block_bytes,
+        crc32: told.and_then(|told| told.crc32.clone()),
+        sha256: line
+            .map(|line| line.sha256.clone())
+            .or_else(|| told.and_then(|told| told.sha256.clone())),
+        unreadable: Vec::new(),
+        second_reading: None,
+        doubt: None,
+        blank: None,
+    }
+}
+
+/// What stays in doubt of an image that is there: what the manifest told of it, or that
+/// nobody tells.
+fn doubts(image: &mut Image, told: Option<&Image>, is_proven: bool, tally: &mut Tally) {
+    match told {
+        Some(told) => {
+            image.unreadable.clone_from(&told.unreadable);
+            image.second_reading.clone_from(&told.second_reading);
+            image.doubt.clone_from(&told.doubt);
+        }
+        None if !is_proven => {
+            image.doubt = Some("nothing proves that these are the backup's bytes".into());
+        }
+        None => {
+            tally.holes_unknown.push(image.file.clone());
+            let doubt = "whether the flash gave all of it is not known: the manifest that \
+                         told was lost";
+            image.doubt = Some(doubt.into());
+        }
     }
 }

@@ -45,13 +45,13 @@ impl MtdError {
 
     /// Whether the limit of the process, or of the machine, on open files was met: no
     /// device is to blame.
-    pub fn lacks_descriptors(&self) -> bool {
+    pub(crate) fn lacks_descriptors(&self) -> bool {
         matches!(self.errno(), Some(Errno::MFILE | Errno::NFILE))
     }
 
     /// Whether no other device can be read either, so that this one is not to be left
     /// out of something.
-    pub fn is_of_all(&self) -> bool {
+    pub(crate) fn is_of_all(&self) -> bool {
         self.lacks_descriptors() || self.kind() == Kind::Unreachable
     }
 
