@@ -39,7 +39,7 @@ goes on when it is started again. Its first lines say what it cannot promise;
     ],
     ..CommandSpec::new(
         "script",
-        "Print a shell script that captures, sends or restores without mtdkeep",
+        "Print a shell script that captures, sends or restores flash",
         parse,
     )
 };
