@@ -339,7 +339,9 @@ impl Running {
 /// Waits for a thread whose program is gone. One that the kernel keeps, in a file
 /// system that does not answer, is left to itself.
 fn join(thread: JoinHandle<()>) {
-    const ROUNDS: u32 = 2000;
+    // On a busy machine a second is not enough for a thread that has only to end, and the
+    // folder that it holds would stay.
+    const ROUNDS: u32 = 10_000;
     for _ in 0..ROUNDS {
         if thread.is_finished() {
             let _ = thread.join();
