@@ -17,7 +17,8 @@ pub enum ExploreError {
     },
     /// Two runs of the same were not the same.
     #[error(
-        "the subject is not deterministic: {first} operations in one run, {second} in another; \
+        "two runs of the same were not alike (it is not deterministic): {first} operations in \
+         one, {second} in the other; \
          no id could replay what it does"
     )]
     OtherCount {
@@ -28,8 +29,8 @@ pub enum ExploreError {
     },
     /// Two runs of the same did other operations.
     #[error(
-        "the subject is not deterministic: operation {operation} of one run was another one in \
-         the next; no id could replay what it does"
+        "two runs of the same were not alike (it is not deterministic): operation {operation} of \
+         one was another in the next; no id could replay what it does"
     )]
     OtherOperation {
         /// The first that differs, counted from 1; one past the last: the end was another.
