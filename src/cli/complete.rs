@@ -13,6 +13,7 @@ use super::given::Given;
 use super::spec::{CommandSpec, DEVICE, GLOBAL, OptionSpec, Takes};
 use crate::cli::output::Output;
 use crate::printable::printable;
+use crate::restore::Tool;
 use std::ffi::OsString;
 
 /// What asks for it; no command of the table, because nobody types it.
@@ -191,13 +192,14 @@ impl<'a> Line<'a> {
     fn named(&self, name: &str) -> Vec<String> {
         let words = |words: &[&str]| words.iter().map(|word| String::from(*word)).collect();
         match name {
-            // The second of fetch's two; the first is an address.
-            "DIR" | "SOURCE DIR" => words(&[":folders"]),
+            // The second of two; the first is an address or a port.
+            "DIR" | "SOURCE DIR" | "PORT DIR" => words(&[":folders"]),
             "FILE" => words(&[":files"]),
             "PROGRAM" => words(&[":programs"]),
             "PROFILE" => words(&[":files", "ispot"]),
             "WHICH" => words(backup::DIGESTS),
             "SHELL" => words(SHELLS),
+            "TOOL" => words(&Tool::ALL.map(|(word, _)| word)),
             "COMMAND" => COMMANDS.iter().map(|it| it.name.to_owned()).collect(),
             "NAME" => self.partitions(),
             _ => Vec::new(),
@@ -267,6 +269,7 @@ mod tests {
     #[case(&["backup", "--simulate", "-p", "param", "-p", "rootfs_"], &["rootfs_2"])]
     #[case(&["backup", "--simulate=/nowhere", "-p", ""], &[])]
     #[case(&["script", "-p", ""], &[])]
+    #[case(&["script", "--restore", "b", "--with", "fl"], &["flashcp", "flash_eraseall"])]
     #[case(&["nonsense", ""], COMMAND_NAMES)]
     #[case(&[], &[])]
     fn what_may_come(#[case] words: &[&str], #[case] answers: &[&str]) {
@@ -277,6 +280,7 @@ mod tests {
         "list",
         "backup",
         "fetch",
+        "receive",
         "verify",
         "restore",
         "repair",
@@ -321,6 +325,7 @@ mod tests {
             "LINE",
             "FILE=MTD",
             "PAGE+OOB",
+            "HOST:PORT",
         ];
         let line = Line::default();
         for command in COMMANDS {

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {
     operand: Some(OperandSpec {
-        name: "PORT> <DIR",
+        name: "PORT DIR",
         help: "Where to listen, PORT or ADDR:PORT; and the folder for the backup",
         required: true,
         rest: false,

@@ -234,4 +234,6 @@ fn two_operands_are_told_apart() {
     assert!(help.contains("\n  SOURCE DIR\n"), "{help}");
     let page = said(&["man", "fetch"]);
     assert!(page.contains("<\\fISOURCE\\fR> <\\fIDIR\\fR>"), "{page}");
+    let help = said(&["help", "receive"]);
+    assert!(help.contains("[OPTIONS] <PORT> <DIR>\n"), "{help}");
 }
