@@ -301,8 +301,12 @@ fn a_signal_leaves_nothing_behind(#[case] shell: &[&str]) {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let bench = Bench::new(small(1));
         // Where no redirection of the script's hides what it says.
-        let mv = "mv() { sleep 1; command mv \"$@\"; }\n";
-        let mut command = bench.command_with(shell, &[], mv);
+        let reached = bench.outer.path().join("reached");
+        let mv = format!(
+            "mv() {{ : >\"{}\"; sleep 1; command mv \"$@\"; }}\n",
+            reached.display()
+        );
+        let mut command = bench.command_with(shell, &[], &mv);
         signals_at_start(&mut command, &[]);
         let child = command
             .stdout(Stdio::piped())
@@ -310,7 +314,7 @@ fn a_signal_leaves_nothing_behind(#[case] shell: &[&str]) {
             .spawn()
             .unwrap();
         let began = Instant::now();
-        while !bench.folder().join("mtd0.bin.part").exists() {
+        while !reached.exists() {
             assert!(began.elapsed() < Duration::from_secs(60));
             std::thread::sleep(Duration::from_millis(1));
         }
