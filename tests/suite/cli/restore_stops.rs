@@ -1,7 +1,7 @@
 //! `restore` while it writes: signals, a lost terminal, a second restore, a kill. The
 //! device is a tree of plain files, so large that whatever comes, comes in the middle.
 
-use crate::cli::support::{mtdkeep, program, text, unwrapped};
+use crate::cli::support::{mtdkeep, program, signals_at_start, text, unwrapped};
 use rstest::rstest;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -66,6 +66,7 @@ impl Bench {
     /// this was seen, it is started again.
     fn start(&self, mut command: Command) -> Child {
         command.stdout(Stdio::piped());
+        signals_at_start(&mut command, &[]);
         for _ in 0..50 {
             let mut child = command.spawn().unwrap();
             while !self.is_written() && child.try_wait().unwrap().is_none() {
