@@ -126,7 +126,8 @@ fn check(place: &Path, pair: Pair, ends: [Option<i32>; 2]) {
             // Or a clean was killed: what it left has a manifest, and is refused.
             is_backup_of(&folder, 1)
                 || pair == Pair::TwoDevices
-                || (pair == Pair::BackupAndClean && ends[1].is_none()),
+                || (pair == Pair::BackupAndClean && ends[1].is_none())
+                || (pair == Pair::TwoCleans && ends.contains(&None)),
             "refused after {ends:?}"
         ),
         other => panic!("again after {ends:?}: {other:?}"),
