@@ -88,6 +88,8 @@ pub(crate) use join::{JoinError, Plan, join, plan as plan_join};
 pub(crate) use single_file::SingleFile;
 #[cfg(feature = "full")]
 pub(crate) use tar_folder::{TarError, TarFolder};
+#[cfg(feature = "full")]
+pub(crate) use texts::error as file_error;
 pub(crate) use units::{count, size};
 #[cfg(feature = "full")]
 pub(crate) use unpack::unpack;

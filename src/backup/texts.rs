@@ -42,7 +42,7 @@ pub(super) fn rename(
         .map_err(|source| error(folder, "cannot name", to, source))
 }
 
-pub(super) fn error(
+pub(crate) fn error(
     folder: &dyn Destination,
     operation: &'static str,
     file: &str,

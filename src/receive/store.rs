@@ -8,7 +8,7 @@ use super::asked::{About, Algorithm, Pass};
 use super::coming::{Coming, Fate, Proven, block_bytes};
 use crate::backup::contents::script_image;
 use crate::backup::manifest::PART;
-use crate::backup::{BackupError, Destination, SUMS};
+use crate::backup::{BackupError, Destination, SUMS, file_error};
 use crate::capture::format::{FOLDER_MADE, MD5_SUMS, RECORD, RECORD_HEAD, TABLE};
 use crate::mtd::{parse_proc_mtd, total_bytes};
 use std::collections::BTreeMap;
@@ -398,14 +398,8 @@ impl<'a> Store<'a> {
     /// The folder does not take it: the end of it all.
     fn failure(&mut self, operation: &'static str, file: &str, source: io::Error) -> Reply {
         let reply = Reply::No(format!("the PC {operation} it: {source}"));
-        self.failed.get_or_insert(BackupError::File {
-            operation,
-            file: file.into(),
-            folder: self.folder.describe(),
-            offset_bytes: None,
-            length_bytes: None,
-            source,
-        });
+        self.failed
+            .get_or_insert(*file_error(self.folder, operation, file, source));
         reply
     }
 }

@@ -10,7 +10,7 @@ use super::blocks::{on_chip, overlap};
 use super::error::{Obstacle, RestoreError};
 use super::prepare::right;
 use super::roles::{Role, bank};
-use crate::backup::{self, Destination, Image, Manifest, Work};
+use crate::backup::{self, Destination, Image, Manifest, Work, file_error};
 use crate::capture::quoted;
 use crate::mtd::{MtdError, MtdInfo, select};
 use md5::{Digest as _, Md5};
@@ -352,16 +352,6 @@ impl Made<'_> {
             }
             Ok(text)
         };
-        read().map_err(|source| {
-            let error = backup::BackupError::File {
-                operation: "cannot read",
-                file: file.into(),
-                folder: self.backup.describe(),
-                offset_bytes: None,
-                length_bytes: None,
-                source,
-            };
-            error.into()
-        })
+        read().map_err(|source| (*file_error(self.backup, "cannot read", file, source)).into())
     }
 }

@@ -3,6 +3,7 @@
 mod http;
 mod ssh;
 
+use super::backup::PARTITION;
 use crate::backup::Destination as _;
 use crate::cli::Exit;
 use crate::cli::common::made::Made;
@@ -11,9 +12,7 @@ use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
 use crate::cli::progress::Lines;
-use crate::cli::spec::{
-    CommandSpec, Job, OperandSpec, OptionSpec, RESULT, Takes, VERBOSE, option, short,
-};
+use crate::cli::spec::{CommandSpec, Job, OperandSpec, OptionSpec, RESULT, Takes, VERBOSE, option};
 use crate::fetch::http::Url;
 use crate::fetch::{FetchRequest, Proof, RemoteBackend, fetch};
 use crate::mtd::{MtdBackend as _, select};
@@ -56,20 +55,16 @@ command goes on where an earlier one stopped.
     )
 };
 
+/// For commands that take a device's flash from afar.
+pub(super) const LAYOUT: OptionSpec = option(
+    "layout",
+    Takes::Value("FILE"),
+    "Where partitions lie: a boot log, mtdparts=, U-Boot's list, ...",
+);
+
 const OPTIONS: &[OptionSpec] = &[
-    short(
-        'p',
-        option(
-            "partition",
-            Takes::Values("NAME"),
-            "Only this partition, by name or as mtdN; may be repeated",
-        ),
-    ),
-    option(
-        "layout",
-        Takes::Value("FILE"),
-        "Where partitions lie: a boot log, mtdparts=, U-Boot's list, ...",
-    ),
+    PARTITION,
+    LAYOUT,
     option(
         "ssh-option",
         Takes::Values("OPTION"),

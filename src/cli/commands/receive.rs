@@ -1,5 +1,7 @@
 //! `mtdkeep receive`.
 
+use super::backup::PARTITION;
+use super::fetch;
 use crate::capture::{SendRequest, render_send};
 use crate::cli::Exit;
 use crate::cli::common::{layout, signals, staging};
@@ -7,9 +9,7 @@ use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
 use crate::cli::output::Output;
 use crate::cli::progress::Lines;
-use crate::cli::spec::{
-    CommandSpec, Job, OperandSpec, OptionSpec, RESULT, Takes, VERBOSE, option, short,
-};
+use crate::cli::spec::{CommandSpec, Job, OperandSpec, OptionSpec, RESULT, Takes, VERBOSE, option};
 use crate::receive::{Receiver, Watcher};
 use crate::serve::{is_plain_token, parse_address, random_token};
 use std::ffi::OsString;
@@ -47,19 +47,8 @@ the word in the address.
 };
 
 const OPTIONS: &[OptionSpec] = &[
-    short(
-        'p',
-        option(
-            "partition",
-            Takes::Values("NAME"),
-            "Only this partition, by name or as mtdN; may be repeated",
-        ),
-    ),
-    option(
-        "layout",
-        Takes::Value("FILE"),
-        "Where partitions lie: a boot log, mtdparts=, U-Boot's list, ...",
-    ),
+    PARTITION,
+    fetch::LAYOUT,
     option(
         "token",
         Takes::Value("WORD"),

@@ -6,6 +6,7 @@
 mod target;
 mod tell;
 
+use super::backup::PARTITION;
 use crate::backup::{Access, BackupError, Destination, Folder};
 use crate::cli::Exit;
 use crate::cli::common::device::{self, DeviceArgs};
@@ -53,14 +54,7 @@ and nothing that is mounted or open.
 };
 
 const OPTIONS: &[OptionSpec] = &[
-    short(
-        'p',
-        option(
-            "partition",
-            Takes::Values("NAME"),
-            "Only this partition, by name or as mtdN; may be repeated",
-        ),
-    ),
+    PARTITION,
     short(
         'n',
         option(

@@ -3,13 +3,14 @@
 #[cfg(feature = "full")]
 mod restore;
 
+use super::backup::PARTITION;
 use crate::capture::{ScriptRequest, SendRequest, render, render_send};
 use crate::cli::Exit;
 use crate::cli::common::folder::FOLDER_ON_DEVICE;
 use crate::cli::error::UsageError;
 use crate::cli::given::Given;
 use crate::cli::output::Output;
-use crate::cli::spec::{CommandSpec, Job, OptionSpec, RESULT, Takes, full_only, option, short};
+use crate::cli::spec::{CommandSpec, Job, OptionSpec, RESULT, Takes, full_only, option};
 use crate::serve::is_plain_token;
 use serde::Serialize;
 
@@ -80,14 +81,7 @@ const OPTIONS: &[OptionSpec] = &[
         Takes::Nothing,
         "With --restore: the backup may be of another device",
     )),
-    short(
-        'p',
-        option(
-            "partition",
-            Takes::Values("NAME"),
-            "Only this partition, by name or as mtdN; may be repeated",
-        ),
-    ),
+    PARTITION,
     option(
         "read-again",
         Takes::Nothing,

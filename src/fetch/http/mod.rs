@@ -18,7 +18,9 @@ pub(crate) use client::Url;
 use super::wire::{Fault, Patience};
 use crate::backup::contents::script_image;
 use crate::backup::manifest::PART;
-use crate::backup::{BackupError, Destination, INDEX, MANIFEST, NewFile, Work, read_full};
+use crate::backup::{
+    BackupError, Destination, INDEX, MANIFEST, NewFile, Work, file_error, read_full,
+};
 use crate::mtd::MtdError;
 use client::{Client, hopeless, of_status};
 use std::io;
@@ -372,14 +374,7 @@ impl Download<'_> {
     }
 
     fn file_error(&self, operation: &'static str, file: &str, source: io::Error) -> BackupError {
-        BackupError::File {
-            operation,
-            file: file.into(),
-            folder: self.folder.describe(),
-            offset_bytes: None,
-            length_bytes: None,
-            source,
-        }
+        *file_error(self.folder, operation, file, source)
     }
 
     fn error(&self, fault: Fault) -> BackupError {
