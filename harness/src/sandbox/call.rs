@@ -12,6 +12,8 @@ use std::os::fd::OwnedFd;
 pub(super) struct Trapped {
     /// The thread that made it.
     pub tid: u32,
+    /// What it is called.
+    pub name: &'static str,
     /// The call's number on this architecture.
     pub number: i64,
     pub args: [u64; 6],

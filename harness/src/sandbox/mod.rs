@@ -37,6 +37,7 @@
 mod builder;
 mod call;
 mod calls;
+mod covered;
 mod cuts;
 mod error;
 mod flash;
@@ -44,6 +45,7 @@ mod kernel;
 mod killer;
 mod power;
 mod run;
+mod shared;
 mod state;
 mod supervisor;
 mod trace;

@@ -2,13 +2,13 @@
 
 use crate::Errno;
 use crate::sandbox::call::{Job, Level, PathArgument, Trapped};
-use crate::sandbox::flash::handles::{Handles, Which, identity};
+use crate::sandbox::covered::Covered;
+use crate::sandbox::flash::handles::{Handles, OpenId, identity};
 use crate::sandbox::flash::mirror::Refusal;
 use crate::sandbox::kernel::kernels::Version;
 use crate::sandbox::kernel::process::{Process, c_string};
 use crate::sandbox::kernel::sys;
 use crate::sandbox::power::Power;
-use crate::sandbox::tracing::coverage::Covered;
 use crate::sandbox::view::namespace::{Bytes, Kind, Namespace, Node, Place};
 use crate::sandbox::view::resolve::{Resolved, Resolver};
 use crate::sandbox::view::shadow::Shadow;
@@ -141,7 +141,7 @@ impl State {
 
     /// The flash behind a descriptor, with a duplicate of it; none if it is
     /// something else.
-    pub fn flash(&mut self, process: Process, fd: i32) -> Option<(OwnedFd, Which)> {
+    pub fn flash(&mut self, process: Process, fd: i32) -> Option<(OwnedFd, OpenId)> {
         if !self.handles.is_any_open() {
             return None;
         }

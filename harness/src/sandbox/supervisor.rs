@@ -10,6 +10,7 @@ use crate::sandbox::calls::passing;
 use crate::sandbox::calls::table::{self, Entry};
 use crate::sandbox::kernel::sys::{self, Listener, Notification};
 use crate::sandbox::kernel::{caller, handover};
+use crate::sandbox::shared::Shared;
 use crate::sandbox::state::State;
 use crate::sandbox::trace::{About, Told};
 use crate::sandbox::tracing::tracer;
@@ -21,34 +22,6 @@ use std::thread::Scope;
 /// The error with which the kernel makes a call again after a stop
 /// (include/linux/errno.h, ERESTARTSYS); no program ever sees it.
 const RESTART: i32 = 512;
-
-/// What supervisor and tracers share.
-pub(super) struct Shared {
-    state: Mutex<State>,
-    /// Held while a process comes to be traced, so that whoever needs the same
-    /// process next finds it traced.
-    attaching: Mutex<()>,
-}
-
-impl Shared {
-    /// Shares a sandbox's state.
-    pub fn new(state: State) -> Arc<Self> {
-        Arc::new(Self {
-            state: Mutex::new(state),
-            attaching: Mutex::new(()),
-        })
-    }
-    /// The turn to attach to a process.
-    fn attaching(&self) -> MutexGuard<'_, ()> {
-        self.attaching
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-    /// The state, for one step.
-    pub fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// How the new process came to its filter.
 pub(super) enum Entered {
@@ -284,13 +257,15 @@ fn name(notification: &Notification) -> Option<(&'static Entry, Trapped)> {
         return None;
     }
     let number = i64::from(notification.nr);
+    let entry = table::by_number(number)?;
     let trapped = Trapped {
         tid: notification.tid,
+        name: entry.name,
         number,
         args: notification.args,
         behind: notification.instruction_pointer,
     };
-    Some((table::by_number(number)?, trapped))
+    Some((entry, trapped))
 }
 
 /// Answers the call; says how, for the trace.

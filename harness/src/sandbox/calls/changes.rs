@@ -4,13 +4,13 @@
 use crate::Errno;
 use crate::mtd::NodeId;
 use crate::sandbox::call::{Answer, Decision, Done, PathArgument, Trapped};
+use crate::sandbox::calls::private::File;
 use crate::sandbox::kernel::caller;
 use crate::sandbox::kernel::hosts;
 use crate::sandbox::kernel::process::c_string;
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
 use crate::sandbox::view::namespace::{Bytes, Kind, now, split};
-use crate::sandbox::view::private::File;
 use std::ffi::CStr;
 
 /// Answers mknod and mknodat.

@@ -4,11 +4,10 @@
 use crate::Errno;
 use crate::mtd::{NodeId, Seek};
 use crate::sandbox::call::{Answer, Decision, Trapped};
-use crate::sandbox::calls::signals;
+use crate::sandbox::calls::{signals, transfers};
 use crate::sandbox::flash::handles::Open;
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::State;
-use crate::sandbox::tracing::emulate;
 use std::os::fd::AsFd;
 
 /// Answers a call whose first argument is a descriptor by what `work` does with
@@ -242,7 +241,7 @@ pub(in crate::sandbox) fn with_flags(state: &mut State, trapped: &Trapped) -> De
     if flags & libc::RWF_NOWAIT != 0 {
         return Err(Errno::AGAIN);
     }
-    let Some(moved) = emulate::transfer(state, process, trapped.number, &trapped.args) else {
+    let Some(moved) = transfers::transfer(state, process, trapped.number, &trapped.args) else {
         return Ok(Answer::Through);
     };
     let moved = moved?;

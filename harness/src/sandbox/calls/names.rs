@@ -3,13 +3,13 @@
 use crate::Errno;
 use crate::sandbox::call::{Answer, Decision, Done, PathArgument, Trapped};
 use crate::sandbox::calls::changes::may_create;
+use crate::sandbox::calls::private::File;
 use crate::sandbox::kernel::caller;
 use crate::sandbox::kernel::hosts;
 use crate::sandbox::kernel::process::{Process, c_string};
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
 use crate::sandbox::view::namespace::{Bytes, Kind, Node, Place, is_private_place};
-use crate::sandbox::view::private::File;
 
 fn rename_hosts(old: &[u8], new: &[u8], flags: u32) -> Result<Done, Errno> {
     hosts::rename(&c_string(old), &c_string(new), flags).map(Done::Value)

@@ -8,8 +8,8 @@
 
 use crate::sandbox::call::{Answer, Decision, Job, Trapped};
 use crate::sandbox::kernel::process::Process;
+use crate::sandbox::kernel::ptrace::{self, Attachment};
 use crate::sandbox::state::State;
-use crate::sandbox::tracing::ptrace::{self, Attachment};
 
 /// Calls that may bring descriptions from elsewhere.
 pub(in crate::sandbox) const RECEIVES: &[i64] =

@@ -3,7 +3,6 @@
 
 use crate::Errno;
 use crate::sandbox::call::{Answer, Decision, Job, PathArgument, Placed, Trapped};
-use crate::sandbox::calls::table;
 use crate::sandbox::state::{State, Target};
 use crate::sandbox::view::namespace::Kind;
 
@@ -110,7 +109,7 @@ fn is_ours(target: &Target) -> bool {
 impl State {
     /// Refuses a call, with a warning that names it.
     pub fn refuse(&mut self, trapped: &Trapped, errno: Errno) -> Errno {
-        let name = table::by_number(trapped.number).map_or("?", |entry| entry.name);
+        let name = trapped.name;
         self.warn(&format!(
             "{name} is not emulated on simulated nodes and in mapped folders"
         ));

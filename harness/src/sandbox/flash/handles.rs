@@ -31,9 +31,9 @@ const SLOTS: usize = 64;
 /// After so many questions on descriptors it is looked at what was closed.
 const SWEEP_EVERY: u32 = 64;
 
-/// Which description: MTD device and number.
+/// Names an open description: MTD device, and its number there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(in crate::sandbox) struct Which {
+pub(in crate::sandbox) struct OpenId {
     pub index: usize,
     slot: usize,
     access: i32,
@@ -291,13 +291,13 @@ impl Handles {
     }
 
     /// Which description a duplicate is; none if it is no flash.
-    pub fn which(&self, fd: BorrowedFd) -> Option<Which> {
+    pub fn which(&self, fd: BorrowedFd) -> Option<OpenId> {
         let stat = sys::fstat(fd).ok()?;
         let (index, on_block) = *self.by_inode.get(&identity(&stat))?;
         let number = sys::fcntl(fd, sys::F_GETSIG, 0).ok()?;
         let access = sys::fcntl(fd, libc::F_GETFL, 0).ok()? & libc::O_ACCMODE;
         let slot = usize::try_from(number).unwrap_or(0).min(SLOTS);
-        Some(Which {
+        Some(OpenId {
             index,
             slot,
             access,
@@ -307,7 +307,7 @@ impl Handles {
 
     /// What is behind a description. A description that came about without us
     /// (reopened past the filter) gets a handle of its own kind.
-    pub fn get(&mut self, which: Which) -> Result<&mut Open, Errno> {
+    pub fn get(&mut self, which: OpenId) -> Result<&mut Open, Errno> {
         let device = self.devices.get_mut(&which.index).ok_or(Errno::BADF)?;
         if which.slot > 0 && device.slots[which.slot - 1].is_some() {
             return device.slots[which.slot - 1].as_mut().ok_or(Errno::BADF);
@@ -341,7 +341,7 @@ impl Handles {
     pub fn at_position<R>(
         &mut self,
         fd: BorrowedFd,
-        which: Which,
+        which: OpenId,
         work: impl FnOnce(&mut Open) -> R,
     ) -> Result<R, Errno> {
         let before = sys::lseek(fd, 0, libc::SEEK_CUR)?;

@@ -1,4 +1,5 @@
-//! What the host's kernel gives: system calls, filters, processes, architectures.
+//! What the host's kernel gives: system calls, filters, processes, tracing,
+//! architectures.
 
 pub(in crate::sandbox) mod arch;
 pub(in crate::sandbox) mod caller;
@@ -10,4 +11,5 @@ pub(in crate::sandbox) mod kernels;
 mod killing;
 pub(in crate::sandbox) mod plain;
 pub(in crate::sandbox) mod process;
+pub(in crate::sandbox) mod ptrace;
 pub(in crate::sandbox) mod sys;

@@ -10,8 +10,8 @@ use crate::sandbox::call::Rule;
 use crate::sandbox::calls::table;
 use crate::sandbox::kernel::arch;
 use crate::sandbox::kernel::process::{Process, c_string};
+use crate::sandbox::kernel::ptrace;
 use crate::sandbox::kernel::sys;
-use crate::sandbox::tracing::ptrace;
 
 /// Sees to it that the call of a thread that is about to get a signal is made
 /// again, if it is one that no signal interrupts.

@@ -19,10 +19,10 @@ use crate::Errno;
 use crate::sandbox::call::{Job, Level, Trapped};
 use crate::sandbox::kernel::arch;
 use crate::sandbox::kernel::process::Process;
+use crate::sandbox::kernel::ptrace::{self, Attachment, Event};
 use crate::sandbox::kernel::sys;
-use crate::sandbox::supervisor::Shared;
-use crate::sandbox::tracing::ptrace::{self, Attachment, Event};
-use crate::sandbox::tracing::puppet::{MARKED, Puppet};
+use crate::sandbox::shared::Shared;
+use crate::sandbox::tracing::tracee::{MARKED, Tracee};
 use crate::sandbox::tracing::{coverage, emulate, interrupted};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, mpsc};
@@ -292,12 +292,12 @@ impl Tracer<'_> {
             return ptrace::go_on(tid, 0);
         }
         let covered = ptrace::registers(tid).and_then(|before| {
-            let mut puppet = Puppet::new(tid, arch::behind(&before));
+            let mut tracee = Tracee::new(tid, arch::behind(&before));
             for number in new {
-                puppet.cover(self.shared, process.tgid(), number)?;
+                tracee.cover(self.shared, process.tgid(), number)?;
             }
             ptrace::set_registers(tid, &before)?;
-            puppet.give_signals_back(process.tgid());
+            tracee.give_signals_back(process.tgid());
             Ok(())
         });
         match covered {
@@ -346,17 +346,17 @@ impl Tracer<'_> {
         if let Job::Marked = work {
             self.marked.insert(tid, trapped.args[MARKED]);
         }
-        let mut puppet = Puppet::new(tid, trapped.behind);
-        match puppet.perform(self.shared, work, &trapped) {
+        let mut tracee = Tracee::new(tid, trapped.behind);
+        match tracee.perform(self.shared, work, &trapped) {
             Ok(()) => {
-                puppet.give_signals_back(trapped.process().tgid());
+                tracee.give_signals_back(trapped.process().tgid());
                 if self.stays {
                     ptrace::go_on(tid, 0);
                 } else {
                     ptrace::detach(tid);
                 }
             }
-            // It ended on the way: see `Puppet::run_to_syscall`.
+            // It ended on the way: see `Tracee::run_to_syscall`.
             Err(Errno::SRCH) => self.gone(tid),
             Err(errno) => {
                 if let Ok(mut registers) = ptrace::registers(tid) {

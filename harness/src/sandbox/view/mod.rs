@@ -2,7 +2,6 @@
 
 pub(in crate::sandbox) mod block;
 pub(in crate::sandbox) mod namespace;
-pub(in crate::sandbox) mod private;
 pub(in crate::sandbox) mod resolve;
 pub(in crate::sandbox) mod scratch;
 pub(in crate::sandbox) mod shadow;

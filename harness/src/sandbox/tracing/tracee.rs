@@ -2,15 +2,16 @@
 
 use crate::Errno;
 use crate::sandbox::call::{Job, Level, Placed, Program, Trapped};
+use crate::sandbox::covered::Covered;
 use crate::sandbox::kernel::kernels::SUPERVISOR_COOKIE;
 use crate::sandbox::kernel::process::{Process, c_string};
+use crate::sandbox::kernel::ptrace::{self, Event};
 use crate::sandbox::kernel::{arch, filter, sys};
-use crate::sandbox::supervisor::Shared;
-use crate::sandbox::tracing::coverage::{self, Covered};
-use crate::sandbox::tracing::ptrace::{self, Event};
+use crate::sandbox::shared::Shared;
+use crate::sandbox::tracing::coverage;
 
 /// A stopped thread that makes system calls for us.
-pub(in crate::sandbox) struct Puppet {
+pub(in crate::sandbox) struct Tracee {
     tid: u32,
     /// Behind an instruction that enters the kernel.
     behind: u64,
@@ -18,7 +19,7 @@ pub(in crate::sandbox) struct Puppet {
     signals: Vec<i32>,
 }
 
-impl Puppet {
+impl Tracee {
     /// A stopped thread; `behind` is the address behind an instruction that enters
     /// the kernel.
     pub fn new(tid: u32, behind: u64) -> Self {
