@@ -173,6 +173,26 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     text
 }
 
+/// The bytes of a SHA-256 in hex, in base64 (RFC 4648): three digits are two letters.
+pub(crate) fn base64(hex: &str) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(44);
+    let mut add = |bits: u32| text.push(char::from(LETTERS[(bits & 63) as usize]));
+    for digits in hex.as_bytes().chunks(3) {
+        let value = |digit: &u8| char::from(*digit).to_digit(16).unwrap_or(0);
+        let bits = digits
+            .iter()
+            .fold(0, |bits, digit| bits << 4 | value(digit));
+        match digits.len() {
+            3 => [bits >> 6, bits].into_iter().for_each(&mut add),
+            // The last of 64, with two bits that mean nothing.
+            _ => add(bits << 2),
+        }
+    }
+    text.push('=');
+    text
+}
+
 /// Whether a text is `digits` lower-case hex digits.
 pub(crate) fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
@@ -181,6 +201,13 @@ pub(crate) fn is_hex(text: &str, digits: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `printf hello | openssl sha256 -binary | base64`
+    #[test]
+    fn a_digest_in_base64() {
+        let text = base64(&sha256(b"hello"));
+        assert_eq!(text, "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=");
+    }
 
     #[test]
     fn the_published_test_vectors_come_out() {

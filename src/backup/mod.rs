@@ -79,6 +79,8 @@ pub use pipeline::{Request, Summary, backup};
 pub use report::{Finding, Kind, Meaning, Report, Value};
 pub use stream::stream;
 pub use verify::verify;
+#[cfg(feature = "full")]
+pub(crate) use verify::verify_but;
 pub use work::Work;
 
 pub(crate) use clean::plan_clean;

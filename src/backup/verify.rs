@@ -15,7 +15,7 @@ use super::manifest::{INDEX, MANIFEST, MANIFEST_BYTES_MAX, Manifest, SUMS};
 use super::report::{Finding, Kind, Meaning, Report, Value};
 use super::sums::{self, SumLine};
 use super::verify_device::open_devices;
-use super::verify_images::{Against, ImageReading, check_images};
+use super::verify_images::{Against, Digested, ImageReading, check_images};
 use super::work::Work;
 use crate::mtd::{MtdBackend, MtdIndex};
 
@@ -29,6 +29,17 @@ const SUMS_BYTES_MAX: u64 = MANIFEST_BYTES_MAX;
 pub fn verify(
     folder: &dyn Destination,
     backend: Option<&dyn MtdBackend>,
+    work: &Work<'_>,
+) -> Result<Report, Failure> {
+    verify_but(folder, backend, &|_| None, work)
+}
+
+/// The same, but for images whose digests somebody made while he stored them: they are
+/// not read again.
+pub(crate) fn verify_but(
+    folder: &dyn Destination,
+    backend: Option<&dyn MtdBackend>,
+    digested: &Digested<'_>,
     work: &Work<'_>,
 ) -> Result<Report, Failure> {
     let mut there = contents::look(folder)?;
@@ -65,6 +76,7 @@ pub fn verify(
     let reading = ImageReading {
         folder,
         work,
+        digested,
         stop: work.stop(),
     };
     let against = Against {

@@ -152,6 +152,14 @@ impl Output {
         }
     }
 
+    /// What goes on, where that may take long.
+    #[cfg(feature = "full")]
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            to_stderr(&on_stderr(&format!("mtdkeep: {}", printable(text))));
+        }
+    }
+
     /// Something that the user should know, and that is no error.
     pub(crate) fn warn(&self, text: &str) {
         lock(&self.warnings).push(text.into());

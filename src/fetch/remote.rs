@@ -85,7 +85,7 @@ fn stubbornly<R>(
                     Fault::Lost(why) => {
                         shared.source.reset();
                         failures += 1;
-                        if !patience.after(failures) {
+                        if !patience.after(failures, &why) {
                             let help = "look whether the device is there; the same command goes on";
                             return Err(unreachable(why, help, shared));
                         }

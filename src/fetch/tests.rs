@@ -173,6 +173,7 @@ fn run(plan: &Plan, path: &Path) -> (Result<Summary, Failure>, Arc<Mutex<Log>>) 
     let patience = Patience {
         tries: 3,
         wait: Arc::new(move |time| waits.lock().unwrap().waits.push(time)),
+        told: Arc::new(|_| {}),
     };
     let backend = RemoteBackend::new("a device".into(), devices(), Box::new(wire), patience);
     let folder = Folder::open_or_create(path).unwrap();

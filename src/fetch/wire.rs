@@ -53,6 +53,8 @@ pub(crate) struct Patience {
     pub(crate) tries: u32,
     /// Waits; a test's does not.
     pub(crate) wait: Arc<dyn Fn(Duration) + Send + Sync>,
+    /// Is told what is tried again, and why.
+    pub(crate) told: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 impl Patience {
@@ -64,21 +66,37 @@ impl Patience {
 
     /// Waits after the n-th failure in a row, counted from 1; false where it is time
     /// to give up.
-    pub(crate) fn after(&self, failures: u32) -> bool {
+    pub(crate) fn after(&self, failures: u32, why: &str) -> bool {
         if failures > self.tries {
             return false;
         }
-        if let Some(doublings) = failures.checked_sub(2) {
-            let doubled = Self::FIRST.saturating_mul(1 << doublings.min(16));
-            (self.wait)(doubled.min(Self::LONGEST));
-        }
+        let Some(doublings) = failures.checked_sub(2) else {
+            (self.told)(&format!("{why}; trying again"));
+            return true;
+        };
+        let pause = Self::FIRST.saturating_mul(1 << doublings.min(16));
+        let pause = pause.min(Self::LONGEST);
+        (self.told)(&format!("{why}; trying again in {} s", pause.as_secs_f32()));
+        (self.wait)(pause);
         true
+    }
+
+    /// Where nobody has answered yet: more likely the address is wrong than the way
+    /// broken.
+    pub(crate) fn at_first(&self) -> Self {
+        Self {
+            tries: self.tries.min(2),
+            ..self.clone()
+        }
     }
 }
 
 impl Patience {
     /// As by default, and no pause goes on when somebody asks to stop.
-    pub fn watching(interrupt: &'static AtomicBool) -> Self {
+    pub fn watching(
+        interrupt: &'static AtomicBool,
+        told: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Self {
         const LOOK: Duration = Duration::from_millis(100);
         let wait = |pause: Duration| {
             let mut left = pause;
@@ -90,6 +108,7 @@ impl Patience {
         };
         Self {
             wait: Arc::new(wait),
+            told: Arc::new(told),
             ..Self::default()
         }
     }
@@ -101,6 +120,7 @@ impl Default for Patience {
         Self {
             tries: 6,
             wait: Arc::new(std::thread::sleep),
+            told: Arc::new(|_| {}),
         }
     }
 }

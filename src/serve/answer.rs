@@ -33,6 +33,7 @@ impl Answer {
             kind: Kind::Text,
             size_bytes: text.len() as u64,
             part: None,
+            digest_follows: false,
             tag: None,
             location,
             stays,
@@ -85,7 +86,9 @@ pub(crate) fn answer(
     }
     if let Some(made) = content.file(name) {
         let tag = made.tag.clone();
-        return Some(file(request, Body::of(made), Kind::Bytes, &tag));
+        let mut body = Body::of(made);
+        body.digest_follows = request.trailers && content.has_digest(body.image());
+        return Some(file(request, body, Kind::Bytes, &tag));
     }
     let kind = match name {
         Name::Page | Name::Index => Kind::Page,
@@ -121,11 +124,13 @@ fn file(request: &Request<'_>, mut body: Body, kind: Kind, tag: &str) -> Answer 
     if let Some(part) = &part {
         body.cut(part);
     }
+    body.digest_follows &= part.is_none() && !request.head_only && size_bytes > 0;
     let head = Head {
         status,
         kind,
         size_bytes,
         part,
+        digest_follows: body.digest_follows,
         tag: Some(tag),
         location: None,
         stays: request.stays,

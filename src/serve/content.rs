@@ -162,6 +162,24 @@ impl Content {
         self.texts_sent = true;
     }
 
+    /// Whether the SHA-256 of an image is known once it was sent.
+    pub(super) fn has_digest(&self, image: Option<usize>) -> bool {
+        image.is_some_and(|at| self.sources[at].has_sha256())
+    }
+
+    /// What follows the last chunk of an image: its digest (RFC 9530), if its bytes are
+    /// still the ones that were digested.
+    pub(super) fn trailer(&self, image: Option<usize>) -> String {
+        let known = image.and_then(|at| self.sources[at].known()?.sha256.as_deref());
+        match known {
+            Some(sha256) => format!(
+                "0\r\nRepr-Digest: sha-256=:{}:\r\n\r\n",
+                digest::base64(sha256)
+            ),
+            None => "0\r\n\r\n".into(),
+        }
+    }
+
     /// How large a buffer must be: an erase block of any of them.
     pub(super) fn buffer_bytes(&self, wanted_bytes: usize) -> usize {
         let of = |source: &Source| backup::buffer_bytes(wanted_bytes, source.info());

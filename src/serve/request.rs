@@ -21,6 +21,8 @@ pub(crate) struct Request<'a> {
     pub(crate) host: Option<&'a str>,
     pub(crate) range: Option<&'a str>,
     pub(crate) if_range: Option<&'a str>,
+    /// The client reads what follows a body: its digest may.
+    pub(crate) trailers: bool,
     /// Whether another request may follow on this connection.
     pub(crate) stays: bool,
     /// How long the head is, in bytes.
@@ -60,6 +62,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Parsed<'_> {
         host: None,
         range: None,
         if_range: None,
+        trailers: false,
         stays: is_new,
         length,
     };
@@ -73,8 +76,10 @@ pub(crate) fn parse(bytes: &[u8]) -> Parsed<'_> {
             &mut request.if_range
         } else {
             if is("Connection") {
-                request.stays &= !line.value.to_ascii_lowercase().ends_with(b"close");
+                request.stays &= !lists(line.value, "close");
             }
+            // In older versions of HTTP nothing can follow a body.
+            request.trailers |= is_new && is("TE") && lists(line.value, "trailers");
             let has_body = is("Content-Length") && line.value != b"0";
             if has_body || is("Transfer-Encoding") {
                 return Parsed::Refused(Status::Bad);
@@ -93,6 +98,12 @@ pub(crate) fn parse(bytes: &[u8]) -> Parsed<'_> {
         return Parsed::Refused(Status::Bad);
     }
     Parsed::Request(request)
+}
+
+/// Whether a word stands in a list (RFC 9110, 5.6.1).
+fn lists(value: &[u8], word: &str) -> bool {
+    let is_it = |one: &[u8]| one.trim_ascii().eq_ignore_ascii_case(word.as_bytes());
+    value.split(|byte| *byte == b',').any(is_it)
 }
 
 #[cfg(test)]
@@ -118,6 +129,7 @@ mod tests {
             host: Some("a"),
             range: Some("bytes=1-"),
             if_range: Some("\"x\""),
+            trailers: false,
             stays: true,
             length: head.len(),
         };
@@ -135,10 +147,28 @@ mod tests {
         false,
         false
     )]
+    #[case(
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, TE\r\n\r\n",
+        false,
+        false
+    )]
+    #[case(
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: notclose\r\n\r\n",
+        false,
+        true
+    )]
     #[case("GET / HTTP/1.1\nHost: a\nContent-Length: 0\n\n", false, true)]
     fn how_it_goes_on(#[case] head: &str, #[case] head_only: bool, #[case] stays: bool) {
         let request = request(head);
         assert_eq!((request.head_only, request.stays), (head_only, stays));
+    }
+
+    #[rstest]
+    #[case("GET / HTTP/1.1\r\nHost: a\r\nTE: gzip;q=0.5, Trailers\r\n\r\n", true)]
+    #[case("GET / HTTP/1.1\r\nHost: a\r\nTE: gzip\r\n\r\n", false)]
+    #[case("GET / HTTP/1.0\r\nTE: trailers\r\n\r\n", false)]
+    fn who_reads_trailers(#[case] head: &str, #[case] trailers: bool) {
+        assert_eq!(request(head).trailers, trailers);
     }
 
     #[rstest]

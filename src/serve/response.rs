@@ -61,6 +61,8 @@ pub(crate) struct Head<'a> {
     pub(crate) size_bytes: u64,
     /// The part of it that follows, where it is not the whole.
     pub(crate) part: Option<Range<u64>>,
+    /// The body comes in chunks, and its digest after it (RFC 9530).
+    pub(crate) digest_follows: bool,
     /// The same as long as the bytes are the same.
     pub(crate) tag: Option<&'a str>,
     /// Where the thing asked for is.
@@ -86,7 +88,10 @@ impl Head<'_> {
             .part
             .as_ref()
             .map_or(self.size_bytes, |part| part.end - part.start);
-        add(&["Content-Length: ", &length.to_string(), "\r\n"]);
+        match self.digest_follows {
+            true => add(&["Transfer-Encoding: chunked\r\nTrailer: Repr-Digest\r\n"]),
+            false => add(&["Content-Length: ", &length.to_string(), "\r\n"]),
+        }
         if let Some(tag) = self.tag {
             add(&["Accept-Ranges: bytes\r\nETag: ", tag, "\r\n"]);
         }
@@ -131,6 +136,7 @@ mod tests {
             kind: Kind::Bytes,
             size_bytes: 100,
             part: None,
+            digest_follows: false,
             tag: Some("\"x\""),
             location: None,
             stays: true,
@@ -154,6 +160,13 @@ mod tests {
         assert_eq!(read(&whole, "Content-Length"), (200, Some("100".into())));
         assert_eq!(read(&whole, "ETag"), (200, Some("\"x\"".into())));
         assert_eq!(read(&whole, "Connection"), (200, None));
+        let follows = Head {
+            digest_follows: true,
+            ..head(Status::Ok)
+        };
+        let follows = follows.render();
+        assert_eq!(read(&follows, "Content-Length"), (200, None));
+        assert_eq!(read(&follows, "Trailer"), (200, Some("Repr-Digest".into())));
         let part = Head {
             part: Some(10..20),
             stays: false,

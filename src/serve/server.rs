@@ -1,8 +1,9 @@
 //! The loop: one thread, one poll, at most [`CONNECTIONS_MAX`] clients.
 //!
 //! Faults tolerated: whatever a client sends or does not send. A slow one costs its
-//! place and one buffer until its time is over; a silent one gives its place to the
-//! next. Memory does not grow with what is served.
+//! place and one buffer until its time is over, or until somebody else wants in and
+//! there is no other place; a silent one gives its place to the next. Memory does not
+//! grow with what is served.
 
 use super::address::{self, is_near, own};
 use super::connection::{Connection, Need};
@@ -22,6 +23,10 @@ pub(crate) const CONNECTIONS_MAX: usize = if cfg!(feature = "full") { 128 } else
 
 /// How long it is waited at most before somebody's wish to stop is seen.
 const LOOK_TIME: Duration = Duration::from_millis(500);
+
+/// Where it is full, a client that took nothing for so long gives its place to the next
+/// one; it can go on later where it was.
+const STALL_TIME: Duration = Duration::from_secs(2);
 
 /// When it ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,7 +167,7 @@ impl Server {
             revents: 0,
         };
         let has_room =
-            connections.len() < CONNECTIONS_MAX || connections.iter().any(Connection::is_idle);
+            connections.len() < CONNECTIONS_MAX || least(connections, Instant::now()).is_some();
         let mut entries = Vec::with_capacity(connections.len() + 1);
         entries.push(entry(
             &self.listener,
@@ -208,11 +213,7 @@ impl Server {
             return;
         }
         if connections.len() == CONNECTIONS_MAX {
-            let idle = connections
-                .iter()
-                .enumerate()
-                .filter(|(_, one)| one.is_idle());
-            match idle.min_by_key(|(_, one)| one.since).map(|(at, _)| at) {
+            match least(connections, now) {
                 Some(at) => drop(connections.remove(at)),
                 None => return,
             }
@@ -220,6 +221,19 @@ impl Server {
         let _ = sockopt::set_tcp_nodelay(&socket, true);
         connections.push(Connection::new(socket, address::host(peer), now));
     }
+}
+
+/// Who goes first where it is full: of those that say nothing, or else of those that
+/// take nothing, the one that has been so longest. A client that takes a byte now and
+/// then takes nothing here: its system tells of room when there is some for a packet.
+fn least(connections: &[Connection], now: Instant) -> Option<usize> {
+    let goes = |one: &Connection| {
+        let is_stalled = one.need() == Need::Write && now - one.since > STALL_TIME;
+        (one.is_idle() || is_stalled).then_some((!one.is_idle(), one.since))
+    };
+    let found = connections.iter().enumerate();
+    let found = found.filter_map(|(at, one)| Some((goes(one)?, at)));
+    found.min().map(|(_, at)| at)
 }
 
 /// No call on it waits, and no program that is started gets it.

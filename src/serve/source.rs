@@ -123,6 +123,11 @@ impl Source {
         self.known.as_ref()
     }
 
+    /// Whether its SHA-256 is known once it was read.
+    pub(crate) fn has_sha256(&self) -> bool {
+        self.choice.has_sha256()
+    }
+
     /// Where it is more than erased flash, where that is known.
     pub(crate) fn used(&self) -> Option<(u32, Used)> {
         Some((self.info.index.0, self.used?))

@@ -17,6 +17,7 @@ use crate::fetch::http::Url;
 use crate::fetch::{FetchRequest, Proof, RemoteBackend, fetch};
 use crate::mtd::{MtdBackend as _, select};
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -135,6 +136,15 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
         _ => {}
     }
     Ok(Box::new(move |output| run(&args, output)))
+}
+
+/// Says what is tried again, to whoever waits.
+fn tell(quiet: bool, text: &str) {
+    if !quiet {
+        let text = crate::printable::printable(text);
+        // Where nobody reads it, nobody waits.
+        let _ = writeln!(std::io::stderr().lock(), "mtdkeep: {text}");
+    }
 }
 
 /// A device that was reached.

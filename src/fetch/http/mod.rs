@@ -10,7 +10,9 @@
 //! manifest proves the whole in the end; nothing is asked of another host, and no
 //! name is taken that is not a backup's or a capture's.
 
+mod answer;
 mod client;
+mod file;
 mod links;
 
 pub(crate) use client::Url;
@@ -19,10 +21,12 @@ use super::wire::{Fault, Patience};
 use crate::backup::contents::script_image;
 use crate::backup::manifest::PART;
 use crate::backup::{
-    BackupError, Destination, INDEX, MANIFEST, NewFile, Work, file_error, read_full,
+    BackupError, Destination, DigestValues, INDEX, MANIFEST, NewFile, Work, file_error, read_full,
 };
 use crate::mtd::MtdError;
-use client::{Client, hopeless, of_status};
+use answer::{hopeless, of_status};
+use client::Client;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::AtomicBool;
 
@@ -57,7 +61,12 @@ pub(crate) struct Downloaded {
     pub(crate) is_backup: bool,
     /// Images that were others the second time.
     pub(crate) changed: Vec<String>,
+    /// Digests of the files that came in this run from their first byte on, as they came.
+    pub(crate) digests: Came,
 }
+
+/// Digests by file names.
+pub(crate) type Came = BTreeMap<String, DigestValues>;
 
 /// The names of what a folder for downloads may hold.
 pub(crate) fn is_download(name: &str) -> bool {
@@ -72,7 +81,7 @@ impl Download<'_> {
     /// [`MtdError::Unreachable`], where the server does not answer or has nothing of a
     /// backup; what the folder's file system says.
     pub(crate) fn run(&self) -> Result<Downloaded, BackupError> {
-        let page = self.text("")?;
+        let page = self.text("", &self.patience.at_first())?;
         let names = links::names(&String::from_utf8_lossy(&page));
         let (images, texts): (Vec<_>, Vec<_>) = names
             .into_iter()
@@ -113,7 +122,7 @@ impl Download<'_> {
             if parts.contains(name) {
                 done.kept.push(name.clone());
             }
-            self.file(name, Some(*length))?;
+            done.digests.extend(self.file(name, Some(*length))?);
             if self.twice && !self.is_same(name)? {
                 done.changed.push(name.clone());
             }
@@ -136,18 +145,19 @@ impl Download<'_> {
     fn page(&self) -> Result<(), BackupError> {
         let status = self.stubbornly(|| self.client().head(INDEX).map(|answer| answer.status))?;
         match status {
-            200 => self.file(INDEX, None),
+            200 => self.file(INDEX, None).map(drop),
             _ => Ok(()),
         }
     }
 
-    /// Downloads an image again that was not what the manifest says.
+    /// Downloads an image again that was not what the manifest says; its digests, as it
+    /// came.
     ///
     /// # Errors
     /// As [`Download::run`].
-    pub(crate) fn again(&self, name: &str) -> Result<(), BackupError> {
+    pub(crate) fn again(&self, name: &str) -> Result<Came, BackupError> {
         let length = self.stubbornly(|| self.length(name))?;
-        self.file(name, Some(length))
+        Ok(self.file(name, Some(length))?.into_iter().collect())
     }
 
     /// Removes what an earlier run left and is of no use; what is left then, with its
@@ -198,8 +208,8 @@ impl Download<'_> {
         }
     }
 
-    fn text(&self, name: &str) -> Result<Vec<u8>, BackupError> {
-        self.stubbornly(|| {
+    fn text(&self, name: &str, patience: &Patience) -> Result<Vec<u8>, BackupError> {
+        self.until(patience, || {
             let answer = self.client().get(name, None)?;
             of_status(&answer, name)?;
             answer.text(TEXT_BYTES_MAX)
@@ -216,113 +226,6 @@ impl Download<'_> {
                 "so nothing can tell whether all of it comes; use another server",
             )
         })
-    }
-
-    /// Downloads a file; after a loss it goes on where it was, if the server can tell
-    /// that it is still the same file.
-    fn file(&self, name: &str, length: Option<u64>) -> Result<(), BackupError> {
-        let part = format!("{name}{PART}");
-        let mut coming = self.coming(&part, length)?;
-        let mut failures = 0;
-        loop {
-            let before = coming.done_bytes;
-            match self.piece(name, &part, length, &mut coming) {
-                Ok(()) => break,
-                Err(Broken::Folder(error)) => return Err(error),
-                Err(Broken::Wire(Fault::Lost(why))) => {
-                    failures = match coming.done_bytes > before {
-                        true => 1,
-                        false => failures + 1,
-                    };
-                    if !self.patience.after(failures) {
-                        return Err(self.error(Fault::Lost(why)));
-                    }
-                }
-                Err(Broken::Wire(fault)) => return Err(self.error(fault)),
-            }
-        }
-        let synced = coming.out.sync();
-        synced.map_err(|source| self.file_error("cannot sync", &part, source))?;
-        let renamed = self.folder.rename(&part, name);
-        renamed.map_err(|source| self.file_error("cannot rename", &part, source))
-    }
-
-    /// Where a file begins: behind what an earlier run left of it, where something did.
-    fn coming(&self, part: &str, length: Option<u64>) -> Result<Coming, BackupError> {
-        let left = self.folder.id(part).map_or(0, |file| file.size_bytes);
-        // At least a byte is asked for, which shows that the server has the file still.
-        let keep = left.min(length.unwrap_or(0).saturating_sub(1));
-        let appended = match keep {
-            0 => None,
-            _ => self.folder.append(part, keep).ok(),
-        };
-        let is_old = appended.is_some();
-        let out = match appended {
-            Some(out) => out,
-            None => self.create(part)?,
-        };
-        let done_bytes = if is_old { keep } else { 0 };
-        self.work.observer.progress(done_bytes);
-        Ok(Coming {
-            out,
-            done_bytes,
-            validator: None,
-            is_old,
-        })
-    }
-
-    /// One answer of the server, to the file's end.
-    fn piece(
-        &self,
-        name: &str,
-        part: &str,
-        length: Option<u64>,
-        coming: &mut Coming,
-    ) -> Result<(), Broken> {
-        let validator = coming.validator.as_deref();
-        let can_go_on = coming.done_bytes > 0 && (validator.is_some() || coming.is_old);
-        let from = can_go_on.then_some((coming.done_bytes, validator));
-        let mut answer = self.client().get(name, from)?;
-        of_status(&answer, name)?;
-        let goes_on = answer.status == 206;
-        let whole = match answer.part {
-            Some((start, size)) if goes_on && start == coming.done_bytes => Some(size),
-            _ if goes_on => {
-                let why = "the server sends another part than it was asked for";
-                return Err(hopeless(why, "use another server").into());
-            }
-            _ => answer.length_bytes,
-        };
-        if length.is_some() && whole != length {
-            let why = format!("{name} has another length now");
-            return Err(hopeless(&why, "start the same command again").into());
-        }
-        if !goes_on && coming.done_bytes > 0 {
-            // Another version, or a server that knows no parts: from the start.
-            coming.out = self.create(part)?;
-            coming.done_bytes = 0;
-            coming.is_old = false;
-        }
-        if !goes_on {
-            coming.validator = answer.validator.clone();
-        }
-        let mut chunk = vec![0; CHUNK_BYTES];
-        loop {
-            let count = answer.read(&mut chunk)?;
-            if count == 0 {
-                break;
-            }
-            let written = coming.out.write_all(&chunk[..count]);
-            written.map_err(|source| self.file_error("cannot write", part, source))?;
-            coming.done_bytes += count as u64;
-            self.work.observer.progress(count as u64);
-        }
-        match whole {
-            Some(whole) if whole != coming.done_bytes => {
-                Err(Fault::Lost("the file ended before its length".into()).into())
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Whether the server sends the same bytes a second time.
@@ -353,13 +256,21 @@ impl Download<'_> {
 
     /// Does something that starts from nothing, again after each loss.
     fn stubbornly<R>(&self, act: impl Fn() -> Result<R, Fault>) -> Result<R, BackupError> {
+        self.until(&self.patience, act)
+    }
+
+    fn until<R>(
+        &self,
+        patience: &Patience,
+        act: impl Fn() -> Result<R, Fault>,
+    ) -> Result<R, BackupError> {
         let mut failures = 0;
         loop {
             match act() {
                 Ok(done) => return Ok(done),
                 Err(Fault::Lost(why)) => {
                     failures += 1;
-                    if !self.patience.after(failures) {
+                    if !patience.after(failures, &why) {
                         return Err(self.error(Fault::Lost(why)));
                     }
                 }
@@ -399,31 +310,3 @@ impl Download<'_> {
 /// Images that an earlier run left, with their lengths, and those of which it left a
 /// part.
 type Left = (Vec<(String, u64)>, Vec<String>);
-
-/// A file that is being downloaded.
-struct Coming {
-    out: Box<dyn NewFile>,
-    done_bytes: u64,
-    validator: Option<String>,
-    /// An earlier run began it, of a version that nobody knows: a manifest has to prove
-    /// it.
-    is_old: bool,
-}
-
-/// What broke.
-enum Broken {
-    Wire(Fault),
-    Folder(BackupError),
-}
-
-impl From<Fault> for Broken {
-    fn from(fault: Fault) -> Self {
-        Self::Wire(fault)
-    }
-}
-
-impl From<BackupError> for Broken {
-    fn from(error: BackupError) -> Self {
-        Self::Folder(error)
-    }
-}

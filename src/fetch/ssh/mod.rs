@@ -45,7 +45,7 @@ pub(crate) fn connect(
         nodes: BTreeMap::new(),
         tools: Tools::default(),
     };
-    let mut failures = 0;
+    let (mut failures, at_first) = (0, patience.at_first());
     let answer = loop {
         let word = source.word.clone();
         let asked = source
@@ -56,7 +56,7 @@ pub(crate) fn connect(
             Err(fault) => {
                 source.reset();
                 failures += 1;
-                let again = matches!(fault, Fault::Lost(_)) && patience.after(failures);
+                let again = matches!(&fault, Fault::Lost(why) if at_first.after(failures, why));
                 if !again {
                     return Err(unreachable(&source, fault));
                 }

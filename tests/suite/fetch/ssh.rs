@@ -163,7 +163,8 @@ fn the_words_for_ssh() {
     let words = fs::read_to_string(device.path("words")).unwrap();
     assert_eq!(
         words.trim(),
-        "-o Ciphers=+aes128-cbc -o ServerAliveInterval=15 -T -p 2222 me@device exec sh"
+        "-o Ciphers=+aes128-cbc -o ServerAliveInterval=15 -o ConnectTimeout=10 -T -p 2222 \
+         me@device exec sh"
     );
     assert!(device.path("b/mtd2.bin").exists() && !device.path("b/mtd0.bin").exists());
 }

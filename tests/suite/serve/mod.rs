@@ -7,3 +7,4 @@ pub mod folder;
 pub mod hostile;
 pub mod names;
 pub(crate) mod support;
+pub mod trailer;

@@ -163,18 +163,7 @@ impl Client {
 
     /// The next answer.
     pub(crate) fn answer(&mut self, head_only: bool) -> io::Result<Answer> {
-        let end = loop {
-            let found = self
-                .received
-                .windows(4)
-                .position(|four| four == b"\r\n\r\n");
-            if let Some(at) = found {
-                break at + 4;
-            }
-            self.more()?;
-        };
-        let head: Vec<u8> = self.received.drain(..end).collect();
-        let head = String::from_utf8(head).unwrap();
+        let head = String::from_utf8(self.until(b"\r\n\r\n")?).unwrap();
         let mut answer = Answer {
             status: head.split(' ').nth(1).unwrap().parse().unwrap(),
             head,
@@ -182,12 +171,31 @@ impl Client {
         };
         if !head_only {
             let length: usize = answer.line("Content-Length").unwrap().parse().unwrap();
-            while self.received.len() < length {
-                self.more()?;
-            }
-            answer.body = self.received.drain(..length).collect();
+            answer.body = self.exactly(length)?;
         }
         Ok(answer)
+    }
+
+    pub(crate) fn send(&mut self, request: &str) -> io::Result<()> {
+        self.stream.write_all(request.as_bytes())
+    }
+
+    /// What comes up to a mark, and with it.
+    pub(crate) fn until(&mut self, mark: &[u8]) -> io::Result<Vec<u8>> {
+        loop {
+            let found = self.received.windows(mark.len()).position(|it| it == mark);
+            if let Some(at) = found {
+                return Ok(self.received.drain(..at + mark.len()).collect());
+            }
+            self.more()?;
+        }
+    }
+
+    pub(crate) fn exactly(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        while self.received.len() < count {
+            self.more()?;
+        }
+        Ok(self.received.drain(..count).collect())
     }
 
     /// Reads on; an end is an error.

@@ -1,7 +1,7 @@
 //! `mtdkeep fetch http://…`.
 
 use super::Args;
-use crate::backup::{BackupError, Destination as _, Folder, Report, Work, verify};
+use crate::backup::{BackupError, Destination as _, Folder, Report, Work, verify_but};
 use crate::cli::Exit;
 use crate::cli::common::made::Made;
 use crate::cli::common::{self, staging};
@@ -9,7 +9,7 @@ use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use crate::cli::progress::{Lines, Progress};
 use crate::fetch::Patience;
-use crate::fetch::http::{Download, Downloaded, Url};
+use crate::fetch::http::{Came, Download, Downloaded, Url};
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -28,11 +28,14 @@ pub(super) fn run(
     let path = staging::beside(&target, WHAT);
     let folder = staging::open(&path, &target, output)?;
     let progress = Progress::new(output, Lines::None);
+    output.note(&format!("connecting to {}", url.place()));
+    let quiet = output.is_quiet();
+    let told = move |text: &str| super::tell(quiet, text);
     let download = Download {
         url: url.clone(),
         folder: &folder,
         twice: args.twice,
-        patience: Patience::watching(interrupt),
+        patience: Patience::watching(interrupt, told),
         interrupt,
         work: common::work(interrupt, &progress),
     };
@@ -88,13 +91,19 @@ fn keep_backup(
         interrupt: download.interrupt,
         ..Work::default()
     };
-    let mut report = verify(folder, None, &work)?;
+    // What came in this run was digested as it came, and is on the medium.
+    let mut digests = came.digests.clone();
+    let prove = |digests: &Came| {
+        let known = |name: &str| digests.get(name).cloned();
+        verify_but(folder, None, &known, &work)
+    };
+    let mut report = prove(&digests)?;
     if !common::problems(&report).is_empty() && !came.kept.is_empty() {
         // What an earlier run left may be of another day.
         for name in &came.kept {
-            download.again(name)?;
+            digests.extend(download.again(name)?);
         }
-        report = verify(folder, None, &work)?;
+        report = prove(&digests)?;
     }
     let problems = common::problems(&report);
     if !problems.is_empty() {

@@ -92,11 +92,13 @@ pub(super) fn reach(
             }
         }),
     };
+    output.note(&format!("connecting to {}", address.host));
+    let told = move |text: &str| super::tell(quiet, text);
     let connected = connect(
         command,
         &random_word()?,
         layout,
-        Patience::watching(interrupt),
+        Patience::watching(interrupt, told),
         interrupt,
     );
     let connected = match connected {
@@ -133,6 +135,8 @@ fn words(program: OsString, port: Option<u16>, options: &[String]) -> Vec<OsStri
     if is_open_ssh {
         // A device that was switched off is noticed within a minute.
         words.extend(["-o".into(), "ServerAliveInterval=15".into()]);
+        // And one that is not there is no matter of minutes.
+        words.extend(["-o".into(), "ConnectTimeout=10".into()]);
     }
     words.push("-T".into());
     if let Some(port) = port {
