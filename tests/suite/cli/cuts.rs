@@ -2,6 +2,9 @@
 
 use crate::cli::sandbox::{sandbox, stderr};
 use crate::cli::support::text;
+use mtd_harness::chip::cut::{CutId, Step};
+use mtd_harness::chip::{Chip, Geometry};
+use rstest::rstest;
 
 /// A program that writes two bytes, of which the first promises the second.
 const TWO_BYTES: &str = "printf 'ab' > /dev/mtd8";
@@ -93,6 +96,89 @@ fn cuts_need_a_check_and_a_program_that_works() {
     // A program that only reads has one state: what was there.
     let reads = every(&["--", "cat", "/dev/mtd1"]).success();
     assert!(text(&reads.get_output().stdout).contains("0 operations on flash, 1 states"));
+}
+
+/// An id leads to its own state or nowhere: not in another program, and not on another
+/// chip; and nothing of it may be lost.
+#[test]
+fn an_id_of_something_else_is_refused() {
+    let image = blank();
+    let path = image.path().to_str().unwrap();
+    let cut = |image: &str, id: &str, program: &str| {
+        let line = ["--image", image, "--check", "true", "--cut", id, "--"];
+        sandbox(&[&line[..], &["sh", "-c", program]].concat())
+    };
+    let chip = Chip::from_image(Geometry::INTEL_28F128J3, path).unwrap();
+    let id = |operations, step: &[(u64, &str)]| {
+        let step = step.iter().map(|(operation, tear)| Step {
+            operation: *operation,
+            tear: tear.parse().unwrap(),
+        });
+        CutId::new(&chip, operations, step).unwrap().to_string()
+    };
+    cut(path, &id(1, &[(1, "p1")]), TWO_BYTES).success();
+    let refused = |image: &str, id: &str, program: &str, told: &str| {
+        let answer = cut(image, id, program).code(5);
+        assert!(stderr(&answer).contains(told), "{id}: {}", stderr(&answer));
+    };
+    let beyond = "this run has 1 operations, the id asks for 900";
+    refused(path, &id(1, &[(900, "b")]), TWO_BYTES, beyond);
+    let other = "this run has 1 operations, the id is of a run with 812";
+    refused(path, &id(812, &[(1, "b")]), TWO_BYTES, other);
+    let longer = format!("{TWO_BYTES}; printf c | dd of=/dev/mtd8 bs=1 seek=9");
+    refused(
+        path,
+        &id(1, &[(1, "b")]),
+        &longer,
+        "this run has 2 operations",
+    );
+    let tear = "operation 1f3 has no such tear";
+    refused(path, &id(1, &[(1, "f3")]), TWO_BYTES, tear);
+    // One byte of the chip is another.
+    let used = blank();
+    std::fs::write(
+        used.path(),
+        [&[0][..], &vec![0xff; (16 << 20) - 1]].concat(),
+    )
+    .unwrap();
+    let other = "the id is of a chip with another geometry, programming or contents";
+    refused(
+        used.path().to_str().unwrap(),
+        &id(1, &[(1, "b")]),
+        TWO_BYTES,
+        other,
+    );
+    // Torn, or changed while it was copied by hand.
+    let whole = id(1, &[(1, "p1")]);
+    let changed = whole.replace("p1", "p2");
+    for torn in [&whole[..whole.len() - 1], &whole[..8], "cut:", &changed] {
+        cut(path, torn, TWO_BYTES).code(2);
+    }
+}
+
+/// What a program does depends on a file that each run changes.
+#[rstest]
+#[case::fewer("every", "1", "2", "two runs of the same were not alike")]
+#[case::more("every", "2", "1", "two runs of the same were not alike")]
+#[case::other_place("every", "1 seek=3", "1 seek=9", "not deterministic")]
+#[case::real_cut("2", "2", "1", "this time it ended before")]
+fn a_program_that_does_not_do_the_same_twice_is_told_so(
+    #[case] moment: &str,
+    #[case] first: &str,
+    #[case] then: &str,
+    #[case] told: &str,
+) {
+    let folder = tempfile::tempdir().unwrap();
+    let been = folder.path().join("been").display().to_string();
+    let program = format!(
+        "how='{first}'; [ ! -e {been} ] || how='{then}'; : > {been}
+         head -c 64 /dev/zero | dd of=/dev/mtd8 bs=1 seek=1 count=$how 2>/dev/null"
+    );
+    let image = blank();
+    let image = image.path().to_str().unwrap();
+    let line = ["--image", image, "--check", "true", "--cut", moment];
+    let answer = sandbox(&[&line[..], &["--", "sh", "-c", &program]].concat()).code(5);
+    assert!(stderr(&answer).contains(told), "{}", stderr(&answer));
 }
 
 /// The article's script, whole, as BusyBox's shell runs it on the device: it only reads, so

@@ -4,12 +4,13 @@
 //! from the recorded runs of the level before, without running anything again; a state
 //! that is equal to one before (the chip's hash and the promise's) is not explored again.
 //! The search is deterministic whatever the number of threads: states are made and compared
-//! in order by one of them, and explored by all.
+//! in order by one of them while the others explore, and noted in the same order.
 
 use super::error::{ExploreError, same};
 use super::id::{CutId, Step};
 use super::mark;
-use super::report::{Failure, Level, Report};
+use super::pool::Pool;
+use super::report::{Level, Report};
 use super::run::{Job, Run, run};
 use super::search::{Sample, Search};
 use super::states::States;
@@ -17,7 +18,6 @@ use super::subject::Subject;
 use super::tears::Tears;
 use crate::{Chip, Errno};
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// How far an exploration is.
@@ -75,8 +75,10 @@ struct Waiting<P> {
 
 /// What became of it.
 struct Outcome {
+    steps: Vec<Step>,
     verdict: Result<(), String>,
     operations: u64,
+    /// What there is to try in what followed, if that is to be tried.
     candidates: u64,
     marks: mark::Marks,
 }
@@ -176,7 +178,7 @@ impl<'a, S: Subject> Explorer<'a, S> {
         let mut parents = vec![Parent {
             steps: Vec::new(),
             operations: work.journal.len(),
-            candidates: self.candidates(&work),
+            candidates: candidates(&work, &self.tears),
         }];
         for cuts in 1..=self.cuts {
             if parents.is_empty() || search.report.is_cut_short {
@@ -207,11 +209,6 @@ impl<'a, S: Subject> Explorer<'a, S> {
             .verdict
             .map_err(broken("the recovery after the work"))?;
         Ok(first)
-    }
-
-    fn candidates(&self, run: &Run<S::Promise>) -> u64 {
-        let word_bytes = self.start.programming().word_bytes;
-        States::count_of(&run.journal, &self.tears, word_bytes)
     }
 
     /// The recovery after the last cut of a path that starts in the work; None: the path
@@ -257,9 +254,95 @@ impl<'a, S: Subject> Explorer<'a, S> {
             candidates: all,
             ..Level::default()
         });
-        let batch =
-            (BATCH_BYTES / self.start.geometry().erase_block_bytes.max(1) as usize).clamp(16, 4096);
-        let (mut waiting, mut next) = (Vec::new(), Vec::new());
+        let mut watch = self.progress.take();
+        let mut next = Vec::new();
+        let mut note = |outcomes: Vec<Outcome>, search: &mut Search<'_>| {
+            let is_news = !outcomes.is_empty();
+            for outcome in outcomes {
+                // What follows a broken promise is not worth another cut.
+                let parent = (outcome.verdict.is_ok() && cuts < self.cuts).then(|| Parent {
+                    steps: outcome.steps.clone(),
+                    operations: outcome.operations,
+                    candidates: outcome.candidates,
+                });
+                search.note(&outcome.steps, outcome.verdict, &outcome.marks);
+                next.extend(parent);
+            }
+            if let (Some(watch), true) = (&mut watch, is_news) {
+                watch(search.progress(cuts));
+            }
+        };
+        let block_bytes = self.start.geometry().erase_block_bytes.max(1) as usize;
+        let room = match self.threads {
+            1 => 0,
+            _ => (BATCH_BYTES / block_bytes).clamp(16, 4096),
+        };
+        let this = &*self;
+        let recovery = Recovery {
+            subject: this.subject,
+            accesses_max: search.accesses_max,
+            tears: (cuts < this.cuts).then_some(&this.tears),
+        };
+        let pool = Pool::new(room, |state| recovery.explore(state));
+        std::thread::scope(|scope| {
+            let _closing = pool.closing();
+            (1..this.threads).for_each(|_| drop(scope.spawn(|| pool.serve())));
+            this.feed(work, parents, &sample, search, &pool, &mut note)
+        })?;
+        self.progress = watch;
+        if let (Some(level), None, false) = (
+            search.report.levels.last_mut(),
+            sample.share,
+            search.report.is_cut_short,
+        ) {
+            level.tried = level.candidates; // some of them did not exist after all
+        }
+        Ok(next)
+    }
+
+    /// Gives the pool all that one more cut leads to, and notes what becomes of it.
+    fn feed(
+        &self,
+        work: &Run<S::Promise>,
+        parents: &[Parent],
+        sample: &Sample,
+        search: &mut Search<'_>,
+        pool: &Pool<Waiting<S::Promise>, Outcome, impl Fn(Waiting<S::Promise>) -> Outcome + Sync>,
+        note: &mut impl FnMut(Vec<Outcome>, &mut Search<'_>),
+    ) -> Result<(), ExploreError> {
+        self.made(work, parents, sample, search, |state, search| {
+            note(pool.push(state), search);
+            let is_over = search.is_over(self.time);
+            if is_over {
+                search.stop(pool.drop_waiting());
+            }
+            !is_over
+        })?;
+        loop {
+            let some = pool.rest();
+            if some.is_empty() {
+                return Ok(());
+            }
+            note(some, search);
+            if search.is_over(self.time) {
+                match pool.drop_waiting() {
+                    0 => {} // the last ones are under way
+                    dropped => search.stop(dropped),
+                }
+            }
+        }
+    }
+
+    /// Makes the states that one more cut leads to, in order, and gives each that is new
+    /// to `take`, until that answers false.
+    fn made(
+        &self,
+        work: &Run<S::Promise>,
+        parents: &[Parent],
+        sample: &Sample,
+        search: &mut Search<'_>,
+        mut take: impl FnMut(Waiting<S::Promise>, &mut Search<'_>) -> bool,
+    ) -> Result<(), ExploreError> {
         let mut first = 0;
         let mut reached = States::new(&work.start, &work.journal, &self.tears);
         for parent in parents {
@@ -282,110 +365,51 @@ impl<'a, S: Subject> Explorer<'a, S> {
                 search.count_tried();
                 let promise = run.track.during(step.operation);
                 if search.is_new(&chip, promise)? {
-                    let steps = parent.steps.iter().copied().chain([step]).collect();
-                    let promise = promise.clone();
-                    waiting.push(Waiting {
-                        steps,
+                    let waiting = Waiting {
+                        steps: parent.steps.iter().copied().chain([step]).collect(),
                         chip,
-                        promise,
-                    });
-                }
-                if waiting.len() >= batch {
-                    self.explore(cuts, &mut waiting, search, &mut next);
-                    if search.is_over(self.time) {
-                        return Ok(next);
+                        promise: promise.clone(),
+                    };
+                    if !take(waiting, search) {
+                        return Ok(());
                     }
                 }
             }
         }
-        self.explore(cuts, &mut waiting, search, &mut next);
-        if let (Some(level), None) = (search.report.levels.last_mut(), sample.share) {
-            level.tried = level.candidates; // some of them did not exist after all
-        }
-        Ok(next)
+        Ok(())
     }
+}
 
-    /// Recovers from each of the states that wait, and notes what became of it.
-    fn explore(
-        &mut self,
-        cuts: u32,
-        waiting: &mut Vec<Waiting<S::Promise>>,
-        search: &mut Search<'_>,
-        next: &mut Vec<Parent>,
-    ) {
-        let outcomes = self.recover_all(waiting, search.accesses_max);
-        for (state, outcome) in waiting.drain(..).zip(outcomes) {
-            mark::add(&mut search.report.marks, &outcome.marks);
-            let Some(last) = state.steps.last().copied() else {
-                continue;
-            };
-            let failure = outcome.verdict.err().map(|why| Failure {
-                id: search.id.with_steps(&state.steps),
-                why,
-            });
-            // What follows a broken promise is not worth another cut.
-            if failure.is_none() && cuts < self.cuts {
-                next.push(Parent {
-                    steps: state.steps,
-                    operations: outcome.operations,
-                    candidates: outcome.candidates,
-                });
-            }
-            search.report.note(last, failure);
-        }
-        if let (Some(watch), Some(level)) = (&mut self.progress, search.report.levels.last()) {
-            watch(Progress {
-                cuts,
-                tried: level.tried,
-                of: level.candidates,
-                states: search.report.states(),
-                failed: search.report.failed(),
-            });
-        }
-    }
+/// What is done with a state.
+struct Recovery<'a, S> {
+    subject: &'a S,
+    accesses_max: u64,
+    /// Those that are tried on what followed, if that is cut as well.
+    tears: Option<&'a Tears>,
+}
 
-    fn recover_all(&self, waiting: &[Waiting<S::Promise>], accesses_max: u64) -> Vec<Outcome> {
-        let (subject, tears) = (self.subject, &self.tears);
-        let word_bytes = self.start.programming().word_bytes;
-        let explore = |state: &Waiting<S::Promise>| {
-            let promise = state.promise.clone();
-            let run = run(subject, Job::Recover, &state.chip, promise, accesses_max);
-            Outcome {
-                verdict: run.verdict,
-                operations: run.journal.len(),
-                candidates: States::count_of(&run.journal, tears, word_bytes),
-                marks: run.marks,
-            }
+impl<S: Subject> Recovery<'_, S> {
+    fn explore(&self, state: Waiting<S::Promise>) -> Outcome {
+        let (chip, promise) = (&state.chip, state.promise);
+        let job = match self.tears {
+            Some(_) => Job::Recover,
+            None => Job::RecoverLast,
         };
-        let threads = self.threads.min(waiting.len().div_ceil(8));
-        if threads <= 1 {
-            return waiting.iter().map(explore).collect();
+        let run = run(self.subject, job, chip, promise, self.accesses_max);
+        let candidates = self.tears.map(|tears| candidates(&run, tears));
+        Outcome {
+            steps: state.steps,
+            verdict: run.verdict,
+            operations: run.journal.len(),
+            candidates: candidates.unwrap_or_default(),
+            marks: run.marks,
         }
-        let next = AtomicUsize::new(0);
-        let worker = || {
-            let mut done = Vec::new();
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                match waiting.get(index) {
-                    Some(state) => done.push((index, explore(state))),
-                    None => return done,
-                }
-            }
-        };
-        let mut outcomes: Vec<_> = std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(worker)).collect();
-            let mut all = worker();
-            for other in others {
-                match other.join() {
-                    Ok(done) => all.extend(done),
-                    Err(payload) => std::panic::resume_unwind(payload),
-                }
-            }
-            all
-        });
-        outcomes.sort_by_key(|(index, _)| *index);
-        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
     }
+}
+
+fn candidates<P>(run: &Run<P>, tears: &Tears) -> u64 {
+    let word_bytes = run.start.programming().word_bytes;
+    States::count_of(&run.journal, tears, word_bytes)
 }
 
 pub(super) fn accesses_max<P>(work: &Run<P>) -> u64 {

@@ -66,6 +66,7 @@ mod error;
 mod explore;
 mod id;
 mod mark;
+mod pool;
 mod replay;
 mod report;
 mod run;

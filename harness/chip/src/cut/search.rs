@@ -1,7 +1,9 @@
 //! What a search has found so far, and which states it tries.
 
-use super::id::CutId;
-use super::report::Report;
+use super::explore::Progress;
+use super::id::{CutId, Step};
+use super::mark::{self, Marks};
+use super::report::{Failure, Report};
 use crate::{Chip, Errno};
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -23,6 +25,38 @@ impl Search<'_> {
         }
     }
 
+    /// The time is over; so many states that were counted are not explored after all.
+    pub(super) fn stop(&mut self, dropped: u64) {
+        self.report.is_cut_short = true;
+        if let Some(level) = self.report.levels.last_mut() {
+            level.tried -= dropped;
+        }
+    }
+
+    /// Notes what became of a state that was explored.
+    pub(super) fn note(&mut self, steps: &[Step], verdict: Result<(), String>, marks: &Marks) {
+        mark::add(&mut self.report.marks, marks);
+        let failure = verdict.err().map(|why| Failure {
+            id: self.id.with_steps(steps),
+            why,
+        });
+        if let Some(last) = steps.last() {
+            self.report.note(*last, failure);
+        }
+    }
+
+    /// How far it is, at this number of cuts.
+    pub(super) fn progress(&self, cuts: u32) -> Progress {
+        let level = self.report.levels.last().cloned().unwrap_or_default();
+        Progress {
+            cuts,
+            tried: level.tried,
+            of: level.candidates,
+            states: self.report.states(),
+            failed: self.report.failed(),
+        }
+    }
+
     /// Whether no equal state was met before.
     pub(super) fn is_new(&mut self, chip: &Chip, promise: &impl Hash) -> Result<bool, Errno> {
         let mut hasher = DefaultHasher::new();
@@ -32,10 +66,8 @@ impl Search<'_> {
         Ok(self.seen.insert(state ^ promise << 37 ^ promise))
     }
 
-    pub(super) fn is_over(&mut self, time: Option<Duration>) -> bool {
-        let over = time.is_some_and(|most| self.began.elapsed() >= most);
-        self.report.is_cut_short |= over;
-        over
+    pub(super) fn is_over(&self, time: Option<Duration>) -> bool {
+        time.is_some_and(|most| self.began.elapsed() >= most)
     }
 }
 

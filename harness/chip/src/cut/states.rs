@@ -132,6 +132,17 @@ impl<'a> States<'a> {
         }
     }
 
+    /// What is to be tried on the operation in hand; none where none of it is chosen.
+    fn tears_of(&mut self, operation: Operation, data: &[u8]) -> Vec<Tear> {
+        let word_bytes = self.chip.programming().word_bytes;
+        let end = self.index + self.tears.count(operation, data, word_bytes);
+        if !(self.index..end).any(&self.chosen) {
+            self.index = end;
+            return Vec::new();
+        }
+        self.tears.of(operation, data, word_bytes).collect()
+    }
+
     fn take(&mut self) -> Result<Option<(Step, Chip)>, Errno> {
         while !self.ended {
             let Some((operation, data)) = entry(self.journal, self.operation) else {
@@ -142,12 +153,10 @@ impl<'a> States<'a> {
                 };
                 return Ok((self.chosen)(self.index).then(|| (step, self.chip.clone())));
             };
-            let word_bytes = self.chip.programming().word_bytes;
-            let left = self.left.get_or_insert_with(|| {
-                let tears: Vec<_> = self.tears.of(operation, data, word_bytes).collect();
-                tears.into_iter()
-            });
-            let Some(tear) = left.next() else {
+            if self.left.is_none() {
+                self.left = Some(self.tears_of(operation, data).into_iter());
+            }
+            let Some(tear) = self.left.as_mut().and_then(Iterator::next) else {
                 self.advance()?;
                 continue;
             };

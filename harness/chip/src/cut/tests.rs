@@ -8,6 +8,7 @@ use crate::{Chip, EraseBlock, Geometry, Programming};
 use log_store::{BLOCK_BYTES, Flaw, drive};
 use rstest::rstest;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 fn chip() -> Chip {
     Chip::new(Geometry {
@@ -119,6 +120,39 @@ fn a_search_is_the_same_with_any_number_of_threads() {
         one.0[1].tried < one.0[1].candidates,
         "the second level is a sample"
     );
+}
+
+/// A budget of time stops the search, which says so, and claims no state that it did not
+/// explore.
+#[rstest]
+fn a_budget_of_time_is_kept_and_told(#[values(1, 3)] threads: usize) {
+    let (chip, store) = (chip(), Scripted::new(work(), drive(Flaw::None)));
+    let search = Explorer::new(&chip, &store).cuts(2).threads(threads);
+    let report = search.time(Duration::ZERO).run().unwrap();
+    assert!(report.is_cut_short && !report.is_complete(), "{report}");
+    let level = &report.levels[0];
+    assert!(level.tried < level.candidates, "{report}");
+    assert!((level.distinct..=level.distinct + 1).contains(&level.tried));
+    assert_eq!(report.levels.len(), 1);
+    assert!(report.to_string().contains("the time was over"), "{report}");
+}
+
+#[rstest]
+fn progress_is_told_until_all_is_explored(#[values(1, 2)] threads: usize) {
+    let (chip, store) = (chip(), Scripted::new(work(), drive(Flaw::HeaderFirst)));
+    let mut told: Vec<Progress> = Vec::new();
+    let search = Explorer::new(&chip, &store)
+        .threads(threads)
+        .progress(|at| told.push(at));
+    let report = search.run().unwrap();
+    let last = told.last().unwrap();
+    assert_eq!(
+        (last.states, last.failed),
+        (report.states(), report.failed())
+    );
+    assert_eq!(last.of, report.levels[0].candidates);
+    let grows = told.windows(2).all(|two| two[0].states < two[1].states);
+    assert!(grows && told.len() > 5, "{}", told.len());
 }
 
 #[test]
