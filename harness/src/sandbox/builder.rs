@@ -6,8 +6,7 @@ use crate::profile::SimulatedDevice;
 use crate::sandbox::error::SandboxError;
 use crate::sandbox::flash::handles::Handles;
 use crate::sandbox::kernel::filter::FilterPlan;
-use crate::sandbox::kernel::kernels::Version;
-use crate::sandbox::kernel::plain::Plain;
+use crate::sandbox::kernel::kernels::{self, Version};
 use crate::sandbox::kernel::sys;
 use crate::sandbox::power::Power;
 use crate::sandbox::run::Sandbox;
@@ -218,24 +217,15 @@ fn put_node(
 
 /// Says what is missing before anything fails in a new process.
 fn check_kernel() -> Result<(), SandboxError> {
-    let mut about = libc::utsname::zero();
-    // SAFETY: the structure is ours.
-    unsafe { libc::uname(&mut about) };
-    let bytes: Vec<u8> = about.release.iter().map(|byte| *byte as u8).collect();
-    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(0);
-    let release = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let release = kernels::release_text();
     let kernel = |lacks| SandboxError::Kernel {
         release: release.clone(),
         lacks,
     };
-    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit());
-    let mut number = || numbers.next().and_then(|text| text.parse::<u32>().ok());
-    if let (Some(major), Some(minor)) = (number(), number()) {
-        if (major, minor) < (5, 9) {
-            return Err(kernel(
-                "handing descriptors over (SECCOMP_IOCTL_NOTIF_ADDFD)",
-            ));
-        }
+    if kernels::release().is_some_and(|numbers| numbers < (5, 9)) {
+        return Err(kernel(
+            "handing descriptors over (SECCOMP_IOCTL_NOTIF_ADDFD)",
+        ));
     }
     let action = crate::sandbox::kernel::filter::RET_NOTIFY;
     let args = [

@@ -43,6 +43,7 @@ mod error;
 mod flash;
 mod kernel;
 mod killer;
+mod post;
 mod power;
 mod run;
 mod shared;

@@ -8,9 +8,10 @@ use crate::sandbox::kernel::filter::{self, FilterPlan};
 use crate::sandbox::kernel::handover;
 use crate::sandbox::kernel::keeper::{self, Prepared};
 use crate::sandbox::killer::Killer;
+use crate::sandbox::post::{self, Entered, Stop};
 use crate::sandbox::shared::Shared;
-use crate::sandbox::supervisor::{self, Entered};
 use crate::sandbox::trace::Trace;
+use crate::sandbox::view::scratch::Kept;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
@@ -26,6 +27,8 @@ pub struct Sandbox {
     shared: Arc<Shared>,
     program: Vec<libc::sock_filter>,
     limit: Option<Duration>,
+    /// The temporary folder goes with the last of these.
+    folder: Arc<Kept>,
 }
 
 /// How a program ended, and what was noticed on the way.
@@ -56,10 +59,12 @@ pub struct Running {
     shared: Arc<Shared>,
     /// What the keeper is told through.
     orders: Killer,
-    /// While it is open the supervisor thread goes on.
-    stop: Option<OwnedFd>,
+    /// While it is there the supervisor's threads go on.
+    stop: Option<Stop>,
     thread: Option<JoinHandle<()>>,
     limit: Option<Limit>,
+    /// See [`Sandbox`].
+    _folder: Arc<Kept>,
 }
 
 /// Kills a program that takes too long.
@@ -144,11 +149,13 @@ impl Sandbox {
         limit: Option<Duration>,
     ) -> Self {
         let program = filter::notifying(&plan);
+        let folder = Arc::new(shared.lock().shadow.kept());
         Self {
             device,
             shared,
             program,
             limit,
+            folder,
         }
     }
 
@@ -174,17 +181,13 @@ impl Sandbox {
     pub fn spawn(&self, command: &mut Command) -> Result<Running, SandboxError> {
         let setting_up = |what| SandboxError::io(what);
         let (orders_read, orders) = pipe().map_err(setting_up("a pipe"))?;
-        let (stop_read, stop) = pipe().map_err(setting_up("a pipe"))?;
+        let (stopped, stop) = post::stop(pipe().map_err(setting_up("a pipe"))?);
         let (ours, theirs) = socket_pair().map_err(setting_up("a socket pair"))?;
-        let folder = self.shared.lock().shadow.root().as_os_str().to_owned();
         let prepared = Arc::new(Prepared {
             program: self.program.clone(),
             supervisor: std::process::id() as libc::pid_t,
             orders: orders_read,
             socket: theirs,
-            folder: crate::sandbox::kernel::process::c_string(
-                std::os::unix::ffi::OsStrExt::as_bytes(folder.as_os_str()),
-            ),
         });
         enter_before_exec(command, Arc::downgrade(&prepared));
         let killer = Killer::new(orders);
@@ -195,7 +198,7 @@ impl Sandbox {
             .name("sandbox".into())
             .spawn(move || {
                 let _on_panic = on_panic;
-                supervisor::serve(&shared, ours, &stop_read, |entered| {
+                post::serve(&shared, ours, &stopped, |entered| {
                     let _ = tell.send(entered);
                 });
             })
@@ -229,6 +232,7 @@ impl Sandbox {
                 .map(|most| Limit::start(killer, most))
                 .transpose()
                 .map_err(setting_up("a thread"))?,
+            _folder: Arc::clone(&self.folder),
         })
     }
 }
@@ -338,11 +342,9 @@ impl Running {
 }
 
 /// Waits for a thread whose program is gone. One that the kernel keeps, in a file
-/// system that does not answer, is left to itself.
+/// system that does not answer, is left to itself: nothing depends on its end.
 fn join(thread: JoinHandle<()>) {
-    // On a busy machine a second is not enough for a thread that has only to end, and the
-    // folder that it holds would stay.
-    const ROUNDS: u32 = 10_000;
+    const ROUNDS: u32 = 2_000;
     for _ in 0..ROUNDS {
         if thread.is_finished() {
             let _ = thread.join();

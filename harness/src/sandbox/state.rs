@@ -6,7 +6,7 @@ use crate::sandbox::covered::Covered;
 use crate::sandbox::flash::handles::{Handles, OpenId, identity};
 use crate::sandbox::flash::mirror::Refusal;
 use crate::sandbox::kernel::kernels::Version;
-use crate::sandbox::kernel::process::{Process, c_string};
+use crate::sandbox::kernel::process::{Process, SHORT_PATH_BYTES, c_string};
 use crate::sandbox::kernel::sys;
 use crate::sandbox::power::Power;
 use crate::sandbox::view::namespace::{Bytes, Kind, Namespace, Node, Place};
@@ -31,6 +31,8 @@ pub(super) enum Target {
     Hidden(Bytes),
     /// The path was empty: a descriptor.
     Descriptor(i32),
+    /// Nothing of ours, wherever it is.
+    Foreign,
     /// Not to be found out: the kernel finds the error by itself.
     Unknown,
 }
@@ -59,6 +61,8 @@ pub(super) struct State {
     pub running: usize,
     /// The threads that trace.
     pub tracers: Vec<std::thread::JoinHandle<()>>,
+    /// A descriptor of a folder may be open whose listing is not the host's.
+    pub may_list: bool,
     /// How many of our names a folder's listing has shown.
     pub listed: HashMap<(u32, i32), usize>,
     /// Threads that wait for a message, perhaps since before flash was opened.
@@ -88,7 +92,8 @@ pub(super) struct Start {
 
 impl State {
     /// A sandbox in which nothing has happened.
-    pub fn new(start: Start) -> Self {
+    pub fn new(mut start: Start) -> Self {
+        start.namespace.settle();
         Self {
             namespace: start.namespace,
             resolver: Resolver::default(),
@@ -104,6 +109,7 @@ impl State {
             jobs: HashMap::new(),
             running: 0,
             tracers: Vec::new(),
+            may_list: false,
             listed: HashMap::new(),
             receiving: HashSet::new(),
             of_children: HashMap::new(),
@@ -217,10 +223,11 @@ impl State {
         if follow || self.shadow.is_filled() || self.host_has_flash || self.log.is_tracing() {
             return self.target(trapped, path, follow);
         }
-        match trapped.process().path(path.address) {
-            Ok(name) if self.namespace.is_foreign_name(&name) => Ok(Target::Unknown),
-            Ok(written) => self.target_of(trapped, path.folder, written, follow),
-            Err(_) => self.target(trapped, path, follow),
+        let mut room = [0; SHORT_PATH_BYTES];
+        match trapped.process().short_path(path.address, &mut room) {
+            Some(name) if self.namespace.is_foreign_name(name) => Ok(Target::Foreign),
+            Some(written) => self.target_of(trapped, path.folder, written.to_vec(), follow),
+            None => self.target(trapped, path, follow),
         }
     }
 
@@ -301,7 +308,7 @@ impl State {
                 }
             }
             Place::Host => {
-                if follow {
+                if follow && !self.namespace.is_listing_changed(&resolved.path) {
                     self.resolver.remember_plain(written);
                 }
                 Target::Host(resolved.path)
@@ -345,7 +352,7 @@ impl State {
             | Target::Hidden(path)
             | Target::Node(path, _)
             | Target::Elsewhere { seen: path, .. } => self.resolver.forget_near(path),
-            Target::Descriptor(_) | Target::Unknown => self.resolver.forget(),
+            Target::Descriptor(_) | Target::Foreign | Target::Unknown => self.resolver.forget(),
         }
     }
 

@@ -1,143 +1,28 @@
-//! The threads that answer the trapped calls of one sandbox.
+//! How a stopped call is answered.
 //!
 //! Invariant: every received call gets exactly one answer.
-//! Tolerates: callers that die while they wait; a panic of ours (it ends the
-//! thread, which closes the listener: the kernel then answers ENOSYS).
+//! Tolerates: callers that die while they wait.
 
 use crate::Errno;
 use crate::sandbox::call::{Answer, Decision, Deed, Done, Job, Level, Trapped};
 use crate::sandbox::calls::passing;
 use crate::sandbox::calls::table::{self, Entry};
-use crate::sandbox::kernel::sys::{self, Listener, Notification};
-use crate::sandbox::kernel::{caller, handover};
+use crate::sandbox::kernel::caller;
+use crate::sandbox::kernel::listener::{Listener, Notification};
+use crate::sandbox::kernel::sys;
 use crate::sandbox::shared::Shared;
 use crate::sandbox::state::State;
 use crate::sandbox::trace::{About, Told};
 use crate::sandbox::tracing::tracer;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::Scope;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::{Arc, MutexGuard};
 
 /// The error with which the kernel makes a call again after a stop
 /// (include/linux/errno.h, ERESTARTSYS); no program ever sees it.
 const RESTART: i32 = 512;
 
-/// How the new process came to its filter.
-pub(super) enum Entered {
-    /// Its calls are answered from now on.
-    Yes,
-    /// A step failed.
-    No { stage: u8, errno: i32 },
-    /// It ended without a word.
-    Silent,
-}
-
-/// Where the calls of one program's processes arrive.
-struct Post<'a> {
-    shared: &'a Arc<Shared>,
-    listener: Listener,
-    stop: &'a OwnedFd,
-    /// Held by the thread whose turn it is to receive.
-    turn: Mutex<()>,
-    /// Threads that wait for their turn.
-    idle: AtomicUsize,
-    ended: AtomicBool,
-}
-
-/// Waits for the listener, reports, and answers calls until the last process
-/// of the sandbox is gone or `stop` is closed at its other end.
-///
-/// One thread receives and decides; before it does something that may take its
-/// time it gives its turn to another one, so that nobody is held up.
-pub(super) fn serve(
-    shared: &Arc<Shared>,
-    socket: OwnedFd,
-    stop: &OwnedFd,
-    entered: impl FnOnce(Entered),
-) {
-    let listener = match handover::receive(&socket) {
-        Ok(Some((handover::STAGE_LISTENING, _, Some(fd)))) => Listener(fd),
-        Ok(Some((stage, errno, _))) => return entered(Entered::No { stage, errno }),
-        Ok(None) | Err(_) => return entered(Entered::Silent),
-    };
-    drop(socket);
-    entered(Entered::Yes);
-    listener.wake_synchronously();
-    let post = Post {
-        shared,
-        listener,
-        stop,
-        turn: Mutex::new(()),
-        idle: AtomicUsize::new(0),
-        ended: AtomicBool::new(false),
-    };
-    std::thread::scope(|scope| post.work(scope));
-}
-
-impl Post<'_> {
-    /// One thread's life.
-    fn work<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
-        let _end_on_panic = EndOnPanic(&self.ended);
-        // A umask of our own, so that files are made with the program's.
-        if let Err(errno) = sys::unshare_fs() {
-            let text = format!("files in mapped folders get the supervisor's umask ({errno})");
-            self.shared.lock().warn(&text);
-        }
-        loop {
-            self.idle.fetch_add(1, Ordering::Relaxed);
-            let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            self.idle.fetch_sub(1, Ordering::Relaxed);
-            let Some(pending) = self.receive() else {
-                self.ended.store(true, Ordering::Relaxed);
-                return;
-            };
-            if self.idle.load(Ordering::Relaxed) == 0 {
-                // Without another thread this call holds up the others.
-                let _ = std::thread::Builder::new()
-                    .name("sandbox".into())
-                    .spawn_scoped(scope, || self.work(scope));
-            }
-            drop(turn);
-            pending.finish(self);
-        }
-    }
-
-    /// Receives and answers calls until one may take its time; none: this is the
-    /// end.
-    fn receive(&self) -> Option<Pending> {
-        while !self.ended.load(Ordering::Relaxed) {
-            match self.listener.poll(self.stop.as_fd()) {
-                Ok((true, _)) => {}
-                Ok((false, false)) => continue,
-                Ok((false, true)) | Err(_) => return None,
-            }
-            let pending = match self.listener.receive() {
-                Ok(notification) => handle(self.shared, &self.listener, &notification),
-                Err(Errno::NOENT | Errno::INTR | Errno::AGAIN) => None,
-                Err(_) => return None,
-            };
-            if pending.is_some() {
-                return pending;
-            }
-        }
-        None
-    }
-}
-
-/// Without one of its threads the whole ends: its call would wait for ever.
-struct EndOnPanic<'a>(&'a AtomicBool);
-
-impl Drop for EndOnPanic<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
 /// A call that is still to be done on the host's files.
-struct Pending {
+pub(super) struct Pending {
     id: u64,
     entry: &'static Entry,
     trapped: Trapped,
@@ -147,13 +32,12 @@ struct Pending {
 
 impl Pending {
     /// Performs and replies.
-    fn finish(self, post: &Post) {
-        let listener = &post.listener;
+    pub fn finish(self, shared: &Arc<Shared>, listener: &Listener) {
         match caller::act(self.trapped.process(), self.deed) {
-            Ok(Done::Inside(job)) => stop(post.shared, listener, self.id, self.trapped, job),
+            Ok(Done::Inside(job)) => stop(shared, listener, self.id, self.trapped, job),
             result => {
                 let told = reply(listener, self.id, result);
-                let mut state = post.shared.lock();
+                let mut state = shared.lock();
                 state.log_call(self.entry, &self.trapped, self.about, Some(told));
             }
         }
@@ -164,7 +48,7 @@ const FOREIGN: &str = "a 32-bit program ran: its system calls are not emulated a
                        ENOSYS (run it through qemu-user, or build it for this machine)";
 
 /// One notification: name, decide, and reply, unless it may take its time.
-fn handle(
+pub(super) fn handle(
     shared: &Arc<Shared>,
     listener: &Listener,
     notification: &Notification,

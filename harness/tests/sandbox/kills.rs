@@ -142,6 +142,41 @@ fn killed_a_thousand_times_nothing_is_left() {
     });
 }
 
+#[test]
+#[ignore = "started and killed by a_folder_that_is_still_kept_goes_with_the_supervisor"]
+fn idle_supervisor() {
+    let sandbox = mtd_harness::sandbox::Sandbox::builder(crate::support::device());
+    let sandbox = sandbox.build().unwrap();
+    sandbox.run(Command::new("cat").arg("/proc/mtd")).unwrap();
+    println!("ended");
+    std::thread::sleep(Duration::from_secs(1000));
+}
+
+/// The program is over, and its keeper too; the sandbox might run another one.
+#[test]
+fn a_folder_that_is_still_kept_goes_with_the_supervisor() {
+    use std::io::{BufRead, BufReader};
+    let folder = tempfile::tempdir().unwrap();
+    let mut supervisor = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--ignored",
+            "--exact",
+            "--nocapture",
+            "kills::idle_supervisor",
+        ])
+        .env("TMPDIR", folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(supervisor.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().ends_with("ended")));
+    let is_empty = || std::fs::read_dir(folder.path()).unwrap().next().is_none();
+    assert!(!is_empty());
+    supervisor.kill().unwrap();
+    supervisor.wait().unwrap();
+    wait_for("a folder is left", is_empty);
+}
+
 /// A set-up that fails for want of descriptors leaves no folder either.
 #[test]
 fn a_set_up_that_fails_leaves_nothing() {

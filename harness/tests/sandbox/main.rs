@@ -15,6 +15,7 @@ mod kernel_reads;
 mod kills;
 mod library;
 mod life;
+mod listings;
 mod looks;
 mod lookups;
 mod names;

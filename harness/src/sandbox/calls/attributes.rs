@@ -118,7 +118,7 @@ pub(in crate::sandbox) fn change(
     let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
     match state.target(trapped, path, follow)? {
         Target::Host(path) if is_private_place(&path) => change_hosts(state, &path),
-        Target::Host(_) | Target::Unknown => Ok(Answer::Through),
+        Target::Host(_) | Target::Foreign | Target::Unknown => Ok(Answer::Through),
         Target::Node(_, node) => change_node(state, trapped, node.inode, change),
         Target::Elsewhere {
             kind: Kind::Pseudo, ..

@@ -3,7 +3,7 @@
 
 use crate::Errno;
 use crate::sandbox::call::{Answer, Decision, Job, PathArgument, Trapped};
-use crate::sandbox::kernel::process::c_string;
+use crate::sandbox::kernel::process::{Process, c_string};
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
 use crate::sandbox::view::namespace::Bytes;
@@ -15,7 +15,9 @@ pub(in crate::sandbox) fn chdir(
     trapped: &Trapped,
     path: PathArgument,
 ) -> Decision {
-    match state.target(trapped, path, true)? {
+    let target = state.target(trapped, path, true)?;
+    state.notice_folder(&target);
+    match target {
         Target::Node(..) => Err(Errno::NOTDIR),
         Target::Hidden(_) => Err(Errno::NOENT),
         Target::Elsewhere { real, .. } => {
@@ -52,6 +54,24 @@ pub(in crate::sandbox) fn getcwd(state: &mut State, trapped: &Trapped) -> Decisi
     Answer::value(seen.len() as i64)
 }
 
+/// Looks at what a new program inherits: the folder that it stands in, and those that
+/// it has open.
+pub(in crate::sandbox) fn inherited(state: &mut State, process: Process) {
+    let fds = std::fs::read_dir(format!("/proc/{}/fd", process.tid));
+    let fds = fds.into_iter().flatten().flatten();
+    let fds = fds.filter_map(|fd| fd.file_name().to_str()?.parse().ok());
+    let mut open = fds.filter_map(|fd| state.folder_behind(process, fd));
+    let mut inherits = open.any(|folder| state.lists_ours(&folder));
+    inherits |= match process.cwd() {
+        Ok(real) => {
+            let seen = state.namespace.seen(&real).unwrap_or(real);
+            state.lists_ours(&seen)
+        }
+        Err(_) => true,
+    };
+    state.may_list |= inherits;
+}
+
 /// The structure in which a listing tells of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sandbox) enum Entries {
@@ -82,6 +102,9 @@ impl Entries {
 /// ours.
 pub(in crate::sandbox) fn list(state: &mut State, trapped: &Trapped, form: Entries) -> Decision {
     let (fd, address) = (trapped.int(0), trapped.args[1]);
+    if !state.may_list && !state.namespace.lists_more() {
+        return Ok(Answer::Through);
+    }
     let Some(folder) = state.folder_behind(trapped.process(), fd) else {
         return Ok(Answer::Through);
     };

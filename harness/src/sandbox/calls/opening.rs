@@ -42,7 +42,10 @@ pub(in crate::sandbox) fn openat2(
         Target::Node(..) | Target::Elsewhere { .. } | Target::Hidden(_) => {
             resolved_in_bounds(state, trapped, path, resolve, (flags, mode))
         }
-        _ => Ok(Answer::Through),
+        target => {
+            state.notice_folder(&target);
+            Ok(Answer::Through)
+        }
     }
 }
 
@@ -106,6 +109,7 @@ pub(in crate::sandbox) fn open(
     } else {
         state.target_to_look_at(trapped, path, follow)?
     };
+    state.notice_folder(&target);
     match target {
         Target::Node(path, node) => open_node(state, trapped, &path, &node, flags),
         Target::Elsewhere { seen, real, kind } => {
@@ -271,6 +275,31 @@ fn open_node(
 }
 
 impl State {
+    /// Notices that a folder may be opened, or stood in, whose listing is not the host's.
+    pub fn notice_folder(&mut self, target: &Target) {
+        self.may_list = self.may_list
+            || match target {
+                Target::Host(path) | Target::Elsewhere { seen: path, .. } => self.lists_ours(path),
+                Target::Foreign | Target::Node(..) | Target::Hidden(_) => false,
+                Target::Descriptor(_) | Target::Unknown => true,
+            };
+    }
+
+    /// Whether this is a folder whose listing is not the host's.
+    pub fn lists_ours(&self, path: &[u8]) -> bool {
+        if !self.namespace.is_listing_changed(path) {
+            return false;
+        }
+        let mut real = self.namespace.real(path);
+        if real.is_empty() {
+            real.push(b'/');
+        }
+        match sys::stat(&c_string(&real), true) {
+            Ok(about) => about.st_mode & libc::S_IFMT == libc::S_IFDIR,
+            Err(errno) => errno != Errno::NOENT,
+        }
+    }
+
     /// A write to a text that only the kernel writes. A file that root may
     /// write to on Linux is named.
     fn refuse_text(&mut self, seen: &[u8]) -> Errno {

@@ -21,6 +21,8 @@ pub(in crate::sandbox) fn receive(state: &mut State, trapped: &Trapped) -> Decis
     if trapped.number == libc::SYS_recvmsg && !has_control(process, trapped.args[1]) {
         return Ok(Answer::Through);
     }
+    // Perhaps a folder's.
+    state.may_list = true;
     let Some(level) = state.handles.level_of_open() else {
         // It may wait for long, and flash be opened meanwhile: see `send`.
         state.receiving.insert(trapped.tid);

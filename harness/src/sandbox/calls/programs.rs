@@ -41,7 +41,7 @@ pub(in crate::sandbox) fn exec(
             }
             (process.proc(&format!("fd/{fd}")).into_bytes(), false)
         }
-        Target::Descriptor(_) | Target::Unknown => return Ok(Answer::Through),
+        Target::Descriptor(_) | Target::Foreign | Target::Unknown => return Ok(Answer::Through),
     };
     if elsewhere && !follow && sys::readlink(&c_string(&real)).is_ok() {
         return Err(Errno::LOOP);

@@ -45,6 +45,7 @@ pub(in crate::sandbox) fn on_paths(
 /// words for things change: into /proc and /sys, which it could not read there, it does
 /// not get.
 pub(in crate::sandbox) fn chroot(state: &mut State, trapped: &Trapped) -> Decision {
+    state.may_list = true;
     match state.target(trapped, trapped.here(0), true)? {
         Target::Node(..) => return Err(Errno::NOTDIR),
         Target::Elsewhere {
@@ -61,6 +62,17 @@ pub(in crate::sandbox) fn chroot(state: &mut State, trapped: &Trapped) -> Decisi
     }
     state.resolver.notice_roots();
     Ok(Answer::Through)
+}
+
+/// The same for a call that leads to a descriptor of the path later on.
+pub(in crate::sandbox) fn on_path_to_open(
+    state: &mut State,
+    trapped: &Trapped,
+    path: PathArgument,
+    errno: Errno,
+) -> Decision {
+    state.may_list = true;
+    on_path(state, trapped, path, errno)
 }
 
 /// Answers userfaultfd: a path in memory that another thread of the program fills would

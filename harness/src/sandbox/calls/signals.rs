@@ -10,6 +10,7 @@ use crate::Errno;
 use crate::sandbox::call::{Answer, Decision, Level, Trapped};
 use crate::sandbox::kernel::process::Process;
 use crate::sandbox::state::State;
+use std::io::Read;
 
 /// Answers setitimer and its relatives.
 pub(in crate::sandbox) fn timer(_: &mut State, trapped: &Trapped) -> Decision {
@@ -147,8 +148,10 @@ impl State {
 
 /// Whether a thread has children; where the kernel does not tell, it has.
 fn has_children(tid: u32) -> bool {
-    let children = std::fs::read(format!("/proc/{tid}/task/{tid}/children"));
-    children.map_or(true, |children| !children.is_empty())
+    let mut first = [0];
+    let path = format!("/proc/{tid}/task/{tid}/children");
+    let children = std::fs::File::open(path).and_then(|mut file| file.read(&mut first));
+    children.map_or(true, |count| count > 0)
 }
 
 /// Answers ptrace: who is watched only for its signals is left to a debugger. Whose

@@ -191,8 +191,8 @@ pub(in crate::sandbox) static CALLS: &[Entry] = &[
     call("swapoff", libc::SYS_swapoff, Always, |s, c| refused::on_path(s, c, c.here(0), Errno::INVAL)),
     call("acct", libc::SYS_acct, Always, |s, c| refused::on_path(s, c, c.here(0), Errno::PERM)),
     call("quotactl", libc::SYS_quotactl, Always, |s, c| refused::on_path(s, c, c.here(1), Errno::NODEV)),
-    call("fanotify_mark", libc::SYS_fanotify_mark, Always, |s, c| refused::on_path(s, c, c.at(3), Errno::PERM)),
-    call("name_to_handle_at", libc::SYS_name_to_handle_at, Always, |s, c| refused::on_path(s, c, c.at(0), Errno::OPNOTSUPP)),
+    call("fanotify_mark", libc::SYS_fanotify_mark, Always, |s, c| refused::on_path_to_open(s, c, c.at(3), Errno::PERM)),
+    call("name_to_handle_at", libc::SYS_name_to_handle_at, Always, |s, c| refused::on_path_to_open(s, c, c.at(0), Errno::OPNOTSUPP)),
 
     // Later kernels' ways to attributes: whoever uses them knows kernels without.
     call("setxattrat", 463, Always, |s, c| refused::on_path(s, c, c.at(0), Errno::NOSYS)),

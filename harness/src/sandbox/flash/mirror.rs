@@ -78,12 +78,14 @@ impl Cells {
             let start = self.device.offset_bytes;
             let on_chip = size.min(chip.geometry().size_bytes.saturating_sub(start));
             chip.peek_range(start, on_chip, |at, cells| {
-                // SAFETY: the chip is held: nobody else writes.
-                unsafe {
+                let at = at - start;
+                if !self.stand_in.put(at, cells)? {
                     let length = cells.len() as u64;
-                    let at = at - start;
-                    self.stand_in
-                        .write(at, length, |to| to.copy_from_slice(cells));
+                    // SAFETY: the chip is held: nobody else writes.
+                    unsafe {
+                        self.stand_in
+                            .write(at, length, |to| to.copy_from_slice(cells));
+                    }
                 }
                 Ok::<(), Errno>(())
             })?;

@@ -2,7 +2,7 @@
 //! program's reads from them, at full speed.
 //!
 //! A stand-in is a memfd that nobody but its one mapping can write to, not even
-//! a descriptor that is open for writing. It is made when its node is first
+//! a descriptor that is open for writing, from its first open on. It is made when its node is first
 //! opened, filled when that is first opened for reading, and kept in step with
 //! the flash from then on: the kernel may read from a description at any moment
 //! and for anybody, and never finds anything else than what the node holds.
@@ -15,12 +15,14 @@ use crate::Errno;
 use crate::sandbox::kernel::process::c_string;
 use crate::sandbox::kernel::sys;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Shared memory that only its mapping can write to.
 pub(in crate::sandbox) struct StandIn {
     pub size_bytes: u64,
     memfd: OwnedFd,
     base: *mut u8,
+    is_sealed: AtomicBool,
 }
 
 // SAFETY: the mapping belongs to no thread; who writes to it holds the lock of
@@ -50,15 +52,43 @@ impl StandIn {
         // does nothing.
         sys::fcntl(memfd.as_fd(), sys::F_SETSIG, libc::SIGURG)?;
         let base = map(&memfd, size_bytes)?;
-        let stand_in = Self {
+        Ok(Self {
             size_bytes,
             memfd,
             base,
-        };
+            is_sealed: AtomicBool::new(false),
+        })
+    }
+
+    /// From now on only the mapping writes to it.
+    fn seal(&self) -> Result<(), Errno> {
+        if self.is_sealed.load(Ordering::Acquire) {
+            return Ok(());
+        }
         let seals =
             libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_FUTURE_WRITE | libc::F_SEAL_SEAL;
-        sys::fcntl(stand_in.memfd.as_fd(), libc::F_ADD_SEALS, seals)?;
-        Ok(stand_in)
+        match sys::fcntl(self.memfd.as_fd(), libc::F_ADD_SEALS, seals) {
+            // Another thread was faster.
+            Ok(_) | Err(Errno::PERM) => {}
+            Err(errno) => return Err(errno),
+        }
+        self.is_sealed.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Puts bytes in while no program has it. That is half the work of filling the
+    /// mapping, whose pages would be made, and mapped, one by one. False: it is
+    /// sealed already.
+    pub fn put(&self, mut at: u64, mut bytes: &[u8]) -> Result<bool, Errno> {
+        if self.is_sealed.load(Ordering::Acquire) {
+            return Ok(false);
+        }
+        while !bytes.is_empty() {
+            let count = sys::write_at(self.memfd.as_fd(), bytes, at)?;
+            at += count as u64;
+            bytes = &bytes[count..];
+        }
+        Ok(true)
     }
 
     /// Device and inode number, which no other file has.
@@ -70,6 +100,7 @@ impl StandIn {
     /// A new description for a program. The flags that mean something else on a
     /// file than on a node are left out.
     pub fn open(&self, flags: i32) -> Result<OwnedFd, Errno> {
+        self.seal()?;
         const FILE_ONLY: i32 =
             libc::O_CREAT | libc::O_EXCL | libc::O_TRUNC | libc::O_DIRECT | libc::O_NOFOLLOW;
         if flags & libc::O_DIRECT != 0 {
@@ -93,10 +124,10 @@ impl StandIn {
         true
     }
 
-    /// Makes all pages at once, before every byte is written: that costs a fraction of
-    /// a fault for each. A kernel before 5.14 cannot, and takes the faults.
+    /// Makes all pages of a sealed one at once, before every byte is written: that costs
+    /// a fraction of a fault for each. A kernel before 5.14 cannot, and takes the faults.
     pub fn populate(&self) {
-        if !self.base.is_null() {
+        if self.is_sealed.load(Ordering::Acquire) && !self.base.is_null() {
             let length = self.size_bytes as usize;
             // SAFETY: the mapping is that long; its contents stay.
             unsafe { libc::madvise(self.base.cast(), length, libc::MADV_POPULATE_WRITE) };

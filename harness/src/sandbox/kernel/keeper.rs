@@ -13,9 +13,10 @@
 //! keeper says so, or when keeper or supervisor are gone: it watches both
 //! through pidfds, which nobody can keep open. Should the guard itself be
 //! killed, the keeper is the next subreaper and does the same. So any of the
-//! three, and supervisor and keeper together, can be killed at any moment, and
-//! nothing is left: neither processes nor the temporary folder. The program
-//! itself installs the filter, sends its listener over, and goes on to exec.
+//! three, and supervisor and keeper together, can be killed at any moment, and no
+//! process is left (the temporary folder is its janitor's, see `view::scratch`).
+//! The program itself installs the filter, sends its listener over, and goes on to
+//! exec.
 //!
 //! Invariant: between fork and exec only system calls on memory that was
 //! prepared before: no allocation, no lock (other threads may have held one).
@@ -24,7 +25,6 @@ use crate::sandbox::kernel::handover::{
     STAGE_FILTER, STAGE_FORK, STAGE_LISTENING, STAGE_PRIVILEGES, STAGE_WATCH, send,
 };
 use crate::sandbox::kernel::killing::kill_rest;
-use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
@@ -38,8 +38,6 @@ pub(in crate::sandbox) struct Prepared {
     pub orders: OwnedFd,
     /// Our end of the socket pair that takes the listener.
     pub socket: OwnedFd,
-    /// Removed where the supervisor no longer can; it need not exist.
-    pub folder: CString,
 }
 
 /// Turns this process into keeper, guard and program-to-be; returns in the last.
@@ -64,7 +62,7 @@ pub(in crate::sandbox) fn enter(prepared: &Prepared) -> io::Result<()> {
         match libc::fork() {
             -1 => return Err(fail(prepared, STAGE_FORK)),
             0 => {}
-            program => keep_guard(prepared, supervisor, parent, program),
+            program => keep_guard(supervisor, parent, program),
         }
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
         if libc::getppid() != guard {
@@ -179,12 +177,7 @@ unsafe fn keep(prepared: &Prepared, supervisor: RawFd, guard: libc::pid_t) -> ! 
             }
             drain(signals);
         };
-        let status = kill_rest(guard, ended);
-        // A traced program dies with its supervisor, a little before that is
-        // really gone.
-        let killed = libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL;
-        clean_up_after(prepared, supervisor, if killed { 300 } else { 0 });
-        end_like(status)
+        end_like(kill_rest(guard, ended))
     }
 }
 
@@ -213,12 +206,7 @@ unsafe fn end_of_guard(guard: libc::pid_t, signals: RawFd) -> Option<i32> {
 ///
 /// # Safety
 /// As for [`keep`].
-unsafe fn keep_guard(
-    prepared: &Prepared,
-    supervisor: RawFd,
-    keeper: RawFd,
-    program: libc::pid_t,
-) -> ! {
+unsafe fn keep_guard(supervisor: RawFd, keeper: RawFd, program: libc::pid_t) -> ! {
     // SAFETY: system calls on locals and numbers.
     unsafe {
         // Not a name that `pkill mtdkeep` would find.
@@ -236,48 +224,8 @@ unsafe fn keep_guard(
                 break None;
             }
         };
-        let status = kill_rest(program, ended);
-        // Without a keeper somebody has to see whether the supervisor comes to
-        // remove its folder, or ends before it can.
-        let patience_ms = if has_ended(keeper, 0) { 5000 } else { 0 };
-        clean_up_after(prepared, supervisor, patience_ms);
-        end_like(status)
+        end_like(kill_rest(program, ended))
     }
-}
-
-/// Removes the temporary folder if the supervisor left it behind, or ends within
-/// some time without having removed it.
-fn clean_up_after(prepared: &Prepared, supervisor: RawFd, patience_ms: i32) {
-    const ROUND_MS: i32 = 10;
-    for round in 0..=patience_ms / ROUND_MS {
-        // SAFETY: the path is a C string.
-        if unsafe { libc::access(prepared.folder.as_ptr(), libc::F_OK) } != 0 {
-            return;
-        }
-        if has_ended(supervisor, if round == 0 { 0 } else { ROUND_MS }) {
-            return remove(prepared);
-        }
-    }
-}
-
-/// Becomes the program that removes the temporary folder.
-fn remove(prepared: &Prepared) {
-    let rm = c"/bin/rm".as_ptr();
-    let args = [
-        rm,
-        c"-rf".as_ptr(),
-        c"--".as_ptr(),
-        prepared.folder.as_ptr(),
-        std::ptr::null(),
-    ];
-    // SAFETY: every argument is a C string, and the list ends in a null.
-    unsafe { libc::execv(rm, args.as_ptr()) };
-}
-
-/// Whether the process of this pidfd ends within some time.
-fn has_ended(process: RawFd, patience_ms: i32) -> bool {
-    // SAFETY: the structure is a local.
-    unsafe { libc::poll(&mut watch(process), 1, patience_ms) > 0 }
 }
 
 fn watch(fd: RawFd) -> libc::pollfd {

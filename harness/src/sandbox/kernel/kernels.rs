@@ -2,6 +2,8 @@
 
 mod table;
 
+use crate::sandbox::kernel::plain::Plain;
+
 /// A kernel version, such as 2.6.24; also from its text.
 ///
 /// ```
@@ -61,6 +63,24 @@ pub(in crate::sandbox) const SECCOMP_SINCE: Version = Version {
     patch: 0,
 };
 pub(in crate::sandbox) const SUPERVISOR_COOKIE: u32 = 0x6d74_646b;
+
+/// The name of the kernel that runs, such as `6.12.9-amd64`.
+pub(in crate::sandbox) fn release_text() -> String {
+    let mut about = libc::utsname::zero();
+    // SAFETY: the structure is ours.
+    unsafe { libc::uname(&mut about) };
+    let bytes: Vec<u8> = about.release.iter().map(|byte| *byte as u8).collect();
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(0);
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
+/// Its first two numbers; none where the name has no two.
+pub(in crate::sandbox) fn release() -> Option<(u32, u32)> {
+    let text = release_text();
+    let mut numbers = text.split(|letter: char| !letter.is_ascii_digit());
+    let mut number = || numbers.next().and_then(|text| text.parse::<u32>().ok());
+    Some((number()?, number()?))
+}
 
 /// The numbers, here, of the calls that came after `version`, each with the
 /// argument that, while zero, makes it the same as an older call.

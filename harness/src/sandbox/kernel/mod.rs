@@ -9,6 +9,7 @@ pub(in crate::sandbox) mod hosts;
 pub(in crate::sandbox) mod keeper;
 pub(in crate::sandbox) mod kernels;
 mod killing;
+pub(in crate::sandbox) mod listener;
 pub(in crate::sandbox) mod plain;
 pub(in crate::sandbox) mod process;
 pub(in crate::sandbox) mod ptrace;

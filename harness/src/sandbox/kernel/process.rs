@@ -13,6 +13,9 @@ use std::ffi::CString;
 /// The longest path that Linux takes.
 const PATH_BYTES_MAX: usize = 4096;
 
+/// What [`Process::short_path`] reads at most.
+pub(in crate::sandbox) const SHORT_PATH_BYTES: usize = 256;
+
 /// One thread of the sandboxed program.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::sandbox) struct Process {
@@ -27,6 +30,17 @@ pub(in crate::sandbox) fn c_string(bytes: &[u8]) -> CString {
 }
 
 impl Process {
+    /// Reads a path argument as far as that takes a single look; none: it is longer, or
+    /// cannot be read.
+    pub fn short_path(self, address: u64, room: &mut [u8; SHORT_PATH_BYTES]) -> Option<&[u8]> {
+        // Do not read across a page that may not be there.
+        let in_page = 4096 - (address % 4096) as usize;
+        let part = &mut room[..in_page.min(SHORT_PATH_BYTES)];
+        let count = sys::memory_read(self.tid, address, part).ok()?;
+        let end = part[..count].iter().position(|&byte| byte == 0)?;
+        Some(&part[..end])
+    }
+
     /// Reads a path argument.
     pub fn path(self, address: u64) -> Result<Vec<u8>, Errno> {
         let mut path = Vec::with_capacity(256);

@@ -86,8 +86,11 @@ pub(in crate::sandbox) struct Namespace {
     listed: HashMap<Bytes, BTreeMap<Bytes, u8>>,
     /// The host's entries of /dev that the program removed.
     removed: HashSet<Bytes>,
-    /// The last names of all paths at which something of ours ever stood.
+    /// The last names of all paths at which something of ours ever stood, and of the
+    /// folders that show something of ours.
     last_names: HashSet<Bytes>,
+    /// A folder shows something since [`Namespace::settle`] that it did not show before.
+    lists_more: bool,
     next_inode: u64,
 }
 
@@ -136,7 +139,8 @@ impl Namespace {
             reverse: BTreeMap::new(),
             listed: HashMap::new(),
             removed: HashSet::new(),
-            last_names: HashSet::new(),
+            last_names: HashSet::from([b"dev".to_vec()]),
+            lists_more: false,
             next_inode: 0x6d74_6400,
         }
     }
@@ -311,6 +315,8 @@ impl Namespace {
 
     fn list(&mut self, path: &[u8], kind: u8) {
         let (folder, name) = split(path);
+        self.last_names.insert(split(folder).1.to_vec());
+        self.lists_more = true;
         let names = self.listed.entry(folder.to_vec()).or_default();
         names.insert(name.to_vec(), kind);
     }
@@ -377,8 +383,19 @@ impl Namespace {
         is_single && !is_of_flash() && !self.last_names.contains(name)
     }
 
+    /// From now on it is noticed if a folder shows more; before, nothing was open.
+    pub fn settle(&mut self) {
+        self.lists_more = false;
+    }
+
+    /// Whether a folder that was opened when it was the host's may show more by now.
+    pub fn lists_more(&self) -> bool {
+        self.lists_more
+    }
+
     /// Whether a listing of this folder differs from the host's.
     pub fn is_listing_changed(&self, folder: &[u8]) -> bool {
+        let folder = if folder == b"/" { b"" } else { folder };
         is_in(folder, b"/dev") || self.has_entries_in(folder)
     }
 

@@ -7,7 +7,7 @@
 use crate::mtd::{MtdDevice, MtdSystem, NodeId};
 use crate::sandbox::view::block;
 use crate::sandbox::view::namespace::{Bytes, Kind, Namespace};
-use crate::sandbox::view::scratch::Scratch;
+use crate::sandbox::view::scratch::{Kept, Scratch};
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -56,6 +56,11 @@ impl Shadow {
         }
         block::redirect(&shadow, system, namespace);
         Ok(shadow)
+    }
+
+    /// What removes the folder when it is dropped.
+    pub fn kept(&self) -> Kept {
+        self.scratch.kept()
     }
 
     /// The folder itself, which may not be there yet.
