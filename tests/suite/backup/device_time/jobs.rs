@@ -81,6 +81,8 @@ pub struct Costs {
     pub source: String,
     /// One entry per job.
     pub jobs: Vec<Cost>,
+    /// The same for restores by the program itself, in the sandbox (`restores`).
+    pub restores: Vec<Cost>,
 }
 
 impl Costs {
@@ -105,8 +107,10 @@ impl Costs {
                 found.push(format!("{what}: now {now:?}, in the fixture {before:?}"));
             }
         }
-        for before in &fixture.jobs {
-            let Some(now) = self.jobs.iter().find(|cost| cost.job == before.job) else {
+        let (jobs, before) = (self.jobs.iter(), fixture.jobs.iter());
+        let (jobs, before) = (jobs.chain(&self.restores), before.chain(&fixture.restores));
+        for before in before.clone() {
+            let Some(now) = jobs.clone().find(|cost| cost.job == before.job) else {
                 found.push(format!("{}: in the fixture, but no such job", before.job));
                 continue;
             };
@@ -120,8 +124,8 @@ impl Costs {
                 }
             }
         }
-        for now in &self.jobs {
-            if !fixture.jobs.iter().any(|before| before.job == now.job) {
+        for now in jobs {
+            if !before.clone().any(|before| before.job == now.job) {
                 found.push(format!("{}: not in the fixture", now.job));
             }
         }
@@ -145,7 +149,26 @@ pub fn run() -> Costs {
         chip: timing.name.into(),
         source: timing.source.into(),
         jobs: rig.jobs,
+        restores: Vec::new(),
     }
+}
+
+/// What was counted on a device's chip since its counters were reset.
+pub fn cost_of(job: &str, device: &SimulatedDevice) -> Cost {
+    device.system.with_chip(0, |chip| {
+        let counters = chip.counters();
+        Cost {
+            job: job.into(),
+            virtual_ns: u64::try_from(chip.elapsed().as_nanos()).expect("below 584 years"),
+            reads: counters.reads(),
+            bytes_read: counters.bytes_read(),
+            programs: counters.programs(),
+            bytes_programmed: counters.bytes_programmed(),
+            erases: counters.erases(),
+            lock_changes: counters.lock_changes(),
+            failures: counters.failures(),
+        }
+    })
 }
 
 struct Rig {
@@ -159,21 +182,7 @@ impl Rig {
         let device = profile::from_bytes(&self.pristine, &Layout::ispot()).expect("16 MiB");
         device.system.with_chip(0, |chip| chip.reset_counters());
         work(&device);
-        let cost = device.system.with_chip(0, |chip| {
-            let counters = chip.counters();
-            Cost {
-                job: name.into(),
-                virtual_ns: u64::try_from(chip.elapsed().as_nanos()).expect("below 584 years"),
-                reads: counters.reads(),
-                bytes_read: counters.bytes_read(),
-                programs: counters.programs(),
-                bytes_programmed: counters.bytes_programmed(),
-                erases: counters.erases(),
-                lock_changes: counters.lock_changes(),
-                failures: counters.failures(),
-            }
-        });
-        self.jobs.push(cost);
+        self.jobs.push(cost_of(name, &device));
         device
     }
 

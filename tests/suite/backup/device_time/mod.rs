@@ -6,6 +6,11 @@
 //!     MTDKEEP_GOLDEN=write cargo test --test suite device_time::fixed_jobs
 
 mod jobs;
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod restores;
 
 use jobs::Costs;
 use std::path::Path;
@@ -20,7 +25,18 @@ fn fixture() -> Costs {
 
 #[test]
 fn fixed_jobs_cost_exactly_what_the_fixture_says() {
-    let now = jobs::run();
+    let mut now = jobs::run();
+    // Where there is no sandbox, what it would count is as it stands there.
+    #[cfg(not(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    )))]
+    now.restores.extend(fixture().restores);
+    #[cfg(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    ))]
+    now.restores.extend(restores::run());
     if std::env::var_os("MTDKEEP_GOLDEN").is_some_and(|value| value == "write") {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(FIXTURE);
         std::fs::write(&path, now.to_json()).unwrap_or_else(|error| panic!("{path:?}: {error}"));
@@ -81,4 +97,20 @@ fn the_fixture_says_what_is_claimed_of_it() {
     assert_eq!(cost(&format!("{same}, only where it differs")).erases, 0);
     assert_eq!(cost(&format!("{same}, every erase block")).erases, 9);
     assert!(costs.jobs.iter().all(|cost| cost.failures == 0));
+
+    // A restore writes the erase blocks that differ, and those alone.
+    for (what, blocks, erases) in [
+        ("nothing differs", 0, 0),
+        ("one file's erase block differs", 1, 1),
+        ("one file's two erase blocks differ", 2, 2),
+        ("one erase block has bits to clear only", 1, 0),
+        ("all of it differs", 8, 8),
+    ] {
+        let mut all = costs.restores.iter();
+        let found = all.find(|cost| cost.job == format!("restore system, {what}"));
+        let cost = found.unwrap_or_else(|| panic!("no restore {what:?}"));
+        assert_eq!((cost.erases, cost.failures), (erases, 0), "{what}");
+        assert!(cost.bytes_programmed <= blocks * (128 << 10), "{what}");
+        assert_eq!(cost.bytes_programmed == 0, blocks == 0, "{what}");
+    }
 }
