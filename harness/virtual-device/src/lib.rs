@@ -93,6 +93,13 @@ pub enum Cut {
         /// Offset in the chip.
         offset_bytes: u64,
     },
+    /// So long after this text stands on the command's standard output.
+    StdoutThen {
+        /// The text.
+        text: String,
+        /// How long the guest goes on.
+        pause: Duration,
+    },
     /// So long after power-on; booting takes about half a second of that.
     After(Duration),
 }
@@ -104,6 +111,9 @@ impl fmt::Display for Cut {
             Self::Stdout(text) => write!(f, "when {text:?} stands on standard output"),
             Self::ChipChanged { offset_bytes } => {
                 write!(f, "when the chip changes at {offset_bytes:#x}")
+            }
+            Self::StdoutThen { text, pause } => {
+                write!(f, "{pause:?} after {text:?} stands on standard output")
             }
             Self::After(time) => write!(f, "{time:?} after power-on"),
         }
@@ -291,11 +301,20 @@ impl VirtualDevice {
             Cut::ChipChanged { offset_bytes } => emulator.chip_byte(*offset_bytes),
             _ => None,
         };
+        let says = |emulator: &Emulator, text: &str| {
+            let out = emulator.serial(0);
+            out.is_ok_and(|out| String::from_utf8_lossy(&out).contains(text))
+        };
+        let mut said_at = None;
         let mut reached = |emulator: &Emulator| match cut {
             Cut::Console(text) => emulator.console().contains(text.as_str()),
-            Cut::Stdout(text) => emulator
-                .serial(0)
-                .is_ok_and(|out| String::from_utf8_lossy(&out).contains(text.as_str())),
+            Cut::Stdout(text) => says(emulator, text),
+            Cut::StdoutThen { text, pause } => {
+                if said_at.is_none() && says(emulator, text) {
+                    said_at = Some(Instant::now());
+                }
+                said_at.is_some_and(|at| at.elapsed() >= *pause)
+            }
             Cut::ChipChanged { offset_bytes } => emulator.chip_byte(*offset_bytes) != before,
             Cut::After(time) => began.elapsed() >= *time,
         };

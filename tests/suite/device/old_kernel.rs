@@ -154,6 +154,52 @@ fn the_device_build_needs_no_call_newer_than_2_6_24() {
     assert_ends(old(&program).arg("verify").arg(&folder), 4);
 }
 
+/// A restore's own calls: who has the flash open, how much room there is, old bytes that
+/// are kept, synced and removed; and what it holds in memory meanwhile.
+#[test]
+#[ignore = "needs what ci/old-kernel builds"]
+fn it_restores_without_a_newer_call() {
+    let program = program();
+    let device = profile::ispot(1);
+    let tree = TreeBuilder::default().all_nodes().build(&device).unwrap();
+    let outer = tempfile::tempdir().unwrap();
+    let folder = outer.path().join("backup");
+    let rooted = |command: &str| {
+        let mut old = old(&program);
+        old.arg(command).arg("--root").arg(tree.root());
+        old
+    };
+    assert_ends(rooted("backup").arg("-q").arg("--output").arg(&folder), 0);
+    let node = tree.root().join("dev/mtd4");
+    let good = std::fs::read(&node).unwrap();
+    let spoil = || {
+        let bytes: Vec<u8> = good.iter().map(|byte| !byte).collect();
+        std::fs::write(&node, bytes).unwrap();
+    };
+    spoil();
+    assert_ends(rooted("restore").arg(&folder), 5);
+    assert_ends(rooted("restore").arg("--dry-run").arg(&folder), 0);
+    let restore = || {
+        let mut restore = rooted("restore");
+        // The test's folder may be in memory.
+        restore.args(["--yes", "--journal-in-memory"]).arg(&folder);
+        restore
+    };
+    assert_ends(&mut restore(), 0);
+    assert_eq!(std::fs::read(&node).unwrap(), good);
+    assert!(!outer.path().join("backup.restore").exists());
+
+    spoil();
+    let mut child = restore().stdout(Stdio::null()).spawn().unwrap();
+    let mut most = 0;
+    while child.try_wait().unwrap().is_none() {
+        most = most.max(peak_kib(&child).unwrap_or(0));
+    }
+    assert!(child.wait().unwrap().success());
+    println!("a restore of 1 MiB held at most {most} KiB");
+    assert!((1..=PEAK_KIB_MAX).contains(&most), "{most} KiB");
+}
+
 /// The server's own calls: sockets, poll, a random word.
 #[test]
 #[ignore = "needs what ci/old-kernel builds"]

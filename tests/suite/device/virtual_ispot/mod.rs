@@ -12,6 +12,8 @@ mod backup;
 mod nodes;
 mod power;
 mod profile;
+mod restore;
+mod restore_kills;
 mod trouble;
 
 use mtd_harness::profile::{SimulatedDevice, ispot as simulated_ispot};
