@@ -129,6 +129,30 @@ pub(crate) fn on_chip(partition: &MtdInfo) -> Option<Range<u64>> {
     Some(start / block * block..end.div_ceil(block) * block)
 }
 
+/// Whether one device holds another, as far as sizes tell, where nobody tells places: as
+/// OpenWrt's `firmware` holds the `kernel` and `rootfs` that come right after it, and add
+/// up to its size. What is held is smaller, so this ends.
+pub(crate) fn seems_to_hold(whole: &MtdInfo, part: &MtdInfo, all: &[MtdInfo]) -> bool {
+    let Some(at) = all.iter().position(|device| device.index == whole.index) else {
+        return false;
+    };
+    let holds = |devices: &mut dyn Iterator<Item = &MtdInfo>| {
+        let (mut sum, mut found) = (0, false);
+        for device in devices {
+            sum += device.size_bytes;
+            if device.size_bytes >= whole.size_bytes || sum > whole.size_bytes {
+                return false;
+            }
+            found |= device.index == part.index || seems_to_hold(device, part, all);
+            if sum == whole.size_bytes {
+                return found;
+            }
+        }
+        false
+    };
+    holds(&mut all[at + 1..].iter()) || holds(&mut all[..at].iter().rev())
+}
+
 pub(crate) fn overlap(a: &Range<u64>, b: &Range<u64>) -> bool {
     a.start < b.end && b.start < a.end
 }

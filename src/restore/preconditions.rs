@@ -2,7 +2,7 @@
 //!
 //! Invariant: no I/O; what was found out is handed in.
 
-use super::blocks::{on_chip, overlap};
+use super::blocks::{on_chip, overlap, seems_to_hold};
 use super::crippled::{Crippled, lacks};
 use super::error::RestoreError;
 use super::journal::Kept;
@@ -104,7 +104,7 @@ pub(super) fn check(
     }
     for (at, one) in written.iter().enumerate() {
         for other in &written[at + 1..] {
-            if on_same_flash(&one.device, &other.device) {
+            if on_same_flash(&one.device, &other.device, devices) {
                 let (one, other) = (one.device.id(), other.device.id());
                 return Err(RestoreError::Overlap { one, other });
             }
@@ -130,11 +130,12 @@ pub(super) fn check(
     }
 }
 
-/// Whether two partitions have a part of the same erase block.
-fn on_same_flash(one: &MtdInfo, other: &MtdInfo) -> bool {
+/// Whether two partitions have a part of the same erase block: one holds the other, or
+/// they are neighbours in it.
+fn on_same_flash(one: &MtdInfo, other: &MtdInfo, devices: &[MtdInfo]) -> bool {
     match (on_chip(one), on_chip(other)) {
         (Some(a), Some(b)) => one.chip == other.chip && overlap(&a, &b),
-        _ => false,
+        _ => seems_to_hold(one, other, devices) || seems_to_hold(other, one, devices),
     }
 }
 
@@ -146,7 +147,7 @@ fn changed<'a>(
 ) -> impl Iterator<Item = &'a MtdInfo> {
     let is_changed = |device: &&MtdInfo| {
         let (Some(start), Some(other)) = (part.device.offset_bytes(), device.offset_bytes()) else {
-            return false;
+            return seems_to_hold(&part.device, device, devices);
         };
         let mut written = part.blocks.iter().map(|block| {
             let (within, at) = part.share(block);
@@ -181,16 +182,11 @@ pub(super) fn unused(
     devices: &[MtdInfo],
     in_use: &[InUse],
 ) -> Result<(), RestoreError> {
-    let blocks = on_chip(&part.device);
     for used in in_use {
         let same = used.index == part.device.index || used.index == part.route.device.index;
         let other = devices.iter().find(|device| device.index == used.index);
         // Whatever has a part of these erase blocks: a parent, a child, a neighbour.
-        let shares = other.is_some_and(|other| {
-            let there = on_chip(other);
-            other.chip == part.device.chip
-                && matches!((&blocks, &there), (Some(a), Some(b)) if overlap(a, b))
-        });
+        let shares = other.is_some_and(|other| on_same_flash(&part.device, other, devices));
         if same || shares {
             let by = match other.filter(|_| !same) {
                 Some(other) => format!("{} has a part of its flash and is ", other.id()),

@@ -11,6 +11,7 @@
 mod cuts;
 mod disk;
 mod faults;
+mod placeless;
 mod ways;
 mod world;
 
