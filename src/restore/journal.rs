@@ -62,7 +62,7 @@ pub(crate) struct Journal<'a> {
 }
 
 /// Whether an erase block's old bytes lie in a folder.
-pub(super) fn has_old(folder: &dyn Destination) -> bool {
+pub(crate) fn has_old(folder: &dyn Destination) -> bool {
     let entries = folder.list().unwrap_or_default();
     entries.iter().any(|entry| entry.name.ends_with(OLD))
 }

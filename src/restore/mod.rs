@@ -28,6 +28,7 @@ mod tests;
 
 pub(crate) use error::{RestoreError, Stopped};
 pub(crate) use execute::{Restored, restore};
+pub(crate) use journal::has_old;
 pub(crate) use plan::{Plan, PlannedPartition};
 pub(crate) use prepare::{Request, plan};
 #[cfg(feature = "full")]

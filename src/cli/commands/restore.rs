@@ -152,6 +152,17 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
 
 fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let interrupt = signals::interrupt_flag()?;
+    if args.folder.as_os_str() == "-" {
+        return Err(CliError::Other {
+            exit: Exit::Refused,
+            message: "a stream is not restored from; nothing was changed".into(),
+            help: Some(
+                "every digest has to be right before the first erase: unpack the tar into a \
+                 folder, and name that"
+                    .into(),
+            ),
+        });
+    }
     let target = Target::open(&args.device, args.save.as_deref(), output)?;
     let backup = folder::open(&args.folder, Access::Look, output)?;
     let path = match &args.journal {
@@ -163,6 +174,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         false => Access::Change,
     };
     let journal = open_journal(&path, access, args)?;
+    is_only_journal(&path, args)?;
     let request = Request {
         partitions: &args.partitions,
         allow: &args.allow,
@@ -199,13 +211,14 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     Ok(tell::done(&plan, restored, args, output))
 }
 
+fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path| std::fs::canonicalize(path).ok();
+    real(one).is_some_and(|one| Some(one) == real(other))
+}
+
 /// The folder for old bytes, where it is there already: it may know of an earlier run.
 /// Otherwise none is made yet.
 fn open_journal(path: &Path, access: Access, args: &Args) -> Result<Option<Folder>, CliError> {
-    let is_same = |one: &Path, other: &Path| {
-        let real = |path| std::fs::canonicalize(path).ok();
-        real(one).is_some_and(|one| Some(one) == real(other))
-    };
     match Folder::open(path, access) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         // Its own lock on it would be taken for another's.
@@ -221,6 +234,26 @@ fn open_journal(path: &Path, access: Access, args: &Args) -> Result<Option<Folde
             .map(Some)
             .map_err(|source| folder::error("cannot open", path, source)),
     }
+}
+
+/// That no earlier run has left old bytes in the usual folder, which this one would not
+/// see: what it had in hand would be taken for old bytes.
+fn is_only_journal(path: &Path, args: &Args) -> Result<(), CliError> {
+    let usual = beside(&args.folder, args.device.is_simulated());
+    let Some(folder) = Folder::open(&usual, Access::Look).ok() else {
+        return Ok(());
+    };
+    if !restore::has_old(&folder) || is_same(path, &usual) {
+        return Ok(());
+    }
+    Err(CliError::Other {
+        exit: Exit::Unfinished,
+        message: format!(
+            "an earlier restore has old bytes in {}; the flash is not finished: do not switch off",
+            usual.display()
+        ),
+        help: Some("run it again without --journal, or with that folder".into()),
+    })
 }
 
 fn of_journal(exit: Exit, path: &Path, why: &str) -> CliError {

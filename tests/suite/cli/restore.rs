@@ -202,6 +202,15 @@ fn a_backup_that_is_not_right_is_not_used() {
     );
 }
 
+/// Digests have to be right before the first erase, which a stream's cannot be.
+#[test]
+fn a_stream_is_not_restored_from() {
+    let outer = furnished();
+    let (_, said) = run(&outer, "restore - --image whole --yes", 5);
+    assert!(said.contains("a stream is not restored from"), "{said}");
+    assert!(said.contains("unpack"), "{said}");
+}
+
 #[test]
 fn another_layout_is_refused() {
     let outer = furnished();
@@ -258,6 +267,13 @@ fn a_fault_is_told_and_the_same_command_goes_on() {
     after[done.clone()].copy_from_slice(&whole[done]);
     after[failing..failing + ERASE_BLOCK].fill(0xFF);
     assert_eq!(read(&outer, "now"), after);
+    // Nor is another folder for old bytes a way round them.
+    for journal in ["elsewhere", "backup.rehearsal/../elsewhere"] {
+        let line = format!("restore backup --image now --yes --journal {journal}");
+        let (_, said) = run(&outer, &line, 6);
+        assert!(said.contains("has old bytes in backup.rehearsal"), "{said}");
+        assert!(!outer.path().join("elsewhere").exists());
+    }
     // Another restore has to wait for this one.
     let other = "restore backup --image now --yes -p linux";
     let (_, said) = run(&outer, other, 6);
