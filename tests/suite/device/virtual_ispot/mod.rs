@@ -9,7 +9,6 @@
 //! program. `ci/virtual-ispot` runs them.
 
 mod backup;
-mod contract;
 mod nodes;
 mod power;
 mod profile;

@@ -43,6 +43,43 @@ step peaks cat /tmp/peaks",
     assert!((64..=LIMIT_KIB).contains(&peak), "{peak} KiB: {peaks:?}");
 }
 
+/// Who has the flash mounted or open is seen on a real kernel, by whatever name.
+#[test]
+#[ignore = "needs what ci/virtual-ispot installs"]
+fn what_is_in_use_is_refused() {
+    let mut ispot = virtual_ispot();
+    let steps = run(
+        &mut ispot,
+        "mtdkeep backup -q -p system -p param -o /tmp/b || exit 9
+printf spoilt >/dev/mtdblock4
+restore='mtdkeep restore --yes -p system --journal-in-memory /tmp/b'
+mkdir /mnt4; mount -t jffs2 /dev/mtdblock4 /mnt4 || exit 8
+step mounted $restore
+umount /mnt4
+step open sh -c \"exec 5</dev/mtd4ro; $restore; exit \\$?\"
+step block sh -c \"exec 5</dev/mtdblock4; $restore; exit \\$?\"
+mtdkeep backup -q -p system -o - | { read -r line; sleep 1000; } & reader=$!
+while ! ls -l /proc/[0-9]*/fd 2>/dev/null | grep -q '/dev/mtd4'; do :; done
+step backup $restore
+killall sleep mtdkeep; wait $reader
+step free $restore",
+    );
+    for (name, how) in [
+        ("mounted", "mounted at /mnt4 (jffs2)"),
+        ("open", "open in process"),
+        ("block", "open in process"),
+        ("backup", "open in process"),
+    ] {
+        let step = steps.expect(name, 5);
+        step.says(&[
+            "mtd4 (system) is in use: ",
+            how,
+            "nothing on the flash was changed",
+        ]);
+    }
+    steps.expect("free", 0).says(&["and is right"]);
+}
+
 /// A block of the README: its commands, and what each prints.
 fn block(name: &str) -> Vec<(String, String)> {
     let readme = std::fs::read_to_string("README.md").unwrap();
