@@ -44,6 +44,9 @@ mod cli;
 #[cfg(feature = "full")]
 mod fetch;
 #[cfg(feature = "full")]
+#[doc(hidden)] // for the fuzzers of this package
+pub mod fuzz;
+#[cfg(feature = "full")]
 mod layout;
 pub mod mtd;
 mod printable;

@@ -94,6 +94,15 @@ pub(super) enum Parsed {
     Refused,
 }
 
+/// What a fuzzer throws at it: a head is understood from exactly its own bytes.
+pub(in crate::receive) fn anything(bytes: &[u8]) {
+    if let Parsed::Head(head) = parse(bytes) {
+        assert!(head.length <= bytes.len());
+        assert_eq!(parse(&bytes[..head.length]), Parsed::Head(head.clone()));
+        asked(head.target.split_once('/').map_or("", |(_, path)| path));
+    }
+}
+
 /// Reads a head at the start of `bytes`.
 pub(super) fn parse(bytes: &[u8]) -> Parsed {
     if let Some(head) = unversioned(bytes) {

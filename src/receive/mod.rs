@@ -23,3 +23,8 @@ mod store;
 
 pub use room::Watcher;
 pub use server::Receiver;
+
+/// What a fuzzer throws at the reader of a device's requests.
+pub(crate) fn anything(bytes: &[u8]) {
+    asked::anything(bytes);
+}

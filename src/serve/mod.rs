@@ -20,6 +20,8 @@
 
 mod address;
 mod answer;
+#[cfg(feature = "full")]
+pub(crate) mod anything;
 mod body;
 mod connection;
 mod content;

@@ -13,6 +13,12 @@ mod examples;
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 mod fetch;
+#[cfg(all(
+    feature = "full",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod fuzz;
 #[cfg(feature = "full")]
 mod page;
 #[cfg(all(

@@ -4,12 +4,13 @@
 //! digest is told only once all bytes that it is of were read.
 
 use crate::fetch::wire::Fault;
-use std::io::{self, Read as _};
-use std::net::TcpStream;
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How many looks at a socket, without a byte, are silence.
 const LOOKS_MAX: u32 = 240;
+/// A head is no longer.
+const HEAD_BYTES_MAX: usize = 64 << 10;
 /// What follows a body is no longer.
 const TRAILER_BYTES_MAX: usize = 8 << 10;
 
@@ -30,10 +31,10 @@ pub(super) struct Answer {
 
 /// A connection, and how much of it is still the answer.
 pub(super) struct Body {
-    stream: TcpStream,
+    stream: Box<dyn Read + Send>,
     interrupt: &'static AtomicBool,
     /// What came with the head.
-    pub(super) ready: Vec<u8>,
+    ready: Vec<u8>,
     left: Left,
 }
 
@@ -46,8 +47,41 @@ enum Left {
     ToTheEnd,
 }
 
-/// The answer that begins with this head.
-pub(super) fn answer(parsed: &httparse::Response<'_, '_>, mut body: Body) -> Result<Answer, Fault> {
+/// The answer that comes there.
+pub(super) fn answer(mut body: Body) -> Result<Answer, Fault> {
+    let mut head = Vec::new();
+    loop {
+        let mut chunk = [0; 4096];
+        let count = body.receive(&mut chunk)?;
+        head.extend_from_slice(&chunk[..count]);
+        let mut headers = [httparse::EMPTY_HEADER; 64];
+        let mut parsed = httparse::Response::new(&mut headers);
+        match parsed.parse(&head) {
+            // 1xx is no answer yet (RFC 9110, 15.2).
+            Ok(httparse::Status::Complete(end)) if matches!(parsed.code, Some(100..200)) => {
+                body.ready = head.split_off(end);
+                head.clear();
+            }
+            Ok(httparse::Status::Complete(end)) => {
+                body.ready = head[end..].to_vec();
+                return understood(&parsed, body);
+            }
+            Ok(httparse::Status::Partial) if count == 0 => {
+                return Err(Fault::Lost("the server hung up".into()));
+            }
+            Ok(httparse::Status::Partial) if head.len() < HEAD_BYTES_MAX => {}
+            _ => {
+                return Err(hopeless(
+                    "what answers there is no web server",
+                    "look at the address",
+                ));
+            }
+        }
+    }
+}
+
+/// What its head says.
+fn understood(parsed: &httparse::Response<'_, '_>, mut body: Body) -> Result<Answer, Fault> {
     let header = |name: &str| {
         let found = parsed
             .headers
@@ -149,9 +183,9 @@ impl Answer {
 }
 
 impl Body {
-    pub(super) fn new(stream: TcpStream, interrupt: &'static AtomicBool) -> Self {
+    pub(super) fn new(stream: impl Read + Send + 'static, interrupt: &'static AtomicBool) -> Self {
         Self {
-            stream,
+            stream: Box::new(stream),
             interrupt,
             ready: Vec::new(),
             left: Left::ToTheEnd,
@@ -159,7 +193,7 @@ impl Body {
     }
 
     /// The next bytes of the connection; 0 where it ended.
-    pub(super) fn receive(&mut self, buf: &mut [u8]) -> Result<usize, Fault> {
+    fn receive(&mut self, buf: &mut [u8]) -> Result<usize, Fault> {
         if !self.ready.is_empty() {
             let count = buf.len().min(self.ready.len());
             buf[..count].copy_from_slice(&self.ready[..count]);
@@ -287,16 +321,11 @@ pub(super) fn of_status(answer: &Answer, name: &str) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write as _;
-    use std::net::TcpListener;
+    use std::io::Cursor;
 
     /// Reads what a server sends behind its head, in pieces of `count` bytes.
     fn read(sent: &[u8], count: usize) -> Result<(Vec<u8>, Option<String>), Fault> {
         static NO: AtomicBool = AtomicBool::new(false);
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut server = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        server.write_all(sent).unwrap();
-        drop(server);
         let mut answer = Answer {
             status: 200,
             length_bytes: None,
@@ -305,7 +334,7 @@ mod tests {
             digest: None,
             body: Body {
                 left: Left::Chunk(0),
-                ..Body::new(listener.accept().unwrap().0, &NO)
+                ..Body::new(Cursor::new(sent.to_vec()), &NO)
             },
         };
         let (mut all, mut piece) = (Vec::new(), vec![0; count]);

@@ -4,7 +4,7 @@
 //! before its length is a loss; whoever is silent for a minute is gone; a stop that the
 //! user asked for is heard within a quarter of a second.
 
-use super::answer::{Answer, Body, answer, hopeless};
+use super::answer::{Answer, Body, answer};
 use crate::fetch::wire::Fault;
 use std::io::{self, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
@@ -13,8 +13,6 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-/// A head is no longer.
-const HEAD_BYTES_MAX: usize = 64 << 10;
 /// How long one address may take to answer.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// How long one look at a socket waits.
@@ -121,7 +119,7 @@ impl Client {
         }
         request += "\r\n";
         stream.write_all(request.as_bytes()).map_err(lost)?;
-        self.answer(stream)
+        answer(Body::new(stream, self.interrupt))
     }
 
     /// A connection, to whichever of the host's addresses answers. A name's look-up and
@@ -143,36 +141,6 @@ impl Client {
             }
         }
         Err(Fault::Stopped)
-    }
-
-    fn answer(&self, stream: TcpStream) -> Result<Answer, Fault> {
-        let mut body = Body::new(stream, self.interrupt);
-        loop {
-            let mut chunk = [0; 4096];
-            let count = body.receive(&mut chunk)?;
-            body.ready.extend_from_slice(&chunk[..count]);
-            let head = std::mem::take(&mut body.ready);
-            let mut headers = [httparse::EMPTY_HEADER; 64];
-            let mut parsed = httparse::Response::new(&mut headers);
-            match parsed.parse(&head) {
-                Ok(httparse::Status::Complete(end)) => {
-                    body.ready = head[end..].to_vec();
-                    return answer(&parsed, body);
-                }
-                Ok(httparse::Status::Partial) if count > 0 && head.len() < HEAD_BYTES_MAX => {
-                    body.ready = head.clone();
-                }
-                Ok(httparse::Status::Partial) if count == 0 => {
-                    return Err(Fault::Lost("the server hung up".into()));
-                }
-                _ => {
-                    return Err(hopeless(
-                        "what answers there is no web server",
-                        "look at the address",
-                    ));
-                }
-            }
-        }
     }
 }
 

@@ -11,6 +11,7 @@
 //! name is taken that is not a backup's or a capture's.
 
 mod answer;
+pub(crate) mod anything;
 mod client;
 mod file;
 mod links;

@@ -2,6 +2,7 @@
 //! is there, and nothing is left there.
 
 mod advice;
+mod nand;
 mod probe;
 mod session;
 
@@ -12,7 +13,7 @@ use super::wire::{Fault, Patience, Source};
 use crate::mtd::{Errno, MtdError, MtdIndex, MtdInfo, Node, OwnDigest};
 use probe::Tools;
 use session::{Piece, Session};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 
 /// What a first look at a device gave.
@@ -44,6 +45,8 @@ pub(crate) fn connect(
         session: None,
         nodes: BTreeMap::new(),
         tools: Tools::default(),
+        nand: BTreeSet::new(),
+        pieces: None,
     };
     let (mut failures, at_first) = (0, patience.at_first());
     let answer = loop {
@@ -66,6 +69,7 @@ pub(crate) fn connect(
     let probed = probe::understand(&answer, &source.word, layout)?;
     source.nodes = probed.nodes;
     source.tools = probed.tools;
+    source.nand = probed.nand;
     let proof = match probed.tools {
         Tools {
             sha256sum: true, ..
@@ -110,9 +114,17 @@ struct SshSource {
     session: Option<Session>,
     nodes: BTreeMap<MtdIndex, String>,
     tools: Tools,
+    /// Which of them are NAND.
+    nand: BTreeSet<MtdIndex>,
+    /// The stream, where it is one of those and nanddump is there.
+    pieces: Option<(MtdInfo, nand::Pieces)>,
 }
 
 impl SshSource {
+    fn has_nanddump_for(&self, device: &MtdInfo) -> bool {
+        self.tools.nanddump && self.nand.contains(&device.index)
+    }
+
     fn session(&mut self) -> Result<&mut Session, Fault> {
         let session = match self.session.take() {
             Some(session) => session,
@@ -186,6 +198,12 @@ impl Source for SshSource {
         length_bytes: Option<u64>,
     ) -> Result<(), Fault> {
         const BLOCK_BYTES_MAX: u64 = 64 << 10;
+        if self.has_nanddump_for(device) {
+            let pieces = nand::Pieces::new(device, offset_bytes, length_bytes);
+            self.pieces = Some((device.clone(), pieces));
+            return Ok(());
+        }
+        self.pieces = None;
         // The largest power of two in both, so that nothing else is read.
         let both = offset_bytes | length_bytes.unwrap_or(0);
         let block = 1_u64.checked_shl(both.trailing_zeros()).unwrap_or(u64::MAX);
@@ -204,6 +222,16 @@ impl Source for SshSource {
     }
 
     fn read(&mut self, buf: &mut [u8]) -> Result<usize, Fault> {
+        if let Some((device, mut pieces)) = self.pieces.take() {
+            if let Some((offset, length)) = pieces.wanted() {
+                let act = nand::command(Some((offset, length)));
+                let command = self.with_device(device.index, &act);
+                pieces.ask(self.session()?, &command, length)?;
+            }
+            let count = pieces.take(buf);
+            self.pieces = Some((device, pieces));
+            return Ok(count);
+        }
         match self.session()?.read(buf)? {
             Piece::Data(count) => Ok(count),
             Piece::End { status: 0, .. } => Ok(0),
@@ -219,7 +247,12 @@ impl Source for SshSource {
             Tools { md5sum: true, .. } => ("md5sum", 32),
             _ => return Ok(None),
         };
-        let command = self.with_device(device.index, tool);
+        let act = match self.has_nanddump_for(device) {
+            // Of the same bytes, with 0xFF for bad blocks.
+            true => format!("{{ {} 2>/dev/null | {tool}; }}", nand::command(None)),
+            false => tool.into(),
+        };
+        let command = self.with_device(device.index, &act);
         let answer = self.session()?.run(&command)?;
         let answer = String::from_utf8_lossy(&answer);
         let digest = answer.trim().get(..digits).map(str::to_ascii_lowercase);
@@ -233,6 +266,7 @@ impl Source for SshSource {
 
     fn reset(&mut self) {
         self.session = None;
+        self.pieces = None;
     }
 }
 

@@ -6,10 +6,11 @@
 //!
 //! Invariant: a name in the answer leads nowhere but into that folder.
 
+use super::nand;
 use crate::backend::LinuxBackend;
 use crate::layout;
 use crate::mtd::{MtdBackend as _, MtdError, MtdIndex, MtdInfo, Node, NodeState, infer_offsets};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
@@ -30,6 +31,8 @@ pub(super) struct Probed {
     /// The node of each device that has one.
     pub(super) nodes: BTreeMap<MtdIndex, String>,
     pub(super) tools: Tools,
+    /// Which of them are NAND, as far as sysfs tells.
+    pub(super) nand: BTreeSet<MtdIndex>,
     /// What is worth a warning, in words.
     pub(super) notes: Vec<String>,
 }
@@ -39,6 +42,8 @@ pub(super) struct Probed {
 pub(super) struct Tools {
     pub(super) sha256sum: bool,
     pub(super) md5sum: bool,
+    /// As [`nand::is_known`] wants it.
+    pub(super) nanddump: bool,
 }
 
 /// The commands whose output [`understand`] reads; each part begins with a line
@@ -56,6 +61,7 @@ pub(super) fn commands(word: &str) -> String {
          echo; echo {word} t dmesg; dmesg 2>/dev/null; \
          echo; echo {word} t sha256sum; sha256sum </dev/null; \
          echo; echo {word} t md5sum; md5sum </dev/null; \
+         echo; echo {word} t nanddump; nanddump --help 2>&1; \
          echo; echo {word} t nodes; for n in /dev/mtd[0-9]* /dev/mtd/[0-9]* /dev/mtd/mtd[0-9]*; \
          do if [ -c $n ]; then ls -ln $n 2>/dev/null || ls -l $n; fi; done"
     )
@@ -102,7 +108,9 @@ pub(super) fn understand(
         }
     }
     infer_offsets(&mut devices);
-    notes.extend(of_nand(&parts, &devices));
+    let nand = of_nand(&parts, &devices);
+    let nanddump = nand::is_known(&String::from_utf8_lossy(text("nanddump")));
+    notes.extend(about_nand(&nand, nanddump));
     notes.extend(of_mounts(
         &String::from_utf8_lossy(text("mounts")),
         &devices,
@@ -123,7 +131,9 @@ pub(super) fn understand(
                 b"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
             ),
             md5sum: has("md5sum", b"d41d8cd98f00b204e9800998ecf8427e"),
+            nanddump,
         },
+        nand,
         notes,
     })
 }
@@ -270,24 +280,28 @@ fn place(devices: &mut [MtdInfo], name: &str, text: &[u8], notes: &mut Vec<Strin
     }
 }
 
-fn of_nand(parts: &[Part<'_>], devices: &[MtdInfo]) -> Vec<String> {
+fn of_nand(parts: &[Part<'_>], devices: &[MtdInfo]) -> BTreeSet<MtdIndex> {
     let is_nand = |device: &&MtdInfo| {
         let name = format!("/sys/class/mtd/{}/type", device.index);
         let part = parts.iter().find(|part| part.name == name);
         part.is_some_and(|part| part.text.trim_ascii().ends_with(b"nand"))
     };
-    let nand: Vec<String> = devices
-        .iter()
-        .filter(is_nand)
-        .map(|device| device.index.to_string())
-        .collect();
-    match nand.is_empty() {
-        true => Vec::new(),
-        false => vec![format!(
-            "{} is NAND: its bad blocks and its OOB are not told apart or kept",
-            nand.join(", ")
-        )],
-    }
+    let nand = devices.iter().filter(is_nand);
+    nand.map(|device| device.index).collect()
+}
+
+/// What is not proven of them, whatever comes.
+fn about_nand(nand: &BTreeSet<MtdIndex>, nanddump: bool) -> Option<String> {
+    let names: Vec<String> = nand.iter().map(ToString::to_string).collect();
+    let names = names.join(", ");
+    let what = match nanddump {
+        true => "read with the device's nanddump: bad blocks stand as 0xFF, and OOB is not kept",
+        false => {
+            "and the device has no nanddump: bad blocks, and what ECC could not correct, are not \
+             told apart from other bytes, and OOB is not kept"
+        }
+    };
+    (!nand.is_empty()).then(|| format!("{names}: NAND, {what}"))
 }
 
 /// Partitions that something may write while they are read.

@@ -129,13 +129,18 @@ impl Session {
     /// Runs a command to its end; its standard output, which must be short. A command
     /// that fails is no error here.
     pub(super) fn run(&mut self, command: &str) -> Result<Vec<u8>, Fault> {
+        Ok(self.run_whole(command)?.0)
+    }
+
+    /// The same, with its exit status and what it said on standard error.
+    pub(super) fn run_whole(&mut self, command: &str) -> Result<(Vec<u8>, u32, String), Fault> {
         self.start(command)?;
         let mut all = Vec::new();
         let mut chunk = vec![0; 16 << 10];
         loop {
             match self.read(&mut chunk)? {
                 Piece::Data(count) => all.extend_from_slice(&chunk[..count]),
-                Piece::End { .. } => return Ok(all),
+                Piece::End { status, errors } => return Ok((all, status, errors)),
             }
             if all.len() > 16 << 20 {
                 return Err(Fault::Lost("a short answer does not end".into()));

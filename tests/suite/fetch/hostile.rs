@@ -45,6 +45,7 @@ impl Server {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
+                stream.set_nodelay(true).unwrap();
                 let Some(request) = request(&stream, &all) else {
                     continue;
                 };
@@ -178,6 +179,26 @@ fn what_came_damaged_comes_again(#[case] often: usize, #[case] code: i32) {
             assert!(!path.exists());
         }
     }
+}
+
+/// A head that comes in pieces, behind one that is none yet, is a head.
+#[test]
+fn a_head_may_come_byte_by_byte() {
+    let outer = tempfile::tempdir().unwrap();
+    let path = outer.path().join("b");
+    let server = Server::of_backup(|asked, body, out| {
+        let _ = out.write_all(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n");
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        for byte in head.as_bytes() {
+            let _ = out.write_all(&[*byte]);
+            // As if each were a packet of its own.
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        asked.method == "HEAD" || out.write_all(body).is_ok()
+    });
+    let output = server.fetch(&path, &["-q"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_good(&path);
 }
 
 /// A body that does not end fills no disk, whatever it is, in whichever form.

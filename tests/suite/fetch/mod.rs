@@ -8,3 +8,4 @@ pub mod runs;
 pub mod servers;
 pub mod ssh;
 pub mod support;
+pub mod v6;

@@ -4,6 +4,7 @@ use super::support::{Somewhere, assert_good};
 use crate::cli::support::text;
 use rstest::rstest;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 /// What ssh does in most tests: banners where some devices have them, then the shell.
 const PLAIN: &str = "echo 'Welcome! mtdkeep- b 1'; printf 'no end of line'; \
@@ -207,4 +208,77 @@ fn a_wish_to_stop_is_heard_while_nobody_answers() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("interrupted"), "{said}");
     assert!(!device.path("b").exists());
+}
+
+/// A `nanddump` as mtd-utils has it, as far as it is asked for something: it says behind
+/// the bytes what ECC could not correct.
+const NANDDUMP: &str = r#"#!/bin/sh
+[ "$1" != --help ] || { echo "--bb=METHOD --omitoob"; exit; }
+s=0 l=4096
+while [ $# -gt 1 ]; do
+    case $1 in
+        -s) s=$2; shift ;;
+        -l) l=$2; shift ;;
+        --omitoob | --bb=padbad) ;;
+        *) exit 2 ;;
+    esac
+    shift
+done
+echo "$s $l" >>ASKED
+dd if="$1" bs=1024 skip=$((s / 1024)) count=$((l / 1024)) 2>/dev/null
+if [ LOST ] && [ "$s" -le 2048 ] && [ $((s + l)) -gt 2048 ]; then
+    echo 'ECC: 1 uncorrectable bitflip(s) at offset 0x00000800' >&2
+fi
+"#;
+
+/// NAND is read with the device's nanddump where there is one: what ECC cannot correct
+/// is a hole, which `cat` takes for bytes like any others. What is not proven is told.
+#[rstest]
+#[case::all_right(Some(false), 0, "read with the device's nanddump")]
+#[case::ecc_gave_up(Some(true), 3, "read with the device's nanddump")]
+#[case::no_nanddump(None, 0, "has no nanddump")]
+fn nand_is_read_as_nand(#[case] nanddump: Option<bool>, #[case] code: i32, #[case] note: &str) {
+    let tools = "sh dd ls rm rmdir mkdir mknod readlink dmesg sha256sum";
+    let script = format!(
+        "mkdir -p bin; for t in {tools}; do ln -sf \"$(command -v $t)\" bin/$t; done; \
+         exec $DEVICE env PATH=\"$PWD/bin\" sh -c \"$LAST\""
+    );
+    let device = Somewhere::new(&script, "");
+    fs::create_dir(device.path("bin")).unwrap();
+    // sysfs says that mtd0 is NAND.
+    let cat =
+        "#!/bin/sh\ncase ${1:-} in */mtd0/type) echo nand ;; *) exec /bin/cat \"$@\" ;; esac\n";
+    let mut programs = vec![("cat", cat.to_owned())];
+    if let Some(is_lost) = nanddump {
+        let asked = device.path("asked");
+        let text = NANDDUMP.replace("ASKED", asked.to_str().unwrap());
+        let lost = if is_lost { "yes" } else { "" };
+        programs.push(("nanddump", text.replace("LOST", &format!("\"{lost}\""))));
+    }
+    for (name, text) in programs {
+        let path = device.path("bin").join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let output = device.fetch(&[]);
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    let said = text(&output.stderr).replace("\n  ", " ");
+    assert!(said.contains("mtd0: NAND") && said.contains(note), "{said}");
+    let manifest = fs::read(device.path("b/manifest.json")).unwrap();
+    let manifest = mtdkeep::backup::Manifest::parse(&manifest).unwrap();
+    let not_proven = &manifest.origin.as_ref().unwrap().not_proven;
+    assert!(
+        not_proven.iter().any(|what| what.contains(note)),
+        "{not_proven:?}"
+    );
+    let holes = &manifest.images[0].unreadable;
+    if nanddump == Some(true) {
+        assert_eq!(holes.len(), 1, "{holes:?}");
+        let hole = (holes[0].offset_bytes, holes[0].length_bytes);
+        assert_eq!(hole, (0x800, 0x400));
+    } else {
+        assert!(holes.is_empty(), "{holes:?}");
+        device.assert_is_the_flash();
+    }
+    assert_eq!(device.path("asked").exists(), nanddump.is_some());
 }

@@ -4,6 +4,7 @@ use super::support::{Client, Serving, TOKEN, flash, ispot};
 use mtdkeep::backend::SimulatedBackend;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
+use rstest::rstest;
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
@@ -76,6 +77,46 @@ fn who_takes_nothing_gives_its_place_away() {
     let patience = Some(Duration::from_secs(20));
     client.stream.set_read_timeout(patience).unwrap();
     assert!(client.get("mtd1.bin", "").unwrap().body == flash(&backend, 1));
+}
+
+/// Requests of all shapes, on one connection each: how they are answered, and how many
+/// answers come.
+#[rstest]
+// What may hide another request is refused, and nothing behind it is looked at.
+#[case("GET /TOKEN/x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nGET /TOKEN/mtd7.bin HTTP/1.0\r\n\r\n", &[400])]
+#[case("GET /TOKEN/mtd7.bin HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /TOKEN/mtd7.bin HTTP/1.0\r\n\r\n", &[400])]
+#[case("GET /TOKEN/mtd7.bin HTTP/1.1\r\nHost: a\r\nX: y\r\n Content-Length: 9\r\n\r\n", &[400])]
+#[case("GET /TOKEN/mtd7.bin\0 HTTP/1.0\r\n\r\n", &[400])]
+#[case("GET /TOKEN/mtd7.bin  HTTP/1.0\r\n\r\n", &[400])]
+#[case("get /TOKEN/mtd7.bin HTTP/1.0\r\n\r\n", &[405])]
+#[case("PUT /TOKEN/mtd7.bin HTTP/1.0\r\nContent-Length: 1\r\n\r\nx", &[405])]
+#[case("CONNECT evil:80 HTTP/1.0\r\n\r\n", &[405])]
+#[case("GET http://evil/TOKEN/mtd7.bin HTTP/1.0\r\n\r\n", &[200])]
+#[case("GET https://evil/TOKEN/mtd7.bin HTTP/1.0\r\n\r\n", &[404])]
+#[case("GET /TOKEN/%6dtd7.bin HTTP/1.0\r\n\r\n", &[404])]
+#[case("GET /TOKEN/..%2fetc%2fpasswd HTTP/1.0\r\n\r\n", &[404])]
+#[case("GET /TOKEN/../../etc/passwd HTTP/1.0\r\n\r\n", &[404])]
+#[case("GET /TOKEN//etc/passwd HTTP/1.0\r\n\r\n", &[404])]
+// As many requests as came, one after the other.
+#[case("GET /TOKEN/mtd10.bin HTTP/1.1\r\nHost: a\r\n\r\nHEAD /TOKEN/x HTTP/1.1\r\nHost: a\r\n\r\nGET /TOKEN/mtd10.bin HTTP/1.0\r\n\r\n", &[200, 404, 200])]
+#[case("HEAD /TOKEN/mtd10.bin HTTP/1.0\r\nRange: bytes=0-9\r\n\r\n", &[206])]
+#[case("GET /TOKEN/mtd10.bin HTTP/1.0\r\nRange: bytes=5-9\r\nIf-Range: W/\"x\"\r\n\r\n", &[200])]
+#[case("GET /TOKEN/mtd10.bin HTTP/1.0\r\nRange: bytes=5-9\r\nIf-Range: Tue, 24 Nov 2026 00:00:00 GMT\r\n\r\n", &[200])]
+#[case("GET /TOKEN/mtd10.bin HTTP/1.0\r\nRange: bytes=5-9, 1-2\r\n\r\n", &[200])]
+#[case("GET /TOKEN/mtd10.bin HTTP/1.0\r\nRange: bytes=18446744073709551615-\r\n\r\n", &[416])]
+#[case("GET /TOKEN/mtd10.bin HTTP/1.0\r\nRange: bytes=0-18446744073709551616\r\n\r\n", &[206])]
+fn shapes_of_requests(#[case] request: &str, #[case] statuses: &[u16]) {
+    let serving = Serving::of(&ispot());
+    let mut client = serving.client();
+    client.send(&request.replace("TOKEN", TOKEN)).unwrap();
+    let heads = request
+        .split("\r\n\r\n")
+        .map(|head| head.starts_with("HEAD"));
+    for (status, is_head) in statuses.iter().zip(heads) {
+        let answer = client.answer(is_head).unwrap();
+        assert_eq!(answer.status, *status, "{}", answer.head);
+    }
+    assert!(client.more().is_err() && client.received().is_empty());
 }
 
 /// A request that is almost one.
@@ -162,28 +203,26 @@ fn a_byte_at_a_time_is_a_request_too() {
     assert!(client.answer(false).unwrap().body == flash(&backend, 7));
 }
 
-/// The peak of this process does not follow the flash: read in a process of its own.
-#[test]
-fn memory_does_not_grow_with_the_flash() {
-    let outer = tempfile::tempdir().unwrap();
-    let mut peaks = Vec::new();
-    for megabytes in [8, 256] {
-        let table = outer.path().join(format!("{megabytes}.txt"));
+/// A server of its own process, over a simulated device of two partitions.
+struct Process {
+    child: std::process::Child,
+    address: std::net::SocketAddr,
+    _table: tempfile::NamedTempFile,
+}
+
+impl Process {
+    fn start(megabytes: u64) -> Self {
+        let mut table = tempfile::NamedTempFile::new().unwrap();
         let half = (megabytes << 20) / 2;
         let text = format!(
             "dev:    size   erasesize  name\nmtd0: {half:08x} 00020000 \"a\"\nmtd1: {half:08x} 00020000 \"b\"\n"
         );
-        std::fs::write(&table, text).unwrap();
-        let simulate = format!("--simulate={}", table.display());
+        table.write_all(text.as_bytes()).unwrap();
+        let simulate = format!("--simulate={}", table.path().display());
+        let local = ["--listen", "127.0.0.1:0", "--token", TOKEN];
         let mut child = crate::cli::support::program()
-            .args([
-                "serve",
-                &simulate,
-                "--listen",
-                "127.0.0.1:0",
-                "--token",
-                TOKEN,
-            ])
+            .args(["serve", &simulate])
+            .args(local)
             .stdout(std::process::Stdio::piped())
             .spawn()
             .unwrap();
@@ -191,32 +230,115 @@ fn memory_does_not_grow_with_the_flash() {
         let mut line = String::new();
         while !line.contains("http://") {
             line.clear();
-            assert_ne!(
-                std::io::BufRead::read_line(&mut said, &mut line).unwrap(),
-                0
-            );
+            let count = std::io::BufRead::read_line(&mut said, &mut line).unwrap();
+            assert_ne!(count, 0);
         }
+        // It goes on to speak.
+        std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
         let address = line.trim().trim_start_matches("http://");
         let address = address.split('/').next().unwrap().parse().unwrap();
-        let mut client = Client::connect(address).unwrap();
-        client
-            .stream
-            .set_read_timeout(Some(Duration::from_secs(300)))
-            .unwrap();
-        let ask = format!("GET /{TOKEN}/backup.tar HTTP/1.0\r\n\r\n");
-        client.stream.write_all(ask.as_bytes()).unwrap();
-        let sent = std::io::copy(&mut client.stream, &mut std::io::sink()).unwrap();
-        assert!(sent > megabytes << 20);
-        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
-        let peak = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
-            .unwrap();
-        let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
-        peaks.push(peak);
-        child.kill().unwrap();
-        child.wait().unwrap();
+        let _table = table;
+        Self {
+            child,
+            address,
+            _table,
+        }
     }
+
+    /// Takes the tar by so many clients at once; how many bytes each got.
+    fn take(&self, clients: usize) -> Vec<u64> {
+        let mut all: Vec<Client> = (0..clients)
+            .map(|_| Client::connect(self.address).unwrap())
+            .collect();
+        let ask = format!("GET /{TOKEN}/backup.tar HTTP/1.0\r\n\r\n");
+        // All have asked before the first gets all of it.
+        for client in &mut all {
+            client
+                .stream
+                .set_read_timeout(Some(Duration::from_secs(300)))
+                .unwrap();
+            client.stream.write_all(ask.as_bytes()).unwrap();
+        }
+        let take = |mut client: Client| {
+            std::thread::spawn(move || std::io::copy(&mut client.stream, &mut std::io::sink()))
+        };
+        let taken: Vec<_> = all.into_iter().map(take).collect();
+        taken
+            .into_iter()
+            .map(|one| one.join().unwrap().unwrap())
+            .collect()
+    }
+
+    /// The most that it had in memory so far, in KiB.
+    fn peak(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak.unwrap()
+            .trim()
+            .trim_end_matches(" kB")
+            .parse()
+            .unwrap()
+    }
+
+    fn descriptors(&self) -> usize {
+        let folder = format!("/proc/{}/fd", self.child.id());
+        std::fs::read_dir(folder).unwrap().count()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The peak does not follow the flash: 16 MiB and 256.
+#[test]
+fn memory_does_not_grow_with_the_flash() {
+    let peaks = [16, 256].map(|megabytes| {
+        let process = Process::start(megabytes);
+        assert!(process.take(1)[0] > megabytes << 20);
+        process.peak()
+    });
+    assert!(peaks[1] < peaks[0] + 8192, "{peaks:?} KiB");
+}
+
+/// Nor with what sixty-four clients take at once, an erase block of memory each; and
+/// when they have gone, nothing of them is left.
+#[test]
+fn sixty_four_clients_cost_a_block_each_and_leave_nothing() {
+    let peaks = [1, 4].map(|megabytes| {
+        let process = Process::start(megabytes);
+        process.take(1);
+        let (peak, open) = (process.peak(), process.descriptors());
+        assert!(
+            process
+                .take(64)
+                .iter()
+                .all(|bytes| *bytes > megabytes << 20)
+        );
+        let began = std::time::Instant::now();
+        while process.descriptors() > open {
+            assert!(
+                began.elapsed() < Duration::from_secs(60),
+                "descriptors leak"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        println!(
+            "{megabytes} MiB: {peak} KiB by one client, {} by 64",
+            process.peak()
+        );
+        // A buffer of 128 KiB for each, and as much again for what the allocator keeps.
+        assert!(
+            process.peak() < peak + 64 * 256,
+            "{peak}, then {}",
+            process.peak()
+        );
+        process.peak()
+    });
     assert!(peaks[1] < peaks[0] + 8192, "{peaks:?} KiB");
 }
 
