@@ -151,12 +151,17 @@ fn open_file(path: &Path) -> Result<(File, u64), ImageError> {
         path: path.to_owned(),
         source,
     };
-    let image = File::open(path).map_err(failed)?;
-    let metadata = image.metadata().map_err(failed)?;
-    if metadata.is_dir() {
+    // Before it is opened: a pipe would wait for its writer, and cannot be read in places.
+    let kind = path.metadata().map_err(failed)?;
+    if kind.is_dir() {
         return Err(failed(io::ErrorKind::IsADirectory.into()));
     }
-    Ok((image, metadata.len()))
+    if !kind.is_file() {
+        return Err(failed(io::Error::other("it is no regular file")));
+    }
+    let image = File::open(path).map_err(failed)?;
+    let length = image.metadata().map_err(failed)?.len();
+    Ok((image, length))
 }
 
 #[cfg(unix)]

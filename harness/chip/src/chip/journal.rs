@@ -58,16 +58,22 @@ impl Journal {
         self.ambient.get(index)?.as_deref()
     }
 
+    /// What the chip is besides its cells behind the last operation, where power may go
+    /// as well.
+    pub(super) fn end(&mut self, ambient: Option<Box<Ambient>>) {
+        if ambient.is_some() || !self.ambient.is_empty() {
+            self.ambient.resize_with(self.operations.len(), || None);
+            self.ambient.push(ambient);
+        }
+    }
+
     pub(super) fn note(
         &mut self,
         operation: Operation,
         data: &[u8],
         ambient: Option<Box<Ambient>>,
     ) {
-        if ambient.is_some() || !self.ambient.is_empty() {
-            self.ambient.resize_with(self.operations.len(), || None);
-            self.ambient.push(ambient);
-        }
+        self.end(ambient);
         self.operations.push((operation, self.data.len()));
         self.data.extend_from_slice(data);
         self.count.store(self.operations.len(), Ordering::Relaxed);

@@ -57,9 +57,10 @@ impl Chip {
 
     /// The notes since [`Chip::record`]; no more are taken. Empty where none were.
     pub fn take_journal(&mut self) -> Journal {
-        self.journal
-            .take()
-            .map_or_else(Journal::default, |journal| *journal)
+        let ambient = self.ambient();
+        let mut journal = *self.journal.take().unwrap_or_default();
+        journal.end(ambient);
+        journal
     }
 
     /// The notes so far, where some are taken.

@@ -80,7 +80,7 @@ impl<'a> States<'a> {
         each.sum::<u64>() + 1
     }
 
-    /// The chip before the operation in hand, as it was then.
+    /// The chip before the operation in hand, or after the last one, as it was then.
     fn before(&self) -> Chip {
         let mut chip = self.chip.clone();
         chip.restore_ambient(self.journal, self.operation);
@@ -127,7 +127,7 @@ impl<'a> States<'a> {
                 let torn = self.torn(operation, data, step.tear)?;
                 Ok(torn.ok_or(Missing::Tear(operation)))
             }
-            None if step.tear == Tear::BEFORE => Ok(Ok(self.chip.clone())),
+            None if step.tear == Tear::BEFORE => Ok(Ok(self.before())),
             None => Ok(Err(Missing::Operation)),
         }
     }
@@ -151,7 +151,7 @@ impl<'a> States<'a> {
                     operation: self.operation,
                     tear: Tear::BEFORE,
                 };
-                return Ok((self.chosen)(self.index).then(|| (step, self.chip.clone())));
+                return Ok((self.chosen)(self.index).then(|| (step, self.before())));
             };
             if self.left.is_none() {
                 self.left = Some(self.tears_of(operation, data).into_iter());
@@ -191,5 +191,46 @@ impl Iterator for States<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.take().transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::FaultPlan;
+    use crate::{EraseBlock, Geometry};
+
+    /// A fault that struck in the work has struck in each state from there on, and in
+    /// none before; that after the last operation is one of them.
+    #[test]
+    fn each_state_has_the_faults_as_they_were_then() {
+        let mut start = Chip::new(Geometry {
+            size_bytes: 4096,
+            erase_block_bytes: 1024,
+        });
+        start.set_faults(Some("erase-error@0:after=1:once".parse().unwrap()));
+        let mut run = start.clone();
+        run.record();
+        run.erase(EraseBlock(0)).unwrap();
+        run.erase(EraseBlock(0)).unwrap_err();
+        run.program(0, &[0]).unwrap();
+        let journal = run.take_journal();
+        let struck = |chip: &Chip| chip.faults().map(FaultPlan::struck);
+        let mut seen = std::collections::BTreeMap::new();
+        let tears = Tears::atomic();
+        for state in States::new(&start, &journal, &tears) {
+            let (step, chip) = state.unwrap();
+            assert_eq!(
+                struck(&chip),
+                struck(&States::at(&start, &journal, step).unwrap().ok().unwrap())
+            );
+            seen.insert(step.operation, struck(&chip));
+        }
+        let last = journal.len() + 1;
+        let operations: Vec<u64> = seen.keys().copied().collect();
+        assert_eq!(operations, (1..=last).collect::<Vec<_>>());
+        assert_eq!((seen[&1], seen[&last]), (Some(0), Some(1)), "{seen:?}");
+        let all: Vec<_> = seen.values().collect();
+        assert!(all.is_sorted(), "{seen:?}");
     }
 }

@@ -150,3 +150,80 @@ impl Default for Tears {
         Self::all()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::power::{torn_erase, torn_program};
+    use rstest::rstest;
+
+    /// Past every variant of the models that have so many and no more.
+    const PAST_ALL: u32 = 64;
+
+    fn tried(operation: Operation, data: &[u8], word_bytes: u32, model: Model) -> Vec<Tear> {
+        let tears = Tears::only([model]);
+        tears.of(operation, data, word_bytes).collect()
+    }
+
+    /// Of a model with a certain number of variants, each one that exists is tried: one
+    /// that is left out is a state that nobody would miss.
+    #[rstest]
+    fn what_is_tried_of_a_program_is_all_there_is(
+        #[values(1, 2, 3, 4, 5, 8, 9)] length: usize,
+        #[values(0, 1, 2, 3)] offset_bytes: u64,
+        #[values(1, 2, 4)] word_bytes: u32,
+    ) {
+        let operation = Operation {
+            kind: OperationKind::Program,
+            offset_bytes,
+            length_bytes: length as u32,
+        };
+        // Two bits to clear where there are two bytes: few enough for every subset.
+        let mut data = vec![0xff; length];
+        (data[0], data[length - 1]) = (0xfe, 0xdf);
+        let exists =
+            |tear: &Tear| torn_program(*tear, offset_bytes, word_bytes, &vec![0xff; length], &data);
+        for model in [
+            Model::Before,
+            Model::After,
+            Model::Bytes,
+            Model::Words,
+            Model::Subset,
+            Model::WordsAndBits,
+            Model::UnstableProgram,
+        ] {
+            let several = !matches!(model, Model::Before | Model::After);
+            let all = (0..if several { PAST_ALL } else { 1 }).map(|n| Tear::new(model, n));
+            let all: Vec<Tear> = all.filter(|tear| exists(tear).is_some()).collect();
+            assert_eq!(tried(operation, &data, word_bytes, model), all, "{model}");
+        }
+    }
+
+    #[test]
+    fn what_is_tried_of_an_erase_is_all_there_is() {
+        let operation = Operation {
+            kind: OperationKind::Erase,
+            offset_bytes: 64,
+            length_bytes: 64,
+        };
+        for model in [
+            Model::EraseForward,
+            Model::EraseBackward,
+            Model::ZerosForward,
+            Model::ZerosBackward,
+            Model::PulledForward,
+        ] {
+            let all = (0..PAST_ALL).map(|n| Tear::new(model, n));
+            let all: Vec<Tear> = all
+                .filter(|tear| torn_erase(*tear, 4, &[0x5a; 64]).is_some())
+                .collect();
+            assert_eq!(tried(operation, &[], 4, model), all, "{model}");
+        }
+        for model in [Model::Before, Model::After, Model::Zeros] {
+            assert_eq!(tried(operation, &[], 4, model), [Tear::new(model, 0)]);
+        }
+        for model in [Model::Pulled, Model::Between, Model::UnstableErase] {
+            assert_eq!(tried(operation, &[], 4, model).len(), 3, "{model}");
+        }
+    }
+}
