@@ -117,11 +117,7 @@ impl Output {
     pub(crate) fn text(&self, text: &str) {
         let written = match self.diverted.load(Ordering::Relaxed) {
             true => io::stderr().lock().write_all(text.as_bytes()),
-            false => {
-                let mut stdout = io::stdout().lock();
-                let written = stdout.write_all(text.as_bytes());
-                written.and_then(|()| stdout.flush())
-            }
+            false => to_stdout(text),
         };
         if let Err(error) = written {
             let mut failed = lock(&self.failed);
@@ -347,6 +343,22 @@ fn joined(head: &str, body: &str) -> String {
         // An object without a field has no line end.
         _ => head.to_owned(),
     }
+}
+
+/// Past Rust's own standard output, which takes a descriptor that cannot be written to
+/// (EBADF) for one that swallows everything.
+fn to_stdout(text: &str) -> io::Result<()> {
+    let stdout = io::stdout().lock();
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        match rustix::io::write(&stdout, rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 fn to_stderr(text: &str) {

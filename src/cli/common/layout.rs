@@ -1,11 +1,17 @@
 //! A layout's text from a file, as `--layout` and `--simulate` take it.
 
+use super::signals::{self, WaitFor};
+use crate::backup::BackupError;
 use crate::cli::Exit;
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use crate::layout::{self, LayoutTextError, Reading};
-use std::io::Read as _;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 /// A file longer than this is no layout. A dump with a partition table in it is
 /// one, and a boot log may be long.
@@ -27,13 +33,45 @@ pub(crate) fn read(file: &Path) -> Result<(String, Vec<u8>), CliError> {
         help: Some(FORMS.into()),
     };
     let mut bytes = Vec::new();
-    std::fs::File::open(file)
+    open(file)
         .and_then(|text| text.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
-        .map_err(|error| failed(&error))?;
+        .map_err(|error| match signals::asked().load(Ordering::Relaxed) {
+            true => CliError::Backup(BackupError::Interrupted.into()),
+            false => failed(&error),
+        })?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(failed(&"it has more than 256 MiB, which no layout has"));
     }
     Ok((name, bytes))
+}
+
+/// A file; or a pipe, such as that of `--layout <(ssh router dmesg)`, whose writer may keep
+/// it waiting for long: then a wish to stop is heard, which opening and reading it plainly
+/// would not.
+fn open(file: &Path) -> io::Result<Box<dyn Read>> {
+    if !file.metadata()?.file_type().is_fifo() {
+        return Ok(Box::new(File::open(file)?));
+    }
+    let mut options = OpenOptions::new();
+    let pipe = options.read(true).custom_flags(libc::O_NONBLOCK);
+    Ok(Box::new(Pipe(pipe.open(file)?)))
+}
+
+struct Pipe(File);
+
+impl Read for Pipe {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if !signals::wait_for(self.0.as_raw_fd(), WaitFor::Input, signals::asked())? {
+                // Not of the kind `Interrupted`, after which it would be read again.
+                return Err(io::Error::other("interrupted"));
+            }
+            match self.0.read(buf) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+        }
+    }
 }
 
 /// The facts of a text; `name` is its file's.

@@ -43,6 +43,13 @@ pub(crate) fn interrupt_flag() -> Result<&'static AtomicBool, CliError> {
     })
 }
 
+/// The same flag, for what may wait before a command watches for signals, or in one that
+/// never does: there a signal ends the program.
+#[cfg(feature = "full")]
+pub(crate) fn asked() -> &'static AtomicBool {
+    &ASKED
+}
+
 fn watch() -> io::Result<&'static AtomicBool> {
     let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter();
     // A file past a limit (`ulimit -f`) then is an error of the write, EFBIG, and

@@ -195,6 +195,8 @@ fn output_that_cannot_be_written() {
         String::from_utf8(output.stderr).unwrap()
     };
     assert!(run("> /dev/full").ends_with("\n4\n"));
+    // Open, but to be read alone: what was written there was lost with exit code 0.
+    assert!(run("1< /dev/null").ends_with("\n4\n"));
     assert_eq!(run("| true"), "0\n");
 }
 
@@ -203,7 +205,7 @@ fn output_that_cannot_be_written() {
 fn the_readme_has_the_exit_codes() {
     let readme = include_str!("../../../README.md");
     for line in [
-        "| 0 |", "| 1 |", "| 2 |", "| 3 |", "| 4 |", "| 5 |", "| 130 |",
+        "| 0 |", "| 1 |", "| 2 |", "| 3 |", "| 4 |", "| 5 |", "| 6 |", "| 130 |",
     ] {
         assert!(readme.contains(line), "{line}");
     }

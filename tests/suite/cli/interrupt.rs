@@ -64,6 +64,83 @@ fn a_signal_leaves_no_half_file_under_its_final_name(#[case] signal: Signal) {
     assert!(!folder.exists());
 }
 
+fn pipe(folder: &Path) -> std::path::PathBuf {
+    let path = folder.join("pipe");
+    let mode = rustix::fs::Mode::RWXU;
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    path
+}
+
+/// A layout from a pipe whose writer says nothing: the first signal ends the wait.
+#[rstest]
+#[case(&["backup", "--simulate=pipe", "--output", "b"])]
+#[case(&["import", "e", "--layout", "pipe"])]
+fn waiting_for_a_layout_is_interrupted(#[case] arguments: &[&str]) {
+    let outer = tempfile::tempdir().unwrap();
+    fs::create_dir(outer.path().join("e")).unwrap();
+    let path = pipe(outer.path());
+    let mut command = program();
+    signals_at_start(&mut command, &[]);
+    let command = command.current_dir(&outer).args(arguments);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    // Opened when the program has it open to read.
+    let writer = fs::File::options().write(true).open(path).unwrap();
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let began = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if began.elapsed() > Duration::from_secs(60) {
+            child.kill().unwrap();
+            panic!("the signal was not heard");
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    drop(writer);
+    assert_eq!(status.signal(), Some(libc::SIGTERM));
+    assert!(!outer.path().join("b").exists());
+}
+
+/// As `--layout <(ssh router dmesg)` gives it: in pieces, some of them late.
+#[test]
+fn a_layout_may_come_through_a_pipe() {
+    let outer = tempfile::tempdir().unwrap();
+    fs::write(outer.path().join("table"), TABLE).unwrap();
+    let path = pipe(outer.path());
+    let list = |from: &str| {
+        let mut command = program();
+        command.current_dir(&outer).args(["list", from]);
+        command.stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let child = list("--simulate=pipe");
+    let mut writer = fs::File::options().write(true).open(path).unwrap();
+    for piece in [&TABLE[..40], &TABLE[40..]] {
+        std::thread::sleep(Duration::from_millis(20));
+        std::io::Write::write_all(&mut writer, piece.as_bytes()).unwrap();
+    }
+    drop(writer);
+    let got = child.wait_with_output().unwrap();
+    let expected = list("--simulate=table").wait_with_output().unwrap();
+    assert!(got.status.success() && !got.stdout.is_empty());
+    assert_eq!(got.stdout, expected.stdout);
+}
+
+/// A chip's image is read in places, which a pipe cannot be.
+#[test]
+fn a_pipe_is_no_image_and_nothing_waits_for_its_writer() {
+    let outer = tempfile::tempdir().unwrap();
+    pipe(outer.path());
+    let list = mtdkeep()
+        .current_dir(&outer)
+        .args(["list", "--image", "pipe"])
+        .timeout(Duration::from_secs(60))
+        .assert()
+        .code(4);
+    let stderr = String::from_utf8_lossy(&list.get_output().stderr).into_owned();
+    assert!(stderr.contains("no regular file"), "{stderr}");
+}
+
 /// As under `nohup`, and in a shell's job in the background.
 #[test]
 fn what_was_ignored_from_the_start_stops_nothing() {

@@ -264,14 +264,15 @@ fn contradicted(dumps: &Dumps) -> Result<(), CliError> {
 }
 
 fn length(image: &Path) -> Result<u64, CliError> {
-    std::fs::metadata(image)
-        .map(|data| data.len())
-        .map_err(|error| {
-            io_error(format!(
-                "cannot read the image {}: {error}",
-                image.display()
-            ))
-        })
+    let cannot = |why: &dyn std::fmt::Display| {
+        io_error(format!("cannot read the image {}: {why}", image.display()))
+    };
+    let data = std::fs::metadata(image).map_err(|error| cannot(&error))?;
+    // A pipe would be waited for, and cannot be read in places.
+    match data.is_file() || data.is_dir() {
+        true => Ok(data.len()),
+        false => Err(cannot(&"it is no regular file")),
+    }
 }
 
 fn not_cut(args: &Args, image: &Path) -> CliError {
