@@ -123,6 +123,90 @@ proptest! {
     }
 }
 
+/// Two partitions, of which the second begins in the first.
+const OVERLAPPING: [Range<u64>; 2] = [0..0x1000, 0x800..0x2000];
+
+/// Flash changes between two partitions that hold the same bytes: each image is what its
+/// digests say, and there is no chip that both are of.
+#[test]
+fn images_that_are_right_and_differ_make_no_chip() {
+    let outer = tempfile::tempdir().unwrap();
+    let (folder, mut manifest) = back_up(&OVERLAPPING, &[], outer.path());
+    let image = &mut manifest.images[1];
+    let file = outer.path().join(&image.file);
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[0x7ff] ^= 1;
+    fs::write(&file, &bytes).unwrap();
+    image.sha256 = Some(backup::sha256(&bytes));
+    image.crc32 = Some(format!("{:08x}", crc32fast::hash(&bytes)));
+    let error = joined(&folder, &manifest).unwrap_err();
+    assert!(matches!(error, JoinError::Differ { .. }), "{error}");
+}
+
+/// Either digest alone, and the length, tells that an image is another one.
+#[test]
+fn each_digest_of_an_image_counts() {
+    let outer = tempfile::tempdir().unwrap();
+    let (folder, manifest) = back_up(&[0..0x2000], &[], outer.path());
+    joined(&folder, &manifest).unwrap();
+    let changes: [fn(&mut backup::Image, &Path); 3] = [
+        |image, _| image.sha256 = Some("0".repeat(64)),
+        |image, _| image.crc32 = Some("0".repeat(8)),
+        |_, file| fs::write(file, [fs::read(file).unwrap(), vec![0]].concat()).unwrap(),
+    ];
+    for change in changes {
+        let mut manifest = manifest.clone();
+        let file = outer.path().join("mtd0.bin");
+        change(&mut manifest.images[0], &file);
+        let error = joined(&folder, &manifest).unwrap_err();
+        assert!(matches!(error, JoinError::Changed { .. }), "{error}");
+    }
+}
+
+/// An image of which not all is the flash's counts as none.
+#[test]
+fn holes_and_doubts_are_no_image() {
+    let outer = tempfile::tempdir().unwrap();
+    let (folder, manifest) = back_up(&OVERLAPPING, &[], outer.path());
+    let changes: [fn(&mut backup::Image); 2] = [
+        |image| {
+            image.unreadable.push(backup::Unreadable {
+                offset_bytes: 0,
+                length_bytes: BLOCK,
+                reason: String::new(),
+            });
+        },
+        |image| image.doubt = Some("two readings".into()),
+    ];
+    for change in changes {
+        let mut manifest = manifest.clone();
+        change(&mut manifest.images[1]);
+        let error = joined(&folder, &manifest).unwrap_err();
+        assert!(matches!(error, JoinError::NoImage { .. }), "{error}");
+    }
+}
+
+/// Where nobody tells how large the chip is, a partition at its end is missed all the
+/// same; and where somebody does, none reaches further.
+#[test]
+fn the_end_of_the_chip_counts() {
+    let outer = tempfile::tempdir().unwrap();
+    let (folder, mut manifest) = back_up(&[0..0x400, 0x400..0x2000], &[], outer.path());
+    let tell = |manifest: &mut Manifest, bytes| {
+        for entry in &mut manifest.layout {
+            entry.chip_bytes = bytes;
+        }
+    };
+    tell(&mut manifest, Some(0x1f00));
+    let error = joined(&folder, &manifest).unwrap_err();
+    assert!(matches!(error, JoinError::PastTheEnd { .. }), "{error}");
+    tell(&mut manifest, None);
+    joined(&folder, &manifest).unwrap();
+    manifest.images.pop();
+    let error = joined(&folder, &manifest).unwrap_err();
+    assert!(matches!(error, JoinError::NoImage { .. }), "{error}");
+}
+
 /// Places that are only inferred, or of an unknown chip, make no chip; a text does.
 #[test]
 fn only_certain_places_count() {

@@ -81,13 +81,16 @@ fn whole_images_of_a_cut_off_run_are_kept() {
     assert!(after.contains_key(MANIFEST) && !after.contains_key(UNFINISHED));
 }
 
-#[test]
-fn an_image_that_is_not_what_the_flash_has_is_made_anew() {
+#[rstest]
+#[case::other(|image: &mut Vec<u8>| *image.last_mut().unwrap() ^= 1)]
+#[case::longer(|image: &mut Vec<u8>| image.push(0xff))]
+#[case::shorter(|image: &mut Vec<u8>| drop(image.pop()))]
+fn an_image_that_is_not_what_the_flash_has_is_made_anew(#[case] change: fn(&mut Vec<u8>)) {
     let folder = cut_off(&device(1, ""), TWO_IMAGES);
     let mut files = folder.files();
     let image = files.get_mut("mtd0.bin").unwrap();
     let truth = image.clone();
-    *image.last_mut().unwrap() ^= 1;
+    change(image);
     let folder = MemoryFolder::holding(files);
     let summary = run(&device(1, ""), &folder, &[]).unwrap();
     assert_eq!(summary.kept, 1);
