@@ -121,6 +121,8 @@ pub enum BackupError {
     NoManifest {
         /// The folder.
         folder: String,
+        /// What lies there was captured by a script.
+        captured: bool,
     },
     /// The backup was cut off.
     #[error("{folder} holds a backup that was begun {created_utc} and never finished")]
@@ -223,6 +225,10 @@ impl BackupError {
                       came from. What `sha256sum -c SHA256SUMS` calls OK there is whole"
                     .into(),
             },
+            #[cfg(feature = "full")]
+            Self::NoManifest { captured: true, .. } => {
+                "a script captured what is there: `mtdkeep import` makes a backup of it".into()
+            }
             Self::NoManifest { .. } => {
                 "name the folder that `mtdkeep backup` filled; a backup that was cut off is \
                  completed by starting it again"

@@ -186,6 +186,7 @@ fn known(
         State::Empty | State::Script | State::Capture { .. } | State::Foreign => {
             Err(BackupError::NoManifest {
                 folder: folder.describe(),
+                captured: matches!(state, State::Script | State::Capture { .. }),
             }
             .into())
         }

@@ -107,8 +107,9 @@ impl Found {
             .collect();
         if !once.is_empty() {
             not_proven.push(format!(
-                "that the flash gives the same bytes again: {} was read once",
-                list(&once)
+                "that the flash gives the same bytes again: {} {} read once",
+                list(&once),
+                if once.len() == 1 { "was" } else { "were" }
             ));
         }
     }

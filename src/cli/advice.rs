@@ -78,9 +78,9 @@ fn of_backup(name: &str, failure: &Failure) -> Option<String> {
             }
             _ => "check the medium that holds the folder, then start the same command again",
         },
-        BackupError::NoManifest { .. } => {
-            "name the folder that `mtdkeep backup` filled, the one with manifest.json in it"
-        }
+        BackupError::NoManifest {
+            captured: false, ..
+        } => "name the folder that `mtdkeep backup` filled, the one with manifest.json in it",
         BackupError::Interrupted if name == "verify" => "nothing was changed; start it again",
         BackupError::Interrupted => "start the same command again to go on",
         BackupError::Mtd(error) | BackupError::NothingReadable { first: error } => {

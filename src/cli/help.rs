@@ -1,7 +1,7 @@
 //! Help texts, made from the table of commands and options.
 
 use super::commands::COMMANDS;
-use super::spec::{ABOUT, CommandSpec, EXIT_CODES, GLOBAL, OptionSpec, Takes};
+use super::spec::{ABOUT, ALL_EXIT_CODES, CommandSpec, GLOBAL, OptionSpec, Takes};
 use std::fmt::Write as _;
 
 /// Whether this build has what only the full program has.
@@ -22,7 +22,7 @@ pub(crate) fn program() -> String {
     options(&mut text, GLOBAL.iter());
     standard(&mut text);
     let _ = writeln!(text, "  -V, --version\n        Print the version");
-    text + "\nExamples:\n" + &program_examples() + "\n" + EXIT_CODES
+    text + "\nExamples:\n" + &program_examples() + "\n" + &ALL_EXIT_CODES.concat()
 }
 
 /// The program's examples, one a line.
@@ -55,7 +55,7 @@ pub(crate) fn command(command: &CommandSpec) -> String {
         text,
         "\nExamples:\n{}\n{}",
         examples(command),
-        command.exit_codes
+        command.exit_codes.concat()
     );
     text
 }

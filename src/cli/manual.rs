@@ -3,7 +3,7 @@
 use super::clap_tree;
 use super::commands::COMMANDS;
 use super::help;
-use super::spec::{CommandSpec, EXIT_CODES};
+use super::spec::{ALL_EXIT_CODES, CommandSpec};
 use clap_mangen::roff::{Roff, bold, roman};
 use std::io;
 
@@ -85,7 +85,8 @@ pub(crate) fn page(command: Option<&CommandSpec>) -> io::Result<String> {
         commands(&mut roff);
     }
     examples(&mut roff, command);
-    exit_status(&mut roff, command.map_or(EXIT_CODES, |it| it.exit_codes));
+    let codes = command.map_or(ALL_EXIT_CODES, |command| command.exit_codes);
+    exit_status(&mut roff, &codes.concat());
     if command.is_none_or(|command| !WITHOUT_FILES.contains(&command.name)) {
         files(&mut roff);
     }

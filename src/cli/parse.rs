@@ -98,9 +98,17 @@ impl Line {
         };
         let takes_rest = command.operand.is_some_and(|operand| operand.rest);
         if command.operand.is_none() || self.operands.len() >= command.operands_max {
+            // As `fetch` and `receive` have it.
+            let is_folder =
+                command.operand.is_none() && command.options().any(|o| o.name == "output");
             return Err(UsageError(format!(
-                "{:?} is one word too many",
-                word.to_string_lossy()
+                "{:?} is one word too many{}",
+                word.to_string_lossy(),
+                if is_folder {
+                    "; --output names what is written"
+                } else {
+                    ""
+                }
             )));
         }
         self.operands.push(word);

@@ -59,7 +59,8 @@ pub(crate) struct CommandSpec {
     pub(crate) options: &'static [&'static [OptionSpec]],
     pub(crate) details: &'static str,
     pub(crate) examples: &'static [&'static str],
-    pub(crate) exit_codes: &'static str,
+    /// The table, in pieces that several commands have.
+    pub(crate) exit_codes: &'static [&'static str],
     /// Decides what the words mean together; changes nothing and looks at nothing.
     pub(crate) parse: fn(&mut Given) -> Result<Job, UsageError>,
 }
@@ -78,7 +79,7 @@ impl CommandSpec {
             options: &[],
             details: "",
             examples: &[],
-            exit_codes: EXIT_CODES,
+            exit_codes: &[EXIT_CODES, INTERRUPTED],
             parse,
         }
     }
@@ -135,7 +136,9 @@ pub(crate) const ABOUT: &str =
     "Backs up the flash of a small Linux device over MTD and proves that the backup is good";
 
 /// The exit codes; they stand in the README as well.
-pub(crate) const EXIT_CODES: &str = "\
+pub(crate) const ALL_EXIT_CODES: &[&str] = &[EXIT_CODES, UNFINISHED, INTERRUPTED];
+
+const EXIT_CODES: &str = "\
 Exit codes:
   0    done
   1    something differs
@@ -143,9 +146,12 @@ Exit codes:
   3    partial: something is missing that was wanted, and is named
   4    an I/O error; what was left behind is named
   5    refused; nothing was changed
-  6    flash was changed, and is not finished: do not switch off, run it again
-  130  interrupted (143, 129: by SIGTERM, SIGHUP)
 ";
+/// Of the one command that writes to flash: in the help of those that read it, it would
+/// frighten.
+const UNFINISHED: &str =
+    "  6    flash was changed, and is not finished: do not switch off, run it again\n";
+const INTERRUPTED: &str = "  130  interrupted (143, 129: by SIGTERM, SIGHUP)\n";
 
 pub(crate) const SIMULATE: OptionSpec = full_only(option(
     "simulate",

@@ -44,6 +44,7 @@ impl Content {
             State::Empty | State::Foreign => {
                 return Err(BackupError::NoManifest {
                     folder: folder.describe(),
+                    captured: false,
                 }
                 .into());
             }

@@ -17,7 +17,8 @@ use crate::cli::given::Given;
 use crate::cli::output::Output;
 use crate::cli::progress::{Lines, Progress};
 use crate::cli::spec::{
-    CommandSpec, DEVICE, Job, LAYOUT, OptionSpec, RESULT, Takes, full_only, option, short,
+    ALL_EXIT_CODES, CommandSpec, DEVICE, Job, LAYOUT, OptionSpec, RESULT, Takes, full_only, option,
+    short,
 };
 use crate::mtd::WritePermit;
 use crate::restore::{self, Plan, Request, RestoreError, Stopped};
@@ -46,6 +47,7 @@ and nothing that is mounted or open.
         "mtdkeep restore -p linux -p rootfs --plan 0123456789abcdef ispot-backup",
         "mtdkeep restore --image flash.bin --save after.bin --yes ispot-backup",
     ],
+    exit_codes: ALL_EXIT_CODES,
     ..CommandSpec::new(
         "restore",
         "Put a backup back onto the flash, only where it differs",

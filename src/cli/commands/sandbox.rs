@@ -57,7 +57,7 @@ chip as the cut left it. With --save a chip that does not hold is kept.
         "mtdkeep sandbox --kernel 2.6.24 --stats -- qemu-arm-static ./program",
         "mtdkeep sandbox --cut every --check 'sh check.sh' -- flashcp new /dev/mtd7",
     ],
-    exit_codes: "\
+    exit_codes: &["\
 Exit codes:
   the program's own, also when a signal ended it; or with --cut
   0    all holds, whenever power goes
@@ -69,7 +69,7 @@ Exit codes:
   125  the sandbox could not be set up
   126  the program could not be run
   127  the program was not found
-",
+"],
     ..CommandSpec::new(
         "sandbox",
         "Run a program, unchanged, against a simulated device",

@@ -102,7 +102,7 @@ fn what_was_not_proven_is_said_and_kept() {
     let captured = Captured::with(&[]);
     let output = captured.import(&[]);
     assert_code(&output, 0);
-    assert!(text(&output.stderr).contains("mtd0, mtd1, mtd2, mtd3 was read once"));
+    assert!(text(&output.stderr).contains("mtd0, mtd1, mtd2, mtd3 were read once"));
     let verify = mtdkeep()
         .arg("verify")
         .arg(captured.target())

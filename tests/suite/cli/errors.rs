@@ -6,7 +6,8 @@ use rstest::rstest;
 use std::fs;
 use std::path::Path;
 
-/// A backup `b`, an unfinished one `u`, an empty folder `e` and a plain file `file`.
+/// A backup `b`, an unfinished one `u`, what a script captured `s`, an empty folder `e`
+/// and a plain file `file`.
 fn surroundings() -> tempfile::TempDir {
     let outer = tempfile::tempdir().unwrap();
     mtdkeep()
@@ -19,6 +20,11 @@ fn surroundings() -> tempfile::TempDir {
     fs::create_dir(at("u")).unwrap();
     fs::copy(at("b/manifest.json"), at("u/unfinished.json")).unwrap();
     fs::write(at("file"), "mine").unwrap();
+    fs::create_dir(at("s")).unwrap();
+    fs::write(at("s/mtd0.bin"), "data").unwrap();
+    let record = "mtdkeep-capture 1\ntool mtdkeep 0.1.0\nfolder made\nmd5sum no\n\
+                  image mtd0 4\ncomplete\n";
+    fs::write(at("s/capture.txt"), record).unwrap();
     outer
 }
 
@@ -35,6 +41,8 @@ fn fails(folder: &Path, line: &str) -> (i32, String) {
 #[case("verify file", 4, "not one of its files")]
 #[case("verify b/mtd1.bin", 4, "not one of its files")]
 #[case("verify e", 4, "the one with manifest.json")]
+#[case("verify s", 4, "`mtdkeep import` makes a backup of it")]
+#[case("image --from s -o x", 4, "`mtdkeep import` makes a backup of it")]
 #[case("clean nosuch", 4, "no such folder")]
 #[case("clean file", 4, "not one of its files")]
 #[case("import nosuch", 4, "no such folder")]
@@ -70,6 +78,7 @@ fn fails(folder: &Path, line: &str) -> (i32, String) {
 #[case("", 2, "`mtdkeep --help` lists commands")]
 #[case("verify", 2, "mtdkeep verify [OPTIONS] <DIR>")]
 #[case("verify b file", 2, "one word too many")]
+#[case("backup b", 2, "one word too many; --output names what is written")]
 #[case("man --simulate", 2, "`mtdkeep man` has no option --simulate")]
 #[case(
     "clean b --faults short-read",
