@@ -8,6 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
+mod flash;
+
 const LAYOUT: &str = "\
 dev:    size   erasesize  name
 mtd0: 00000800 00000400 \"boot\"
@@ -285,19 +287,6 @@ fn the_identity_is_compared_without_sums() {
         said.starts_with("mtd1.bin (param): the manifest says that the device has another\n"),
         "{said}"
     );
-}
-
-/// What the flash does not give hides no difference beside it, in the same erase block's
-/// neighbour.
-#[test]
-fn a_difference_beside_what_cannot_be_read_is_found() {
-    let backup = Backup::new(&[]);
-    let options = ["--device", "--simulate=table", "--faults"];
-    let findings = backup.findings(&[&options[..], &["read-error@0,bit-flip@0x5a0.3"]].concat());
-    let kinds: Vec<_> = findings.iter().map(|found| &found["kind"]).collect();
-    assert!(kinds.contains(&&json!("flash_unreadable")), "{findings:?}");
-    let differs = findings.iter().find(|f| f["kind"] == "flash_differs");
-    assert_eq!(differs.unwrap()["offset_bytes"], 0x5a0, "{findings:?}");
 }
 
 /// The one digest that `backup` printed finds what was changed on purpose, with
