@@ -8,7 +8,15 @@
 //!     cargo bench --bench sandbox
 //!     cargo bench --bench sandbox -- --json FILE
 //!     cargo bench --bench sandbox -- --short       two rounds: does it run?
+//!
+//! `MTDKEEP_BENCH_CONFIGURE` names the configure script of a C project to be timed, too.
 
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+#[path = "sandbox/builds.rs"]
+mod builds;
 #[cfg(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")

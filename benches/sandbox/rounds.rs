@@ -1,5 +1,6 @@
 //! The measurements themselves.
 
+use super::builds::builds;
 use super::probe;
 use super::shared::machine::Machine;
 use super::shared::rounds::{Contest, Standing};
@@ -46,8 +47,11 @@ pub fn main() {
     programs.extend(bench.start_and_end(rounds));
     programs.extend(bench.untouched(rounds));
     programs.extend(bench.plain_writes(rounds));
-    let (others, missing) = bench.others(rounds.min(3));
+    let (built, mut missing) = builds(&bench, rounds);
+    programs.extend(built);
+    let (others, not_there) = bench.others(rounds.min(3));
     programs.extend(others);
+    missing.extend(not_there);
     let mut calls = bench.calls();
     calls.push(bench.cuts(options.rounds(400)));
     options.write_json(&Report {
@@ -59,7 +63,7 @@ pub fn main() {
     });
 }
 
-struct Bench {
+pub struct Bench {
     device: SimulatedDevice,
     sandbox: Sandbox,
     folder: tempfile::TempDir,
@@ -70,19 +74,19 @@ fn device() -> SimulatedDevice {
     device.expect("an iSpot with one more node")
 }
 
-fn sh(line: &str) -> Command {
+pub fn sh(line: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", line]).stdin(Stdio::null());
     command.stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 
-fn run(command: &mut Command) {
+pub fn run(command: &mut Command) {
     let status = command.status().expect("the program starts");
     assert!(status.success(), "{command:?}: {status}");
 }
 
-fn installed(program: &str) -> bool {
+pub fn installed(program: &str) -> bool {
     let path = std::env::var("PATH").unwrap_or_default();
     path.split(':')
         .any(|folder| Path::new(folder).join(program).is_file())
@@ -104,7 +108,12 @@ impl Bench {
         }
     }
 
-    fn inside(&self, command: &mut Command) {
+    /// Where files of a measurement may lie.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn inside(&self, command: &mut Command) {
         let outcome = self
             .sandbox
             .run(command)
@@ -130,10 +139,10 @@ impl Bench {
         let (flash, plain) = self.lines();
         let mut contest = Contest::new("sandbox/eleven dd at 512 bytes, 16 MiB", None);
         contest.enter("eleven dd on plain files", None, || run(&mut sh(&plain)));
-        contest.enter("eleven dd in the sandbox", Some(1.3), || {
+        contest.enter("eleven dd in the sandbox", Some(1.25), || {
             self.inside(&mut sh(&flash));
         });
-        contest.enter("eleven dd, with setting the sandbox up", None, || {
+        contest.enter("eleven dd, with setting the sandbox up", Some(1.25), || {
             let sandbox = Sandbox::builder(self.device.clone()).build();
             sandbox.expect("builds").run(&mut sh(&flash)).expect("runs");
         });
@@ -172,23 +181,30 @@ impl Bench {
             (
                 "sha256sum of 16 MiB, four times",
                 format!("for x in 1 2 3 4; do cat {folder}/plain* | sha256sum; done"),
+                Some(1.1),
             ),
-            ("gzip of 6 MiB", format!("gzip -c {folder}/plain3")),
+            (
+                "gzip of 6 MiB",
+                format!("gzip -c {folder}/plain3"),
+                Some(1.1),
+            ),
             (
                 "200 commands that do nothing",
                 "x=0; while [ $x -lt 200 ]; do /bin/true; x=$((x+1)); done".into(),
+                None,
             ),
             (
                 "find over /usr/share",
                 "find /usr/share -name '*.none'".into(),
+                Some(3.0),
             ),
-            ("du of /usr/share", "du -s /usr/share".into()),
+            ("du of /usr/share", "du -s /usr/share".into(), Some(3.0)),
         ];
         let mut found = Vec::new();
-        for (what, line) in &lines {
+        for (what, line, aim) in &lines {
             let mut contest = Contest::new(format!("sandbox/without flash: {what}"), None);
             contest.enter("outside", None, || run(&mut sh(line)));
-            contest.enter(*what, Some(1.1), || self.inside(&mut sh(line)));
+            contest.enter(*what, *aim, || self.inside(&mut sh(line)));
             found.extend(contest.run(rounds).into_iter().skip(1));
         }
         found

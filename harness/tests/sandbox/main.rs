@@ -20,6 +20,7 @@ mod looks;
 mod lookups;
 mod names;
 mod nodes;
+mod notices;
 mod numbers;
 mod odd_calls;
 mod probe;

@@ -4,14 +4,14 @@ use crate::support::{bench, inside};
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-static SIGNALS: AtomicU32 = AtomicU32::new(0);
+pub static SIGNALS: AtomicU32 = AtomicU32::new(0);
 
 extern "C" fn count(_: i32) {
     SIGNALS.fetch_add(1, Ordering::Relaxed);
 }
 
 /// A handler without SA_RESTART, and a timer that calls it, in microseconds.
-fn start(signal: i32, every_us: i64) {
+pub fn start(signal: i32, every_us: i64) {
     // SAFETY: all-zero is a valid value of these plain structures; the handler
     // touches one atomic.
     unsafe {
@@ -30,7 +30,7 @@ fn start(signal: i32, every_us: i64) {
 
 /// Runs a test in a process of one thread: a signal to the process, as a timer
 /// sends it, can be meant for no other. The test program itself has two.
-fn alone(test: fn()) {
+pub fn alone(test: fn()) {
     // SAFETY: the child has this thread alone, and ends here; the other thread of
     // this program waits for this one, and holds no lock meanwhile.
     unsafe {
@@ -50,7 +50,7 @@ fn is_interrupted(answer: i32) -> bool {
 }
 
 /// Calls that never answer EINTR on Linux; how many did.
-fn interrupted_calls(rounds: u32) -> u32 {
+pub fn interrupted_calls(rounds: u32) -> u32 {
     let mut found = 0;
     let nowhere: &CStr = c"/nowhere/at/all";
     for _ in 0..rounds {
@@ -132,7 +132,7 @@ fn a_signal_from_another_process_interrupts_no_call_on_files() {
 }
 
 /// Signals that are sent by a child, every 200 microseconds.
-fn under_fire_of(send: fn(me: i32, signal: i32) -> libc::c_long) {
+pub fn under_fire_of(send: fn(me: i32, signal: i32) -> libc::c_long) {
     start(libc::SIGUSR1, 0);
     // SAFETY: the child makes system calls alone.
     unsafe {

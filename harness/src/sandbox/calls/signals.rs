@@ -9,6 +9,7 @@
 use crate::Errno;
 use crate::sandbox::call::{Answer, Decision, Level, Trapped};
 use crate::sandbox::kernel::process::Process;
+use crate::sandbox::kernel::sys;
 use crate::sandbox::state::State;
 use std::io::Read;
 
@@ -83,16 +84,19 @@ fn is_to_be_watched(state: &State, id: u32, tgid: u32, signal: i32) -> bool {
 /// Answers rt_sigaction of SIGCHLD. A handler without SA_RESTART may interrupt calls
 /// whenever a child ends: dash has one all its life.
 pub(in crate::sandbox) fn handler(state: &mut State, trapped: &Trapped) -> Decision {
-    const FLAGS_AT: u64 = 8;
+    const FLAGS_AT: usize = 8;
     /// Beyond so many all is forgotten.
     const KNOWN_MAX: usize = 4096;
-    let (process, action) = (trapped.process(), trapped.args[1]);
-    let (Ok(handler), Ok(flags)) = (
-        process.read_u64(action),
-        process.read_u64(action + FLAGS_AT),
-    ) else {
+    let mut action = [0; 16];
+    if trapped
+        .process()
+        .read(trapped.args[1], &mut action)
+        .is_err()
+    {
         return Ok(Answer::Through);
-    };
+    }
+    let word = |at: usize| u64::from_ne_bytes(action[at..][..8].try_into().expect("eight bytes"));
+    let (handler, flags) = (word(0), word(FLAGS_AT));
     // SIG_DFL and SIG_IGN are 0 and 1.
     let interrupts = handler > 1 && flags & libc::SA_RESTART as u64 == 0;
     if state.of_children.len() >= KNOWN_MAX {
@@ -130,8 +134,7 @@ impl State {
 
     /// Whether a new process, or thread, has the handler of its maker.
     fn inherits_handler(&self, tid: u32) -> bool {
-        let status = std::fs::read_to_string(format!("/proc/{tid}/status"));
-        let status = status.unwrap_or_default();
+        let status = sys::text(&Process { tid }.proc("status")).unwrap_or_default();
         let word = |key: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(key));
             line.map(str::trim).unwrap_or_default()

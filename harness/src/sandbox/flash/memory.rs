@@ -1,14 +1,15 @@
 //! How much memory there is left: on the machine, and in the control groups
 //! around this process.
 
+use crate::sandbox::kernel::sys;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Bytes that can still be had; none where nothing tells.
 pub(in crate::sandbox) fn available_bytes() -> Option<u64> {
-    let machine = fs::read_to_string("/proc/meminfo").ok();
+    let machine = sys::text(c"/proc/meminfo").ok();
     let machine = machine.and_then(|text| of_machine(&text));
-    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let groups = sys::text(c"/proc/self/cgroup").unwrap_or_default();
     let groups = folders(&groups).into_iter();
     let left = groups.flat_map(|(folder, files)| of_group(&folder, files));
     machine.into_iter().chain(left).min()

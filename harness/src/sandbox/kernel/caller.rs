@@ -5,6 +5,7 @@
 
 use crate::sandbox::kernel::process::Process;
 use crate::sandbox::kernel::sys;
+use std::ffi::CStr;
 
 /// What decides what a thread may do to files.
 struct Rights {
@@ -45,12 +46,12 @@ pub(in crate::sandbox) fn act_as_real<R>(process: Process, work: impl FnOnce() -
 }
 
 fn act_as<R>(process: Process, as_real: bool, work: impl FnOnce() -> R) -> R {
-    let status = |path: String| std::fs::read_to_string(path).unwrap_or_default();
+    let status = |path: &CStr| sys::text(path).unwrap_or_default();
     // SAFETY: no arguments.
     if unsafe { libc::geteuid() } != 0 {
         return work();
     }
-    let theirs = Rights::of(&status(format!("/proc/{}/status", process.tid)));
+    let theirs = Rights::of(&status(&process.proc("status")));
     let Some(mut theirs) = theirs else {
         return work();
     };
@@ -60,7 +61,7 @@ fn act_as<R>(process: Process, as_real: bool, work: impl FnOnce() -> R) -> R {
     if theirs.user == 0 && theirs.group == 0 {
         return work();
     }
-    let Some(ours) = Rights::of(&status("/proc/thread-self/status".into())) else {
+    let Some(ours) = Rights::of(&status(c"/proc/thread-self/status")) else {
         return work();
     };
     // Groups first, while we may change them; they come back last.

@@ -78,7 +78,7 @@ impl Process {
         self.read(address, &mut found).is_ok() && found == bytes
     }
 
-    /// Reads a little-endian number of eight bytes.
+    /// Reads a number of eight bytes.
     pub fn read_u64(self, address: u64) -> Result<u64, Errno> {
         let mut bytes = [0u8; 8];
         self.read(address, &mut bytes)?;
@@ -130,7 +130,7 @@ impl Process {
 
     /// A line of its `status` file, such as `Tgid`.
     pub fn status(self, key: &str) -> Option<String> {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", self.tid)).ok()?;
+        let text = sys::text(&self.proc("status")).ok()?;
         let line = text
             .lines()
             .find(|line| line.split(':').next() == Some(key))?;

@@ -110,6 +110,30 @@ pub(in crate::sandbox) fn open(path: &CStr, flags: i32, mode: u32) -> Result<Own
     }))
 }
 
+/// One of the kernel's short texts below /proc, which tell no size: read in one go, as
+/// each read makes the text anew.
+pub(in crate::sandbox) fn text(path: &CStr) -> Result<String, Errno> {
+    const ROOM: usize = 8192;
+    let fd = open(path, libc::O_RDONLY, 0)?;
+    let mut text = vec![0u8; ROOM];
+    let mut length = 0;
+    loop {
+        let rest = &mut text[length..];
+        // SAFETY: the buffer is ours.
+        let count =
+            check(
+                unsafe { libc::read(fd.as_raw_fd(), rest.as_mut_ptr().cast(), rest.len()) } as i64,
+            )? as usize;
+        length += count;
+        // What ends before the room does is whole.
+        if count == 0 || length < text.len() {
+            text.truncate(length);
+            return Ok(String::from_utf8_lossy(&text).into_owned());
+        }
+        text.resize(2 * length, 0);
+    }
+}
+
 /// pwrite(2).
 pub(in crate::sandbox) fn write_at(fd: BorrowedFd, bytes: &[u8], at: u64) -> Result<usize, Errno> {
     let start = bytes.as_ptr().cast();
