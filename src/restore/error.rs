@@ -50,10 +50,10 @@ impl fmt::Display for Obstacle {
 pub(crate) enum RestoreError {
     /// The backup, or its folder.
     #[error(transparent)]
-    Backup(#[from] Box<BackupError>),
+    Backup(Box<BackupError>),
     /// The device.
     #[error(transparent)]
-    Mtd(#[from] MtdError),
+    Mtd(MtdError),
     /// The backup is not what it was.
     #[error("the backup in {folder} is not right: {finding}")]
     NotRight {
@@ -328,16 +328,30 @@ pub(crate) struct Stopped {
     pub(crate) changed: bool,
 }
 
-impl From<BackupError> for RestoreError {
+// Errors travel as one word: a larger one is moved about at each step of its way, which
+// is code of the program for the device.
+impl From<BackupError> for Box<RestoreError> {
     fn from(error: BackupError) -> Self {
-        Self::Backup(error.into())
+        Self::new(RestoreError::Backup(error.into()))
     }
 }
 
-impl From<RestoreError> for Stopped {
-    fn from(error: RestoreError) -> Self {
+impl From<Box<BackupError>> for Box<RestoreError> {
+    fn from(error: Box<BackupError>) -> Self {
+        Self::new(RestoreError::Backup(error))
+    }
+}
+
+impl From<MtdError> for Box<RestoreError> {
+    fn from(error: MtdError) -> Self {
+        Self::new(RestoreError::Mtd(error))
+    }
+}
+
+impl From<Box<RestoreError>> for Stopped {
+    fn from(error: Box<RestoreError>) -> Self {
         Self {
-            error: Box::new(error),
+            error,
             changed: false,
         }
     }

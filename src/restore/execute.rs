@@ -61,7 +61,7 @@ pub(crate) fn restore(
     match result {
         Ok(()) => Ok(run.done),
         Err(error) => Err(Stopped {
-            error: Box::new(error),
+            error,
             changed: run.changed,
         }),
     }
@@ -83,7 +83,7 @@ impl Run<'_> {
         plan: &Plan,
         backend: &dyn MtdBackend,
         permit: &WritePermit,
-    ) -> Result<(), RestoreError> {
+    ) -> Result<(), Box<RestoreError>> {
         let written = || {
             plan.partitions
                 .iter()
@@ -133,7 +133,7 @@ impl Run<'_> {
         part: &PlannedPartition,
         block: &PlannedBlock,
         source: &mut Source<'_>,
-    ) -> Result<(), RestoreError> {
+    ) -> Result<(), Box<RestoreError>> {
         let length = part.route.device.erase_block_bytes as usize;
         let kept = match block.in_hand {
             true => self.kept(part, block)?,
@@ -201,7 +201,7 @@ impl Run<'_> {
         block: &PlannedBlock,
         source: &mut Source<'_>,
         kept: Option<&Kept>,
-    ) -> Result<bool, RestoreError> {
+    ) -> Result<bool, Box<RestoreError>> {
         let length = part.route.device.erase_block_bytes;
         let range = block.offset_bytes..block.offset_bytes + length;
         let (within, at) = part.share(block);
@@ -226,7 +226,8 @@ impl Run<'_> {
         if sha256(wanted) != block.wanted {
             return Err(RestoreError::Changed {
                 what: format!("{}, erase block at {:#x},", part.device.id(), range.start),
-            });
+            }
+            .into());
         }
         Ok(is_whole)
     }
@@ -239,27 +240,27 @@ impl Run<'_> {
         what: String,
         state: &'static str,
         file: &str,
-    ) -> RestoreError {
+    ) -> Box<RestoreError> {
         let is_untouched = state == OLD && !block.in_hand;
         self.changed |= !is_untouched;
         if is_untouched {
             // Nothing is in hand.
             let _ = self.journal.mark(file);
         }
-        RestoreError::Block {
+        Box::new(RestoreError::Block {
             partition: part.device.id(),
             offset_bytes: block.offset_bytes,
             what,
             state,
             kept: (!is_untouched).then(|| self.journal.place(file)),
-        }
+        })
     }
 
     fn kept(
         &self,
         part: &PlannedPartition,
         block: &PlannedBlock,
-    ) -> Result<Option<Kept>, RestoreError> {
+    ) -> Result<Option<Kept>, Box<RestoreError>> {
         let mut in_hand = self.journal.in_hand()?.into_iter();
         Ok(in_hand.find(|kept| {
             kept.mtd == part.route.device.index.0 && kept.offset_bytes == block.offset_bytes
@@ -271,7 +272,7 @@ impl Run<'_> {
         &mut self,
         part: &PlannedPartition,
         backend: &dyn MtdBackend,
-    ) -> Result<(), RestoreError> {
+    ) -> Result<(), Box<RestoreError>> {
         let survey = Survey {
             backend,
             backup: self.backup,
@@ -279,9 +280,11 @@ impl Run<'_> {
             in_hand: &[],
             work: self.work,
         };
-        let differs = |offset_bytes| RestoreError::ReadsDifferently {
-            partition: part.device.id(),
-            offset_bytes,
+        let differs = |offset_bytes| {
+            Box::new(RestoreError::ReadsDifferently {
+                partition: part.device.id(),
+                offset_bytes,
+            })
         };
         let again = survey.partition(&part.device, &part.image, Ok(part.route.clone()))?;
         if let Some(block) = again.blocks.first() {

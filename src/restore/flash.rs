@@ -57,7 +57,11 @@ impl<'a> Source<'a> {
     }
 
     /// Fills a buffer from the image.
-    pub(crate) fn read(&mut self, offset_bytes: u64, buf: &mut [u8]) -> Result<(), RestoreError> {
+    pub(crate) fn read(
+        &mut self,
+        offset_bytes: u64,
+        buf: &mut [u8],
+    ) -> Result<(), Box<RestoreError>> {
         self.try_read(offset_bytes, buf).map_err(|source| {
             let error = BackupError::File {
                 operation: "cannot read",

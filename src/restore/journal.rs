@@ -132,21 +132,21 @@ fn read_up_to(file: &mut dyn Read, buf: &mut [u8]) -> io::Result<usize> {
 }
 
 impl Journal<'_> {
-    fn failed(&self, operation: &'static str, file: &str, source: io::Error) -> RestoreError {
-        RestoreError::Journal {
+    fn failed(&self, operation: &'static str, file: &str, source: io::Error) -> Box<RestoreError> {
+        Box::new(RestoreError::Journal {
             operation,
             file: file.to_owned(),
             folder: self.folder.describe(),
             source,
-        }
+        })
     }
 
-    fn bad(&self, file: &str, what: &str) -> RestoreError {
-        RestoreError::BadKept {
+    fn bad(&self, file: &str, what: &str) -> Box<RestoreError> {
+        Box::new(RestoreError::BadKept {
             file: file.to_owned(),
             folder: self.folder.describe(),
             what: what.to_owned(),
-        }
+        })
     }
 
     /// Where a file is, for a person.
@@ -155,7 +155,7 @@ impl Journal<'_> {
     }
 
     /// The erase blocks that an earlier run had in hand.
-    pub(crate) fn in_hand(&self) -> Result<Vec<Kept>, RestoreError> {
+    pub(crate) fn in_hand(&self) -> Result<Vec<Kept>, Box<RestoreError>> {
         let entries = self.folder.list();
         let entries = entries.map_err(|error| self.failed("cannot list", "the files", error))?;
         let mut found = Vec::new();
@@ -181,13 +181,13 @@ impl Journal<'_> {
         Ok(found)
     }
 
-    fn open(&self, file: &str) -> Result<Box<dyn Read + Send>, RestoreError> {
+    fn open(&self, file: &str) -> Result<Box<dyn Read + Send>, Box<RestoreError>> {
         let opened = self.folder.open(file);
         opened.map_err(|error| self.failed("cannot open", file, error))
     }
 
     /// The old bytes of an erase block, all of them and right.
-    pub(crate) fn old_bytes(&self, kept: &Kept, buf: &mut [u8]) -> Result<(), RestoreError> {
+    pub(crate) fn old_bytes(&self, kept: &Kept, buf: &mut [u8]) -> Result<(), Box<RestoreError>> {
         let mut file = self.open(&kept.file)?;
         self.read(kept, &mut *file, buf)
             .map_err(|error| self.failed("cannot read", &kept.file, error))?
@@ -221,7 +221,7 @@ impl Journal<'_> {
         offset_bytes: u64,
         old: &Old<'_>,
         check: &mut [u8],
-    ) -> Result<Kept, RestoreError> {
+    ) -> Result<Kept, Box<RestoreError>> {
         let name = file_name(index.0, offset_bytes);
         let part = format!("{}{OLD_PART}", name.trim_end_matches(OLD));
         let head = head(index.0, offset_bytes, old, self.identity);
@@ -254,7 +254,7 @@ impl Journal<'_> {
     }
 
     /// Marks an erase block as right: its old bytes go.
-    pub(crate) fn mark(&self, file: &str) -> Result<(), RestoreError> {
+    pub(crate) fn mark(&self, file: &str) -> Result<(), Box<RestoreError>> {
         if lacks(Crippled::KeepsNothing) {
             return Ok(());
         }

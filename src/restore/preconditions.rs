@@ -12,8 +12,11 @@ use crate::backup::{LayoutEntry, Manifest};
 use crate::mtd::{InUse, MtdInfo};
 
 /// That the device has the backup's layout: numbers, names, sizes, erase blocks, offsets.
-pub(super) fn same_layout(manifest: &Manifest, devices: &[MtdInfo]) -> Result<(), RestoreError> {
-    let differ = |difference: String| Err(RestoreError::OtherLayout { difference });
+pub(super) fn same_layout(
+    manifest: &Manifest,
+    devices: &[MtdInfo],
+) -> Result<(), Box<RestoreError>> {
+    let differ = |difference: String| Err(RestoreError::OtherLayout { difference }.into());
     for entry in &manifest.layout {
         let Some(device) = devices.iter().find(|device| device.index == entry.index()) else {
             return differ(format!("it has no {} ({})", entry.index(), entry.name));
@@ -73,14 +76,15 @@ pub(super) fn check(
     in_use: &[InUse],
     in_hand: &[Kept],
     said: &Said<'_>,
-) -> Result<(), RestoreError> {
+) -> Result<(), Box<RestoreError>> {
     for part in parts {
         if let Some((why, 1..)) = part.stays.as_ref().filter(|_| said.by_name) {
             let partition = part.device.id();
             return Err(RestoreError::CannotWrite {
                 partition,
                 why: why.clone(),
-            });
+            }
+            .into());
         }
     }
     let written: Vec<_> = parts
@@ -100,13 +104,13 @@ pub(super) fn check(
         found.map(MtdInfo::id)
     };
     if let (Some(one), Some(other)) = (of_bank(1), of_bank(2)) {
-        return Err(RestoreError::BothBanks { one, other });
+        return Err(RestoreError::BothBanks { one, other }.into());
     }
     for (at, one) in written.iter().enumerate() {
         for other in &written[at + 1..] {
             if on_same_flash(&one.device, &other.device, devices) {
                 let (one, other) = (one.device.id(), other.device.id());
-                return Err(RestoreError::Overlap { one, other });
+                return Err(RestoreError::Overlap { one, other }.into());
             }
         }
     }
@@ -125,7 +129,8 @@ pub(super) fn check(
             file: kept.file.clone(),
             mtd: kept.mtd,
             offset_bytes: kept.offset_bytes,
-        }),
+        }
+        .into()),
         None => Ok(()),
     }
 }
@@ -160,18 +165,18 @@ fn changed<'a>(
     std::iter::once(&part.device).chain(devices.iter().filter(is_changed))
 }
 
-fn allowed(device: &MtdInfo, said: &Said<'_>) -> Result<(), RestoreError> {
+fn allowed(device: &MtdInfo, said: &Said<'_>) -> Result<(), Box<RestoreError>> {
     let role = Role::of(&device.name);
     let (partition, what) = (device.id(), role.words());
     if said.other_device && role.is_own() {
-        return Err(RestoreError::Stays { partition, what });
+        return Err(RestoreError::Stays { partition, what }.into());
     }
     let is_allowed = said
         .allowed
         .iter()
         .any(|allowed| allowed.index == device.index);
     if role.is_protected() && !is_allowed {
-        return Err(RestoreError::NeedsAllow { partition, what });
+        return Err(RestoreError::NeedsAllow { partition, what }.into());
     }
     Ok(())
 }
@@ -181,7 +186,7 @@ pub(super) fn unused(
     part: &PlannedPartition,
     devices: &[MtdInfo],
     in_use: &[InUse],
-) -> Result<(), RestoreError> {
+) -> Result<(), Box<RestoreError>> {
     for used in in_use {
         let same = used.index == part.device.index || used.index == part.route.device.index;
         let other = devices.iter().find(|device| device.index == used.index);
@@ -196,7 +201,8 @@ pub(super) fn unused(
                 partition: part.device.id(),
                 by,
                 how: used.how.clone(),
-            });
+            }
+            .into());
         }
     }
     Ok(())

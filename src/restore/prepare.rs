@@ -42,7 +42,7 @@ pub(crate) fn plan(
 ) -> Result<Plan, Stopped> {
     made(backend, backup, journal, request, work).map_err(|error| Stopped {
         changed: journal.is_some_and(journal::has_old),
-        error: Box::new(error),
+        error,
     })
 }
 
@@ -52,14 +52,14 @@ fn made(
     journal: Option<&dyn Destination>,
     request: &Request<'_>,
     work: &Work<'_>,
-) -> Result<Plan, RestoreError> {
+) -> Result<Plan, Box<RestoreError>> {
     let devices = backend.devices()?;
     let chosen = select(&devices, request.partitions)?;
     let allowed = match request.allow {
         [] => Vec::new(),
         names => select(&devices, names)?,
     };
-    let report = backup::verify(backup, None, work).map_err(|failure| *failure.error)?;
+    let report = backup::verify(backup, None, work).map_err(|failure| failure.error)?;
     right(backup, &report)?;
     let manifest = &report.manifest;
     preconditions::same_layout(manifest, &devices)?;
@@ -117,7 +117,7 @@ impl Survey<'_> {
         images: &[(&MtdInfo, &Image)],
         devices: &[MtdInfo],
         request: &Request<'_>,
-    ) -> Result<Vec<PlannedPartition>, RestoreError> {
+    ) -> Result<Vec<PlannedPartition>, Box<RestoreError>> {
         let names: Vec<_> = images.iter().map(|(device, _)| &*device.name).collect();
         let bytes = crate::mtd::total_bytes(images.iter().map(|(_, image)| image.size_bytes));
         self.work.observer.planned(&names, bytes);
@@ -147,7 +147,7 @@ fn route(device: &MtdInfo, devices: &[MtdInfo], request: &Request<'_>) -> Result
 
 /// That the backup is finished and what its manifest says. Files that are no part of it
 /// do not matter here.
-pub(super) fn right(backup: &dyn Destination, report: &Report) -> Result<(), RestoreError> {
+pub(super) fn right(backup: &dyn Destination, report: &Report) -> Result<(), Box<RestoreError>> {
     let matters = |meaning| matches!(meaning, Meaning::Differs | Meaning::Unchecked);
     let wrong = report
         .findings
@@ -157,7 +157,8 @@ pub(super) fn right(backup: &dyn Destination, report: &Report) -> Result<(), Res
         Some(found) => Err(RestoreError::NotRight {
             folder: backup.describe(),
             finding: found.message(),
-        }),
+        }
+        .into()),
         None => Ok(()),
     }
 }
@@ -172,7 +173,7 @@ fn same_device(
     allowed: &[MtdInfo],
     notes: &mut Vec<String>,
     work: &Work<'_>,
-) -> Result<String, RestoreError> {
+) -> Result<String, Box<RestoreError>> {
     let found = recognise(backend, devices, &mut Vec::new(), work)?;
     let found = found.and_then(|found| found.identity());
     let word = |identity: &Option<Identity>| match identity {
@@ -203,7 +204,7 @@ fn same_device(
             // Where it is restored itself, it is not the same in each run.
             Ok(if itself { own } else { word(&found) })
         }
-        false => Err(RestoreError::OtherDevice { why }),
+        false => Err(RestoreError::OtherDevice { why }.into()),
     }
 }
 
@@ -213,7 +214,7 @@ fn images<'a>(
     chosen: &'a [MtdInfo],
     request: &Request<'_>,
     notes: &mut Vec<String>,
-) -> Result<Vec<(&'a MtdInfo, &'a Image)>, RestoreError> {
+) -> Result<Vec<(&'a MtdInfo, &'a Image)>, Box<RestoreError>> {
     let mut images = Vec::new();
     for device in chosen {
         let partition = device.id();
@@ -225,20 +226,23 @@ fn images<'a>(
             Some(image) => match &image.doubt {
                 Some(why) => {
                     let why = why.clone();
-                    return Err(RestoreError::Doubtful { partition, why });
+                    return Err(RestoreError::Doubtful { partition, why }.into());
                 }
                 None => images.push((device, image)),
             },
             None if request.partitions.is_empty() => {
                 notes.push(format!("{partition} is not in the backup, and stays"));
             }
-            None => return Err(RestoreError::NotInBackup { partition }),
+            None => return Err(RestoreError::NotInBackup { partition }.into()),
         }
     }
     Ok(images)
 }
 
-fn enough_space(journal: Option<&dyn Destination>, block_bytes: u64) -> Result<(), RestoreError> {
+fn enough_space(
+    journal: Option<&dyn Destination>,
+    block_bytes: u64,
+) -> Result<(), Box<RestoreError>> {
     let Some(folder) = journal.filter(|_| block_bytes > 0) else {
         return Ok(());
     };
@@ -248,7 +252,8 @@ fn enough_space(journal: Option<&dyn Destination>, block_bytes: u64) -> Result<(
             folder: folder.describe(),
             needed_bytes,
             free_bytes,
-        }),
+        }
+        .into()),
         // What cannot be told shows when the first erase block is kept.
         _ => Ok(()),
     }

@@ -115,15 +115,16 @@ pub fn script(
     backup: &dyn Destination,
     request: &ScriptRequest<'_>,
     work: &Work<'_>,
-) -> Result<Script, RestoreError> {
-    let report = backup::verify(backup, None, work).map_err(|failure| *failure.error)?;
+) -> Result<Script, Box<RestoreError>> {
+    let report = backup::verify(backup, None, work).map_err(|failure| failure.error)?;
     right(backup, &report)?;
     let manifest = &report.manifest;
     let devices: Vec<_> = manifest.layout.iter().map(|entry| entry.info()).collect();
     if let Some(device) = devices.iter().find(|d| d.name.contains(char::is_control)) {
         return Err(RestoreError::OtherLayout {
             difference: format!("the name of {} cannot stand in a script", device.index),
-        });
+        }
+        .into());
     }
     let mut made = Made {
         backup,
@@ -200,7 +201,7 @@ struct Made<'a> {
 
 impl Made<'_> {
     /// The lines of the plan, in the order in which partitions are written.
-    fn plan(&mut self, manifest: &Manifest) -> Result<String, RestoreError> {
+    fn plan(&mut self, manifest: &Manifest) -> Result<String, Box<RestoreError>> {
         let is_named = !self.request.restore.partitions.is_empty();
         let mut rows = Vec::new();
         for device in select(self.devices, self.request.restore.partitions)? {
@@ -217,29 +218,32 @@ impl Made<'_> {
         if rows.is_empty() {
             return Err(RestoreError::Mtd(MtdError::NoDevices {
                 path: "the backup".into(),
-            }));
+            })
+            .into());
         }
         rows.sort_by_key(|(role, _)| *role);
         let rows: Vec<_> = rows.into_iter().map(|(_, row)| row).collect();
         Ok(rows.join("\n"))
     }
 
-    fn row(&self, device: &MtdInfo, image: Option<&Image>) -> Result<String, RestoreError> {
+    fn row(&self, device: &MtdInfo, image: Option<&Image>) -> Result<String, Box<RestoreError>> {
         let partition = device.id();
-        let cannot = |why| RestoreError::CannotWrite {
-            partition: partition.clone(),
-            why,
+        let cannot = |why| {
+            Box::new(RestoreError::CannotWrite {
+                partition: partition.clone(),
+                why,
+            })
         };
         let Some(image) = image else {
-            return Err(RestoreError::NotInBackup { partition });
+            return Err(RestoreError::NotInBackup { partition }.into());
         };
         if let Some(why) = &image.doubt {
             let why = why.clone();
-            return Err(RestoreError::Doubtful { partition, why });
+            return Err(RestoreError::Doubtful { partition, why }.into());
         }
         if !image.unreadable.is_empty() {
             let why = "the flash did not give all of it".into();
-            return Err(RestoreError::Doubtful { partition, why });
+            return Err(RestoreError::Doubtful { partition, why }.into());
         }
         let block = device.erase_block_bytes;
         if block == 0 {
@@ -279,14 +283,14 @@ impl Made<'_> {
         &self,
         device: &MtdInfo,
         beside: &[&MtdInfo],
-    ) -> Result<(char, u8), RestoreError> {
+    ) -> Result<(char, u8), Box<RestoreError>> {
         let names: Vec<_> = self.devices.iter().map(|d| d.name.as_str()).collect();
         let (mut letter, mut of_bank) = ('-', None::<(u8, &MtdInfo)>);
         for one in std::iter::once(&device).chain(beside) {
             let role = Role::of(&one.name);
             let (partition, what) = (one.id(), role.words());
             if role.is_own() && self.request.restore.other_device {
-                return Err(RestoreError::Stays { partition, what });
+                return Err(RestoreError::Stays { partition, what }.into());
             }
             let is_allowed = self.allowed.iter().any(|d| d.index == one.index);
             match role {
@@ -299,7 +303,7 @@ impl Made<'_> {
             match (bank(&one.name, &names), of_bank) {
                 (Some(new), Some((old, other))) if new != old => {
                     let (one, other) = (other.id(), one.id());
-                    return Err(RestoreError::BothBanks { one, other });
+                    return Err(RestoreError::BothBanks { one, other }.into());
                 }
                 (Some(new), _) => of_bank = Some((new, one)),
                 (None, _) => {}
@@ -309,7 +313,7 @@ impl Made<'_> {
     }
 
     /// What tells the device from others: number and MD5, where the backup has it.
-    fn identity(&mut self, manifest: &Manifest) -> Result<String, RestoreError> {
+    fn identity(&mut self, manifest: &Manifest) -> Result<String, Box<RestoreError>> {
         let own = manifest.device.identity.as_ref();
         let image = own.and_then(|identity| {
             let mut images = manifest.images.iter();
@@ -327,7 +331,7 @@ impl Made<'_> {
             Some(image) => return Ok(format!("{} {}", image.mtd, self.md5(&image.file)?)),
             None => {
                 let why = "the backup does not tell one device from another".into();
-                return Err(RestoreError::OtherDevice { why });
+                return Err(RestoreError::OtherDevice { why }.into());
             }
         }
         let note = "the script does not look whether this is the device that was backed up";
@@ -335,7 +339,7 @@ impl Made<'_> {
         Ok(String::new())
     }
 
-    fn md5(&self, file: &str) -> Result<String, RestoreError> {
+    fn md5(&self, file: &str) -> Result<String, Box<RestoreError>> {
         let read = || {
             let mut image = self.backup.open(file)?;
             let (mut md5, mut buffer) = (Md5::new(), vec![0; 1 << 16]);

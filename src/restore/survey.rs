@@ -32,7 +32,7 @@ pub(super) struct Pair {
 
 impl Pair {
     /// Both as large as that.
-    pub(super) fn of(bytes: usize) -> Result<Self, RestoreError> {
+    pub(super) fn of(bytes: usize) -> Result<Self, Box<RestoreError>> {
         Ok(Self {
             old: buffer(bytes)?,
             wanted: buffer(bytes)?,
@@ -41,7 +41,7 @@ impl Pair {
 }
 
 /// A buffer whose memory is there.
-pub(super) fn buffer(bytes: usize) -> Result<Vec<u8>, RestoreError> {
+pub(super) fn buffer(bytes: usize) -> Result<Vec<u8>, Box<RestoreError>> {
     let mut buffer = Vec::new();
     let reserved = buffer.try_reserve_exact(bytes);
     reserved.map_err(|_| BackupError::NoMemory { bytes })?;
@@ -56,7 +56,7 @@ impl Survey<'_> {
         device: &MtdInfo,
         image: &Image,
         route: Result<Route, Obstacle>,
-    ) -> Result<PlannedPartition, RestoreError> {
+    ) -> Result<PlannedPartition, Box<RestoreError>> {
         let (route, obstacle) = match route {
             Ok(route) => (route, None),
             Err(obstacle) => (Route::own(device), Some(obstacle)),
@@ -92,7 +92,7 @@ impl Survey<'_> {
         &self,
         open: &mut dyn MtdRead,
         planned: &mut PlannedPartition,
-    ) -> Result<(), RestoreError> {
+    ) -> Result<(), Box<RestoreError>> {
         let image = planned.image.clone();
         let ranges = planned.route.blocks(image.size_bytes);
         let longest = ranges.iter().map(|range| range.end - range.start).max();
@@ -137,7 +137,8 @@ impl Survey<'_> {
             true => Ok(()),
             false => Err(RestoreError::Changed {
                 what: format!("{} in {}", image.file, self.backup.describe()),
-            }),
+            }
+            .into()),
         }
     }
 
@@ -160,7 +161,7 @@ impl Survey<'_> {
         range: &Range<u64>,
         kept: Option<&Kept>,
         old: &mut [u8],
-    ) -> Result<bool, RestoreError> {
+    ) -> Result<bool, Box<RestoreError>> {
         if let (Some(kept), Some(journal)) = (kept, self.journal) {
             return journal.old_bytes(kept, old).map(|()| true);
         }
@@ -183,7 +184,8 @@ impl Survey<'_> {
             (false, false) => Err(RestoreError::LostPart {
                 partition: planned.device.id(),
                 offset_bytes: range.start,
-            }),
+            }
+            .into()),
         }
     }
 }

@@ -319,9 +319,9 @@ fn agree(
     interrupt: &AtomicBool,
     output: &Output,
 ) -> Result<(), CliError> {
-    let stopped = |error: RestoreError| {
+    let stopped = |error: Box<RestoreError>| {
         CliError::Restore(Stopped {
-            error: Box::new(error),
+            error,
             changed: plan.goes_on(),
         })
     };
@@ -333,7 +333,7 @@ fn agree(
             given: given.clone(),
             is: plan.digest.clone(),
         };
-        return Err(stopped(error));
+        return Err(stopped(error.into()));
     }
     if args.yes {
         return Ok(());
