@@ -59,9 +59,9 @@ pub mod serve;
 #[cfg(all(target_arch = "arm", target_env = "musl", not(feature = "full")))]
 mod thumb;
 
-/// The program: does what its arguments ask (without the program's own name), and says
-/// how the process shall end.
+/// The program: does what its arguments ask (without the program's own name), and gives
+/// the exit code.
 #[doc(hidden)] // for main.rs
-pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
-    cli::main(arguments.into_iter().collect()).into()
+pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> u8 {
+    cli::main(arguments.into_iter().collect()).code()
 }

@@ -33,7 +33,6 @@ use output::Output;
 use parse::Parsed;
 use spec::CommandSpec;
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 /// How the program ends; the numbers stand in `--help` and in the README.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,12 +73,6 @@ impl Exit {
             #[cfg(feature = "full")]
             Self::Program(code) => code,
         }
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit.code())
     }
 }
 

@@ -43,7 +43,7 @@ const ENTRY_BYTES: usize = if cfg!(target_pointer_width = "64") {
 };
 
 /// SIOCGIFCONF (Linux 2.6.24, include/linux/sockios.h).
-const LIST: u32 = 0x8912;
+const LIST: libc::c_long = 0x8912;
 
 /// `struct ifconf` (include/linux/if.h).
 #[repr(C)]
@@ -65,7 +65,11 @@ pub(crate) fn own() -> Vec<Ipv4Addr> {
     };
     // SAFETY: the request takes an `ifconf`, and writes at most `length` bytes where
     // its pointer says; both live until the call is over.
-    if unsafe { libc::ioctl(socket.as_raw_fd(), LIST as _, &raw mut answer) } != 0 {
+    let told = unsafe {
+        let fd = libc::c_long::from(socket.as_raw_fd());
+        libc::syscall(libc::SYS_ioctl, fd, LIST, &raw mut answer)
+    };
+    if told != 0 {
         return Vec::new();
     }
     let length = usize::try_from(answer.length).unwrap_or(0);

@@ -238,7 +238,7 @@ fn least(connections: &[Connection], now: Instant) -> Option<usize> {
 
 /// No call on it waits, and no program that is started gets it.
 fn prepare(socket: &OwnedFd) -> rustix::io::Result<()> {
-    rustix::io::ioctl_fionbio(socket, true)?;
+    rustix::fs::fcntl_setfl(socket, rustix::fs::OFlags::NONBLOCK)?;
     rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::CLOEXEC)
 }
 

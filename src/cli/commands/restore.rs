@@ -22,7 +22,10 @@ use crate::cli::spec::{
 };
 use crate::mtd::WritePermit;
 use crate::restore::{self, Plan, Request, RestoreError, Stopped};
+use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use target::Target;
@@ -214,8 +217,8 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {
-    let real = |path| std::fs::canonicalize(path).ok();
-    real(one).is_some_and(|one| Some(one) == real(other))
+    let number = |path: &Path| path.metadata().ok().map(|about| (about.dev(), about.ino()));
+    number(one).is_some_and(|one| Some(one) == number(other))
 }
 
 /// The folder for old bytes, where it is there already: it may know of an earlier run.
@@ -277,12 +280,18 @@ fn leave(journal: &Folder, args: &Args) {
     }
 }
 
+/// A folder's own path. (std's way brings `realpath`, 2 KB.)
+fn real(folder: &Path) -> io::Result<PathBuf> {
+    let folder = File::open(folder)?;
+    std::fs::read_link(format!("/proc/self/fd/{}", folder.as_raw_fd()))
+}
+
 /// Where old bytes are kept: beside the backup, on the same medium. Those of a rehearsal
 /// are apart from the device's.
 fn beside(folder: &Path, is_rehearsal: bool) -> PathBuf {
     let mut path: PathBuf = folder.components().collect();
     if path.file_name().is_none() {
-        path = std::fs::canonicalize(&path).unwrap_or(path);
+        path = real(&path).unwrap_or(path);
     }
     let mut path = path.into_os_string();
     path.push(match is_rehearsal {
