@@ -218,3 +218,19 @@ impl Mtd<'_> {
         }
     }
 }
+
+/// How far a transfer moved the position, and what the call answers. The two
+/// part ways where Linux answers an error although earlier chunks landed.
+pub(super) struct Transfer {
+    pub(super) moved_bytes: u64,
+    pub(super) answer: Result<usize, Errno>,
+}
+
+impl From<Result<usize, Errno>> for Transfer {
+    fn from(answer: Result<usize, Errno>) -> Self {
+        Transfer {
+            moved_bytes: answer.unwrap_or(0) as u64,
+            answer,
+        }
+    }
+}

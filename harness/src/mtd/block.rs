@@ -16,9 +16,8 @@
 //! reads ahead of what was asked. Nothing here depends on time; pages are
 //! written back early only when more than [`DIRTY_PAGES_MAX`] are dirty.
 
-use super::Mtd;
-use super::handle::Transfer;
-use super::mtdblock::{MtdBlock, Note, SECTOR_BYTES};
+use super::access::{Mtd, Transfer};
+use super::mtdblock::{MtdBlock, Note, SECTOR_BYTES, lay_over};
 use crate::Errno;
 use std::collections::BTreeMap;
 use std::sync::Weak;
@@ -359,16 +358,6 @@ impl BlockDevice {
             lay_over(number * PAGE_BYTES, &page.data, at, buf);
         }
         Ok(())
-    }
-}
-
-/// Copies what of `data`, which is for `start`, falls into `buf`, which is for `at`.
-pub(super) fn lay_over(start: u64, data: &[u8], at: u64, buf: &mut [u8]) {
-    let from = start.max(at);
-    let to = (start + data.len() as u64).min(at + buf.len() as u64);
-    if from < to {
-        let (source, length) = ((from - start) as usize, (to - from) as usize);
-        buf[(from - at) as usize..][..length].copy_from_slice(&data[source..source + length]);
     }
 }
 

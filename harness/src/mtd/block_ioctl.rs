@@ -5,8 +5,8 @@
 
 use super::block::{capacity_bytes, unit_bytes};
 use super::handle::Handle;
-use super::ioctl::{there, u32_at, u64_at};
 use super::ioctl_number::*;
+use super::memory::{there, u32_at, u64_at};
 use super::mtdblock::SECTOR_BYTES;
 use super::{UserMemory, lock};
 use crate::Errno;

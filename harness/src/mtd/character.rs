@@ -7,8 +7,7 @@
 //! short. Linux would ask the driver again for the rest; passing the shortness
 //! on is what a caller's handling of short reads can be tested with.
 
-use super::Mtd;
-use super::handle::Transfer;
+use super::access::{Mtd, Transfer};
 use crate::Errno;
 
 /// Size of that kernel buffer: the largest kmalloc with 4 KiB pages

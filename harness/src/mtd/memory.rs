@@ -85,3 +85,20 @@ impl UserMemory for SliceMemory {
         self.pointer_bytes
     }
 }
+
+/// EFAULT unless that many bytes are there.
+pub(super) fn there(memory: &dyn UserMemory, address: u64, length: usize) -> Result<(), Errno> {
+    memory.read(address, &mut vec![0; length])
+}
+
+pub(super) fn u32_at(memory: &dyn UserMemory, address: u64) -> Result<u32, Errno> {
+    let mut bytes = [0; 4];
+    memory.read(address, &mut bytes)?;
+    Ok(u32::from_ne_bytes(bytes))
+}
+
+pub(super) fn u64_at(memory: &dyn UserMemory, address: u64) -> Result<u64, Errno> {
+    let mut bytes = [0; 8];
+    memory.read(address, &mut bytes)?;
+    Ok(u64::from_ne_bytes(bytes))
+}

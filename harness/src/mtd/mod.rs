@@ -3,8 +3,9 @@
 //!
 //! The behaviour is that of Linux 6.1 (drivers/mtd), in these layers:
 //! registration (`register`), the checks of the core that every access goes through (`access`),
-//! character nodes (`character`, `ioctl`), block nodes (`block`,
-//! `block_ioctl`), and the texts of proc and sysfs (`text`).
+//! character nodes (`character`, `ioctl`), block nodes (`block`, `mtdblock`,
+//! `block_ioctl`), open file descriptions (`handle`) and the calls on them (`file`), and
+//! the texts of proc and sysfs (`text`).
 //!
 //! Invariants:
 //! - All access to cells goes through [`crate::chip::Chip`], so that counters,
@@ -16,6 +17,7 @@ mod access;
 mod block;
 mod block_ioctl;
 mod character;
+mod file;
 mod handle;
 mod in_process;
 mod ioctl;

@@ -90,7 +90,7 @@ impl MtdBlock {
     /// Puts what the copy holds over what was read from flash.
     pub(super) fn lay_over(&self, at: u64, buf: &mut [u8]) {
         if let Some(copy) = &self.copy {
-            super::block::lay_over(copy.start, &copy.data, at, buf);
+            lay_over(copy.start, &copy.data, at, buf);
         }
     }
 
@@ -146,4 +146,14 @@ fn erase_and_write(mtd: Mtd<'_>, at: u64, data: &[u8], note: Note<'_>) -> Result
         return Err(error);
     }
     mtd.write(at, data)
+}
+
+/// Copies what of `data`, which is for `start`, falls into `buf`, which is for `at`.
+pub(super) fn lay_over(start: u64, data: &[u8], at: u64, buf: &mut [u8]) {
+    let from = start.max(at);
+    let to = (start + data.len() as u64).min(at + buf.len() as u64);
+    if from < to {
+        let (source, length) = ((from - start) as usize, (to - from) as usize);
+        buf[(from - at) as usize..][..length].copy_from_slice(&data[source..source + length]);
+    }
 }

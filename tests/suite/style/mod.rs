@@ -53,17 +53,6 @@ const CRATES: &[(&str, &[Circle])] = &[
                 "the checker has the tree walked, which reports problems to it",
             ),
             (
-                &[
-                    "mtd/block",
-                    "mtd/block_ioctl",
-                    "mtd/character",
-                    "mtd/handle",
-                    "mtd/ioctl",
-                    "mtd/mtdblock",
-                ],
-                "a handle hands each call on to what its node is",
-            ),
-            (
                 &["sandbox/builder", "sandbox/run"],
                 "Sandbox::builder, for the caller's sake",
             ),
