@@ -65,6 +65,7 @@ impl PartitionSpec {
 
 /// One chip and its partitions, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ChipLayout {
     /// The chip.
     pub geometry: Geometry,
@@ -73,6 +74,14 @@ pub struct ChipLayout {
 }
 
 impl ChipLayout {
+    /// A chip with these partitions.
+    pub fn new(geometry: Geometry, partitions: impl IntoIterator<Item = PartitionSpec>) -> Self {
+        Self {
+            geometry,
+            partitions: partitions.into_iter().collect(),
+        }
+    }
+
     /// The name of a partition whose parent cannot be its parent.
     fn wrong_parent(&self) -> Option<String> {
         let parent = |at: usize| self.partitions.get(at)?.parent;
@@ -95,14 +104,40 @@ impl ChipLayout {
 }
 
 /// All chips of a device. A device with mixed erase-block sizes has several.
+///
+/// ```
+/// use mtd_harness::chip::Geometry;
+/// use mtd_harness::layout::{ChipLayout, Layout, PartitionSpec};
+///
+/// let chip = Geometry { size_bytes: 0x40_0000, erase_block_bytes: 0x1_0000 };
+/// let boot = PartitionSpec::new("boot", 0, 0x4_0000);
+/// let rest = PartitionSpec::new("rest", 0x4_0000, 0x3c_0000);
+/// let layout = Layout::new([ChipLayout::new(chip, [boot, rest])]);
+/// layout.check()?;
+/// // Or from what a device told of itself.
+/// let told = "dev: size erasesize name\nmtd0: 00040000 00010000 \"boot\"\n";
+/// assert_eq!(Layout::from_proc_mtd(told)?.chips[0].partitions[0].name, "boot");
+/// # Ok::<(), mtd_harness::layout::LayoutError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Layout {
     /// The chips in the order in which Linux numbers their partitions.
     pub chips: Vec<ChipLayout>,
 }
 
+impl Layout {
+    /// A device with these chips.
+    pub fn new(chips: impl IntoIterator<Item = ChipLayout>) -> Self {
+        Self {
+            chips: chips.into_iter().collect(),
+        }
+    }
+}
+
 /// A line of a text, for an error message: its number and (the start of) it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LineAt {
     /// Counted from 1.
     pub number: usize,

@@ -91,6 +91,25 @@ use trigger::below;
 ///
 /// Two plans are equal if they ask for the same faults, however often each
 /// has struck.
+///
+/// ```
+/// use mtd_chip::fault::{Fault, FaultKind, FaultPlan, Trigger};
+/// use mtd_chip::{Chip, Errno, Geometry};
+///
+/// // The second read of these 16 bytes fails, and a bit beside them reads inverted.
+/// let read = Fault::at(0x100..0x110, FaultKind::ReadError(Errno::IO)).when(Trigger::new(1, Some(1)));
+/// let plan = FaultPlan::new([read, Fault::at(0x200..0x201, FaultKind::BitFlip(3))]);
+/// assert_eq!(plan, plan.to_string().parse()?);
+///
+/// let mut chip = Chip::new(Geometry { size_bytes: 4096, erase_block_bytes: 1024 });
+/// chip.set_faults(Some(plan));
+/// let mut cells = [0; 4];
+/// assert_eq!(chip.read(0x100, &mut cells), Ok(4));
+/// assert_eq!(chip.read(0x100, &mut cells), Err(Errno::IO));
+/// assert_eq!(chip.read(0x200, &mut cells), Ok(4));
+/// assert_eq!(cells, [0xf7, 0xff, 0xff, 0xff]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct FaultPlan {
     faults: Vec<Armed>,

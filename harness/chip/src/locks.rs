@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 /// What the command that clears lock bits reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+#[non_exhaustive]
 pub enum UnlockScope {
     /// The erase block that was addressed, as on later chips.
     #[default]

@@ -8,6 +8,19 @@ use std::borrow::BorrowMut;
 /// block, erasing it and programming it anew; an erase is left out where old AND new is new.
 /// A power cut in it can lose what else was in the erase block, as with every storage of
 /// this kind.
+///
+/// ```
+/// use embedded_storage::{ReadStorage, Storage};
+/// use mtd_embedded_storage::{ByteStorage, erased};
+///
+/// let mut storage = ByteStorage::new(erased::<4, 1024>(4096));
+/// storage.write(1022, b"over the edge")?;
+/// storage.write(1022, b"Once")?;
+/// let mut bytes = [0; 13];
+/// storage.read(1022, &mut bytes)?;
+/// assert_eq!(&bytes, b"Once the edge");
+/// # Ok::<(), mtd_embedded_storage::FlashError>(())
+/// ```
 pub struct ByteStorage<C>(C);
 
 impl<C: BorrowMut<Chip>> ByteStorage<C> {

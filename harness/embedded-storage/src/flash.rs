@@ -237,12 +237,40 @@ macro_rules! flash {
 flash! {
     /// NOR flash whose words can be written several times between two erases, each time
     /// clearing bits.
+    ///
+    /// ```
+    /// use embedded_storage::nor_flash::{NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
+    /// use mtd_embedded_storage::{Flash, erased};
+    ///
+    /// // Words of 4 bytes, erase blocks of 1024; a chip of one's own, or a `&mut` of it.
+    /// let mut flash: Flash<_, 4, 1024> = Flash::new(erased::<4, 1024>(4096));
+    /// flash.write(8, &[0x3f; 4])?;
+    /// flash.write(8, &[0xf3; 4])?;
+    /// let mut word = [0; 4];
+    /// flash.read(8, &mut word)?;
+    /// assert_eq!(word, [0x33; 4]);
+    /// let wrong = flash.write(9, &[0; 4]).unwrap_err();
+    /// assert_eq!(wrong.kind(), NorFlashErrorKind::NotAligned);
+    /// # Ok::<(), mtd_embedded_storage::FlashError>(())
+    /// ```
     Flash, false
 }
 
 flash! {
     /// NOR flash whose words are written once between two erases, as where each has an ECC:
     /// a word that is not erased is an error.
+    ///
+    /// ```
+    /// use embedded_storage::nor_flash::NorFlash;
+    /// use mtd_embedded_storage::{OnceFlash, erased};
+    ///
+    /// let mut flash: OnceFlash<_, 8, 1024> = OnceFlash::new(erased::<8, 1024>(4096));
+    /// flash.write(16, &[1; 8])?;
+    /// assert!(flash.write(16, &[0; 8]).is_err());
+    /// flash.erase(0, 1024)?;
+    /// flash.write(16, &[0; 8])?;
+    /// # Ok::<(), mtd_embedded_storage::FlashError>(())
+    /// ```
     OnceFlash, true
 }
 

@@ -108,6 +108,7 @@ pub struct FisTable {
 
 /// What the record `.FisValid` of a redundant directory tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Redundant {
     /// A5: valid. FD: being updated. FF: empty.
     pub flag: u8,

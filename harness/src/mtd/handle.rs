@@ -8,6 +8,7 @@ use crate::Errno;
 
 /// What `stat` tells of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NodeStat {
     /// Character or block, and `st_rdev`.
     pub node: NodeId,
@@ -33,6 +34,20 @@ pub(super) enum FileMode {
 
 /// An open file description on a node. Dropping it is the last close.
 /// Positional calls (`pread`, `pwrite`) leave the position alone.
+///
+/// ```
+/// use mtd_harness::mtd::{NodeId, OpenFlags};
+/// use mtd_harness::profile;
+///
+/// let device = profile::ispot(1);
+/// let mut node = device.system.open(NodeId::mtd(8), OpenFlags::READ_WRITE)?;
+/// node.erase(0, 0x2_0000)?; // MEMERASE, without its structure
+/// assert_eq!(node.write(b"hello")?, 5);
+/// let mut bytes = [0; 6];
+/// node.pread(0, &mut bytes)?;
+/// assert_eq!(&bytes, b"hello\xff");
+/// # Ok::<(), mtd_harness::Errno>(())
+/// ```
 pub struct Handle {
     pub(super) system: MtdSystem,
     pub(super) index: u32,

@@ -132,6 +132,7 @@ pub enum Seek {
 
 /// What ECC came to in all reads so far (`struct mtd_ecc_stats`, its first half).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct EccStats {
     /// Reads with bits that were corrected.
     pub corrected: u32,
@@ -187,7 +188,8 @@ struct State {
 }
 
 /// The kernel's view: chips, registered MTD devices, block caches. Clones
-/// share one state; all methods may be called from several threads.
+/// share one state; all methods may be called from several threads. The example of
+/// [this crate](crate) makes one.
 #[derive(Clone)]
 pub struct MtdSystem {
     state: Arc<State>,

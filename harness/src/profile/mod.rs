@@ -39,8 +39,23 @@ use std::path::{Path, PathBuf};
 
 /// A simulated device: the kernel's view plus the nodes in its `/dev`.
 ///
-/// Clones share the chips.
+/// Clones share the chips; [`SimulatedDevice::fork`] has its own.
+///
+/// ```
+/// use mtd_harness::profile;
+///
+/// let device = profile::ispot(1);
+/// let old = device.partition("param")?.bytes();
+/// let other = device.fork();
+/// other.partition("param")?.erase(0, 0x2_0000)?;
+/// assert_eq!(device.partition_bytes(1), old);
+/// // Faults by place, past which `bytes` looks.
+/// device.put_faults("read-error@param+0x100")?;
+/// assert!(device.partition("param")?.read(0, &mut [0; 512]).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct SimulatedDevice {
     /// What the device calls itself, such as `Clear iSpot (simulated, seed 1)`.
     pub description: String,
@@ -228,12 +243,23 @@ pub fn from_image(
 
 /// A part of a file that holds a chip.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ImagePart {
     /// The file.
     pub path: PathBuf,
     /// Where in it the chip begins. A file that ends before the chip does gives EIO
     /// there.
     pub start_bytes: u64,
+}
+
+impl ImagePart {
+    /// The chip begins there in this file.
+    pub fn new(path: impl Into<PathBuf>, start_bytes: u64) -> Self {
+        Self {
+            path: path.into(),
+            start_bytes,
+        }
+    }
 }
 
 /// A device whose chips start as parts of image files say, one part a chip: several

@@ -9,6 +9,18 @@ use crate::mtd::{Handle, MtdDevice, NodeId, OpenFlags};
 use std::collections::BTreeMap;
 
 /// One partition of a simulated device.
+///
+/// ```
+/// use mtd_harness::profile;
+///
+/// let device = profile::ispot(1);
+/// let param = device.partition("param")?;
+/// param.load(0, b"made at the factory")?; // past locks and counters
+/// let mut bytes = [0; 4];
+/// param.read(0, &mut bytes)?; // as through its node
+/// assert_eq!(&bytes, b"made");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Partition<'d> {
     simulated: &'d SimulatedDevice,
     device: MtdDevice,

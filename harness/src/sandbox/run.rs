@@ -21,7 +21,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// A place to run programs in: one simulated device, one view of the file
-/// system. Several may exist at once in one process, each with its own.
+/// system. Several may exist at once in one process, each with its own. An example is
+/// in [the module](crate::sandbox).
 pub struct Sandbox {
     device: SimulatedDevice,
     shared: Arc<Shared>,

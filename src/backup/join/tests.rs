@@ -34,12 +34,7 @@ fn layout(parts: &[Range<u64>]) -> Layout {
         size_bytes: part.end - part.start,
         ..PartitionSpec::default()
     });
-    Layout {
-        chips: vec![ChipLayout {
-            geometry,
-            partitions: partitions.collect(),
-        }],
-    }
+    Layout::new([ChipLayout::new(geometry, partitions)])
 }
 
 fn chip() -> Vec<u8> {

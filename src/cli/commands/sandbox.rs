@@ -48,7 +48,8 @@ leads to that state again. The last two really happen: the program is killed
 with all that it started. --recover is what the device does after a reboot;
 --check has status 0 where all is well, and gets on its standard input what
 the program had printed before the cut. Both are lines for sh, each time on a
-chip as the cut left it. With --save a chip that does not hold is kept.
+chip as the cut left it. With --save a chip that does not hold is kept. What
+the program leaves running when it ends is killed, and not cut.
 ",
     examples: &[
         "mtdkeep sandbox -- sh -c 'ls -l /dev/mtd*; cat /proc/mtd'",

@@ -16,10 +16,7 @@ use std::path::{Path, PathBuf};
 /// Backs up the partitions of a chip of dumps that a text cuts.
 fn cut(text: &str, chips: &[PathBuf], names: &[String], at: &Path) -> (Folder, Manifest) {
     let layout = Told::parse(text).unwrap().layout(BLOCK as u32).unwrap();
-    let part = |path: &PathBuf| ImagePart {
-        path: path.clone(),
-        start_bytes: 0,
-    };
+    let part = |path: &PathBuf| ImagePart::new(path, 0);
     let parts: Vec<_> = chips.iter().map(part).collect();
     let backend = SimulatedBackend::new(from_images(&parts, &layout).unwrap());
     let folder = Folder::open_or_create(at).unwrap();

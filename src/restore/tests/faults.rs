@@ -12,7 +12,7 @@ use std::io::ErrorKind;
 
 /// A plan of one fault: the operation after so many fails, and so many more.
 fn plan(kind: &FaultKind, after: u64, times: Option<u64>) -> FaultPlan {
-    FaultPlan::new([Fault::everywhere(kind.clone()).when(Trigger { after, times })])
+    FaultPlan::new([Fault::everywhere(kind.clone()).when(Trigger::new(after, times))])
 }
 
 #[rstest]

@@ -91,12 +91,7 @@ fn layout() -> Layout {
     let partitions = PARTS
         .iter()
         .map(|(name, offset, size)| PartitionSpec::new(*name, *offset as u64, *size as u64));
-    Layout {
-        chips: vec![ChipLayout {
-            geometry: geometry(),
-            partitions: partitions.collect(),
-        }],
-    }
+    Layout::new([ChipLayout::new(geometry(), partitions)])
 }
 
 fn geometry() -> Geometry {

@@ -127,14 +127,8 @@ fn a_short_read_is_handed_on() {
 
 #[test]
 fn a_device_that_shrinks_while_it_is_read_ends_in_an_error() {
-    let shrink = FaultKind::SizeChange(SizeChange {
-        index: 1,
-        size_bytes: 0x4000,
-    });
-    let later = Trigger {
-        after: 2,
-        times: Some(1),
-    };
+    let shrink = FaultKind::SizeChange(SizeChange::new(1, 0x4000));
+    let later = Trigger::new(2, Some(1));
     let backend = faulty([Fault::everywhere(shrink).when(later)]);
     let mut open = backend.open(&device(&backend, WRITEABLE)).unwrap();
     let mut buf = [0; 0x1000];

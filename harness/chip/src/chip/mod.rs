@@ -28,6 +28,21 @@ use std::sync::Weak;
 use std::time::Duration;
 
 /// A chip: storage, erase-block locks, counters, virtual clock, fault overlay.
+///
+/// ```
+/// use mtd_chip::{Chip, EraseBlock, Errno, Geometry};
+///
+/// let mut chip = Chip::new(Geometry { size_bytes: 65536, erase_block_bytes: 4096 });
+/// chip.program(0x1000, b"new")?;
+/// // A clone is a fork: what neither changes is shared.
+/// let before = chip.clone();
+/// chip.erase(EraseBlock(1))?;
+/// assert_eq!(chip.differences(&before)?.bytes, 3);
+/// chip.restore(&before);
+/// assert!(chip.differences(&before)?.is_empty());
+/// assert_eq!(chip.counters().erases(), 0);
+/// # Ok::<(), Errno>(())
+/// ```
 pub struct Chip {
     geometry: Geometry,
     regions: Regions,

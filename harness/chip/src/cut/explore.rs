@@ -10,6 +10,7 @@ use super::error::{ExploreError, same};
 use super::id::{CutId, Step};
 use super::mark;
 use super::pool::Pool;
+use super::recovery::{Outcome, Recovery, Waiting, candidates};
 use super::report::{Level, Report};
 use super::run::{Job, Run, run};
 use super::search::{Sample, Search};
@@ -39,6 +40,37 @@ pub struct Progress {
 type Watch<'a> = Box<dyn FnMut(Progress) + 'a>;
 
 /// A search over every power cut in a subject's work. See the [module](super).
+///
+/// ```
+/// use mtd_chip::cut::{Ask, Explorer, Script, Scripted, Tears, Work};
+/// use mtd_chip::{Chip, Errno, Geometry};
+///
+/// // Values of a byte, one behind the other; the last one counts.
+/// let store = |chip: &mut Chip, script: &mut Script| -> Result<(), Errno> {
+///     while let Some(ask) = script.next() {
+///         let mut cells = [0; 64];
+///         chip.read(0, &mut cells)?;
+///         let end = cells.iter().take_while(|cell| **cell != 0xff).count();
+///         match ask {
+///             Ask::Set(_, value) => chip.program(end as u64, &value)?,
+///             _ => script.found(end.checked_sub(1).map(|last| [cells[last]])),
+///         }
+///     }
+///     Ok(())
+/// };
+/// let chip = Chip::new(Geometry { size_bytes: 1024, erase_block_bytes: 1024 });
+/// let work = Work::of([Ask::Set(0, vec![0x10]), Ask::Set(0, vec![0x32]), Ask::Get(0)]);
+/// let subject = Scripted::new(work, store);
+///
+/// // Two cuts, a budget, nothing but whole operations: it survives.
+/// let search = || Explorer::new(&chip, &subject).tears(Tears::atomic());
+/// search().cuts(2).states(1000).run()?.assert_held();
+/// // Some of the bits: it does not. The id leads there again.
+/// let report = Explorer::new(&chip, &subject).run()?;
+/// let id = &report.failures[0].id;
+/// assert!(Explorer::new(&chip, &subject).replay(id)?.verdict.is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Explorer<'a, S: Subject> {
     pub(super) start: &'a Chip,
     pub(super) subject: &'a S,
@@ -64,23 +96,6 @@ struct Parent {
     steps: Vec<Step>,
     operations: u64,
     candidates: u64,
-}
-
-/// A state that was made and waits to be explored.
-struct Waiting<P> {
-    steps: Vec<Step>,
-    chip: Chip,
-    promise: P,
-}
-
-/// What became of it.
-struct Outcome {
-    steps: Vec<Step>,
-    verdict: Result<(), String>,
-    operations: u64,
-    /// What there is to try in what followed, if that is to be tried.
-    candidates: u64,
-    marks: mark::Marks,
 }
 
 impl<'a, S: Subject> Explorer<'a, S> {
@@ -112,8 +127,9 @@ impl<'a, S: Subject> Explorer<'a, S> {
         Self { tears, ..self }
     }
 
-    /// At most so many states are tried. Where there are more at some depth, a sample of
-    /// them is, by the seed; the report says so.
+    /// At most so many states are tried, shared out evenly among the depths, as far as each
+    /// has so many. Where there are more at some depth, a sample of them is tried, by the
+    /// seed; the report says so.
     #[must_use]
     pub fn states(self, most: u64) -> Self {
         Self {
@@ -248,7 +264,11 @@ impl<'a, S: Subject> Explorer<'a, S> {
     ) -> Result<Vec<Parent>, ExploreError> {
         let all: u64 = parents.iter().map(|parent| parent.candidates).sum();
         let tried_before: u64 = search.report.levels.iter().map(|level| level.tried).sum();
-        let left = self.states.map(|most| most.saturating_sub(tried_before));
+        // What the levels before left is shared with those that follow.
+        let levels = u64::from(self.cuts - cuts) + 1;
+        let left = self
+            .states
+            .map(|most| most.saturating_sub(tried_before) / levels);
         let sample = Sample::new(self.seed, all, left);
         search.report.levels.push(Level {
             candidates: all,
@@ -378,38 +398,6 @@ impl<'a, S: Subject> Explorer<'a, S> {
         }
         Ok(())
     }
-}
-
-/// What is done with a state.
-struct Recovery<'a, S> {
-    subject: &'a S,
-    accesses_max: u64,
-    /// Those that are tried on what followed, if that is cut as well.
-    tears: Option<&'a Tears>,
-}
-
-impl<S: Subject> Recovery<'_, S> {
-    fn explore(&self, state: Waiting<S::Promise>) -> Outcome {
-        let (chip, promise) = (&state.chip, state.promise);
-        let job = match self.tears {
-            Some(_) => Job::Recover,
-            None => Job::RecoverLast,
-        };
-        let run = run(self.subject, job, chip, promise, self.accesses_max);
-        let candidates = self.tears.map(|tears| candidates(&run, tears));
-        Outcome {
-            steps: state.steps,
-            verdict: run.verdict,
-            operations: run.journal.len(),
-            candidates: candidates.unwrap_or_default(),
-            marks: run.marks,
-        }
-    }
-}
-
-fn candidates<P>(run: &Run<P>, tears: &Tears) -> u64 {
-    let word_bytes = run.start.programming().word_bytes;
-    States::count_of(&run.journal, tears, word_bytes)
 }
 
 pub(super) fn accesses_max<P>(work: &Run<P>) -> u64 {

@@ -27,6 +27,20 @@ impl fmt::Display for Step {
 }
 
 /// One state that power cuts lead to, as a text that replays it on any machine.
+///
+/// ```
+/// use mtd_chip::cut::{CutId, Step};
+/// use mtd_chip::{Chip, Geometry};
+///
+/// let chip = Chip::new(Geometry { size_bytes: 4096, erase_block_bytes: 1024 });
+/// let step = Step { operation: 17, tear: "w3".parse()? };
+/// let id = CutId::new(&chip, 812, [step])?;
+/// assert_eq!(id.to_string().parse::<CutId>()?, id);
+/// assert_eq!(id.steps(), [step]);
+/// // In a run that is shorter:
+/// assert!(id.check(&chip, 16).unwrap_err().to_string().contains("has 16 operations"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CutId {
     operations: u64,

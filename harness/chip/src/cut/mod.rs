@@ -67,6 +67,7 @@ mod explore;
 mod id;
 mod mark;
 mod pool;
+mod recovery;
 mod replay;
 mod report;
 mod run;

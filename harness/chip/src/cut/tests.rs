@@ -152,7 +152,9 @@ fn progress_is_told_until_all_is_explored(#[values(1, 2)] threads: usize) {
     );
     assert_eq!(last.of, report.levels[0].candidates);
     let grows = told.windows(2).all(|two| two[0].states < two[1].states);
-    assert!(grows && told.len() > 5, "{}", told.len());
+    // With several threads, how much is new each time is theirs.
+    let least = if threads == 1 { report.states() } else { 1 };
+    assert!(grows && told.len() as u64 >= least, "{}", told.len());
 }
 
 #[test]

@@ -39,6 +39,16 @@ impl fmt::Display for Ask {
 }
 
 /// The work that is interrupted: asks in their order.
+///
+/// ```
+/// use mtd_chip::cut::{Ask, Work};
+///
+/// // Of a seed, or asked one by one.
+/// let random = Work::key_value(4, 40, 1..=16, 1);
+/// assert_eq!(random.asks().len(), 40);
+/// let own = Work::of([Ask::Set(0, b"old".to_vec()), Ask::Set(0, b"new".to_vec()), Ask::Remove(0)]);
+/// assert_eq!(own.asks()[2].to_string(), "remove 0");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Work {
     asks: Vec<Ask>,

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 /// One fault: what, where, when.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Fault {
     /// What happens.
     pub kind: FaultKind,
@@ -64,11 +65,19 @@ pub enum FaultKind {
 
 /// An MTD device that is not as long as it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct SizeChange {
     /// N of mtdN.
     pub index: u32,
     /// Its new size.
     pub size_bytes: u64,
+}
+
+impl SizeChange {
+    /// mtdN, N being `index`, has this size.
+    pub fn new(index: u32, size_bytes: u64) -> Self {
+        Self { index, size_bytes }
+    }
 }
 
 impl Fault {

@@ -11,6 +11,7 @@ use std::ops::Range;
 
 /// A plan that a seed gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RandomPlan {
     /// The plan.
     pub plan: FaultPlan,

@@ -5,6 +5,7 @@ use rand_xoshiro::rand_core::Rng;
 
 /// When a fault strikes, counted in operations that touch its place.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Trigger {
     /// So many operations go well first.
     pub after: u64,
@@ -13,6 +14,11 @@ pub struct Trigger {
 }
 
 impl Trigger {
+    /// After so many operations that go well, so often; None: from then on always.
+    pub fn new(after: u64, times: Option<u64>) -> Self {
+        Self { after, times }
+    }
+
     /// The next time and never again.
     pub const ONCE: Self = Self {
         after: 0,

@@ -12,7 +12,7 @@ use mtd_conformance::script::{Cases, Roles, Step};
 use mtd_conformance::{Permit, Target};
 use mtd_harness::chip::{Chip, Geometry};
 use mtd_harness::layout::Layout;
-use mtd_harness::mtd::{MtdSystem, NodeId};
+use mtd_harness::mtd::NodeId;
 use mtd_harness::profile::SimulatedDevice;
 use rstest::rstest;
 use std::path::Path;
@@ -56,12 +56,10 @@ fn device() -> SimulatedDevice {
             (format!("dev/mtdblock{index}"), NodeId::mtdblock(index)),
         ]
     });
-    SimulatedDevice {
-        description: "an iSpot for the conformance cases".into(),
-        system: MtdSystem::new(vec![chip], &layout),
-        nodes: nodes.collect(),
-        folders: vec!["var/wwwroot".into()],
-    }
+    let about = "an iSpot for the conformance cases";
+    let mut device = SimulatedDevice::new(about, vec![chip], &layout);
+    device.nodes = nodes.collect();
+    device
 }
 
 fn chip_bytes(device: &SimulatedDevice) -> Vec<u8> {

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 /// What an image holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Checked {
     /// What can be reached from the root, by path without a leading slash. The
     /// root itself has the empty path.
@@ -31,6 +32,7 @@ pub struct Checked {
 
 /// One file, folder, link or node.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Entry {
     /// Permissions, without the type.
     pub mode: u32,
@@ -66,6 +68,7 @@ pub enum Content {
 /// Something that a kernel would complain about.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("JFFS2 at {offset:#x}: {what}")]
+#[non_exhaustive]
 pub struct Problem {
     /// Where in the image.
     pub offset: usize,

@@ -108,7 +108,7 @@ pub fn atomic() -> Case {
         version: "2.0.0",
         about: "4 regions of 512 bytes; each write happens or does not, as it asks for",
         fails: &["cut:67.02c1.21y0.f901"],
-        cuts_max: 1,
+        cuts_max: 3,
     };
     let tears = Model::ALL
         .into_iter()
@@ -128,7 +128,7 @@ pub fn torn() -> Case {
         version: "2.0.0",
         about: "4 regions of 512 bytes, bytes one by one; more than it promises",
         fails: &["cut:113.7211.6p1.7538"],
-        cuts_max: 1,
+        cuts_max: 3,
     };
     let bytes = Programming::words(1).buffers(16);
     case(

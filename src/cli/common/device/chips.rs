@@ -54,7 +54,7 @@ pub(super) fn simulation_of(
     }
     let groups = groups(&described)?;
     let (parts, image_bytes) = dumps_of(&groups, &described, dumps)?;
-    let mut layout = Layout { chips: Vec::new() };
+    let mut layout = Layout::new([]);
     let mut told_bytes = BTreeMap::new();
     for (group, image_bytes) in groups.iter().zip(&image_bytes) {
         let size_bytes = chip_bytes(group, *image_bytes, dumps.cut, &mut notes, &mut assumed)?;
@@ -62,10 +62,8 @@ pub(super) fn simulation_of(
         let geometry = geometry(&group.devices, size_bytes, is_fixed, &mut assumed)?;
         let whole_bytes = image_bytes.filter(|_| !dumps.cut);
         told_bytes.insert(group.chip, group.told_bytes.or(whole_bytes));
-        layout.chips.push(ChipLayout {
-            geometry,
-            partitions: group.devices.iter().map(|d| partition(d, group)).collect(),
-        });
+        let partitions = group.devices.iter().map(|d| partition(d, group));
+        layout.chips.push(ChipLayout::new(geometry, partitions));
     }
     layout
         .check()
@@ -165,10 +163,7 @@ type Parts = (Vec<ImagePart>, Vec<Option<u64>>);
 
 /// Which part of which dump each chip is, and how long it is there.
 fn dumps_of(groups: &[Group], described: &Described, dumps: &Dumps) -> Result<Parts, CliError> {
-    let part = |file: usize, start_bytes| ImagePart {
-        path: dumps.files[file].0.clone(),
-        start_bytes,
-    };
+    let part = |file: usize, start_bytes| ImagePart::new(&dumps.files[file].0, start_bytes);
     let length = |file: usize| dumps.files[file].1;
     let chips = described.chips.len().max(groups.len());
     match dumps.files.len() {
@@ -217,10 +212,9 @@ fn dumps_of(groups: &[Group], described: &Described, dumps: &Dumps) -> Result<Pa
 pub(super) fn one_dump(layout: &Layout, dumps: &Dumps) -> Result<Vec<ImagePart>, CliError> {
     match (&dumps.files[..], &layout.chips[..]) {
         ([], _) => Ok(Vec::new()),
-        ([(path, bytes)], [chip]) if *bytes == chip.geometry.size_bytes => Ok(vec![ImagePart {
-            path: path.clone(),
-            start_bytes: 0,
-        }]),
+        ([(path, bytes)], [chip]) if *bytes == chip.geometry.size_bytes => {
+            Ok(vec![ImagePart::new(path, 0)])
+        }
         ([(path, bytes)], [chip]) => Err(refused(
             format!(
                 "the image {} has {bytes:#x} bytes, and all partitions together {:#x}",

@@ -64,7 +64,7 @@ mod simulated {
     use super::*;
     use mtd_harness::chip::{Chip, Geometry};
     use mtd_harness::layout::{ChipLayout, Layout, PartitionSpec};
-    use mtd_harness::mtd::{MtdSystem, NodeId};
+    use mtd_harness::mtd::NodeId;
     use mtd_harness::profile::SimulatedDevice;
     use mtdkeep::backend::SimulatedBackend;
 
@@ -85,12 +85,7 @@ mod simulated {
                 size_bytes: part.size_bytes,
                 ..PartitionSpec::default()
             };
-            let layout = Layout {
-                chips: vec![ChipLayout {
-                    geometry,
-                    partitions: PARTS.iter().map(spec).collect(),
-                }],
-            };
+            let layout = Layout::new([ChipLayout::new(geometry, PARTS.iter().map(spec))]);
             let mut chip = Chip::new(geometry);
             chip.load(0, &contents()).unwrap();
             let nodes = (0..)
@@ -104,12 +99,8 @@ mod simulated {
                     )
                 })
                 .collect();
-            let device = SimulatedDevice {
-                description: "the device under test".into(),
-                system: MtdSystem::new(vec![chip], &layout),
-                nodes,
-                folders: Vec::new(),
-            };
+            let mut device = SimulatedDevice::new("the device under test", vec![chip], &layout);
+            device.nodes = nodes;
             let backend = SimulatedBackend::new(device).with_nodes_allowed(false);
             Self { backend }
         }
