@@ -77,12 +77,7 @@ fn device(parts: &[(&str, u64, u64)]) -> SimulatedDevice {
     };
     let spec =
         |(name, start, size): &(&str, _, _)| PartitionSpec::new(*name, start * BLOCK, size * BLOCK);
-    let layout = Layout {
-        chips: vec![ChipLayout {
-            geometry,
-            partitions: parts.iter().map(spec).collect(),
-        }],
-    };
+    let layout = Layout::new([ChipLayout::new(geometry, parts.iter().map(spec))]);
     let mut chip = Chip::new(geometry);
     let bytes: Vec<u8> = (0..16 * BLOCK).map(|at| (at * 7 % 251) as u8).collect();
     chip.load(0, &bytes).unwrap();
