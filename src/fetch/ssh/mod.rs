@@ -6,7 +6,7 @@ mod nand;
 mod probe;
 mod session;
 
-pub(crate) use session::SshCommand;
+pub(crate) use session::{SILENCE, SshCommand};
 
 use super::remote::{Proof, RemoteBackend};
 use super::wire::{Fault, Patience, Source};

@@ -92,6 +92,15 @@ pub(super) fn understand(
             other_root: false,
             source,
         },
+        MtdError::NoDevices { .. } => MtdError::Unreachable {
+            from: "the device".into(),
+            why: "its /proc/mtd lists no MTD device".into(),
+            help: "its kernel has MTD but found no flash: look at its boot log".into(),
+        },
+        MtdError::BadTable { source, .. } => MtdError::BadTable {
+            path: "/proc/mtd".into(),
+            source,
+        },
         other => other,
     })?;
     let nodes = nodes(&String::from_utf8_lossy(text("nodes")));

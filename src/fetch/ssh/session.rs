@@ -22,7 +22,7 @@ use std::os::fd::AsRawFd as _;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How much is read of ssh at once.
 const CHUNK_BYTES: usize = 128 << 10;
@@ -44,7 +44,12 @@ pub(crate) struct SshCommand {
     pub(crate) host: String,
     /// Is told each line that ssh says on standard error.
     pub(crate) said: Arc<dyn Fn(&str) + Send + Sync>,
+    /// How long no shell may answer at first: until that is said, and until the end.
+    pub(crate) silence: [Duration; 2],
 }
+
+/// A password has to be typed in that time; a menu in a shell's place never answers.
+pub(crate) const SILENCE: [Duration; 2] = [Duration::from_secs(20), Duration::from_secs(300)];
 
 /// A part of a command's output.
 pub(super) enum Piece {
@@ -63,6 +68,9 @@ pub(super) struct Session {
     /// Has nothing to receive any more when all of standard error was read.
     listened: Option<mpsc::Receiver<()>>,
     interrupt: &'static AtomicBool,
+    command: SshCommand,
+    /// Since when a first answer is waited for, and whether that was said.
+    waits: Option<(Instant, bool)>,
     word: String,
     number: u64,
     /// What came and was not taken yet: from `start` on.
@@ -109,6 +117,8 @@ impl Session {
             stderr,
             listened,
             interrupt,
+            command: command.clone(),
+            waits: Some((Instant::now(), false)),
             word,
             number: 0,
             pending: Vec::new(),
@@ -117,6 +127,7 @@ impl Session {
         };
         session.write("LC_ALL=C; export LC_ALL; exec 3>&1\n")?;
         let hello = session.run("echo ready")?;
+        session.waits = None;
         match hello.trim_ascii() {
             b"ready" => Ok(session),
             _ => Err(Fault::Hopeless {
@@ -274,6 +285,7 @@ impl Session {
             if unsafe { libc::poll(&mut wanted, 1, 250) } > 0 {
                 break;
             }
+            self.look_at_the_silence()?;
         }
         let before = self.pending.len();
         self.pending.resize(before + CHUNK_BYTES, 0);
@@ -289,6 +301,24 @@ impl Session {
             0 => Err(self.loss()),
             _ => Ok(()),
         }
+    }
+
+    /// A wait for a first answer has its end, and is no riddle until then.
+    fn look_at_the_silence(&mut self) -> Result<(), Fault> {
+        let Some((since, is_said)) = &mut self.waits else {
+            return Ok(());
+        };
+        let [note, end] = self.command.silence;
+        if since.elapsed() >= end {
+            return Err(Fault::Hopeless {
+                why: "no shell answers there".into(),
+                help: "log in by hand: does a menu, or a question, come before the shell?".into(),
+            });
+        }
+        if since.elapsed() >= note && !std::mem::replace(is_said, true) {
+            (self.command.said)("no shell has answered yet; Ctrl-C ends the waiting");
+        }
+        Ok(())
     }
 
     /// ssh has ended, or will not go on.
@@ -360,4 +390,32 @@ fn position(text: &[u8], mark: &[u8]) -> Option<usize> {
         from += at + 1;
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Something that takes all and answers nothing, or says it again as a terminal does.
+    #[rstest::rstest]
+    #[case("exec sleep 1000")]
+    #[case("exec cat")]
+    fn what_is_no_shell_is_not_waited_for_without_end(#[case] script: &str) {
+        static NO: AtomicBool = AtomicBool::new(false);
+        let told: Arc<Mutex<Vec<String>>> = Arc::default();
+        let tells = told.clone();
+        let command = SshCommand {
+            // The host is a word that the shell does not look at.
+            words: vec!["sh".into(), "-c".into(), script.into()],
+            host: "device".into(),
+            said: Arc::new(move |line| tells.lock().unwrap().push(line.into())),
+            silence: [Duration::ZERO, Duration::from_millis(600)],
+        };
+        let session = Session::new(&command, "word".into(), &NO).map(drop);
+        assert!(
+            matches!(&session, Err(Fault::Hopeless { why, .. }) if why.contains("no shell")),
+            "{session:?}"
+        );
+        assert_eq!(told.lock().unwrap().len(), 1, "{told:?}");
+    }
 }

@@ -106,6 +106,11 @@ fn an_error_of_the_flash_is_told_as_backup_tells_it() {
     "log in by hand"
 )]
 #[case("while echo chatter; do :; done", "no shell")]
+#[case(
+    "mkdir -p bin; printf '#!/bin/sh\\necho dev: size erasesize name\\n' >bin/cat; \
+     chmod +x bin/cat; exec $DEVICE env PATH=\"$PWD/bin:$PATH\" sh -c \"$LAST\"",
+    "its /proc/mtd lists no MTD device"
+)]
 fn what_cannot_be_reached(#[case] script: &str, #[case] word: &str) {
     let device = Somewhere::new(script, "");
     let output = device.fetch(&["--json"]);

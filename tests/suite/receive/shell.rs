@@ -7,6 +7,7 @@ use crate::cli::support::{program, text};
 use mtd_harness::tree::TreeBuilder;
 use rstest::rstest;
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Output};
 
 /// The script, as the PC gives it to a device.
@@ -19,9 +20,20 @@ fn fetched(running: &Running) -> String {
 
 /// Runs the script on a tree, with shell functions before it in the place of programs.
 fn sent(how: &str, before: &str, options: &[&str]) -> (Output, Output, Vec<bool>) {
+    sent_from(how, before, options, |_| {})
+}
+
+/// The same, of a tree to which something was added.
+fn sent_from(
+    how: &str,
+    before: &str,
+    options: &[&str],
+    add: impl Fn(&Path),
+) -> (Output, Output, Vec<bool>) {
     let device = small(3);
     let tree = TreeBuilder::default().without_sys().all_nodes();
     let tree = tree.build(&device).unwrap();
+    add(tree.root());
     let running = Running::start(options);
     let script = format!("{before}\n{}", fetched(&running));
     let output = Command::new("busybox")
@@ -120,6 +132,36 @@ fn a_network_that_breaks_is_gone_on_with() {
     assert_eq!(same, [true; 4]);
     let calls: u32 = fs::read_to_string(&count).unwrap().trim().parse().unwrap();
     assert!(calls > 10, "{calls}");
+}
+
+/// Of what ECC could not correct, dd hears nothing: the kernel counts it. The erase block
+/// is a hole, with either way to send.
+#[rstest]
+#[ignore = "needs busybox-static"]
+#[case("nc", 0x20000)]
+#[ignore = "needs busybox-static"]
+#[case("wget", 0x8000)]
+fn what_ecc_could_not_correct_is_a_hole(#[case] how: &str, #[case] hole: usize) {
+    let count = "sys/class/mtd/mtd0/ecc_failures";
+    // In wget's units it is the fifth block that begins there.
+    let before = format!(
+        "dd() {{ command dd \"$@\" || return 1
+         case \"$*\" in
+             *dev/mtd0*\"skip={} \"* | *dev/mtd0*bs=65536)
+                 read -r n <\"$ROOT/{count}\"
+                 echo $((n + 3)) >\"$ROOT/{count}\" ;;
+         esac; }}",
+        0x20000 / hole
+    );
+    let (output, received, same) = sent_from(how, &before, &[], |root| {
+        fs::create_dir_all(root.join(count).parent().unwrap()).unwrap();
+        fs::write(root.join(count), "5\n").unwrap();
+    });
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert_eq!(received.status.code(), Some(3), "{received:?}");
+    assert_eq!(same, [false, true, true, true]);
+    let said = text(&output.stderr);
+    assert!(said.contains("not all of it can be read"), "{said}");
 }
 
 /// Flash that cannot be read: in the sandbox, whose nodes fail as Linux's do.

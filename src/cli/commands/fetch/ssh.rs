@@ -6,7 +6,7 @@ use crate::cli::Exit;
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::output::Output;
 use crate::fetch::Patience;
-use crate::fetch::ssh::{SshCommand, connect};
+use crate::fetch::ssh::{SILENCE, SshCommand, connect};
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -91,6 +91,7 @@ pub(super) fn reach(
                 let _ = writeln!(std::io::stderr().lock(), "{line}");
             }
         }),
+        silence: SILENCE,
     };
     output.note(&format!("connecting to {}", address.host));
     let told = move |text: &str| super::tell(quiet, text);
