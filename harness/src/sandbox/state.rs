@@ -319,7 +319,10 @@ impl State {
     /// Makes what is in the temporary folder where this is the first use of it.
     fn make(&mut self, real: &Bytes, kind: Kind) -> Result<(), Errno> {
         let made = match kind {
-            Kind::Pseudo => self.shadow.fill(),
+            Kind::Pseudo => self
+                .shadow
+                .fill()
+                .and_then(|()| self.shadow.count_again(real)),
             _ => self.shadow.make_for(real),
         };
         made.map_err(|error| {

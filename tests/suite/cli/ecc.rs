@@ -62,3 +62,43 @@ fn an_ecc_error_that_goes_away_is_read_again() {
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert!(said.contains("failed first and succeeded"), "{said}");
 }
+
+/// A script in the sandbox sees the kernel's count move, where `dd` hears nothing: what
+/// ECC could not correct is named there, too.
+#[test]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[cfg(target_os = "linux")]
+fn a_script_sees_what_ecc_could_not_correct() {
+    let outer = tempfile::tempdir().unwrap();
+    fs::write(outer.path().join("table"), TABLE).unwrap();
+    fs::create_dir(outer.path().join("out")).unwrap();
+    let script = mtdkeep()
+        .args(["script", "--output-dir", "/var/wwwroot/cap"])
+        .output()
+        .unwrap();
+    fs::write(outer.path().join("capture.sh"), script.stdout).unwrap();
+    let faults = "read-error@0xa000+0xe000:errno=EBADMSG";
+    let output = mtdkeep()
+        .current_dir(&outer)
+        .args(["sandbox", "--simulate=table", "--faults", faults])
+        .args(["--map", "/var/wwwroot=out", "--", "sh", "capture.sh"])
+        .output()
+        .unwrap();
+    let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(
+        said.contains("57344 of its 65536 bytes cannot be read, by ECC"),
+        "{said}"
+    );
+    let output = mtdkeep()
+        .current_dir(&outer)
+        .args(["import", "out/cap", "-o", "i"])
+        .output()
+        .unwrap();
+    let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(
+        said.contains("0xe000 bytes at 0x2000 could not be read"),
+        "{said}"
+    );
+}

@@ -59,6 +59,24 @@ fn nodes_may_stand_in_folders() {
     }
 }
 
+/// No text tells where nodes lie: a script of a phone, of a camera or of a router with
+/// devfs finds its own. Known devices have theirs alone.
+#[test]
+fn nodes_of_a_device_that_a_text_describes() {
+    let mut table = tempfile::NamedTempFile::new().unwrap();
+    let text = "dev:    size   erasesize  name\nmtd0: 00020000 00010000 \"boot\"\n";
+    std::io::Write::write_all(&mut table, text.as_bytes()).unwrap();
+    let simulate = format!("--simulate={}", table.path().display());
+    let line = "for node in mtd0 mtd0ro mtdblock0 mtd/0 mtd/0ro mtd/mtd0 mtd/mtd0ro mtdblock/0 \
+                block/mtdblock0; do dd if=/dev/$node bs=64k 2>/dev/null | cmp - /dev/mtd0 || exit 1; \
+                done; ls /dev/mtd";
+    let run = sandbox(&[&simulate, "--", "sh", "-c", line]).code(0);
+    run.stdout("0\n0ro\nmtd0\nmtd0ro\n");
+    sandbox(&["--", "test", "-e", "/dev/mtd/mtd0"]).code(1);
+    let phone = "test -c /dev/mtd/mtd7 && test -b /dev/block/mtdblock7 && test ! -e /dev/mtd/7";
+    sandbox(&["--simulate=android-phone", "--", "sh", "-c", phone]).code(0);
+}
+
 #[test]
 fn what_cannot_be_run_has_codes_of_its_own() {
     let missing = sandbox(&["--", "/no/such/program"]).code(127);

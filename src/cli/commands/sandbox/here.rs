@@ -27,6 +27,9 @@ const WEB_ROOT: &str = "/var/wwwroot";
 
 pub(super) fn run(args: Args, output: &Output) -> Result<Exit, CliError> {
     let mut device = simulated::open(&args.device, output)?.device;
+    if args.device.tells_no_nodes() {
+        add_nodes_elsewhere(&mut device);
+    }
     for node in &args.nodes {
         add_node(&mut device, node)?;
     }
@@ -103,6 +106,23 @@ fn not_run(error: SandboxError) -> CliError {
 fn index(number: &str) -> Option<u32> {
     let number = number.parse().ok();
     number.filter(|number| *number <= MtdIndex::MAX.0)
+}
+
+/// Adds the nodes that devfs and Android have, beside those of Linux.
+fn add_nodes_elsewhere(device: &mut SimulatedDevice) {
+    for mtd in device.system.devices() {
+        let n = mtd.index;
+        let character = [("", NodeId::mtd(n)), ("ro", NodeId::mtd_read_only(n))];
+        for (end, node) in character {
+            device.nodes.insert(format!("dev/mtd/{n}{end}"), node);
+            device.nodes.insert(format!("dev/mtd/mtd{n}{end}"), node);
+        }
+        for name in [format!("block/mtdblock{n}"), format!("mtdblock/{n}")] {
+            device
+                .nodes
+                .insert(format!("dev/{name}"), NodeId::mtdblock(n));
+        }
+    }
 }
 
 /// Adds a node by its usual name.
