@@ -88,10 +88,14 @@ pub(crate) use clean::plan_clean;
 pub(crate) use join::{JoinError, Plan, join, plan as plan_join};
 #[cfg(feature = "full")]
 pub(crate) use single_file::SingleFile;
+#[cfg(all(test, feature = "full"))]
+pub(crate) use tar::header as tar_header;
 #[cfg(feature = "full")]
 pub(crate) use tar_folder::{TarError, TarFolder};
 #[cfg(feature = "full")]
 pub(crate) use texts::error as file_error;
+#[cfg(feature = "full")]
+pub(crate) use ubi::volume::{VolumeError, copy as copy_volume, find as find_volume};
 pub(crate) use units::{count, size};
 #[cfg(feature = "full")]
 pub(crate) use unpack::unpack;

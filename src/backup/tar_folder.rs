@@ -1,6 +1,6 @@
-//! A tar of a backup as the folder that it stands for: only to be read.
+//! A tar of a backup, or of a capture, as the folder that it stands for: only to be read.
 //!
-//! Invariants: only names that a backup uses are taken, each once, and only plain
+//! Invariants: only names that a backup or a capture uses are taken, each once, and only plain
 //! files; no path is ever made from a name. A common folder around all members, as
 //! whoever packs a folder makes it, is taken off. What reaches past the archive's end
 //! is an error.
@@ -9,6 +9,7 @@ use super::contents::script_image;
 use super::destination::{Destination, Entry, FileId, NewFile};
 use super::image::read_full;
 use super::manifest::{INDEX, MANIFEST, SUMS};
+use crate::capture::format::{MD5_SUMS, RECORD, TABLE};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write as _};
@@ -142,6 +143,12 @@ impl TarFolder {
         })
     }
 
+    /// Whether it is of a capture: a record, and no manifest.
+    pub(crate) fn is_capture(&self) -> bool {
+        let has = |name| self.member(name).is_ok();
+        !has(MANIFEST) && (has(TABLE) || has(RECORD))
+    }
+
     fn member(&self, name: &str) -> io::Result<&Member> {
         let at = self
             .members
@@ -229,9 +236,10 @@ fn members(archive: &str, file: &File) -> Result<Vec<Member>, TarError> {
     Ok(members.into_values().collect())
 }
 
-/// The names that a backup's files have.
+/// The names that files of a backup have, and those of a capture.
 fn is_known(name: &str) -> bool {
-    [MANIFEST, SUMS, INDEX].contains(&name) || script_image(name).is_some()
+    let texts = [MANIFEST, SUMS, INDEX, TABLE, RECORD, MD5_SUMS];
+    texts.contains(&name) || script_image(name).is_some()
 }
 
 /// A file that is read at a place of its own, so that several can read one.

@@ -8,6 +8,8 @@
 //! told as a volume table has them, of which each record has its checksum; nothing else
 //! is concluded. A static volume has a checksum of its contents, a dynamic one has not.
 
+pub(crate) mod volume;
+
 use crc32fast::Hasher;
 use std::fmt;
 use std::mem;

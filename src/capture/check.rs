@@ -61,6 +61,8 @@ pub(super) fn given(folders: &[CaptureFolder]) -> Vec<Given> {
     for (folder, number) in folders.iter().zip(0..) {
         let entries: BTreeSet<&str> = folder.entries.iter().map(|e| e.name.as_str()).collect();
         let of = |sum: &Sum| match names::read(sum.base()) {
+            // A backslash may be a name's own.
+            _ if entries.contains(sum.name.as_str()) => Of::File(number, sum.name.clone()),
             _ if entries.contains(sum.base()) && !sum.is_of_node() => {
                 Of::File(number, sum.base().to_owned())
             }
@@ -195,8 +197,13 @@ impl Check<'_> {
                 inspected.has.push(given);
             } else {
                 let is = image.get(algorithm).map_or("none", String::as_str);
+                // An error must not rest on a guess.
+                let or = match given.sum.is_named || !algorithm.has_a_double() {
+                    true => "",
+                    false => " (if that is no BLAKE2, BLAKE3 or SHA-3, which are as long)",
+                };
                 problems.push(format!(
-                    "{} has {} {is}; {} says {digest} of {}",
+                    "{} has {} {is}; {} says {digest} of {}{or}",
                     candidate.file,
                     algorithm.word(),
                     given.file,

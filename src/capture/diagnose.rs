@@ -9,6 +9,7 @@
 //! bytes of mtd-utils' nanddump (16 in 512, and others); UTF-16 of PowerShell's `>`; U+FFFD for
 //! what is no UTF-8 (Unicode 15, 3.9).
 
+use super::kinds;
 use super::oob::OobPages;
 use std::io::{self, Read};
 
@@ -30,6 +31,9 @@ pub(super) struct Counted {
     /// What comes behind the partition's bytes, its beginning.
     beyond: Vec<u8>,
 }
+
+/// So much of the beginning is looked at: some lines, where it is text.
+const HEAD_BYTES: usize = 512;
 
 /// So much of what comes behind is looked at.
 const BEYOND_BYTES: usize = 256;
@@ -56,7 +60,7 @@ pub(super) fn count(stream: &mut dyn Read, size_bytes: u64) -> io::Result<Counte
             let room = BEYOND_BYTES - counted.beyond.len();
             counted.beyond.extend(beyond.iter().take(room));
         }
-        let room = 16 - counted.head.len().min(16);
+        let room = HEAD_BYTES - counted.head.len().min(HEAD_BYTES);
         counted.head.extend(piece.iter().take(room));
         for &byte in piece {
             if byte == b'\n' {
@@ -117,7 +121,9 @@ impl Counted {
     /// Why it is not `size_bytes` long.
     pub(super) fn diagnose(&self, size_bytes: u64) -> Diagnosis {
         let crlf = self.is_crlf_of(size_bytes);
+        let kind = kinds::of(&self.head);
         let text = match self.length_bytes > size_bytes {
+            _ if kind.is_some() && !crlf => kind.unwrap_or_default().to_owned(),
             true => self.too_long(size_bytes),
             false => self.too_short(size_bytes),
         };
@@ -138,7 +144,7 @@ impl Counted {
             return "each ff in it stands twice, as telnet sends it; fetch it by another way"
                 .into();
         }
-        let other_halves = self.head.iter().skip(3).step_by(2);
+        let other_halves = self.head.iter().take(16).skip(3).step_by(2);
         let zeros = other_halves.filter(|byte| **byte == 0).count();
         if self.head.starts_with(&[0xff, 0xfe]) && zeros >= 5 {
             return UTF16.into();

@@ -66,6 +66,8 @@ pub(super) struct CaptureFolder {
     pub(super) candidates: Vec<Candidate>,
     /// What is certainly no part of it.
     pub(super) foreign: Vec<String>,
+    /// Lists of digests of a kind that is not known here.
+    pub(super) uncompared: Vec<String>,
     pub(super) problems: Vec<String>,
     folder: Folder,
 }
@@ -95,6 +97,7 @@ impl CaptureFolder {
             manifest: None,
             candidates: Vec::new(),
             foreign: Vec::new(),
+            uncompared: Vec::new(),
             problems: Vec::new(),
             folder,
         };
@@ -194,8 +197,11 @@ impl CaptureFolder {
         };
         let may_be_a_dump =
             decode::form_of(&self.path.join(name), false).is_ok_and(|form| form == Form::Text);
-        match sums::parse(text) {
+        match sums::parse(name, text) {
             _ if may_be_a_dump => return Ok(false),
+            Ok(sums) if !sums.is_empty() && sums::is_of_another_kind(name) => {
+                self.uncompared.push(name.to_owned());
+            }
             Ok(sums) if !sums.is_empty() || known => self.sums.push(SumsFile {
                 file: name.into(),
                 sums,

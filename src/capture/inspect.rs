@@ -357,7 +357,12 @@ impl Found {
         let candidate = &self.candidates[taken.candidate];
         let (file, bytes) = (&candidate.file, candidate.size_bytes);
         if let Some(why) = &candidate.broken {
-            return Ok(Some(format!("{file} cannot be unpacked: {why}")));
+            let done = if candidate.form == Form::Text {
+                "converted"
+            } else {
+                "unpacked"
+            };
+            return Ok(Some(format!("{file} cannot be {done}: {why}")));
         }
         let size_bytes = info.size_bytes;
         let is_plain = candidate.form == Form::Plain;

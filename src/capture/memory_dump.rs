@@ -1,14 +1,17 @@
-//! Bytes that somebody has as text: a log of U-Boot's `md.b`, or what `hexdump -C` and
-//! `xxd` print. For many cameras the serial console is the only way out.
+//! Bytes that somebody has as text: a log of U-Boot's `md.b`, or what `hexdump -C`, `xxd`
+//! and `od -t x1` print. For many cameras the serial console is the only way out.
 //!
 //! ```text
 //! 82000000: 1c 2e 2b b8 56 9d 80 6c 12 51 dc c9 be e3 89 12    ..+.V..l.Q......
 //! 00000000  1c 2e 2b b8 56 9d 80 6c  12 51 dc c9 be e3 89 12  |..+.V..l.Q......|
 //! 00000000: 1c2e 2bb8 569d 806c 1251 dcc9 bee3 8912  ..+.V..l.Q......
+//! 000000 1c 2e 2b b8 56 9d 80 6c 12 51 dc c9 be e3 89 12
 //! ```
 //!
 //! Sources: U-Boot, lib/hexdump.c and lib/display_options.c (16 bytes a line, four
-//! blanks before the text); util-linux, text-utils/hexdump-conv.c; vim, xxd.c.
+//! blanks before the text); util-linux, text-utils/hexdump-conv.c; vim, xxd.c; POSIX, od,
+//! whose addresses are octal unless `-A x` says otherwise: which of the two they are shows
+//! in how they go on.
 //!
 //! Invariants: addresses go on from line to line without a gap; a line that comes again
 //! has the same bytes; where there is a column of text it is that of the bytes, so that
@@ -16,8 +19,10 @@
 //! the dump and is torn is an error with its number.
 //!
 //! Faults tolerated: line ends of any kind, prompts, commands and messages around and
-//! between the lines (they are counted), several dumps one after the other if they
+//! between the lines (they are counted), a terminal's time stamps, several dumps one after the other if they
 //! join, lines without the column of text (they are counted as well).
+
+use crate::layout::without_stamps;
 
 /// No line has more bytes.
 const LINE_BYTES_MAX: usize = 32;
@@ -39,7 +44,7 @@ pub(super) struct MemoryDump {
 /// Why a text is no dump.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum DumpError {
-    #[error("no line of it is one of md.b, hexdump -C or xxd")]
+    #[error("no line of it is one of md.b, hexdump -C, xxd or od -t x1")]
     NoLine,
     #[error("line {line} is torn or foreign: {what}")]
     Line { line: usize, what: &'static str },
@@ -66,6 +71,22 @@ pub(super) fn looks_like_one(head: &[u8]) -> bool {
 
 /// Converts a text; more than `limit_bytes` of bytes is an error.
 pub(super) fn decode(text: &[u8], limit_bytes: usize) -> Result<MemoryDump, DumpError> {
+    let found = decode_by(text, limit_bytes, 16);
+    let Err(DumpError::Gap { line, .. }) = found else {
+        return found;
+    };
+    match decode_by(text, limit_bytes, 8) {
+        Err(DumpError::Gap { line: later, .. }) if later <= line => found,
+        Err(DumpError::NoLine | DumpError::Line { .. } | DumpError::Differs { .. }) => found,
+        // Of two lines, one could be missing between.
+        Ok(dump) if dump.lines < 3 => found,
+        octal => octal,
+    }
+}
+
+/// The same, with od's addresses to that base. With another one than 16, all lines must
+/// be od's, each behind the one before.
+fn decode_by(text: &[u8], limit_bytes: usize, radix: u32) -> Result<MemoryDump, DumpError> {
     let mut dump = MemoryDump::default();
     let mut repeat = false;
     for (raw, line) in text.split(|byte| *byte == b'\n').zip(1..) {
@@ -77,7 +98,18 @@ pub(super) fn decode(text: &[u8], limit_bytes: usize) -> Result<MemoryDump, Dump
             repeat = true;
             continue;
         }
-        match line_of(text).map_err(|what| DumpError::Line { line, what })? {
+        let found = line_by(text, radix).map_err(|what| DumpError::Line { line, what })?;
+        if radix != 16 {
+            let next = dump.base + dump.bytes.len() as u64;
+            let is_behind = found.as_ref().is_none_or(|found| found.address >= next);
+            let is_none = found.is_none() && line_of(text) != Ok(None);
+            if !is_behind || is_none {
+                return Err(DumpError::NoLine);
+            }
+        }
+        match found {
+            // Nothing ends before it began.
+            Some(found) if found.bytes.is_empty() && dump.lines == 0 => dump.skipped += 1,
             Some(found) => dump.take(&found, &mut repeat, line, limit_bytes)?,
             None => dump.skipped += usize::from(!text.trim().is_empty()),
         }
@@ -163,15 +195,22 @@ impl MemoryDump {
 /// A line's bytes; nothing where it is none of a dump; an error where it begins as one
 /// and does not go on so.
 fn line_of(text: &str) -> Result<Option<Line>, &'static str> {
-    let digits = text.len()
-        - text
-            .trim_start_matches(|c: char| c.is_ascii_hexdigit())
-            .len();
+    line_by(text, 16)
+}
+
+fn line_by(text: &str, radix: u32) -> Result<Option<Line>, &'static str> {
+    let text = match text.starts_with('[') {
+        true => without_stamps(text),
+        false => text,
+    };
+    let text = text.strip_prefix("0x").unwrap_or(text);
+    let is_digit = |c: char| c.is_digit(radix);
+    let digits = text.len() - text.trim_start_matches(is_digit).len();
     if !(4..=16).contains(&digits) {
         return Ok(None);
     }
     let (address, rest) = text.split_at(digits);
-    let address = u64::from_str_radix(address, 16).map_err(|_| "its address")?;
+    let address = u64::from_str_radix(address, radix).map_err(|_| "its address")?;
     // No flash lies there, and sums of addresses must not overflow.
     if address > i64::MAX as u64 {
         return Ok(None);
@@ -181,14 +220,37 @@ fn line_of(text: &str) -> Result<Option<Line>, &'static str> {
         bytes,
         has_text,
     };
-    if let Some(rest) = rest.strip_prefix(": ") {
+    if let Some(rest) = rest.strip_prefix(": ").filter(|_| radix == 16) {
         return with_colon(rest).map(|found| found.map(|(bytes, text)| line(bytes, text)));
     }
-    match rest.strip_prefix("  ") {
+    match rest.strip_prefix("  ").filter(|_| radix == 16) {
         Some(rest) => hexdump(rest).map(|found| found.map(|(bytes, text)| line(bytes, text))),
-        // hexdump's last line: the address of the end, alone.
-        None if rest.trim().is_empty() && digits >= 7 => Ok(Some(line(Vec::new(), false))),
-        None => Ok(None),
+        // The last line of hexdump and of od: the address of the end, alone.
+        None if rest.trim().is_empty() && digits >= 6 => Ok(Some(line(Vec::new(), false))),
+        None => od(rest).map(|found| found.map(|(bytes, text)| line(bytes, text))),
+    }
+}
+
+/// `od -t x1`: bytes one blank apart, with `z` a text between `>` and `<`.
+fn od(rest: &str) -> Found {
+    let Some(rest) = rest.strip_prefix(' ') else {
+        return Ok(None);
+    };
+    let (bytes, text) = match rest.split_once("  >") {
+        Some((bytes, text)) => (bytes, text.trim_end().strip_suffix('<')),
+        None => (rest.trim_end(), None),
+    };
+    let bytes: Option<Vec<u8>> = bytes
+        .trim_end()
+        .split(' ')
+        .map(|word| byte(word.as_bytes()))
+        .collect();
+    match bytes {
+        Some(bytes) if bytes.len() <= LINE_BYTES_MAX => match text {
+            Some(text) => check_text(bytes, Some(text)),
+            None => Ok(Some((bytes, false))),
+        },
+        _ => Ok(None),
     }
 }
 

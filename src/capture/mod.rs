@@ -24,6 +24,7 @@ mod import;
 #[cfg(feature = "full")]
 mod inspect;
 #[cfg(feature = "full")]
+mod kinds;
 mod layout;
 #[cfg(feature = "full")]
 mod memory_dump;
@@ -49,12 +50,16 @@ mod sums;
 #[cfg(feature = "full")]
 pub use error::ImportError;
 #[cfg(feature = "full")]
+pub(crate) use format::RECORD;
+#[cfg(feature = "full")]
 pub use import::import;
 #[cfg(feature = "full")]
 pub use inspect::{Capture, ImportRequest, inspect};
 #[cfg(feature = "full")]
 pub use oob::OobPages;
 #[cfg(feature = "full")]
-pub(crate) use script::quoted;
+pub(crate) use oob::WithoutOob;
 #[cfg(feature = "full")]
 pub use script::{ScriptError, ScriptRequest, SendRequest, render, render_send};
+#[cfg(feature = "full")]
+pub(crate) use script::{quoted, render_stream};

@@ -24,6 +24,10 @@ const SEEDS: &[&str] = &[
      SHA256 hash of b:\r\ne3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\r\n",
     "mtdkeep-capture 1\ntool mtdkeep 0.1.0\nfolder made\nmd5sum yes\nimage mtd0 262144 same\n\
      left mtd2 no node\nskipped mtd10\ncomplete\n",
+    "Algorithm : SHA256\r\nHash : E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855\r\n\
+     Path : C:\\a\\mtd0.bin\r\n; a\nmtd0.bin CBF43926\nroot@x:~# md5sum *\n",
+    "000000 1c 2e 2b b8 56 9d 80 6c 12 51 dc c9 be e3 89 12\n*\n000040 41 42\n000042\n",
+    "0000000 101 102\n0000020 41 42 43  >ABC<\n0000023\n[ 1.5] 0x80000000: 41 42 43 ABC\n",
     "DJA0231-mtd0-u-boot.img.gz",
     "mtdblock0 (1).bin",
 ];
@@ -68,9 +72,9 @@ fn text(random: &mut Xoshiro256PlusPlus) -> Vec<u8> {
 /// Everything that is promised of a text's answers.
 fn hold(text: &[u8]) -> Result<(), String> {
     let as_text = String::from_utf8_lossy(text);
-    if let Ok(sums) = sums::parse(&as_text) {
+    if let Ok(sums) = sums::parse("a.sfv", &as_text).or_else(|_| sums::parse("a", &as_text)) {
         for sum in sums {
-            let digits = [32, 40, 64, 128].contains(&sum.digest.len());
+            let digits = [8, 32, 40, 56, 64, 96, 128].contains(&sum.digest.len());
             let clean = !sum.name.contains(char::is_control) && !sum.base().contains('/');
             if !digits || !clean {
                 return Err(format!("a digest that is none: {sum:?}"));

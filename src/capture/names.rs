@@ -61,6 +61,7 @@ pub(super) const SCHEMES: &[Scheme] = &[
     scheme("K.bin", None, Some("K"), "RX309Electronics/LSC_Indoor_camera dumpfw.sh ($partname.bin)"),
     scheme("kernel.bin", None, Some("kernel"), "EliasKotlyar/Xiaomi-Dafang-Hacks firmware-dump.md; openwrt/openwrt#16744"),
     scheme("initfs.jffs2", None, Some("initfs"), "0xffff mailing list, msg00041"),
+    scheme("00_u-boot.bin", None, Some("u-boot"), "files that were counted to stand in order"),
     scheme("boot.img", None, Some("boot"), "Android's way; aib/opi2g-utils#2"),
 ];
 
@@ -113,6 +114,9 @@ pub(super) fn read(file: &str) -> Name {
     }
     // A partition may be called mtd0.
     words.push(plain(stem));
+    if let Some(name) = behind_a_count(stem) {
+        words.push(plain(name));
+    }
     Name {
         number: match numbers[..] {
             [(number, ..)] => Some(number),
@@ -122,6 +126,15 @@ pub(super) fn read(file: &str) -> Name {
         is_packed,
         words,
     }
+}
+
+/// `u-boot` of `00_u-boot`: files that were counted so that they stand in order. The count
+/// itself says nothing, because nobody tells what it counts.
+fn behind_a_count(stem: &str) -> Option<&str> {
+    let rest = stem.trim_start_matches(|c: char| c.is_ascii_digit());
+    let counted = (1..=3).contains(&(stem.len() - rest.len()));
+    let name = rest.strip_prefix(['-', '_', '.', ' '])?;
+    Some(name.trim_start()).filter(|name| counted && !name.is_empty())
 }
 
 /// The name without its endings, and whether gzip's was one of them.
@@ -222,6 +235,10 @@ mod tests {
         assert!(read("mtd3.bin").has_partition("mtd3"), "a name can be that");
         assert!(read("yaffs1.img").has_partition("/yaffs1"));
         assert!(read("spi0.0").has_partition("spi0.0"));
+        assert!(read("0-u-boot.bin").has_partition("u-boot"));
+        assert_eq!(read("0-u-boot.bin").number, None);
+        assert!(!read("2024-u-boot.bin").has_partition("u-boot"));
+        assert!(!read("0.bin").has_partition(""));
     }
 
     proptest! {

@@ -35,6 +35,30 @@ const USUAL: [(u64, u64); 10] = [
 ];
 
 impl OobPages {
+    /// Where people find out.
+    pub(crate) const WHERE_TOLD: &'static str = "the chip's data sheet, the kernel's messages \
+        (page size, OOB size) and `mtdinfo` on the device tell both";
+
+    /// How much of a dump of `raw_bytes` are pages, if it has whole ones.
+    pub(crate) fn data_bytes(self, raw_bytes: u64) -> Option<u64> {
+        let each_bytes = self.page_bytes + self.oob_bytes;
+        let whole = raw_bytes > 0 && raw_bytes % each_bytes == 0;
+        whole.then(|| raw_bytes / each_bytes * self.page_bytes)
+    }
+
+    /// The usual ones with which a dump is that of a chip of at least `end_bytes`: its size
+    /// is a power of two, and no NAND has less than 1 MiB.
+    pub(crate) fn of_a_chip(raw_bytes: u64, end_bytes: u64) -> Vec<Self> {
+        let usual = USUAL.map(|(page_bytes, oob_bytes)| Self {
+            page_bytes,
+            oob_bytes,
+        });
+        let least_bytes = end_bytes.max(1 << 20);
+        let is_chip = |size: u64| size.is_power_of_two() && size >= least_bytes;
+        let fits = |pages: &Self| pages.data_bytes(raw_bytes).is_some_and(is_chip);
+        usual.into_iter().filter(fits).collect()
+    }
+
     /// How long a dump with them is, if one without them has `size_bytes`.
     pub(super) fn raw_bytes(self, size_bytes: u64) -> Option<u64> {
         let pages = size_bytes / self.page_bytes;
@@ -44,7 +68,7 @@ impl OobPages {
     }
 
     /// The usual ones that make a dump of `raw_bytes` out of `size_bytes`.
-    pub(super) fn that_fit(size_bytes: u64, raw_bytes: u64) -> Vec<Self> {
+    pub(crate) fn that_fit(size_bytes: u64, raw_bytes: u64) -> Vec<Self> {
         let usual = USUAL.map(|(page_bytes, oob_bytes)| Self {
             page_bytes,
             oob_bytes,
@@ -86,7 +110,7 @@ impl FromStr for OobPages {
 }
 
 /// A stream without the out-of-band bytes.
-pub(super) struct WithoutOob<R> {
+pub(crate) struct WithoutOob<R> {
     inner: io::BufReader<R>,
     pages: OobPages,
     /// Of the page and what lies behind it, what was read.
@@ -94,7 +118,7 @@ pub(super) struct WithoutOob<R> {
 }
 
 impl<R: Read> WithoutOob<R> {
-    pub(super) fn new(inner: R, pages: OobPages) -> Self {
+    pub(crate) fn new(inner: R, pages: OobPages) -> Self {
         Self {
             inner: io::BufReader::with_capacity(64 << 10, inner),
             pages,
@@ -186,5 +210,16 @@ mod tests {
             ["2048+112", "4096+224", "8192+448"]
         );
         assert_eq!(words((1 << 20) + 5), [""; 0]);
+        let of_a_chip = |raw| OobPages::of_a_chip(raw, 1 << 19).len();
+        assert_eq!(of_a_chip((1 << 20) / 32 * 33), 3);
+        assert_eq!(of_a_chip(1 << 20), 0);
+        assert_eq!(
+            of_a_chip((1 << 18) / 32 * 33),
+            0,
+            "too small for its partitions"
+        );
+        let pages: OobPages = "2048+64".parse().unwrap();
+        assert_eq!(pages.data_bytes(4224), Some(4096));
+        assert_eq!(pages.data_bytes(4225), None);
     }
 }

@@ -199,6 +199,13 @@ impl Found {
     pub(super) fn foreign(&self, devices: &[MtdInfo]) -> Vec<String> {
         let folders = self.folders.iter().flat_map(|folder| &folder.foreign);
         let mut foreign: Vec<String> = folders.map(|name| not_taken(name)).collect();
+        let uncompared = self.folders.iter().flat_map(|folder| &folder.uncompared);
+        foreign.extend(uncompared.map(|name| {
+            format!(
+                "the digests in {name} were not compared: by its name they are BLAKE2, BLAKE3 or \
+                 SHA-3, which are not known here"
+            )
+        }));
         let total = total_bytes(devices.iter().map(|info| info.size_bytes));
         for at in &self.assignment.unused {
             let candidate = &self.candidates[*at];

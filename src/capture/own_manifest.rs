@@ -31,6 +31,7 @@ pub(super) fn sums(manifest: &Manifest) -> Vec<Sum> {
                 algorithm,
                 digest: digest.clone(),
                 name: image.file.clone(),
+                is_named: true,
             }));
         }
     }

@@ -1,10 +1,11 @@
 //! `mtdkeep script`: the capture for a device that runs no program of ours, as a
-//! shell script for the BusyBox of 2008; one that stores files there, and one that
-//! sends them to a PC.
+//! shell script for the BusyBox of 2008; one that stores files there, one that sends
+//! them to a PC, and one that writes them as one tar.
 //!
-//! The scripts themselves are `capture.sh` and `send.sh` beside this file, with
-//! `device.sh` in both; here their few parameters are put in. Invariant: whatever a folder or a partition is called, it stands
-//! in the script as one quoted word, and never as something that a shell obeys.
+//! The scripts themselves are `capture.sh`, `send.sh` and `stream.sh` beside this file,
+//! with `device.sh` in all; here their few parameters are put in. Invariant: whatever a
+//! folder or a partition is called, it stands in the script as one quoted word, and never
+//! as something that a shell obeys.
 
 use super::format::{MD5_SUMS, RECORD, RECORD_HEAD, TABLE};
 use crate::backup::html::head as page_head;
@@ -12,7 +13,9 @@ use crate::backup::html::head as page_head;
 /// The scripts, with a mark for each parameter.
 const CAPTURE: &str = include_str!("capture.sh");
 const SEND: &str = include_str!("send.sh");
-/// What both do with a device.
+#[cfg(feature = "full")]
+const STREAM: &str = include_str!("stream.sh");
+/// What all do with a device.
 const DEVICE: &str = include_str!("device.sh");
 
 /// What a script is to do.
@@ -100,6 +103,28 @@ pub fn render_send(request: &SendRequest<'_>) -> Result<String, ScriptError> {
     }))
 }
 
+/// The text of the script that writes a tar with these partitions; empty: all.
+#[cfg(feature = "full")]
+pub(crate) fn render_stream(partitions: &[String]) -> Result<String, ScriptError> {
+    check(partitions.iter().map(String::as_str))?;
+    // What a name adds to the sum in a tar's header.
+    let sum = |name: &str| name.bytes().map(u32::from).sum::<u32>().to_string();
+    Ok(fill(STREAM, |mark, script| {
+        match mark {
+            "PARTITIONS" => *script += &list(partitions),
+            "RECORD" => *script += RECORD,
+            "RECORD_SUM" => *script += &sum(RECORD),
+            "RECORD_HEAD" => *script += RECORD_HEAD,
+            "TABLE" => *script += TABLE,
+            "TABLE_SUM" => *script += &sum(TABLE),
+            "MD5_SUMS" => *script += MD5_SUMS,
+            "MD5_SUMS_SUM" => *script += &sum(MD5_SUMS),
+            _ => return false,
+        }
+        true
+    }))
+}
+
 fn check<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<(), ScriptError> {
     match words.find(|word| word.contains(char::is_control)) {
         Some(word) => Err(ScriptError::ControlCharacter { word: word.into() }),
@@ -176,6 +201,18 @@ mod tests {
         assert!(script.contains("|| set -- '@DIR@' 'it'\\''s'\n"));
         assert!(script.contains("for WORD in \"$@\"; do"));
         assert!(!script.contains("@VERSION@"));
+    }
+
+    /// What the script takes for the sum of all that never changes in a header.
+    #[test]
+    fn the_sum_of_a_header_is_that_of_the_tars_that_backup_writes() {
+        let header = crate::backup::tar_header("mtd10.bin", 0o1234567, 0);
+        let digits = header[148..154].iter().map(|b| u64::from(b - b'0'));
+        let sum = digits.fold(0, |sum, digit| sum * 8 + digit);
+        let name: u64 = "mtd10.bin".bytes().map(u64::from).sum();
+        assert_eq!(sum - name - (1 + 2 + 3 + 4 + 5 + 6 + 7), 3037);
+        assert!(render_stream(&[]).unwrap().contains("sum=$((3037 + $2))"));
+        assert!(!render_stream(&[]).unwrap().contains("@TABLE"));
     }
 
     #[rstest]

@@ -325,6 +325,7 @@ mod tests {
             "LINE",
             "FILE=MTD",
             "PAGE+OOB",
+            "MTD:NAME",
             "HOST:PORT",
         ];
         let line = Line::default();

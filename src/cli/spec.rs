@@ -188,6 +188,11 @@ const ASSUME_ORDER: OptionSpec = full_only(option(
     Takes::Nothing,
     "With --image: the partitions of --simulate=FILE follow each other and fill the chip",
 ));
+const OMIT_OOB: OptionSpec = full_only(option(
+    "omit-oob",
+    Takes::Value("PAGE+OOB"),
+    "With --image: leave NAND's out-of-band bytes out of the dump, such as 2048+64",
+));
 /// For commands that cut a dump.
 pub(crate) const LAYOUT: OptionSpec = full_only(option(
     "layout",
@@ -215,7 +220,15 @@ const QUIET: OptionSpec = short(
 
 /// Options of every command that works on a simulated device.
 #[cfg(feature = "full")]
-pub(crate) const SIMULATED: &[OptionSpec] = &[SIMULATE, SEED, FAULTS, IMAGE, ASSUME_ORDER, DUMP_OF];
+pub(crate) const SIMULATED: &[OptionSpec] = &[
+    SIMULATE,
+    SEED,
+    FAULTS,
+    IMAGE,
+    ASSUME_ORDER,
+    DUMP_OF,
+    OMIT_OOB,
+];
 /// Options of every command that works on any device.
 pub(crate) const DEVICE: &[OptionSpec] = &[
     SIMULATE,
@@ -225,6 +238,7 @@ pub(crate) const DEVICE: &[OptionSpec] = &[
     ASSUME_ORDER,
     DUMP_OF,
     CUT,
+    OMIT_OOB,
     ROOT,
 ];
 /// Options of every command that prints a result of its own.
@@ -246,6 +260,7 @@ pub(crate) const GLOBAL: &[OptionSpec] = &[
     ASSUME_ORDER,
     DUMP_OF,
     CUT,
+    OMIT_OOB,
     ROOT,
     JSON,
     QUIET,

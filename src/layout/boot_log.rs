@@ -17,8 +17,10 @@
 //! places of partitions of partitions are not known, because nobody can tell which
 //! heading a line belongs to. What the kernel says
 //! of a partition behind its line counts: that it forces it to be read-only, cuts it to
-//! its chip, or leaves it without bytes. `spi-nor spi0.0: w25q128 (16384 Kbytes)` tells
-//! how large a chip is (drivers/mtd/spi-nor/core.c, and m25p80.c before it).
+//! its chip, or leaves it without bytes. How large chips are is for `chips`.
+//!
+//! `mtd: setting mtd4 (rootfs) as root device` tells a number (OpenWrt's kernels): where
+//! the order of the lines gives it another one, nobody knows the numbers.
 //!
 //! Offsets behind `Creating N … on "X"` count from the start of X, N lines long; where
 //! X is a partition of the same log they are made offsets of the chip by adding X's own.
@@ -30,9 +32,11 @@
 //! from where X's own does. In its kernels before 3.10 `partition "rootfs_data" created
 //! automatically` announces one such line.
 
+mod chips;
+
 use super::error::{LayoutTextError, quoted};
 use super::lines::{Line, decimal, hex as hex_number, lines};
-use super::{ChipFacts, FactSources, Form, Incomplete, PartitionFacts, Reading};
+use super::{ChipFacts, FactSources, Form, Incomplete, PartitionFacts, Reading, SaidNumber};
 use crate::mtd::{FactSource, PartitionOffset};
 use std::collections::BTreeSet;
 
@@ -146,7 +150,7 @@ pub(super) fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
     let mut reading = Reading::new(Form::BootLog);
     let mut counting = Counting::default();
     let mut seen = BTreeSet::new();
-    let mut sizes: Vec<(String, u64)> = Vec::new();
+    let mut sizes = chips::Sizes::default();
     for line in lines(text) {
         let text = message(&line.text);
         if let Some((count, name)) = heading(text) {
@@ -162,8 +166,14 @@ pub(super) fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
             if is_new {
                 counting.added(is_known, &mut reading);
             }
-        } else if let Some((chip, bytes)) = chip_size(text) {
-            sizes.push((chip.to_owned(), bytes));
+        } else if sizes.take(text) {
+            // It is a chip's.
+        } else if let Some((number, name)) = said_number(text) {
+            reading.numbers.push(SaidNumber {
+                line: line.number,
+                number,
+                name: name.to_owned(),
+            });
         } else if let Some(at) = created(text, &reading) {
             counting.split = Some((Some(at), 1));
         } else if !verdict(text, &mut reading) {
@@ -175,7 +185,7 @@ pub(super) fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
     }
     counting.end(&mut reading);
     reading.incomplete = counting.incomplete;
-    add_sizes(&sizes, &mut reading);
+    sizes.put_to(&mut reading.chips);
     let past = reading
         .partitions
         .iter()
@@ -188,7 +198,16 @@ pub(super) fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
 
 /// The message in a line: behind what stands before it, if that ends like a stamp.
 fn message(text: &str) -> &str {
-    const STARTS: [&str; 5] = ["0x", "Creating ", "mtd: ", "spi-nor ", "m25p80 "];
+    const STARTS: [&str; 8] = [
+        "0x",
+        "Creating ",
+        "mtd: ",
+        "spi-nor ",
+        "m25p80 ",
+        "spi-nand ",
+        "nand: ",
+        "NAND device: ",
+    ];
     let is_start = |at: &usize| {
         let before = text[..*at].trim_end();
         before.ends_with([']', ')', '>', ':', '|'])
@@ -198,26 +217,6 @@ fn message(text: &str) -> &str {
     match at {
         Some(at) if !STARTS.iter().any(|start| text.starts_with(start)) => &text[at..],
         _ => text,
-    }
-}
-
-/// Chip and size of `spi-nor spi0.0: w25q128 (16384 Kbytes)`.
-fn chip_size(text: &str) -> Option<(&str, u64)> {
-    let rest = text
-        .strip_prefix("spi-nor ")
-        .or_else(|| text.strip_prefix("m25p80 "))?;
-    let (chip, model) = rest.split_once(": ")?;
-    let (_, size) = model.strip_suffix(" Kbytes)")?.rsplit_once('(')?;
-    let bytes = decimal::<u64>(size)?.checked_mul(1024)?;
-    Some((chip, bytes)).filter(|_| bytes > 0 && i64::try_from(bytes).is_ok())
-}
-
-/// Puts the sizes of chips to them, where no two of one name differ.
-fn add_sizes(sizes: &[(String, u64)], reading: &mut Reading) {
-    for chip in &mut reading.chips {
-        let mut of_chip = sizes.iter().filter(|(name, _)| *name == chip.name);
-        let first = of_chip.next().map(|(_, bytes)| *bytes);
-        chip.size_bytes = first.filter(|bytes| of_chip.all(|(_, other)| other == bytes));
     }
 }
 
@@ -271,6 +270,20 @@ fn verdict(text: &str, reading: &mut Reading) -> bool {
     true
 }
 
+/// N and X of `mtd: setting mtdN (X) as root device`, or of `mtd: device N (X) set to be
+/// root filesystem`.
+fn said_number(text: &str) -> Option<(u32, &str)> {
+    let text = text.strip_prefix("mtd: ")?;
+    let said = match text.strip_prefix("setting mtd") {
+        Some(rest) => rest.strip_suffix(") as root device"),
+        None => text
+            .strip_prefix("device ")
+            .and_then(|rest| rest.strip_suffix(") set to be root filesystem")),
+    };
+    let (number, name) = said?.split_once(" (")?;
+    Some((decimal(number)?, name))
+}
+
 fn past_its_chip(p: &PartitionFacts, reading: &Reading) -> Option<LayoutTextError> {
     let limit_bytes = reading.chips.get(p.chip?)?.size_bytes?;
     let end_bytes = p.end_bytes().filter(|end| *end > limit_bytes)?;
@@ -302,9 +315,13 @@ fn base_around(name: &str, reading: &Reading) -> Option<Base> {
     })
 }
 
-/// N and X of `Creating N MTD partitions on "X":`.
+/// N and X of `Creating N MTD partitions on "X":`; a vendor's kernel may say something
+/// before it (`Boot number = 1, Creating …`).
 fn heading(text: &str) -> Option<(u32, &str)> {
-    let rest = text.strip_prefix("Creating ")?;
+    let (before, rest) = text.split_once("Creating ")?;
+    if before.ends_with(|c: char| !c.is_whitespace()) {
+        return None;
+    }
     let (count, rest) = rest.split_once(" MTD partitions on \"")?;
     let (name, _) = rest.rsplit_once('"')?;
     Some((decimal(count)?, name))

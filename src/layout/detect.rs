@@ -61,7 +61,7 @@ mod tests {
     #[rstest]
     #[case("")]
     #[case("hello\n")]
-    #[case("mtd0: 00040000 00010000 \"a\"")]
+    #[case("mtd0: 00040000 00010000 a")]
     fn none(#[case] text: &str) {
         assert_eq!(read(text.as_bytes()), Err(LayoutTextError::Unknown));
     }

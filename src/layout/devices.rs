@@ -45,6 +45,21 @@ pub(crate) enum DescribeError {
         .0.line, .0.announced, .0.found
     )]
     Incomplete(Incomplete),
+    /// The text says another number than the order of its lines gives.
+    #[error(
+        "line {line} says that {name:?} is mtd{said}, and by the order of the lines it would be \
+         mtd{at}: an MTD device comes before it that the text does not list, or a line is missing"
+    )]
+    OtherNumber {
+        /// The line that says it.
+        line: usize,
+        /// The partition.
+        name: String,
+        /// N of mtdN, by that line.
+        said: u32,
+        /// N of mtdN, by the order.
+        at: u32,
+    },
     /// What one text says, another one denies.
     #[error("the two layouts contradict each other:{}", Lines(.0))]
     Contradiction(Vec<Conflict>),
@@ -71,6 +86,9 @@ pub(crate) fn describe(
     let numbered = base.partitions.iter().all(|facts| facts.index.is_none());
     if let (true, Some(incomplete)) = (numbered, base.incomplete.first()) {
         return Err(DescribeError::Incomplete(incomplete.clone()));
+    }
+    if let (true, Some(error)) = (numbered, other_number(base)) {
+        return Err(error);
     }
     let mut devices = Vec::with_capacity(base.partitions.len());
     for (at, facts) in base.partitions.iter().enumerate() {
@@ -105,6 +123,25 @@ pub(crate) fn describe(
         devices,
         chips,
         numbered,
+    })
+}
+
+/// A number that the text says and its order does not give. Of two partitions with one name
+/// it says nothing.
+fn other_number(base: &Reading) -> Option<DescribeError> {
+    base.numbers.iter().find_map(|said| {
+        let mut called = (0..)
+            .zip(&base.partitions)
+            .filter(|(_, p)| p.name == said.name);
+        let (Some((at, _)), None) = (called.next(), called.next()) else {
+            return None;
+        };
+        (at != said.number).then(|| DescribeError::OtherNumber {
+            line: said.line,
+            name: said.name.clone(),
+            said: said.number,
+            at,
+        })
     })
 }
 
@@ -222,6 +259,27 @@ mod tests {
         let found = described(TABLE, Some(log)).unwrap();
         assert_eq!(found.devices[0].certain_offset_bytes(), Some(0xc_0000));
         assert_eq!(found.devices[1].certain_offset_bytes(), None);
+    }
+
+    /// What the kernel says of a number shows that a log does not begin with mtd0.
+    #[test]
+    fn a_number_that_the_order_does_not_give() {
+        let log = |number: u32| {
+            format!(
+                "0x0-0x40000 : \"a\"\n0x40000-0x100000 : \"b\"\nmtd: setting mtd{number} (b) as root device\n"
+            )
+        };
+        described(&log(1), None).unwrap();
+        let error = described(&log(2), None).unwrap_err().to_string();
+        assert!(error.contains("line 3 says that \"b\" is mtd2"), "{error}");
+        assert!(error.contains("it would be mtd1"), "{error}");
+        let older = log(0).replace(
+            "setting mtd0 (b) as root device",
+            "device 0 (b) set to be root filesystem",
+        );
+        described(&older, None).unwrap_err();
+        // A table has the numbers.
+        described(TABLE, Some(&log(7))).unwrap();
     }
 
     #[test]

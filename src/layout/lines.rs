@@ -1,9 +1,15 @@
-//! What copying and pasting does to a text, undone: a byte-order mark, CR LF,
-//! tabs, indentation, curly quotes, no-break blanks, the time stamps of a boot
-//! log, a log level, the colours of a terminal; and what the software of forums makes
-//! of quotation marks (`&quot;`), of `0x` (`0×`), and of the hyphen between two numbers.
+//! What copying and pasting does to a text, undone: a byte-order mark, CR LF or CR alone,
+//! tabs, indentation, curly, French and single quotes, no-break blanks, the time stamps
+//! of a boot log, of a system log or of a terminal's record, a log level, the colours of a
+//! terminal, a mail's `>`, lines that were wrapped; and what the software of forums makes
+//! of quotation marks (`&quot;`, `\"`), of `0x` (`0×`), and of the hyphen between numbers.
 //!
 //! Invariant: a line keeps its number, so that an error leads to it.
+
+mod stamps;
+mod wrapped;
+
+pub(crate) use stamps::without as without_stamps;
 
 use super::Skipped;
 use super::error::quoted;
@@ -32,10 +38,14 @@ impl Line<'_> {
 /// The lines that have something on them.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    text.split('\n')
+    // Some programs end lines with CR alone.
+    let end = if text.contains('\n') { '\n' } else { '\r' };
+    let lines = text
+        .split(end)
         .zip(1..)
         .map(|(line, number)| clean(number, line))
-        .filter(|line| !line.text.is_empty())
+        .filter(|line| !line.text.is_empty());
+    wrapped::joined(lines)
 }
 
 fn clean(number: usize, line: &str) -> Line<'_> {
@@ -46,28 +56,64 @@ fn clean(number: usize, line: &str) -> Line<'_> {
             .replace("&lt;", "<")
             .replace("&gt;", ">")
             .replace("&amp;", "&");
-        let Line { indent, text, .. } = clean_plain(number, &line);
-        return Line {
-            number,
-            indent,
-            text: Cow::Owned(text.into_owned()),
-        };
+        return owned(clean_plain(number, &line));
+    }
+    // All of a line was escaped where each mark in it is.
+    let marks = line.matches('"').count();
+    if marks > 0 && line.matches("\\\"").count() == marks {
+        return owned(clean_plain(number, &line.replace("\\\"", "\"")));
     }
     clean_plain(number, line)
 }
 
+fn owned(line: Line<'_>) -> Line<'static> {
+    Line {
+        number: line.number,
+        indent: line.indent,
+        text: Cow::Owned(line.text.into_owned()),
+    }
+}
+
 fn clean_plain(number: usize, line: &str) -> Line<'_> {
-    let plain = plain(line);
-    let indent = plain.chars().take_while(|c| c.is_whitespace()).count();
-    let text = match plain {
-        Cow::Borrowed(text) => Cow::Borrowed(without_time(text.trim())),
-        Cow::Owned(text) => Cow::Owned(without_time(text.trim()).to_owned()),
+    let (indent, text) = match plain(line) {
+        Cow::Borrowed(text) => {
+            let (indent, text) = bare(text);
+            (indent, Cow::Borrowed(text))
+        }
+        Cow::Owned(text) => {
+            let (indent, text) = bare(&text);
+            (indent, Cow::Owned(text.to_owned()))
+        }
     };
+    let text = doubly_quoted(&text).map_or(text, Cow::Owned);
     Line {
         number,
         indent,
         text,
     }
+}
+
+/// How far a line was indented, and what is on it, behind a mail's `>` and stamps.
+fn bare(line: &str) -> (usize, &str) {
+    let mut line = line;
+    while let Some(rest) = {
+        let start = line.trim_start();
+        start.strip_prefix('>').or(start.strip_prefix("&gt;"))
+    } {
+        line = rest.strip_prefix(' ').unwrap_or(rest);
+    }
+    let indent = line.chars().take_while(|c| c.is_whitespace()).count();
+    (indent, stamps::without(line.trim()))
+}
+
+/// A line with a name in single quotes at its end, as some software shows it.
+fn doubly_quoted(text: &str) -> Option<String> {
+    let (quoted, colon) = match text.strip_suffix(':') {
+        Some(rest) => (rest, ":"),
+        None => (text, ""),
+    };
+    let (before, name) = quoted.strip_suffix('\'')?.split_once('\'')?;
+    (!text.contains('"')).then(|| format!("{before}\"{name}\"{colon}"))
 }
 
 /// Straight quotes, plain blanks, no escape sequences.
@@ -80,21 +126,23 @@ fn plain(line: &str) -> Cow<'_, str> {
     let mut chars = line.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
-            '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{201f}' | '\u{ab}' | '\u{bb}'
-            | '\u{2033}' | '\u{ff02}' => {
+            '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{201f}' | '\u{2033}' | '\u{ff02}' => {
+                text.push('"');
+            }
+            '\u{2018}' | '\u{2019}' | '\u{201a}' | '\u{201b}' => text.push('\''),
+            // Whichever of the two comes first opens, and blanks inside are not the name's.
+            '\u{ab}' | '\u{bb}' if text.matches('"').count() % 2 == 0 => {
+                text.push('"');
+                while chars.next_if(|c| c.is_whitespace()).is_some() {}
+            }
+            '\u{ab}' | '\u{bb}' => {
+                text.truncate(text.trim_end().len());
                 text.push('"');
             }
             '\u{d7}' if text.ends_with('0') => text.push('x'),
             '\u{2010}'..='\u{2014}' | '\u{2212}' if is_number(chars.clone()) => text.push('-'),
             '\t' | '\u{a0}' | '\u{2007}' | '\u{202f}' => text.push(' '),
-            '\u{1b}' if chars.peek() == Some(&'[') => {
-                // Up to the letter that ends it.
-                for c in chars.by_ref().skip(1) {
-                    if c.is_ascii_alphabetic() {
-                        break;
-                    }
-                }
-            }
+            '\u{1b}' => pass_escape(&mut chars),
             '\u{200b}' | '\u{feff}' => {}
             c if c.is_control() => {}
             c => text.push(c),
@@ -103,57 +151,35 @@ fn plain(line: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// Passes what a terminal does not show behind its escape character (ECMA-48; `ESC ( B` is
+/// an older way to choose letters).
+fn pass_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+    match chars.peek() {
+        Some('[') => {
+            // Up to the letter that ends it.
+            for c in chars.by_ref().skip(1) {
+                if c.is_ascii_alphabetic() {
+                    break;
+                }
+            }
+        }
+        Some('(' | ')') => drop(chars.nth(1)),
+        // A window's title, up to BEL.
+        Some(']') => {
+            for c in chars.by_ref() {
+                if c == '\u{7}' {
+                    break;
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
 /// Whether the next word is `0x…`.
 fn is_number(chars: impl Iterator<Item = char>) -> bool {
     let mut chars = chars.skip_while(|c| c.is_whitespace());
     chars.next() == Some('0') && matches!(chars.next(), Some('x' | '\u{d7}'))
-}
-
-/// Takes off `<6>`, `[    1.003000]`, `kern.notice kernel:` and the like, as often
-/// as they come.
-fn without_time(text: &str) -> &str {
-    let mut text = text;
-    loop {
-        let rest = text
-            .strip_prefix('<')
-            .and_then(|rest| rest.split_once('>'))
-            .filter(|(level, _)| is_level(level))
-            .or_else(|| {
-                let (stamp, rest) = text.strip_prefix('[')?.split_once(']')?;
-                is_stamp(stamp).then_some((stamp, rest))
-            })
-            .map(|(_, rest)| rest.trim_start());
-        match rest {
-            Some(rest) => text = rest,
-            None => break,
-        }
-    }
-    // What a system log puts in front of the kernel's own words.
-    match text.split_once("kernel: ") {
-        Some((_, rest)) => without_stamp(rest.trim_start()),
-        None => text,
-    }
-}
-
-fn without_stamp(text: &str) -> &str {
-    text.strip_prefix('[')
-        .and_then(|rest| rest.split_once(']'))
-        .filter(|(stamp, _)| is_stamp(stamp))
-        .map_or(text, |(_, rest)| rest.trim_start())
-}
-
-fn is_level(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
-}
-
-/// `    1.003000`, or a date and a time in digits.
-fn is_stamp(text: &str) -> bool {
-    let text = text.trim();
-    text.contains('.')
-        && text.bytes().any(|b| b.is_ascii_digit())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b' ' | b':' | b'-'))
 }
 
 /// A decimal number. Rust's own reading takes a sign, which has no place here.
@@ -192,10 +218,26 @@ mod tests {
     #[case("&lt;5&gt;0x0-0x1 : &quot;a&amp;b&quot;", "0x0-0x1 : \"a&b\"")]
     #[case("0x0-0x1 : \"&quot;\"", "0x0-0x1 : \"&quot;\"")]
     #[case("[x] y", "[x] y")]
+    #[case("> >> 0x0-0x1 : \"a\"", "0x0-0x1 : \"a\"")]
+    #[case("&gt; mtd0: \"a\"", "mtd0: \"a\"")]
+    #[case("mtd0: \\\"a\\\"", "mtd0: \"a\"")]
+    #[case("mtd0: \u{2018}a b\u{2019}", "mtd0: \"a b\"")]
+    #[case("0x0-0x1 : \u{ab}\u{a0}a\u{202f}\u{bb}", "0x0-0x1 : \"a\"")]
+    #[case("0x0-0x1 : \u{bb}a\u{ab}", "0x0-0x1 : \"a\"")]
+    #[case("\u{1b}(B\u{1b}[mmtd0:\u{1b}(B", "mtd0:")]
+    #[case("\u{1b}]0;root@x: ~\u{7}root@x:~# ls", "root@x:~# ls")]
+    #[case("[0;32m[    0.5] mtd0: x[0m", "mtd0: x")]
     fn what_is_left_of_a_line(#[case] line: &str, #[case] left: &str) {
         let cleaned: Vec<_> = lines(line).collect();
         assert_eq!(cleaned.len(), 1, "{cleaned:?}");
         assert_eq!(cleaned[0].text, left);
+    }
+
+    /// CR alone ends lines where nothing else does.
+    #[test]
+    fn lines_of_an_old_kind() {
+        let found: Vec<_> = lines("a\rb\r").map(|line| line.text).collect();
+        assert_eq!(found, ["a", "b"]);
     }
 
     #[test]

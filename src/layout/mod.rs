@@ -40,6 +40,7 @@ pub(crate) use devices::{DescribeError, Described, describe, facts};
 pub(crate) use error::LayoutTextError;
 pub(crate) use fis::read as read_flash_table;
 pub(crate) use fit::place_if_all_fit;
+pub(crate) use lines::without_stamps;
 pub(crate) use own::render;
 pub(crate) use place::{Conflict, place};
 
@@ -171,6 +172,17 @@ pub(crate) struct Incomplete {
     pub(crate) found: u32,
 }
 
+/// A number that a text says of a partition beside the list of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SaidNumber {
+    /// Its line, counted from 1.
+    pub(crate) line: usize,
+    /// N of mtdN.
+    pub(crate) number: u32,
+    /// The partition.
+    pub(crate) name: String,
+}
+
 /// A text's facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reading {
@@ -187,6 +199,8 @@ pub(crate) struct Reading {
     pub(crate) skipped: Vec<Skipped>,
     /// Lists in it that lack lines.
     pub(crate) incomplete: Vec<Incomplete>,
+    /// Numbers that it says beside them.
+    pub(crate) numbers: Vec<SaidNumber>,
     /// What must be said of it: forms in one text that do not agree.
     pub(crate) remarks: Vec<String>,
 }
@@ -200,6 +214,7 @@ impl Reading {
             partitions: Vec::new(),
             skipped: Vec::new(),
             incomplete: Vec::new(),
+            numbers: Vec::new(),
             remarks: Vec::new(),
         }
     }

@@ -10,6 +10,9 @@
 //!  #: name        size            offset          mask_flags
 //!  0: u-boot      0x00030000      0x00000000      0
 //!
+//! (With CONFIG_CMD_MTDPARTS_SHOW_NET_SIZES that table has `net size` behind `size`, and
+//! `(!)` where the two differ.)
+//!
 //! Bank # 1: CFI conformant FLASH (16 x 16)  Size: 16 MB in 128 Sectors     flinfo
 //! ```
 //!
@@ -41,6 +44,8 @@ struct List {
     is_flinfo: bool,
     /// Inside the table of `mtdparts`.
     in_table: bool,
+    /// That table has a column more: the sizes without bad blocks.
+    has_net_sizes: bool,
     /// In `mtd list`, the partitions around the line: index and indentation.
     around: Vec<(Option<usize>, usize)>,
 }
@@ -51,6 +56,7 @@ impl Default for List {
             reading: Reading::new(Form::UBoot),
             is_flinfo: false,
             in_table: false,
+            has_net_sizes: false,
             around: Vec::new(),
         }
     }
@@ -139,6 +145,7 @@ impl List {
     /// ` 0: u-boot   0x00030000   0x00000000   0`.
     fn table_row(&mut self, line: &Line<'_>) -> Result<bool, LayoutTextError> {
         if line.text.starts_with("#: name") {
+            self.has_net_sizes = line.text.contains("net size");
             return Ok(true);
         }
         let row = line
@@ -150,8 +157,13 @@ impl List {
             return Ok(false);
         };
         // From the end: the name may hold blanks.
-        let mut words = rest.split_whitespace().rev();
-        let (flags, offset, size) = (words.next(), words.next(), words.next());
+        let words = rest.split_whitespace().rev();
+        let mut words = words.filter(|word| !self.has_net_sizes || *word != "(!)");
+        let (flags, offset) = (words.next(), words.next());
+        if self.has_net_sizes {
+            words.next();
+        }
+        let size = words.next();
         let name: Vec<_> = words.rev().collect();
         let (size, offset) = (size.and_then(hex), offset.and_then(hex));
         let (Some(size_bytes), Some(offset_bytes)) = (size, offset) else {
@@ -318,6 +330,25 @@ List of MTD devices:
         assert_eq!(reading.chips[0].erase_block_bytes, Some(0x1_0000));
         assert_eq!(reading.chips[1].size_bytes, Some(1 << 27));
         assert_eq!(reading.skipped.len(), 2);
+    }
+
+    /// With a column more, and a mark where bad blocks make a partition smaller.
+    #[test]
+    fn net_sizes() {
+        let text = "\
+device nand0 <nand.0>, # parts = 2
+ #: name\t\tsize\t\tnet size\toffset\t\tmask_flags
+ 0: u-boot              0x00100000\t0x00100000 \t0x00000000\t0
+ 1: rootfs              0x07f00000\t0x07ee0000 (!)\t0x00100000\t0
+";
+        let reading = read(text).unwrap().unwrap();
+        assert_eq!(
+            facts(&reading),
+            [
+                ("u-boot", None, 0, Some(0x10_0000)),
+                ("rootfs", None, 0x10_0000, Some(0x7f0_0000)),
+            ]
+        );
     }
 
     #[test]

@@ -99,6 +99,9 @@ fn if_on_one_chip(devices: &[MtdInfo], found: &mut Vec<Oddity>) {
 }
 
 fn edge_off(device: &MtdInfo) -> Option<Edge> {
+    if device.erase_block_assumed {
+        return None;
+    }
     let block_bytes = device.erase_block_bytes;
     let Some(offset_bytes) = device.certain_offset_bytes() else {
         return (device.size_bytes % block_bytes != 0).then_some(Edge::Unknown);

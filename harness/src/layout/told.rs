@@ -13,6 +13,7 @@ mod boot_log;
 mod forms;
 mod own;
 mod scan;
+mod table;
 
 use super::{ChipLayout, Layout, LayoutError, PartitionSpec};
 use crate::chip::Geometry;
@@ -127,7 +128,7 @@ impl Told {
         let lines = scan::lines(text);
         let forms = [
             own::read,
-            forms::table,
+            table::read,
             boot_log::read,
             forms::u_boot,
             forms::command_line,

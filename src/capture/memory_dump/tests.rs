@@ -12,6 +12,7 @@ pub(in crate::capture) enum Form {
     MdB,
     HexdumpC,
     Xxd,
+    Od,
 }
 
 fn shown(bytes: &[u8]) -> String {
@@ -28,7 +29,11 @@ pub(in crate::capture) fn encode(data: &[u8], base: u64, form: Form) -> Vec<Stri
     for (bytes, at) in data.chunks(16).zip(0..) {
         let mut line = String::new();
         let _ = write!(line, "{:08x}", base + at * 16);
-        line += if form == Form::HexdumpC { " " } else { ":" };
+        line += match form {
+            Form::HexdumpC => " ",
+            Form::Od => "",
+            Form::MdB | Form::Xxd => ":",
+        };
         for (byte, place) in bytes.iter().zip(0..) {
             let gap = match (form, place) {
                 (Form::HexdumpC, 8) => "  ",
@@ -42,6 +47,7 @@ pub(in crate::capture) fn encode(data: &[u8], base: u64, form: Form) -> Vec<Stri
             Form::MdB => format!("{line:<57}    {text}"),
             Form::HexdumpC => format!("{line:<58}  |{text}|"),
             Form::Xxd => format!("{line:<49}  {text}"),
+            Form::Od => format!("{line:<56}  >{text}<"),
         };
         lines.push(line);
     }
@@ -53,13 +59,61 @@ fn decoded(text: &str) -> Result<MemoryDump, DumpError> {
 }
 
 fn any_form() -> impl Strategy<Value = Form> {
-    prop::sample::select(vec![Form::MdB, Form::HexdumpC, Form::Xxd])
+    prop::sample::select(vec![Form::MdB, Form::HexdumpC, Form::Xxd, Form::Od])
 }
 
 fn any_data() -> impl Strategy<Value = Vec<u8>> {
     // Blanks, dots, bars and digits are what a column of text can be taken for.
     let byte = prop_oneof![any::<u8>(), prop::sample::select(b" .|0aF:*".to_vec())];
     prop::collection::vec(byte, 32..200)
+}
+
+/// od without `-A x` counts in octal, and without `z` has no text.
+#[test]
+fn od_in_either_base() {
+    let data: Vec<u8> = (0..200_u8).collect();
+    for radix in [8, 16] {
+        let mut text = String::new();
+        for (bytes, at) in data.chunks(16).zip(0..) {
+            text += &address(at * 16, radix);
+            bytes
+                .iter()
+                .for_each(|byte| text += &format!(" {byte:02x}"));
+            text += "\n";
+        }
+        text += &address(200, radix);
+        let dump = decoded(&text).unwrap();
+        assert_eq!(
+            (&dump.bytes, dump.base, dump.skipped),
+            (&data, 0, 0),
+            "{text}"
+        );
+        // A line less is a gap in either.
+        let lines: Vec<&str> = text.lines().collect();
+        let torn = [&lines[..4], &lines[5..]].concat().join("\n");
+        assert!(
+            matches!(decoded(&torn), Err(DumpError::Gap { line: 5, .. })),
+            "{torn}"
+        );
+    }
+}
+
+fn address(at: u64, radix: u32) -> String {
+    match radix {
+        8 => format!("{at:07o}"),
+        _ => format!("{at:06x}"),
+    }
+}
+
+#[test]
+fn stamps_and_addresses_of_other_kinds() {
+    let text = "total 123456\n123456\n[12:00:01.123] 0x80060000: 41 42 43 44\n\
+                [12:00:01.125] 0x80060004: 45 46 47 48\n";
+    let dump = decoded(text).unwrap();
+    assert_eq!(
+        (dump.bytes.as_slice(), dump.base),
+        (&b"ABCDEFGH"[..], 0x8006_0000)
+    );
 }
 
 proptest! {

@@ -17,6 +17,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 mod from_backup;
+mod volume;
 
 pub(crate) const SPEC: CommandSpec = CommandSpec {
     options: &[OPTIONS, RESULT],
@@ -25,6 +26,7 @@ pub(crate) const SPEC: CommandSpec = CommandSpec {
         "mtdkeep image --simulate --seed 7 --output flash-7.bin",
         "mtdkeep image --from ispot-backup --output chip.bin",
         "mtdkeep image --from router --layout boot.log --fill --output chip.bin",
+        "mtdkeep image --from router --volume ubi:rootfs --output rootfs.squashfs",
     ],
     ..CommandSpec::new(
         "image",
@@ -57,6 +59,11 @@ const OPTIONS: &[OptionSpec] = &[
         Takes::Nothing,
         "With --from: write 0xFF where no partition lies",
     ),
+    option(
+        "volume",
+        Takes::Value("MTD:NAME"),
+        "With --from: write this volume of UBI, as /dev/ubiX_Y gives it, instead",
+    ),
     SIMULATE,
     SEED,
 ];
@@ -66,11 +73,34 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
     let file = given.path("output");
     let file = file.ok_or_else(|| UsageError("image needs --output FILE".into()))?;
     let (layout, fill) = (given.path("layout"), given.flag("fill"));
+    let volume = given.text("volume")?;
     let device = match (given.path("from"), simulated) {
         (Some(_), Some(_)) => {
             return Err(UsageError(
                 "--from is for a backup, --simulate for a simulated device: use one".into(),
             ));
+        }
+        (Some(_), None) if volume.is_some() && (layout.is_some() || fill) => {
+            return Err(UsageError(
+                "--layout and --fill are for a chip, not for --volume".into(),
+            ));
+        }
+        (Some(from), None) if volume.is_some() => {
+            let named = volume.as_deref().and_then(|text| text.split_once(':'));
+            let Some((partition, name)) =
+                named.filter(|(mtd, name)| !mtd.is_empty() && !name.is_empty())
+            else {
+                return Err(UsageError(
+                    "--volume takes MTD:NAME, such as mtd5:rootfs or ubi:rootfs".into(),
+                ));
+            };
+            let args = volume::Args {
+                from,
+                partition: partition.into(),
+                volume: name.into(),
+                to: file,
+            };
+            return Ok(Box::new(move |output| volume::run(&args, output)));
         }
         (Some(from), None) => {
             let args = from_backup::Args {
@@ -81,8 +111,10 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
             };
             return Ok(Box::new(move |output| from_backup::run(&args, output)));
         }
-        (None, _) if layout.is_some() || fill => {
-            return Err(UsageError("--layout and --fill are for --from".into()));
+        (None, _) if layout.is_some() || fill || volume.is_some() => {
+            return Err(UsageError(
+                "--layout, --fill and --volume are for --from".into(),
+            ));
         }
         (None, Some(device)) => device,
         (None, None) => {

@@ -34,7 +34,8 @@ compared (MD5SUMS, *.sha256, ...), and so are sizes and contents. Where nothing
 tells a layout, the Clear iSpot's is assumed if every file has exactly its size
 there. What could not be proven is told, and stands in the manifest. A tar of
 `backup --output -`, or of `serve`, becomes the backup that it holds, exact to
-the byte, if every image in it is what its manifest says.
+the byte, if every image in it is what its manifest says; that of a script with
+--stream is a capture like a folder.
 ",
     examples: &[
         "mtdkeep import mtd_backup",
@@ -149,8 +150,15 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         Some(around) if around != Path::new("") && around.is_dir() => around,
         _ => Path::new("."),
     };
+    let mut captured = args.captured.clone();
+    // What lies in a capture's tar, until it is a backup.
+    let unpacked;
     if let Some(archive) = stream::archive(&args.captured[0], around, interrupt)? {
-        return tar::run(&archive, args, interrupt, output);
+        if !archive.is_capture() {
+            return tar::run(&archive, args, interrupt, output);
+        }
+        unpacked = tar::unpack(&archive, around)?;
+        captured[0] = unpacked.path().to_owned();
     }
     let layout = args.layout.as_deref().map(layout::read).transpose()?;
     if let Some((name, text)) = &layout {
@@ -165,7 +173,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     // Everything is looked at before the folder is made: what is wrong leaves
     // nothing.
     let request = ImportRequest {
-        folders: &args.captured,
+        folders: &captured,
         layout,
         maps: &args.maps,
         undo_crlf: args.undo_crlf,

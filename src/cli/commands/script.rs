@@ -25,6 +25,9 @@ what to do next. `mtdkeep import` makes a backup of its files.
 With --send the script stores nothing: it sends all to `mtdkeep receive` on a
 PC, with nc or a wget that knows --post-data. Paste it into the device's shell.
 
+With --stream it writes all as one tar to standard output, and stores nothing:
+`ssh root@DEVICE sh -s < stream.sh | mtdkeep import - -o NEW-FOLDER` on the PC.
+
 With --restore the script puts the backup in DIR back instead, with what such
 devices have: --with flashcp or flash_eraseall (mtd-utils, BusyBox), mtd
 (OpenWrt), or dd to /dev/mtdblockN. It compares layout, device and images by
@@ -36,6 +39,7 @@ goes on when it is started again. Its first lines say what it cannot promise;
         "mtdkeep script > capture.sh",
         "mtdkeep script --output-dir /tmp/flash --partition param --partition mtd10",
         "mtdkeep script --send 192.168.1.2:8090 --token WORD",
+        "mtdkeep script --stream > stream.sh",
         "mtdkeep script --restore ispot-backup --with flashcp -p system > restore.sh",
     ],
     ..CommandSpec::new(
@@ -61,6 +65,11 @@ const OPTIONS: &[OptionSpec] = &[
         Takes::Value("WORD"),
         "With --send: the word that `mtdkeep receive` lets in",
     ),
+    full_only(option(
+        "stream",
+        Takes::Nothing,
+        "Write a tar to standard output, for `mtdkeep import -`, and store nothing",
+    )),
     full_only(option(
         "restore",
         Takes::Value("DIR"),
@@ -98,6 +107,18 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
     let partitions = given.texts("partition")?;
     let read_again = given.flag("read-again");
     let (send, token) = (given.text("send")?, given.text("token")?);
+    #[cfg(feature = "full")]
+    if given.flag("stream") {
+        if folder.is_some() || read_again || send.is_some() || token.is_some() {
+            return Err(UsageError(
+                "--stream goes with --partition alone: it stores nothing, and reads all twice"
+                    .into(),
+            ));
+        }
+        let script = crate::capture::render_stream(&partitions);
+        let script = script.map_err(|error| UsageError(error.to_string()))?;
+        return Ok(Box::new(move |output| Ok(run(&script, output))));
+    }
     let script = match (&send, &token) {
         (None, None) => render(&ScriptRequest {
             folder: folder.as_deref().unwrap_or(FOLDER_ON_DEVICE),

@@ -1,7 +1,8 @@
 //! Layouts as texts: this reader and the harness's own against each other, over random
-//! layouts and over texts that are nearly right; chips cut and put together.
+//! layouts and over texts that are nearly right; chips cut and put together; texts as they stand in threads.
 
 mod agree;
 pub(crate) mod model;
 mod mutations;
 mod round_trip;
+mod threads;

@@ -257,21 +257,39 @@ impl Model {
     }
 }
 
-/// A text as it was pasted: time stamps, line ends of another system, a prompt around it.
+/// What programs put before a line.
+const STAMPS: [&str; 6] = [
+    "[    1.123456] ",
+    "[Thu Feb 22 23:37:30 2024] ",
+    "[    1.123456][    T1] ",
+    "Jan  1 00:00:08 OpenWrt kern.notice kernel: [    0.57] ",
+    "[2024-02-22 23:37:30] <5>",
+    "Feb 22 23:37:30 ",
+];
+
+/// A text as it was pasted: time stamps, line ends of another system, a prompt around it,
+/// quotation marks of a text processor, a mail's `>` before each line.
 pub(crate) fn pasted(text: &str, rng: &mut SmallRng) -> String {
     let (crlf, stamps, curly) = (rng.random(), rng.random::<bool>(), rng.random::<bool>());
+    let stamp = STAMPS[rng.random_range(0..STAMPS.len())];
+    let before = if rng.random_range(0..4) == 0 {
+        "> "
+    } else {
+        ""
+    };
     let mut out = String::new();
     if rng.random() {
         out += "\u{feff}root@device:~# dmesg\n";
     }
-    for (at, line) in text.lines().enumerate() {
+    for line in text.lines() {
         let mut line = line.to_owned();
         if stamps && !line.starts_with([' ', '*']) {
-            line = format!("[    {at}.123456] {line}");
+            line = format!("{stamp}{line}");
         }
         if curly {
             line = line.replacen('"', "\u{201c}", 1);
         }
+        out += before;
         out += &line;
         out += if crlf { "\r\n" } else { "\n" };
     }

@@ -18,7 +18,7 @@ fn many() -> u64 {
 }
 
 /// What makes a difference in some form.
-const PIECES: [&str; 33] = [
+const PIECES: [&str; 50] = [
     "0x",
     "-",
     "@",
@@ -52,6 +52,23 @@ const PIECES: [&str; 33] = [
     "\" extends beyond the end of device \"spi0.0\" -- size truncated to 0x1000\n",
     "\" is out of reach -- disabled\n",
     "\nspi-nor spi0.0: w25q128 (64 Kbytes)\n",
+    "\nspi-nand spi0.0: 1 MiB, block size: 4 KiB, page size: 2048, OOB size: 64\n",
+    "\nnand: 1 MiB, SLC, erase size: 128 KiB, page size: 2048, OOB size: 64\n",
+    "\nnand: 2 chips detected\n",
+    "nand",
+    "\n> ",
+    "&gt; ",
+    "\u{ab}\u{a0}",
+    "\u{bb}",
+    "\u{2019}",
+    "'",
+    "\\\"",
+    "\u{1b}(B",
+    "\u{1b}]0;x\u{7}",
+    "[0;32m",
+    "Feb 22 23:37:30 ",
+    "[Thu Feb 22 23:37:30 2024] ",
+    "net size",
 ];
 
 /// The same text with a few changes.

@@ -25,6 +25,8 @@ pub mod run;
 ))]
 pub mod sandbox;
 #[cfg(all(feature = "full", unix))]
+pub mod stream;
+#[cfg(all(feature = "full", unix))]
 pub mod support;
 #[cfg(all(feature = "full", unix))]
 pub mod trouble;

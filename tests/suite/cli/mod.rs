@@ -74,6 +74,8 @@ pub mod support;
 #[cfg(feature = "full")]
 pub mod terminal;
 #[cfg(feature = "full")]
+pub mod threads;
+#[cfg(feature = "full")]
 pub mod together;
 pub mod tree;
 #[cfg(feature = "full")]

@@ -25,8 +25,15 @@ struct Log {
     inner: Vec<usize>,
     /// What lines said, as they said it.
     said: Vec<(Base, u64, u64, String)>,
-    chips: Vec<(String, u64)>,
+    chips: Vec<(String, Size)>,
+    /// Of NAND, whose line names no chip.
+    nands: Vec<Size>,
+    /// More than one NAND chip make one device.
+    is_pair: bool,
 }
+
+/// Bytes of a chip and of its erase blocks.
+type Size = (u64, Option<u64>);
 
 pub(super) fn read(lines: &[Line]) -> Read {
     let mut log = Log::default();
@@ -35,16 +42,33 @@ pub(super) fn read(lines: &[Line]) -> Read {
     }
     log.close();
     let Log {
-        mut told, chips, ..
+        mut told,
+        chips,
+        nands,
+        is_pair,
+        ..
     } = log;
     for chip in &mut told.chips {
-        let sizes: Vec<u64> = chips
+        let sizes: Vec<Size> = chips
             .iter()
             .filter(|(name, _)| *name == chip.name)
             .map(|(_, size)| *size)
             .collect();
-        if sizes.windows(2).all(|pair| pair[0] == pair[1]) {
-            chip.size_bytes = sizes.first().copied();
+        if let (Some(size), true) = (sizes.first(), sizes.windows(2).all(|p| p[0] == p[1])) {
+            (chip.size_bytes, chip.erase_block_bytes) = (Some(size.0), size.1);
+        }
+    }
+    let of_nand = ["nand", "snfi"];
+    let called: Vec<usize> = (0..told.chips.len())
+        .filter(|at| {
+            let name = told.chips[*at].name.to_ascii_lowercase();
+            of_nand.iter().any(|word| name.contains(word))
+        })
+        .collect();
+    if let ([at], Some(size), false) = (&called[..], nands.first(), is_pair) {
+        let chip = &mut told.chips[*at];
+        if chip.size_bytes.is_none() && nands.iter().all(|other| other == size) {
+            (chip.size_bytes, chip.erase_block_bytes) = (Some(size.0), size.1);
         }
     }
     for part in &told.partitions {
@@ -69,6 +93,12 @@ impl Log {
             self.partition(line, start, end, name)?;
         } else if let Some(found) = size_of_chip(text) {
             self.chips.push(found);
+        } else if let Some(said) = ["nand: ", "NAND device: "]
+            .iter()
+            .find_map(|word| text.strip_prefix(word))
+        {
+            self.is_pair |= said.ends_with(" chips detected");
+            self.nands.extend(size_of_nand(said));
         } else if is_created(text) && !self.told.partitions.is_empty() {
             let last = &self.told.partitions[self.told.partitions.len() - 1];
             self.split = Some((Some((last.chip.unwrap_or(0), last.parent)), 1));
@@ -220,9 +250,17 @@ impl Log {
 /// What the kernel itself said in a line that something stamped.
 fn behind_stamps(text: &str) -> &str {
     let begins = |text: &str| {
-        ["Creating ", "mtd: ", "spi-nor ", "m25p80 ", "0x"]
-            .iter()
-            .any(|word| text.starts_with(word))
+        let words = [
+            "Creating ",
+            "mtd: ",
+            "spi-nor ",
+            "m25p80 ",
+            "0x",
+            "spi-nand ",
+            "nand: ",
+            "NAND device: ",
+        ];
+        words.iter().any(|word| text.starts_with(word))
     };
     if begins(text) {
         return text;
@@ -240,8 +278,13 @@ fn behind_stamps(text: &str) -> &str {
 }
 
 fn heading(text: &str) -> Option<(u32, &str)> {
-    let mut scan = Scan(text);
-    scan.skip("Creating ").then_some(())?;
+    let at = text.find("Creating ")?;
+    let is_word = text[..at]
+        .chars()
+        .next_back()
+        .is_none_or(char::is_whitespace);
+    let mut scan = Scan(&text[at + "Creating ".len()..]);
+    is_word.then_some(())?;
     let count = scan.digits(10)?.parse().ok()?;
     scan.skip(" MTD partitions on \"").then_some(())?;
     Some((count, scan.0.rsplit_once('"')?.0))
@@ -257,15 +300,41 @@ fn found_on(text: &str) -> Option<(u32, &str)> {
     Some((decimal(count)?, &text[at + WORDS.len()..]))
 }
 
-/// `spi-nor spi0.0: w25q128 (16384 Kbytes)`.
-fn size_of_chip(text: &str) -> Option<(String, u64)> {
+/// `spi-nor spi0.0: w25q128 (16384 Kbytes)`, `spi-nand spi0.0: 128 MiB, block size: …`.
+fn size_of_chip(text: &str) -> Option<(String, Size)> {
     let mut scan = Scan(text);
+    if scan.skip("spi-nand ") {
+        let colon = scan.0.find(": ")?;
+        let size = size_of_nand(&scan.0[colon + 2..])?;
+        return Some((scan.0[..colon].to_owned(), size));
+    }
     (scan.skip("spi-nor ") || scan.skip("m25p80 ")).then_some(())?;
     let colon = scan.0.find(": ")?;
     let open = scan.0.rfind('(').filter(|open| *open > colon + 1)?;
-    let kbytes = scan.0[open + 1..].strip_suffix(" Kbytes)")?;
-    let size = decimal::<u64>(kbytes)?.checked_mul(1024)?;
-    (size > 0 && size <= i64::MAX as u64).then(|| (scan.0[..colon].to_owned(), size))
+    let size = units(scan.0[open + 1..].strip_suffix(" Kbytes)")?, 10)?;
+    Some((scan.0[..colon].to_owned(), (size, None)))
+}
+
+/// What stands before the size of pages: `128 MiB, SLC, erase size: 128 KiB`.
+fn size_of_nand(text: &str) -> Option<Size> {
+    let said = &text[..text.find(", page size: ")?];
+    let size_of = |word: &str| units(word.strip_suffix("MiB")?.trim_end(), 20);
+    let size = said.split(", ").filter_map(size_of).last()?;
+    let mut block = None;
+    for word in said.split(", ") {
+        let mut scan = Scan(word);
+        if scan.skip("erase size: ") || scan.skip("block size: ") {
+            if let Some(number) = scan.0.strip_suffix(" KiB") {
+                block = units(number, 10);
+            }
+        }
+    }
+    Some((size, block))
+}
+
+fn units(number: &str, power: u32) -> Option<u64> {
+    let size = decimal::<u64>(number)?.checked_mul(1 << power)?;
+    (size > 0 && size <= i64::MAX as u64).then_some(size)
 }
 
 fn is_created(text: &str) -> bool {

@@ -1,6 +1,7 @@
 //! The forms of others.
 //!
-//! Sources: Linux 6.1, drivers/mtd/mtdcore.c, parsers/cmdlinepart.c; U-Boot, cmd/mtd.c, cmd/mtdparts.c, common/flash.c.
+//! Sources: Linux 6.1, drivers/mtd/parsers/cmdlinepart.c; U-Boot, cmd/mtd.c,
+//! cmd/mtdparts.c, common/flash.c.
 
 use super::scan::{Line, Scan, decimal};
 use super::{Told, ToldError, ToldPartition};
@@ -149,70 +150,10 @@ fn parts_of_chip(line: &Line, text: &str, told: &mut Told) -> Result<(), ToldErr
     }
 }
 
-/// The text of `/proc/mtd`, from its header on.
-pub(super) fn table(lines: &[Line]) -> Read {
-    let is_header = |line: &Line| {
-        let mut words = line.text.split_ascii_whitespace();
-        ["dev:", "size", "erasesize", "name"]
-            .into_iter()
-            .eq(words.by_ref())
-    };
-    let Some(header) = lines.iter().position(is_header) else {
-        return Ok(None);
-    };
-    let mut told = Told::default();
-    for line in lines[header + 1..].iter().filter(|line| !is_header(line)) {
-        let mut scan = Scan(&line.text);
-        if !scan.skip("mtd") {
-            continue;
-        }
-        let Some(number) = scan.digits(10) else {
-            continue;
-        };
-        if !scan.skip(":") {
-            continue;
-        }
-        if !scan.0.starts_with(char::is_whitespace) {
-            return Err(wrong(line, "no blank behind the number"));
-        }
-        let number = number
-            .parse()
-            .ok()
-            .filter(|number| *number <= super::super::NUMBER_MAX);
-        let number = number.ok_or_else(|| wrong(line, "a number that no device has"))?;
-        let mut column = || {
-            scan.blanks();
-            let digits = scan.digits(16).filter(|digits| digits.len() >= 8);
-            let digits = digits.ok_or_else(|| wrong(line, "no eight hex digits"))?;
-            below_2_63(u64::from_str_radix(digits, 16).ok(), line)
-        };
-        let (size, block) = (column()?, column()?);
-        if !scan.0.starts_with(char::is_whitespace) || u32::try_from(block).is_err() {
-            return Err(wrong(line, "no erase-block size of 32 bits"));
-        }
-        scan.blanks();
-        let name = scan
-            .quoted()
-            .ok_or_else(|| wrong(line, "no name in quotes"))?;
-        if told.partitions.iter().any(|p| p.number == Some(number)) {
-            return Err(wrong(line, "a number that was there before"));
-        }
-        told.partitions.push(ToldPartition {
-            line: line.number,
-            number: Some(number),
-            name: name.to_owned(),
-            size_bytes: Some(size),
-            erase_block_bytes: Some(block),
-            ..ToldPartition::default()
-        });
-    }
-    Ok(Some(told))
-}
-
 /// U-Boot's `mtd list`, `mtdparts` and `flinfo`.
 pub(super) fn u_boot(lines: &[Line]) -> Read {
     let mut told = Told::default();
-    let (mut has_bank, mut in_table) = (false, false);
+    let (mut has_bank, mut in_table, mut has_net) = (false, false, false);
     // Partitions around the line with their depths; the chip itself has no place.
     let mut around: Vec<(usize, Option<usize>)> = Vec::new();
     for line in lines {
@@ -230,7 +171,11 @@ pub(super) fn u_boot(lines: &[Line]) -> Read {
             around.clear();
             (has_bank, in_table) = (true, false);
         } else if in_table {
-            in_table = text.starts_with("#: name") || row(line, &mut told)?;
+            if text.starts_with("#: name") {
+                has_net = text.contains("net size");
+            } else {
+                in_table = row(line, has_net, &mut told)?;
+            }
         } else if let (Some(rest), Some(chip)) =
             (text.strip_prefix("- "), told.chips.len().checked_sub(1))
         {
@@ -281,15 +226,22 @@ fn device(text: &str) -> Option<&str> {
     rest.contains("# parts").then_some(name)
 }
 
-/// ` 0: u-boot   0x00030000   0x00000000   0`; whether it is such a row.
-fn row(line: &Line, told: &mut Told) -> Result<bool, ToldError> {
+/// ` 0: u-boot   0x00030000   0x00000000   0`; whether it is such a row. Some have the size
+/// without bad blocks behind the size.
+fn row(line: &Line, has_net: bool, told: &mut Told) -> Result<bool, ToldError> {
     let Some((number, rest)) = line.text.split_once(": ") else {
         return Ok(false);
     };
     if !number.bytes().all(|b| b.is_ascii_digit()) {
         return Ok(false);
     }
-    let words: Vec<_> = rest.split_whitespace().collect();
+    let words = rest
+        .split_whitespace()
+        .filter(|word| !has_net || *word != "(!)");
+    let mut words: Vec<_> = words.collect();
+    if let (true, Some(net)) = (has_net, words.len().checked_sub(3)) {
+        words.remove(net);
+    }
     let [name @ .., size, start, flags] = &words[..] else {
         return Err(wrong(line, "too few columns"));
     };

@@ -8,28 +8,102 @@ pub(super) struct Line {
     pub(super) text: String,
 }
 
-/// The lines without byte-order mark, CR, colours, curly quotes, odd blanks, log levels
-/// and time stamps; without what forums make of quotes, of `0x` and of hyphens.
+/// The lines without byte-order mark, CR, colours, odd quotes, odd blanks, a mail's `>`,
+/// log levels and time stamps; without what forums make of quotes, of `0x` and of
+/// hyphens; those joined that were wrapped inside a partition's name or before it.
 pub(super) fn lines(text: &str) -> Vec<Line> {
     let text = text.trim_start_matches('\u{feff}');
-    let mut lines = Vec::new();
-    for (at, raw) in text.split('\n').enumerate() {
-        let escaped = raw.contains("&quot;") && !raw.contains('"');
-        let plain = match escaped {
-            true => straight(&unescaped(raw)),
-            false => straight(raw),
-        };
-        let depth = plain.len() - plain.trim_start().len();
-        let text = without_stamps(plain.trim()).to_owned();
-        if !text.is_empty() {
-            lines.push(Line {
-                number: at + 1,
-                depth,
-                text,
-            });
+    let separator = match text.contains('\n') {
+        true => '\n',
+        false => '\r',
+    };
+    let mut lines: Vec<Line> = Vec::new();
+    // Whether the last line is one of two already.
+    let mut is_joined = false;
+    for (at, raw) in text.split(separator).enumerate() {
+        let line = cleaned(at + 1, raw);
+        if line.text.is_empty() {
+            continue;
         }
+        if let Some(last) = lines.last_mut().filter(|_| !is_joined) {
+            if let Some(between) = joint(&last.text, &line.text) {
+                last.text = [last.text.as_str(), between, &line.text].concat();
+                is_joined = true;
+                continue;
+            }
+        }
+        is_joined = false;
+        lines.push(line);
     }
     lines
+}
+
+fn cleaned(number: usize, raw: &str) -> Line {
+    let quotes = raw.chars().filter(|c| *c == '"').count();
+    let plain = if quotes == 0 && raw.contains("&quot;") {
+        straight(&unescaped(raw))
+    } else if quotes > 0 && raw.split("\\\"").count() == quotes + 1 {
+        straight(&raw.replace("\\\"", "\""))
+    } else {
+        straight(raw)
+    };
+    let mut said = plain.as_str();
+    loop {
+        let start = said.trim_start();
+        let quoted = [">", "&gt;"]
+            .iter()
+            .find_map(|mark| start.strip_prefix(mark));
+        let Some(rest) = quoted else { break };
+        said = rest.strip_prefix(' ').unwrap_or(rest);
+    }
+    let depth = said.len() - said.trim_start().len();
+    let mut text = without_stamps(said.trim()).to_owned();
+    let close = match text.ends_with(':') {
+        true => text.len().saturating_sub(2),
+        false => text.len().saturating_sub(1),
+    };
+    if !text.contains('"') && text.get(close..).is_some_and(|end| end.starts_with('\'')) {
+        let open = text.find('\'').filter(|open| *open < close);
+        if let Some(open) = open {
+            text.replace_range(close..=close, "\"");
+            text.replace_range(open..=open, "\"");
+        }
+    }
+    Line {
+        number,
+        depth,
+        text,
+    }
+}
+
+/// What to put between two lines that were one.
+fn joint(first: &str, second: &str) -> Option<&'static str> {
+    let begins = |line: &str| line.starts_with("mtd") || line.starts_with("0x");
+    // The kernel's word on a split, cut before the name of what was split.
+    let mut said = " partitions found on MTD device".to_owned();
+    while said.len() >= 4 && first.starts_with(|c: char| c.is_ascii_digit()) {
+        if first.ends_with(said.trim_end()) {
+            let is_word = [" partitions", " found", " on", " MTD", " device"]
+                .iter()
+                .any(|word| said.trim_end().ends_with(word));
+            return match (begins(second), is_word) {
+                (true, _) => None,
+                (false, true) => Some(" "),
+                (false, false) => Some(""),
+            };
+        }
+        said.pop();
+    }
+    if !begins(first) && !first.contains(" MTD partitions on") {
+        return None;
+    }
+    let marks = [first, second].map(|line| line.split('"').count() - 1);
+    let closes = second.ends_with('"') || second.ends_with("\":");
+    if marks == [0, 2] && second.starts_with('"') && closes {
+        return Some(" ");
+    }
+    let inside = marks == [1, 1] && closes && !first.ends_with('"');
+    (inside && !begins(second)).then_some("")
 }
 
 /// What stands for itself in a page's source.
@@ -51,13 +125,22 @@ fn straight(raw: &str) -> String {
     let mut rest = raw;
     while let Some(c) = rest.chars().next() {
         rest = &rest[c.len_utf8()..];
-        if c == '\u{1b}' && rest.starts_with('[') {
-            let letter = rest.find(|c: char| c.is_ascii_alphabetic());
-            rest = letter.map_or("", |at| &rest[at + 1..]);
+        if c == '\u{1b}' {
+            rest = behind_escape(rest);
             continue;
         }
         match c {
-            '“' | '”' | '„' | '‟' | '«' | '»' | '″' | '＂' => plain.push('"'),
+            '“' | '”' | '„' | '‟' | '″' | '＂' => plain.push('"'),
+            '‘' | '’' | '‚' | '‛' => plain.push('\''),
+            '«' | '»' => {
+                let opens = (plain.split('"').count() - 1) % 2 == 0;
+                if opens {
+                    rest = rest.trim_start();
+                } else {
+                    plain.truncate(plain.trim_end().len());
+                }
+                plain.push('"');
+            }
             '×' if plain.ends_with('0') => plain.push('x'),
             '‐'..='—' | '−' => {
                 let next = rest.trim_start();
@@ -73,7 +156,25 @@ fn straight(raw: &str) -> String {
     plain
 }
 
-/// What a kernel's message is without `<6>`, `[ 1.003]` and what syslog writes before.
+/// Behind a terminal's order: a colour, a choice of letters, a window's title.
+fn behind_escape(rest: &str) -> &str {
+    let mut chars = rest.chars();
+    match chars.next() {
+        Some('[') => {
+            let letter = rest.find(|c: char| c.is_ascii_alphabetic());
+            letter.map_or("", |at| &rest[at + 1..])
+        }
+        Some('(' | ')') => {
+            chars.next();
+            chars.as_str()
+        }
+        Some(']') => rest.split_once('\u{7}').map_or("", |(_, rest)| rest),
+        _ => rest,
+    }
+}
+
+/// What a kernel's message is without `<6>`, `[ 1.003]`, `Feb 22 23:37:30` and what syslog
+/// writes before.
 fn without_stamps(text: &str) -> &str {
     let mut scan = Scan(text);
     loop {
@@ -83,10 +184,18 @@ fn without_stamps(text: &str) -> &str {
             continue;
         }
         scan = before;
-        if scan.stamp() {
+        if scan.stamp() || scan.colour() || scan.clock() {
             continue;
         }
         break;
+    }
+    // Colours that lost their escape character at the end.
+    while let Some(open) = scan.0.rfind('[') {
+        let mut last = Scan(&scan.0[open..]);
+        if !last.colour() || !last.0.is_empty() || !scan.0.ends_with('m') {
+            break;
+        }
+        scan = Scan(scan.0[..open].trim_end());
     }
     if let Some(at) = scan.0.find("kernel: ") {
         scan = Scan(&scan.0[at + "kernel: ".len()..]);
@@ -94,6 +203,34 @@ fn without_stamps(text: &str) -> &str {
         scan.stamp();
     }
     scan.0
+}
+
+/// Digits and what stands between them in a date and a time.
+fn is_figure(word: &str) -> bool {
+    word.contains(|c: char| c.is_ascii_digit())
+        && word
+            .chars()
+            .all(|c| c.is_ascii_digit() || ".:-/+TZ".contains(c))
+}
+
+/// A day of the week or a month.
+fn is_day(word: &str) -> bool {
+    word.len() == 3 && word.chars().all(|c| c.is_ascii_alphabetic())
+}
+
+/// Hours, minutes, seconds, perhaps parts of one.
+fn is_clock(word: &str) -> bool {
+    let mut scan = Scan(word);
+    for colon in [false, true, true] {
+        if colon && !scan.skip(":") {
+            return false;
+        }
+        if scan.digits(10).is_none_or(|digits| digits.len() > 2) {
+            return false;
+        }
+    }
+    scan.0.is_empty()
+        || ((scan.skip(".") || scan.skip(",")) && scan.digits(10).is_some() && scan.0.is_empty())
 }
 
 /// The rest of a line.
@@ -115,7 +252,7 @@ impl<'a> Scan<'a> {
         self.0 = self.0.trim_start();
     }
 
-    /// `[    1.003000]` and blanks.
+    /// `[    1.003000]`, a date with a time, or a thread's number, and blanks.
     fn stamp(&mut self) -> bool {
         let Some((stamp, rest)) = self
             .0
@@ -124,15 +261,59 @@ impl<'a> Scan<'a> {
         else {
             return false;
         };
-        let fits = |c: char| c.is_ascii_digit() || ".:- ".contains(c);
         let stamp = stamp.trim();
-        let is_stamp = stamp.chars().all(fits)
-            && stamp.contains('.')
-            && stamp.chars().any(|c| c.is_ascii_digit());
-        if is_stamp {
+        let mut thread = Scan(stamp);
+        let is_thread = (thread.skip("T") || thread.skip("C"))
+            && thread.digits(10).is_some()
+            && thread.0.is_empty();
+        let words: Vec<&str> = stamp.split_ascii_whitespace().collect();
+        let is_stamp = if words.iter().all(|word| is_figure(word)) {
+            stamp.contains('.') || stamp.contains(':')
+        } else {
+            words.iter().all(|word| is_figure(word) || is_day(word))
+                && words.iter().any(|word| is_clock(word))
+        };
+        if is_stamp || is_thread {
             self.0 = rest.trim_start();
         }
-        is_stamp
+        is_stamp || is_thread
+    }
+
+    /// `[0;32m`, whose escape character is lost, and blanks.
+    fn colour(&mut self) -> bool {
+        let mut scan = *self;
+        if !scan.skip("[") {
+            return false;
+        }
+        while scan.digits(10).is_some() || scan.skip(";") {}
+        let is_colour = scan.skip("m");
+        if is_colour {
+            self.0 = scan.0.trim_start();
+        }
+        is_colour
+    }
+
+    /// A time and what of a date stands before it, without brackets.
+    fn clock(&mut self) -> bool {
+        let mut rest = self.0;
+        for _ in 0..4 {
+            let Some((word, behind)) = rest.split_once(' ') else {
+                return false;
+            };
+            if is_clock(word) {
+                self.0 = behind.trim_start();
+                return true;
+            }
+            let is_date = is_figure(word)
+                && word.contains(['-', '/'])
+                && !word.contains(['.', ':', '+', 'T', 'Z']);
+            let is_number = !word.is_empty() && word.chars().all(|c| c.is_ascii_digit());
+            if !is_date && !is_number && !is_day(word) {
+                return false;
+            }
+            rest = behind.trim_start();
+        }
+        false
     }
 
     /// The digits that come next, if there are any.

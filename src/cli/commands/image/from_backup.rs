@@ -1,7 +1,9 @@
 //! `mtdkeep image --from`: a chip's image from a backup.
 
 use super::{Stopped, make_above, not_begun, not_named};
-use crate::backup::{self, Access, JoinError, Meaning, Plan, SingleFile, join, plan_join, size};
+use crate::backup::{
+    self, Access, Folder, JoinError, Manifest, Meaning, Plan, SingleFile, join, plan_join, size,
+};
 use crate::cli::Exit;
 use crate::cli::common::{self, folder, layout, signals};
 use crate::cli::error::CliError;
@@ -9,8 +11,8 @@ use crate::cli::output::Output;
 use crate::cli::progress::{Lines, Progress};
 use serde::Serialize;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(super) struct Args {
     /// The backup's folder.
@@ -41,32 +43,13 @@ struct Body {
 pub(super) fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let interrupt = signals::interrupt_flag()?;
     let folder = folder::open(&args.from, Access::Look, output)?;
-    let progress = Progress::new(output, Lines::None);
-    let report = backup::verify(&folder, None, &common::work(interrupt, &progress));
-    progress.end();
-    let report = report?;
-    let exit = match report.outcome() {
-        Some(Meaning::Differs) => Some(Exit::Differs),
-        Some(Meaning::Unchecked) => Some(Exit::Io),
-        Some(Meaning::Partial) => Some(Exit::Partial),
-        Some(Meaning::Note) | None => None,
-    };
-    if let Some(exit) = exit {
-        return Err(CliError::Other {
-            exit,
-            message: format!(
-                "{} is not a whole and right backup; nothing was written",
-                args.from.display()
-            ),
-            help: Some("`mtdkeep verify` says what is missing or wrong".into()),
-        });
-    }
+    let manifest = verified(&folder, &args.from, interrupt, output)?;
     let layout = args.layout.as_deref();
     let layout = layout
         .map(|file| layout::reading(file, output))
         .transpose()?;
     let layout = layout.as_ref().map(|(_, reading)| reading);
-    let plan = plan_join(&report.manifest, layout).map_err(refused)?;
+    let plan = plan_join(&manifest, layout).map_err(refused)?;
     tell_gaps(&plan, args.fill, output)?;
     let path = &args.to;
     let file = make_above(path).and_then(|()| SingleFile::create(path));
@@ -99,12 +82,34 @@ pub(super) fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         }
     }
     file.finish().map_err(|source| not_named(path, &source))?;
-    Ok(tell(
-        &plan,
-        &report.manifest.device.description,
-        args,
-        output,
-    ))
+    Ok(tell(&plan, &manifest.device.description, args, output))
+}
+
+/// The manifest of a backup that is whole and right; another one is an error.
+pub(super) fn verified(
+    folder: &Folder,
+    from: &Path,
+    interrupt: &AtomicBool,
+    output: &Output,
+) -> Result<Manifest, CliError> {
+    let progress = Progress::new(output, Lines::None);
+    let report = backup::verify(folder, None, &common::work(interrupt, &progress));
+    progress.end();
+    let report = report?;
+    let exit = match report.outcome() {
+        Some(Meaning::Differs) => Exit::Differs,
+        Some(Meaning::Unchecked) => Exit::Io,
+        Some(Meaning::Partial) => Exit::Partial,
+        Some(Meaning::Note) | None => return Ok(report.manifest),
+    };
+    Err(CliError::Other {
+        exit,
+        message: format!(
+            "{} is not a whole and right backup; nothing was written",
+            from.display()
+        ),
+        help: Some("`mtdkeep verify` says what is missing or wrong".into()),
+    })
 }
 
 /// Says what no partition covers; refuses it unless it is to be filled.

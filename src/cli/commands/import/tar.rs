@@ -1,15 +1,20 @@
-//! `mtdkeep import` of a backup's tar.
+//! `mtdkeep import` of a backup's tar, and of a capture's.
 
 use super::Args;
 use crate::backup::{self, BackupError, Destination as _, Failure, Folder, Report, TarFolder};
 use crate::capture::ImportError;
+use crate::capture::RECORD;
 use crate::cli::Exit;
 use crate::cli::common::made::Made;
 use crate::cli::common::{self, folder};
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use crate::cli::progress::{Lines, Progress};
+use std::fs::File;
+use std::io;
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
+use tempfile::TempDir;
 
 pub(super) fn run(
     archive: &TarFolder,
@@ -43,6 +48,31 @@ pub(super) fn run(
     };
     folder::warn_of_no_lock(&made, output);
     Ok(tell(&report, &made, output))
+}
+
+/// The files of a capture's tar in a folder of their own, which goes with the value.
+pub(super) fn unpack(archive: &TarFolder, around: &Path) -> Result<TempDir, CliError> {
+    if archive.open(RECORD).is_err() {
+        let problems = vec![format!(
+            "{} was cut off: it has no {RECORD}, which comes last",
+            archive.describe()
+        )];
+        return Err(CliError::Import(ImportError::Wrong { problems }));
+    }
+    let cannot = |source| {
+        let folder = around.display().to_string();
+        CliError::from(BackupError::of_folder("cannot unpack into", folder, source))
+    };
+    let folder = tempfile::Builder::new()
+        .prefix(".mtdkeep-import-")
+        .tempdir_in(around);
+    let folder = folder.map_err(cannot)?;
+    for entry in archive.list().map_err(cannot)? {
+        let mut member = archive.open(&entry.name).map_err(cannot)?;
+        let mut file = File::create_new(folder.path().join(&entry.name)).map_err(cannot)?;
+        io::copy(&mut member, &mut file).map_err(cannot)?;
+    }
+    Ok(folder)
 }
 
 fn tell(report: &Report, folder: &Folder, output: &Output) -> Exit {

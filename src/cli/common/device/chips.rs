@@ -3,7 +3,7 @@
 //! Invariant: a dump that is not the chip of the layout is cut only where the user says
 //! so; then what it lacks is unreadable, and what it has beyond is told.
 
-use super::dumps::{Chosen, Dumps, refused};
+use super::dumps::{Chosen, Dumps, oob_in, refused};
 use crate::backend::Told;
 use crate::cli::error::CliError;
 use crate::layout::Described;
@@ -15,6 +15,10 @@ use std::collections::BTreeMap;
 
 /// The largest erase block that is assumed where no text tells one.
 const ASSUMED_BLOCK_BYTES: u64 = 64 << 10;
+
+/// The smallest, on a chip of 1 MiB or more: no usual NOR chip has smaller ones. What lies
+/// off its boundaries is read-only then, as Linux has it.
+const ASSUMED_BLOCK_BYTES_MIN: u64 = 4 << 10;
 
 const NOT_CUT: &str = "the dump is not whole, or the layout is another device's: nothing was cut; \
     where the dump only ends early or goes on behind the chip, --cut takes what there is";
@@ -217,9 +221,11 @@ pub(super) fn one_dump(layout: &Layout, dumps: &Dumps) -> Result<Vec<ImagePart>,
         }
         ([(path, bytes)], [chip]) => Err(refused(
             format!(
-                "the image {} has {bytes:#x} bytes, and all partitions together {:#x}",
+                "the image {} has {bytes:#x} bytes, and all partitions together {:#x}{}",
                 path.display(),
-                chip.geometry.size_bytes
+                chip.geometry.size_bytes,
+                oob_in(*bytes, chip.geometry.size_bytes, true)
+                    .map_or(String::new(), |oob| format!("; {oob}"))
             ),
             "a table alone does not tell where partitions lie; add what does with --layout: a \
              boot log, mtdparts=, U-Boot's list",
@@ -281,11 +287,20 @@ fn chip_bytes(
     let Some(image_bytes) = image_bytes else {
         return Ok(size_bytes);
     };
+    let oob = oob_in(image_bytes, told_bytes.unwrap_or(end), told_bytes.is_some());
     if told_bytes.is_some_and(|told| told != image_bytes) && !cut {
+        let said = oob.map_or(String::new(), |oob| format!("; {oob}"));
         return Err(refused(
             format!(
-                "the dump has {image_bytes:#x} bytes, and the chip has {size_bytes:#x} by the layout"
+                "the dump has {image_bytes:#x} bytes, and the chip has {size_bytes:#x} by the \
+                 layout{said}"
             ),
+            NOT_CUT,
+        ));
+    }
+    if let (Some(oob), false) = (oob.filter(|_| told_bytes.is_none()), cut) {
+        return Err(refused(
+            format!("the dump has {image_bytes:#x} bytes, which are no chip's: {oob}"),
             NOT_CUT,
         ));
     }
@@ -310,7 +325,8 @@ fn chip_bytes(
 }
 
 /// The simulated chip. Where no text tells the erase block, the largest one is
-/// assumed that leaves no partition off a boundary.
+/// assumed that leaves no partition off a boundary but those that begin or end off every
+/// usual one, as a kernel's image inside `firmware` does.
 fn geometry(
     chip: &[MtdInfo],
     size_bytes: u64,
@@ -330,6 +346,9 @@ fn geometry(
         let places = chip
             .iter()
             .flat_map(|d| [d.offset_bytes().unwrap_or(0), end_bytes(d)]);
+        let is_small = size_bytes % ASSUMED_BLOCK_BYTES_MIN != 0 || size_bytes < 1 << 20;
+        let smallest = if is_small { 1 } else { ASSUMED_BLOCK_BYTES_MIN };
+        let places = places.filter(|place| place % smallest == 0);
         let all = places.fold(ASSUMED_BLOCK_BYTES | size_bytes, |all, place| all | place);
         // The largest power of two that divides every one of them.
         let block_bytes = (1 << all.trailing_zeros()).min(ASSUMED_BLOCK_BYTES);

@@ -1,11 +1,15 @@
 //! What is to be cut, and by what: dumps, and the layout that was chosen for them.
 
 use crate::backend::Told;
+use crate::capture::{OobPages, WithoutOob};
 use crate::cli::Exit;
 use crate::cli::error::CliError;
 use mtd_harness::layout::Layout;
 use mtd_harness::profile::{ImagePart, Known};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
 
 /// The dumps that a layout is to cut.
 #[derive(Debug, Default)]
@@ -64,4 +68,53 @@ pub(super) fn refused(message: String, help: &str) -> CliError {
         message,
         help: Some(help.into()),
     }
+}
+
+/// A dump of NAND without what lies behind its pages: its path and length. It is a file
+/// without a name, which is there as long as this process.
+pub(super) fn without_oob(image: &Path, pages: OobPages) -> Result<(PathBuf, u64), CliError> {
+    let name = image.display();
+    let failed = |source: io::Error| CliError::Other {
+        exit: Exit::Io,
+        message: format!("cannot leave the out-of-band bytes out of {name}: {source}"),
+        help: Some("it needs room for the dump in the folder for temporary files".into()),
+    };
+    let file = File::open(image).map_err(failed)?;
+    let raw_bytes = file.metadata().map_err(failed)?.len();
+    let Some(bytes) = pages.data_bytes(raw_bytes) else {
+        return Err(refused(
+            format!("{name} has {raw_bytes:#x} bytes, which are no whole pages of {pages}"),
+            OobPages::WHERE_TOLD,
+        ));
+    };
+    let mut without = tempfile::tempfile().map_err(failed)?;
+    let copied = io::copy(&mut WithoutOob::new(file, pages), &mut without).map_err(failed)?;
+    if copied != bytes {
+        return Err(failed(io::ErrorKind::UnexpectedEof.into()));
+    }
+    let path = PathBuf::from(format!("/proc/self/fd/{}", without.as_raw_fd()));
+    // It goes with the process: whoever opens the path gets what was written.
+    std::mem::forget(without);
+    Ok((path, bytes))
+}
+
+/// That a dump has out-of-band bytes, where its length shows it; `limit_bytes` is how large
+/// the chip is, or, if that is not told, how far its partitions reach.
+pub(super) fn oob_in(image_bytes: u64, limit_bytes: u64, is_told: bool) -> Option<String> {
+    let found = match is_told {
+        true => OobPages::that_fit(limit_bytes, image_bytes),
+        false => OobPages::of_a_chip(image_bytes, limit_bytes),
+    };
+    let [first, others @ ..] = &found[..] else {
+        return None;
+    };
+    let others: Vec<_> = others.iter().map(OobPages::to_string).collect();
+    let or = match others.is_empty() {
+        true => String::new(),
+        false => format!(" (or {})", others.join(", ")),
+    };
+    Some(format!(
+        "its length is that of a chip's pages with their out-of-band bytes, {first}{or}: where the \
+         chip's pages are known, --omit-oob {first} leaves them out"
+    ))
 }

@@ -72,7 +72,7 @@ pub(super) fn choose(file: &Path, more: Option<&Path>, dumps: &Dumps) -> Result<
 
 fn what_to_do(error: &DescribeError) -> &'static str {
     match error {
-        DescribeError::Incomplete(_) => {
+        DescribeError::Incomplete(_) | DescribeError::OtherNumber { .. } => {
             "mend the line, or give the device's /proc/mtd, which has the numbers, with \
              --simulate=TABLE, and this with --layout"
         }
@@ -258,12 +258,12 @@ fn reading(file: &Path, text: &[u8], notes: &mut Vec<String>) -> Result<Reading,
         Ok(reading) => reading,
         // What begins like a table is told with the words for one.
         Err(error @ LayoutTextError::Unknown) => {
-            return Err(
-                match Layout::from_proc_mtd(&String::from_utf8_lossy(text)) {
-                    Err(table) => bad(&table),
-                    Ok(_) => bad(&error),
-                },
-            );
+            let table = String::from_utf8_lossy(text);
+            let is_meant = table.contains("erasesize") || table.trim_start().starts_with("mtd");
+            return Err(match Layout::from_proc_mtd(&table) {
+                Err(table) if is_meant => bad(&table),
+                _ => common::bad(&name, &error),
+            });
         }
         Err(error) => return Err(common::bad(&name, &error)),
     };

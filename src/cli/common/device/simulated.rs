@@ -5,9 +5,10 @@
 //! their numbers, or may lie inside each other: an image with such a layout is
 //! refused, unless the user says that they follow each other.
 
-use super::dumps::{Chosen, Dumps, refused};
+use super::dumps::{self, Chosen, Dumps, refused};
 use super::layouts;
 use crate::backend::Told;
+use crate::capture::OobPages;
 use crate::cli::Exit;
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
@@ -35,6 +36,8 @@ pub(crate) struct Args {
     dump_of: Option<String>,
     /// An image that is not as long as the chip is cut all the same.
     cut: bool,
+    /// The images are of NAND, with so many out-of-band bytes behind each page.
+    omit_oob: Option<OobPages>,
     /// The user says that the partitions follow each other and fill the chip.
     assume_order: bool,
     /// The made contents' seed.
@@ -65,6 +68,7 @@ pub(crate) fn parse(given: &mut Given) -> Result<Option<Args>, UsageError> {
             ),
             ("dump-of", "--dump-of is for --image"),
             ("cut", "--cut is for --image"),
+            ("omit-oob", "--omit-oob is for --image"),
             ("seed", "--seed is for the contents of --simulate"),
             (
                 "faults",
@@ -102,11 +106,17 @@ fn profile_of(given: &mut Given) -> Option<Profile> {
 fn checked(given: &mut Given, simulate: Option<Profile>) -> Result<Args, UsageError> {
     let images = given.paths("image");
     let (dump_of, cut) = (given.text("dump-of")?, given.flag("cut"));
+    let omit_oob = given.text("omit-oob")?.map(|text| text.parse());
+    let omit_oob: Option<OobPages> = omit_oob
+        .transpose()
+        .map_err(|error| UsageError(format!("--omit-oob: {error}")))?;
     let seed = given.number("seed")?;
     let faults = given.text("faults")?;
     let assume_order = given.flag("assume-order");
-    if images.is_empty() && (dump_of.is_some() || cut) {
-        return Err(UsageError("--dump-of and --cut are for --image".into()));
+    if images.is_empty() && (dump_of.is_some() || cut || omit_oob.is_some()) {
+        return Err(UsageError(
+            "--dump-of, --cut and --omit-oob are for --image".into(),
+        ));
     }
     if assume_order && (images.is_empty() || !matches!(simulate, Some(Profile::Text(_)))) {
         return Err(UsageError(
@@ -125,6 +135,7 @@ fn checked(given: &mut Given, simulate: Option<Profile>) -> Result<Args, UsageEr
         images,
         dump_of,
         cut,
+        omit_oob,
         assume_order,
         seed: seed.unwrap_or(SEED),
         faults: faults.as_deref().map(fault_plan).transpose()?,
@@ -132,6 +143,11 @@ fn checked(given: &mut Given, simulate: Option<Profile>) -> Result<Args, UsageEr
 }
 
 impl Args {
+    /// Nobody tells where its nodes lie: its layout is a text's.
+    pub(crate) fn tells_no_nodes(&self) -> bool {
+        matches!(self.profile, Profile::Text(_))
+    }
+
     /// Takes the file of `--layout`, for a command that has it.
     pub(crate) fn set_layout(&mut self, file: PathBuf) -> Result<(), UsageError> {
         match (&self.profile, self.is_default) {
@@ -168,7 +184,10 @@ pub(crate) fn open(args: &Args, output: &Output) -> Result<Simulated, CliError> 
         files: args
             .images
             .iter()
-            .map(|image| Ok((image.clone(), length(image)?)))
+            .map(|image| match args.omit_oob {
+                Some(pages) => dumps::without_oob(image, pages),
+                None => Ok((image.clone(), length(image)?)),
+            })
             .collect::<Result<_, CliError>>()?,
         of: args.dump_of.clone(),
         cut: args.cut,
@@ -188,18 +207,21 @@ pub(crate) fn open(args: &Args, output: &Output) -> Result<Simulated, CliError> 
         (Some(chosen), _) => profile::from_images(&chosen.parts, &chosen.layout)
             .map_err(|error| io_error(error.to_string()))?,
         (None, Profile::Known(known)) => {
-            of_known(args, &known.layout(), || known.device(args.seed))?
+            of_known(args, &dumps, &known.layout(), || known.device(args.seed))?
         }
         (None, _) => {
             contradicted(&dumps)?;
-            of_known(args, &Layout::ispot(), || profile::ispot(args.seed))?
+            of_known(args, &dumps, &Layout::ispot(), || profile::ispot(args.seed))?
         }
     };
     if let Some(faults) = &args.faults {
         // Places of faults are chip offsets; a second chip has none.
         device.set_faults(0, Some(faults.clone()));
     }
-    // What is assumed goes into manifest and page.
+    // What is assumed, and what was left out, goes into manifest and page.
+    if let Some(pages) = args.omit_oob {
+        device.description += &format!(" (without the out-of-band bytes of {pages} in the dump)");
+    }
     if args.assume_order && is_inferred {
         output.warn(
             "the image is cut in the order of its table, as --assume-order says: nothing proves \
@@ -223,12 +245,13 @@ pub(crate) fn open(args: &Args, output: &Output) -> Result<Simulated, CliError> 
 /// A device whose layout is known, with its own contents or those of a dump.
 fn of_known(
     args: &Args,
+    dumps: &Dumps,
     layout: &Layout,
     made: impl Fn() -> SimulatedDevice,
 ) -> Result<SimulatedDevice, CliError> {
-    match &args.images[..] {
+    match &dumps.files[..] {
         [] => Ok(made()),
-        [image] if args.dump_of.is_none() && !args.cut => {
+        [(image, _)] if args.dump_of.is_none() && !args.cut => {
             let device = profile::from_image(image, layout);
             device.map_err(|error| io_error(error.to_string()))
         }
