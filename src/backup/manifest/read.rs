@@ -402,36 +402,4 @@ impl Part for SecondReading {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use rstest::rstest;
-
-    fn read(text: &str) -> Json {
-        serde_json::from_str(text).unwrap()
-    }
-
-    /// In both builds, of which one leaves such numbers as text.
-    #[rstest]
-    #[case("-1")]
-    #[case("-0")]
-    #[case("1.5")]
-    #[case("1e3")]
-    #[case("18446744073709551616")]
-    fn a_number_that_no_field_has(#[case] text: &str) {
-        assert!(matches!(read(text), Json::Foreign));
-        assert!(matches!(read(&format!("[{text}]")), Json::List(list)
-            if matches!(list[..], [Json::Foreign])));
-        let object = read(&format!("{{\"mtd\": {text}}}"));
-        let mut fields = Fields::of(object, "the image").unwrap();
-        assert!(fields.number("mtd").is_err());
-        // Nor is it an object.
-        assert!(Fields::of(read(text), "the image").is_err());
-    }
-
-    #[rstest]
-    #[case("0", 0)]
-    #[case("18446744073709551615", u64::MAX)]
-    fn a_number(#[case] text: &str, #[case] number: u64) {
-        assert!(matches!(read(text), Json::Number(read) if read == number));
-    }
-}
+mod tests;

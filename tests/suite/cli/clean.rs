@@ -147,6 +147,8 @@ fn what_systems_leave_is_neither_doubted_nor_removed(#[case] name: &str) {
 fn a_folder_with_a_systems_file_stays() {
     let (_outer, folder) = small_backup();
     fs::write(folder.join(".DS_Store"), "").unwrap();
+    let (_, would, _) = clean(&folder, &["--dry-run"]);
+    assert!(!would.contains("with the folder"), "{would}");
     assert_eq!(clean(&folder, &[]).0, 0);
     assert_eq!(snapshot(&folder).len(), 1);
     fs::remove_file(folder.join(".DS_Store")).unwrap();
