@@ -26,7 +26,7 @@ use crate::{Chip, Errno};
 /// let (step, first) = states.next().unwrap()?;
 /// assert_eq!(step.to_string(), "1b"); // the first operation, before
 /// assert!(first.differences(&start)?.is_empty());
-/// assert_eq!(states.count(), 70);
+/// assert_eq!(states.count(), 73);
 /// # Ok::<(), mtd_chip::Errno>(())
 /// ```
 pub struct States<'a> {

@@ -2,6 +2,7 @@
 //! replays.
 
 mod log_store;
+mod weak;
 
 use super::*;
 use crate::{Chip, EraseBlock, Geometry, Programming};

@@ -145,6 +145,8 @@ impl Work {
         let mut asks: Vec<_> = keys.iter().map(|key| Ask::Get(*key)).collect();
         let removes = self.asks.iter().any(|ask| matches!(ask, Ask::Remove(_)));
         if let (Some(first), Some(last)) = (keys.first(), keys.last()) {
+            // Once more: an answer that changes by itself is none.
+            asks.extend([Ask::Get(*first), Ask::Get(*last)]);
             asks.push(Ask::Set(*first, chance.value(&self.value_bytes)));
             if removes && first != last {
                 asks.push(Ask::Remove(*last));

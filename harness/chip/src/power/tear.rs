@@ -126,7 +126,7 @@ impl fmt::Display for Model {
 /// | `x` | `Subset` | a program: of the bits to be cleared, in order, those that N has | each subset, where there are few such bits |
 /// | `s` | `Bits` | a program: each bit that was to be cleared is, or not, by seed N | any |
 /// | `e` | `WordsAndBits` | a program: the first N words; of the next one some bits, by seed N | from 0 |
-/// | `u` | `UnstableProgram` | a program: the first N words; the bits to be cleared in the next one read differently each time; one past the last: in all words | from 0 |
+/// | `u` | `UnstableProgram` | a program: the first N words; the bits to be cleared in the next one read differently each time; one past the last, where there are several: in all words; from there on: all was done, but one to three weak bits read so, by seed | from 0 |
 /// | `f` | `EraseForward` | an erase: 0xFF up to place N, old data after it | 0 to 8 |
 /// | `r` | `EraseBackward` | an erase: old data up to place N, 0xFF after it | 0 to 8 |
 /// | `y` | `ZerosForward` | an erase: 0 up to place N, old data after it | 0 to 8 |
@@ -297,6 +297,12 @@ pub(crate) fn torn_program(
         }
         Model::UnstableProgram => {
             let all = words(offset_bytes, length, word_bytes);
+            let first_weak = if all == 1 { 1 } else { all + 1 };
+            if let Some(seed) = variant.checked_sub(first_weak) {
+                let unstable = weak(old, data, seed)?;
+                let cells = done(0..length);
+                return Some(Torn { cells, unstable });
+            }
             let word = match variant == all && all > 1 {
                 true => 0..length,
                 false => nth_word(variant)?,
@@ -387,6 +393,25 @@ pub(crate) fn torn_erase(tear: Tear, word_bytes: u32, old: &[u8]) -> Option<Torn
         }
         _ => return None,
     }))
+}
+
+/// A few of the bits that a program clears; None where it clears none. That many, because
+/// what is nearly done looks done: now it passes a checksum, and later it does not.
+fn weak(old: &[u8], data: &[u8], seed: u32) -> Option<Vec<u8>> {
+    let cleared = old.iter().zip(data).map(|(old, new)| old & !new);
+    let bits: Vec<(usize, u8)> = (0..)
+        .zip(cleared)
+        .flat_map(|(at, byte)| (0..8).map(move |bit| (at, byte & 1 << bit)))
+        .filter(|(_, bit)| *bit != 0)
+        .collect();
+    let mut unstable = vec![0; old.len()];
+    let mut chance = Chance::new(seed);
+    for _ in 0..=seed % 3 {
+        let number = u32::from_le_bytes([0; 4].map(|_: u8| chance.byte()));
+        let (at, bit) = bits.get((number as usize).checked_rem(bits.len())?)?;
+        unstable[*at] |= bit;
+    }
+    Some(unstable)
 }
 
 /// SplitMix64's bytes: the same seed is the same tear in every later version.
