@@ -13,29 +13,13 @@ use super::pool::Pool;
 use super::recovery::{Outcome, Recovery, Waiting, candidates};
 use super::report::{Level, Report};
 use super::run::{Job, Run, run};
-use super::search::{Sample, Search};
+use super::search::{Progress, Sample, Search};
 use super::states::States;
 use super::subject::Subject;
 use super::tears::Tears;
 use crate::{Chip, Errno};
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
-
-/// How far an exploration is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Progress {
-    /// With how many cuts.
-    pub cuts: u32,
-    /// States of that depth to try, and tried.
-    pub tried: u64,
-    /// Of how many.
-    pub of: u64,
-    /// Distinct states explored so far, at all depths.
-    pub states: u64,
-    /// How many of them failed.
-    pub failed: u64,
-}
 
 type Watch<'a> = Box<dyn FnMut(Progress) + 'a>;
 

@@ -1,6 +1,5 @@
 //! What a search has found so far, and which states it tries.
 
-use super::explore::Progress;
 use super::id::{CutId, Step};
 use super::mark::{self, Marks};
 use super::report::{Failure, Report};
@@ -8,6 +7,22 @@ use crate::{Chip, Errno};
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
+
+/// How far an exploration is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// With how many cuts.
+    pub cuts: u32,
+    /// States of that depth to try, and tried.
+    pub tried: u64,
+    /// Of how many.
+    pub of: u64,
+    /// Distinct states explored so far, at all depths.
+    pub states: u64,
+    /// How many of them failed.
+    pub failed: u64,
+}
 
 /// What a search has found so far.
 pub(super) struct Search<'a> {
