@@ -16,6 +16,7 @@ use super::flash::{self, Source};
 use super::journal::{Journal, Kept, Old};
 use super::plan::{Plan, PlannedBlock, PlannedPartition};
 use super::preconditions;
+use super::prepare::enough_space;
 use super::survey::{Pair, Survey, buffer};
 use crate::backup::{BackupError, Destination, Work, sha256};
 use crate::mtd::{Errno, MtdBackend, MtdError, MtdWrite, WritePermit};
@@ -51,8 +52,8 @@ pub(crate) fn restore(
             identity: &plan.identity,
         },
         work,
-        pair: Pair::of(plan.block_bytes)?,
-        back: buffer(plan.block_bytes)?,
+        pair: Pair::default(),
+        back: Vec::new(),
         // What an earlier run had in hand is neither old nor new.
         changed: plan.goes_on(),
         done: Restored::default(),
@@ -84,6 +85,10 @@ impl Run<'_> {
         backend: &dyn MtdBackend,
         permit: &WritePermit,
     ) -> Result<(), Box<RestoreError>> {
+        // Memory and room are there before anything is touched.
+        self.pair = Pair::of(plan.block_bytes)?;
+        self.back = buffer(plan.block_bytes)?;
+        enough_space(self.journal.folder, plan.block_bytes as u64)?;
         let written = || {
             plan.partitions
                 .iter()
@@ -290,10 +295,13 @@ impl Run<'_> {
         if let Some(block) = again.blocks.first() {
             return Err(differs(block.offset_bytes));
         }
-        // A neighbour's bytes in the same erase block are no part of that.
+        // A neighbour's bytes in the same erase block are no part of that, nor are those that
+        // the backup does not have.
+        let length = part.route.device.erase_block_bytes as usize;
+        let is_seen =
+            |block: &PlannedBlock| part.unknown_bytes == 0 && part.share(block).0.len() == length;
         let mut device = backend.open(&part.route.device)?;
-        for block in &part.blocks {
-            let length = part.route.device.erase_block_bytes as usize;
+        for block in part.blocks.iter().filter(|block| !is_seen(block)) {
             let is = &mut self.back[..length];
             flash::read(&mut *device, block.offset_bytes, is)?;
             if sha256(is) != block.wanted {

@@ -189,7 +189,8 @@ impl Journal<'_> {
     /// The old bytes of an erase block, all of them and right.
     pub(crate) fn old_bytes(&self, kept: &Kept, buf: &mut [u8]) -> Result<(), Box<RestoreError>> {
         let mut file = self.open(&kept.file)?;
-        self.read(kept, &mut *file, buf)
+        let is_right = |bytes: &[u8]| sha256(bytes) == kept.sha256;
+        self.read(kept, &mut *file, buf, &is_right)
             .map_err(|error| self.failed("cannot read", &kept.file, error))?
             .map_err(|what| self.bad(&kept.file, what))
     }
@@ -199,6 +200,7 @@ impl Journal<'_> {
         kept: &Kept,
         file: &mut dyn Read,
         buf: &mut [u8],
+        is_right: &dyn Fn(&[u8]) -> bool,
     ) -> io::Result<Result<(), &'static str>> {
         let mut head = [0; HEAD_BYTES_MAX];
         read_up_to(file, &mut head[..kept.head_bytes.min(HEAD_BYTES_MAX)])?;
@@ -206,7 +208,7 @@ impl Journal<'_> {
             Err("it is of another erase-block size")
         } else if read_up_to(file, buf)? != buf.len() || read_up_to(file, &mut [0])? != 0 {
             Err("its length is wrong")
-        } else if sha256(buf) != kept.sha256 {
+        } else if !is_right(buf) {
             Err("its bytes are not those that were kept")
         } else {
             Ok(())
@@ -238,7 +240,7 @@ impl Journal<'_> {
             drop(file);
             self.folder.forget(&part);
             let mut file = self.folder.open(&part)?;
-            let read = self.read(&kept, &mut *file, check)?;
+            let read = self.read(&kept, &mut *file, check, &|bytes| bytes == old.bytes)?;
             read.map_err(|what| io::Error::new(io::ErrorKind::InvalidData, what))?;
             self.folder.rename(&part, &name)?;
             self.folder.sync()

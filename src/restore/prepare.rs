@@ -96,7 +96,9 @@ fn made(
         .map(|part| part.route.device.erase_block_bytes)
         .max();
     let block_bytes = block_bytes.unwrap_or(0);
-    enough_space(journal.as_ref().map(|journal| journal.folder), block_bytes)?;
+    if let Some(journal) = journal.as_ref().filter(|_| block_bytes > 0) {
+        enough_space(journal.folder, block_bytes)?;
+    }
     tell(&partitions, &in_hand, &mut notes);
     let sha256 = report.manifest_sha256.as_deref().unwrap_or_default();
     Ok(Plan {
@@ -239,13 +241,11 @@ fn images<'a>(
     Ok(images)
 }
 
-fn enough_space(
-    journal: Option<&dyn Destination>,
+/// That there is room for an erase block's old bytes.
+pub(super) fn enough_space(
+    folder: &dyn Destination,
     block_bytes: u64,
 ) -> Result<(), Box<RestoreError>> {
-    let Some(folder) = journal.filter(|_| block_bytes > 0) else {
-        return Ok(());
-    };
     let needed_bytes = block_bytes + JOURNAL_SPARE_BYTES;
     match folder.free_bytes() {
         Ok(free_bytes) if free_bytes < needed_bytes => Err(RestoreError::NoSpace {

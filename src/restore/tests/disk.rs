@@ -52,6 +52,10 @@ struct State {
     calls: u64,
     cut_at: Option<u64>,
     trouble: Option<(u64, Trouble)>,
+    /// Calls that change nothing, and the one of them that fails.
+    looks: u64,
+    blind_at: Option<u64>,
+    full: bool,
     /// Whose power goes with it.
     device: Option<SimulatedDevice>,
 }
@@ -79,6 +83,16 @@ impl State {
             Some((at, Trouble::Fails(kind))) if at == self.calls => Err(kind.into()),
             Some((at, trouble)) if at == self.calls => Ok(Some(trouble)),
             _ => Ok(None),
+        }
+    }
+
+    /// A call that changes nothing.
+    fn look(&mut self) -> io::Result<()> {
+        self.powered()?;
+        self.looks += 1;
+        match self.blind_at == Some(self.looks) {
+            true => Err(io::Error::from_raw_os_error(5)),
+            false => Ok(()),
         }
     }
 
@@ -131,7 +145,22 @@ impl Disk {
         self.0.lock().unwrap().trouble = Some((call, trouble));
     }
 
-    /// How many calls there were.
+    /// Lets the call of so many that change nothing fail.
+    pub(super) fn blind_at(&self, look: u64) {
+        self.0.lock().unwrap().blind_at = Some(look);
+    }
+
+    /// How many calls there were that change nothing.
+    pub(super) fn looks(&self) -> u64 {
+        self.0.lock().unwrap().looks
+    }
+
+    /// Lets it have no room, or room again.
+    pub(super) fn fill(&self, full: bool) {
+        self.0.lock().unwrap().full = full;
+    }
+
+    /// How many calls there were that change something.
     pub(super) fn calls(&self) -> u64 {
         self.0.lock().unwrap().calls
     }
@@ -173,12 +202,13 @@ impl Destination for Disk {
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
-        Ok(1 << 30)
+        let full = self.0.lock().unwrap().full;
+        Ok(if full { 100 } else { 1 << 30 })
     }
 
     fn list(&self) -> io::Result<Vec<Entry>> {
-        let state = self.0.lock().unwrap();
-        state.powered()?;
+        let mut state = self.0.lock().unwrap();
+        state.look()?;
         let entries = state.seen.iter().map(|(name, file)| Entry {
             name: name.clone(),
             size_bytes: Some(state.files[*file].seen.len() as u64),
@@ -200,7 +230,9 @@ impl Destination for Disk {
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn Read + Send>> {
-        let file = self.0.lock().unwrap().file(name)?;
+        let mut state = self.0.lock().unwrap();
+        state.look()?;
+        let file = state.file(name)?;
         Ok(Box::new(Open {
             disk: self.clone(),
             file,
@@ -253,8 +285,8 @@ struct Open {
 
 impl Read for Open {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let state = self.disk.0.lock().unwrap();
-        state.powered()?;
+        let mut state = self.disk.0.lock().unwrap();
+        state.look()?;
         let left = &state.files[self.file].seen[self.at..];
         let count = left.len().min(buf.len());
         buf[..count].copy_from_slice(&left[..count]);

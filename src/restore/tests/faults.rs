@@ -4,9 +4,11 @@
 use super::disk::{Disk, Loss, Trouble};
 use super::world::{ASKED, BLOCK, World};
 use crate::restore::crippled::{Crippled, cripple};
+use crate::restore::{Restored, Stopped};
 use mtd_harness::Errno;
 use mtd_harness::chip::{Geometry, MemoryStorage, Storage};
 use mtd_harness::fault::{Fault, FaultKind, FaultPlan, Trigger};
+use mtd_harness::profile::SimulatedDevice;
 use rstest::rstest;
 use std::io::ErrorKind;
 
@@ -29,8 +31,16 @@ fn of_the_chip(
     let world = World::new(ASKED[asked], 1);
     let device = world.device.fork();
     let done = world.restore(&device, &Disk::of(&device)).unwrap();
+    let operations = device.system.with_chip(0, |chip| {
+        let counters = chip.counters();
+        match kind {
+            FaultKind::ProgramError(_) => counters.programs(),
+            FaultKind::EraseError(_) => counters.erases(),
+            _ => counters.reads(),
+        }
+    });
     let mut stopped = 0;
-    for after in 0..60 {
+    for after in 0..operations {
         let device = world.device.fork();
         let journal = Disk::of(&device);
         device.set_faults(0, Some(plan(&kind, after, times)));
@@ -49,7 +59,7 @@ fn of_the_chip(
                 "{after}: {error}"
             );
         }
-        let again = world.restore(&device, &journal);
+        let again = goes_on(&world, &device, &journal, ended);
         world
             .unfinished(&device, &journal, &again)
             .unwrap_or_else(|why| panic!("{after}: {why}"));
@@ -90,12 +100,55 @@ fn of_the_medium(
         if let Err(error) = &ended {
             assert_eq!(error.changed, cells != world.old, "{call}: {error}");
         }
-        let again = world.restore(&device, &journal);
+        let again = goes_on(&world, &device, &journal, ended);
         world
             .unfinished(&device, &journal, &again)
             .unwrap_or_else(|why| panic!("{call}: {why}"));
     }
     assert!(stopped > 0);
+}
+
+/// The same for calls that change nothing: names, and bytes that are read again.
+#[rstest]
+fn of_the_medium_that_cannot_be_read(#[values(0, 1, 2, 3, 4, 5)] asked: usize) {
+    let world = World::new(ASKED[asked], 2);
+    let device = world.device.fork();
+    let journal = Disk::of(&device);
+    world.restore(&device, &journal).unwrap();
+    let mut stopped = 0;
+    for look in 1..=journal.looks() {
+        let device = world.device.fork();
+        let journal = Disk::of(&device);
+        journal.blind_at(look);
+        let ended = world.restore(&device, &journal);
+        stopped += u64::from(ended.is_err());
+        let cells = device.chip_bytes(0);
+        let kept = journal.after(Loss::All);
+        world
+            .broken(&cells, &kept, None)
+            .unwrap_or_else(|why| panic!("{look}: {why}"));
+        if let Err(error) = &ended {
+            assert_eq!(error.changed, cells != world.old, "{look}: {error}");
+        }
+        let again = goes_on(&world, &device, &journal, ended);
+        world
+            .unfinished(&device, &journal, &again)
+            .unwrap_or_else(|why| panic!("{look}: {why}"));
+    }
+    assert!(stopped > 0);
+}
+
+/// The same command again, where it did not come to its end.
+fn goes_on(
+    world: &World,
+    device: &SimulatedDevice,
+    journal: &Disk,
+    ended: Result<Restored, Stopped>,
+) -> Result<Restored, Stopped> {
+    match ended {
+        Ok(_) => ended,
+        Err(_) => world.restore(device, journal),
+    }
 }
 
 /// Cells of which one bit is 0 whatever is done to it.

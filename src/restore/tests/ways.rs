@@ -363,3 +363,29 @@ fn old_bytes_of_another_device_are_not_used() {
     bench.restore().unwrap();
     assert_eq!(bench.cells(), bench.good);
 }
+
+/// Neither memory nor room is found missing with an erase block in hand.
+#[test]
+fn what_a_restore_needs_is_there_before_anything_is_touched() {
+    let bench = Bench::new(&[3]);
+    let mut plan = bench.plan(&["data"], &[], false).unwrap();
+    let is_refused = |stopped: Stopped, why: &str, changed: bool| {
+        assert!(stopped.to_string().contains(why), "{stopped}");
+        assert!(stopped.error.help().is_some(), "{stopped}");
+        assert_eq!(stopped.changed, changed, "{stopped}");
+        assert_eq!(bench.cells(), bench.old);
+    };
+    bench.journal.fill(true);
+    let stopped = bench.carry_out(&plan, &bench.backend()).unwrap_err();
+    is_refused(stopped, "not enough free space in memory", false);
+    let stopped = bench.plan(&["data"], &[], false).unwrap_err();
+    is_refused(stopped, "not enough free space in memory", false);
+    bench.journal.fill(false);
+
+    let block_bytes = std::mem::replace(&mut plan.block_bytes, usize::MAX);
+    let stopped = bench.carry_out(&plan, &bench.backend()).unwrap_err();
+    is_refused(stopped, "memory", false);
+    plan.block_bytes = block_bytes;
+    bench.carry_out(&plan, &bench.backend()).unwrap();
+    assert_eq!(bench.cells(), bench.good);
+}

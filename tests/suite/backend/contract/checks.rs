@@ -349,6 +349,10 @@ fn program(subject: &dyn Subject) -> Verdict {
     let mut device = open_for_writing(subject, writeable)?;
     let mut expected = writeable_contents(subject);
     let (block, size) = block_and_size(subject);
+    if !subject.only_clears_bits() {
+        device.erase(0, size).map_err(|e| told_error(&e))?;
+        expected.fill(0xFF);
+    }
     let (block, size) = (block as usize, size as usize);
     // Across an erase-block boundary, longer than any buffer inside, odd edges.
     let data: Vec<u8> = (0..2 * block + 0x321)

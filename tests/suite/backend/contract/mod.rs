@@ -86,6 +86,10 @@ pub trait Subject {
     fn device(&self) -> &Device {
         &SMALL
     }
+    /// Whether a bit that is 0 stays so until it is erased: not on QEMU's NOR.
+    fn only_clears_bits(&self) -> bool {
+        true
+    }
     /// What a partition holds at the start.
     fn contents(&self, position: usize) -> Vec<u8> {
         part_contents(position)

@@ -9,6 +9,7 @@
 //! program. `ci/virtual-ispot` runs them.
 
 mod backup;
+mod contract;
 mod nodes;
 mod power;
 mod profile;

@@ -172,12 +172,15 @@ umount /mnt; exit $code",
 /// Where the cuts fell.
 #[derive(Debug, Default)]
 struct Count {
+    /// After something had changed since the board was switched on.
     cuts: usize,
+    /// Before that: these do not count.
+    early: usize,
     /// In an erase block.
     torn: usize,
     /// Of a run that went on after an earlier cut.
     in_recoveries: usize,
-    /// While only the medium of old bytes had changed, or nothing.
+    /// While only the medium of old bytes had changed.
     beside: usize,
     ended: usize,
 }
@@ -202,14 +205,19 @@ fn a_restore_that_is_killed_goes_on() {
             let cut = bench.next_cut(window, &mut chance);
             let at = format!("chain {}, cut {before} ({cut}, seed {SEED})", count.ended);
             let fails = |why: String| -> ! { panic!("{at}: {why}") };
+            let start = bench.ispot.chip().to_vec();
             match bench.ispot.run_until(&bench.script(torn), &cut) {
+                Ok(_) if bench.ispot.chip() == start => {
+                    count.early += 1;
+                    window = window.mul_f64(1.1);
+                }
                 Ok(_) => {
                     torn = bench.torn().unwrap_or_else(|why| fails(why));
                     count.cuts += 1;
                     count.torn += usize::from(torn.is_some());
                     count.in_recoveries += usize::from(before > 0);
-                    let changed =
-                        planned().any(|it| bench.ispot.chip()[it.clone()] != bench.old[it]);
+                    let is = bench.ispot.chip();
+                    let changed = planned().any(|it| is[it.clone()] != start[it]);
                     count.beside += usize::from(!changed);
                     before += 1;
                 }
