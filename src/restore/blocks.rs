@@ -136,12 +136,20 @@ pub(crate) fn seems_to_hold(whole: &MtdInfo, part: &MtdInfo, all: &[MtdInfo]) ->
     let Some(at) = all.iter().position(|device| device.index == whole.index) else {
         return false;
     };
-    let holds = |devices: &mut dyn Iterator<Item = &MtdInfo>| {
+    // Those after it, then those before it.
+    [true, false].into_iter().any(|is_after| {
         let (mut sum, mut found) = (0, false);
-        for device in devices {
+        for distance in 1..all.len() {
+            let next = match is_after {
+                true => at.checked_add(distance),
+                false => at.checked_sub(distance),
+            };
+            let Some(device) = next.and_then(|next| all.get(next)) else {
+                break;
+            };
             sum += device.size_bytes;
             if device.size_bytes >= whole.size_bytes || sum > whole.size_bytes {
-                return false;
+                break;
             }
             found |= device.index == part.index || seems_to_hold(device, part, all);
             if sum == whole.size_bytes {
@@ -149,8 +157,7 @@ pub(crate) fn seems_to_hold(whole: &MtdInfo, part: &MtdInfo, all: &[MtdInfo]) ->
             }
         }
         false
-    };
-    holds(&mut all[at + 1..].iter()) || holds(&mut all[..at].iter().rev())
+    })
 }
 
 pub(crate) fn overlap(a: &Range<u64>, b: &Range<u64>) -> bool {
