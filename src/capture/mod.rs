@@ -25,6 +25,7 @@ mod import;
 mod inspect;
 #[cfg(feature = "full")]
 mod kinds;
+#[cfg(feature = "full")]
 mod layout;
 #[cfg(feature = "full")]
 mod memory_dump;
