@@ -9,6 +9,11 @@ use super::{CHUNK_BYTES, Download, TEXT_BYTES_MAX};
 use crate::backup::manifest::PART;
 use crate::backup::{BackupError, DigestChoice, DigestValues, Digests, NewFile, digest};
 use crate::fetch::wire::Fault;
+use std::sync::mpsc;
+use std::thread;
+
+/// How many pieces wait to be digested at most.
+const CHUNKS_WAITING: usize = 4;
 
 /// A file that is being downloaded.
 struct Coming {
@@ -157,13 +162,52 @@ impl Download<'_> {
         }
     }
 
-    /// Takes an answer to its end, which must come before `most` bytes of the file.
+    /// Takes an answer to its end, which must come before `most` bytes of the file. The
+    /// digests are made beside, so that the wire does not wait for them.
     fn take(
         &self,
         answer: &mut Answer,
         part: &str,
         most: u64,
         coming: &mut Coming,
+    ) -> Result<(), Broken> {
+        let Some(mut digests) = coming.digests.clone() else {
+            return self.store(answer, part, most, coming, &mut |chunk, _| chunk);
+        };
+        thread::scope(|scope| {
+            let (full, to_digest) = mpsc::sync_channel::<(Vec<u8>, usize)>(CHUNKS_WAITING);
+            let (empty, free) = mpsc::channel();
+            let digest = move || {
+                for (chunk, count) in to_digest {
+                    digests.update(&chunk[..count]);
+                    // At the end nobody wants it any more.
+                    let _ = empty.send(chunk);
+                }
+                digests
+            };
+            let spawned = thread::Builder::new().spawn_scoped(scope, digest);
+            let digesting =
+                spawned.map_err(|source| self.file_error("cannot digest", part, source))?;
+            let result = self.store(answer, part, most, coming, &mut |chunk, count| {
+                // Who does not take it any more has no digests either.
+                let _ = full.send((chunk, count));
+                free.try_recv().unwrap_or_else(|_| vec![0; CHUNK_BYTES])
+            });
+            drop(full);
+            // Also of what came before a loss: it is gone on with.
+            coming.digests = digesting.join().ok();
+            result
+        })
+    }
+
+    /// Stores an answer to its end, and passes each piece on, for a buffer for the next.
+    fn store(
+        &self,
+        answer: &mut Answer,
+        part: &str,
+        most: u64,
+        coming: &mut Coming,
+        pass: &mut dyn FnMut(Vec<u8>, usize) -> Vec<u8>,
     ) -> Result<(), Broken> {
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {
@@ -176,13 +220,11 @@ impl Download<'_> {
                 let why = format!("the server sends more than {most} bytes of a file");
                 return Err(hopeless(&why, "use another server").into());
             }
-            if let Some(digests) = &mut coming.digests {
-                digests.update(&chunk[..count]);
-            }
             let written = coming.out.write_all(&chunk[..count]);
             written.map_err(|source| self.file_error("cannot write", part, source))?;
             coming.done_bytes += count as u64;
             self.work.observer.progress(count as u64);
+            chunk = pass(chunk, count);
         }
     }
 
