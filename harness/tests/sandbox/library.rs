@@ -93,6 +93,9 @@ fn erases_are_told_by_name_and_place() {
         "{}",
         outcome.calls
     );
+    let text = erases.to_string();
+    let named = text.contains("ioctl(3</dev/mtd3>, MEMERASE64) = 0");
+    assert!(named, "by its name in the text as well: {text}");
 }
 
 #[rstest]

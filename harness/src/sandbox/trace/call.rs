@@ -40,8 +40,12 @@ impl Call {
         about: About,
         answer: Told,
     ) -> Self {
+        let request = (name == "ioctl").then(|| request::name(args[1] as u32));
         let more = match name {
-            "ioctl" => format!(", {:#x}", args[1] as u32),
+            "ioctl" => match request.flatten() {
+                Some(request) => format!(", {request}"),
+                None => format!(", {:#x}", args[1] as u32),
+            },
             "lseek" => format!(", {}, {}", args[1] as i64, args[2]),
             "openat" => format!(", {:#o}", args[2]),
             _ if is_transfer(name) => format!(", {}", args[2]),
@@ -52,9 +56,7 @@ impl Call {
             name,
             path: about.path,
             node: about.node,
-            request: (name == "ioctl")
-                .then(|| request::name(args[1] as u32))
-                .flatten(),
+            request: request.flatten(),
             offset_bytes: about.offset_bytes,
             length_bytes: about.length_bytes,
             answer,
@@ -158,7 +160,7 @@ impl Trace {
     }
 
     /// Those of this name: of the call (`write`), or of what an ioctl asks for
-    /// (`MEMERASE`).
+    /// (`MEMERASE`; mtd-utils ask for `MEMERASE64`).
     #[must_use]
     pub fn named(&self, name: &str) -> Self {
         self.those(|call| call.name == name || call.request == Some(name))
