@@ -86,23 +86,7 @@ pub(super) fn understand(
         put(tree.path(), part).map_err(|error| no_room(&error))?;
     }
     let backend = LinuxBackend::new(Some(tree.path().into()));
-    let mut devices = backend.devices().map_err(|error| match error {
-        MtdError::NoMtd { source, .. } => MtdError::NoMtd {
-            path: "/proc/mtd".into(),
-            other_root: false,
-            source,
-        },
-        MtdError::NoDevices { .. } => MtdError::Unreachable {
-            from: "the device".into(),
-            why: "its /proc/mtd lists no MTD device".into(),
-            help: "its kernel has MTD but found no flash: look at its boot log".into(),
-        },
-        MtdError::BadTable { source, .. } => MtdError::BadTable {
-            path: "/proc/mtd".into(),
-            source,
-        },
-        other => other,
-    })?;
+    let mut devices = backend.devices().map_err(of_the_device)?;
     let nodes = nodes(&String::from_utf8_lossy(text("nodes")));
     devices
         .iter_mut()
@@ -145,6 +129,27 @@ pub(super) fn understand(
         nand,
         notes,
     })
+}
+
+/// An error of the tree, said of the device that it was copied from.
+fn of_the_device(error: MtdError) -> MtdError {
+    match error {
+        MtdError::NoMtd { source, .. } => MtdError::NoMtd {
+            path: "/proc/mtd".into(),
+            other_root: false,
+            source,
+        },
+        MtdError::NoDevices { .. } => MtdError::Unreachable {
+            from: "the device".into(),
+            why: "its /proc/mtd lists no MTD device".into(),
+            help: "its kernel has MTD but found no flash: look at its boot log".into(),
+        },
+        MtdError::BadTable { source, .. } => MtdError::BadTable {
+            path: "/proc/mtd".into(),
+            source,
+        },
+        other => other,
+    }
 }
 
 /// What the folder says of itself and not of the device.
