@@ -13,8 +13,7 @@ mod open_device;
 mod simulated;
 
 pub use linux::LinuxBackend;
-#[doc(hidden)] // for the tests of this package
-pub use linux::make_node;
+pub(crate) use linux::make_node;
 #[cfg(feature = "full")]
 pub use simulated::SimulatedBackend;
 #[cfg(feature = "full")]

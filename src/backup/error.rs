@@ -154,7 +154,7 @@ pub enum ErrorKind {
 
 impl BackupError {
     /// A folder that could not be opened, or that somebody else has.
-    pub fn of_folder(operation: &'static str, folder: String, source: io::Error) -> Self {
+    pub(crate) fn of_folder(operation: &'static str, folder: String, source: io::Error) -> Self {
         if source.kind() == io::ErrorKind::WouldBlock {
             return Self::Busy { folder };
         }

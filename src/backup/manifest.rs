@@ -347,7 +347,7 @@ impl Image {
     }
 
     /// Its digests with what they are called, in the order of their lengths.
-    pub fn named_digests(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    pub(crate) fn named_digests(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let named = [("crc32", &self.crc32), ("sha256", &self.sha256)];
         named
             .into_iter()

@@ -147,7 +147,7 @@ pub(crate) fn backup_of(
 }
 
 /// What became of a device that opened at first.
-enum Made {
+enum Outcome {
     Image(Box<FinishedImage>),
     /// It did not open a second time.
     Gone(MtdIndex, MtdError),
@@ -270,9 +270,9 @@ impl Run<'_> {
                 let made = match source.open(backend) {
                     Ok(device) => writer
                         .make(device, buffers)
-                        .map(|made| Made::Image(Box::new(made))),
+                        .map(|made| Outcome::Image(Box::new(made))),
                     Err(error) if error.is_of_all() || writer.has(number) => Err(error.into()),
-                    Err(error) => Ok(Made::Gone(number, error)),
+                    Err(error) => Ok(Outcome::Gone(number, error)),
                 };
                 if made.is_err() {
                     failed.store(true, Ordering::Relaxed);
@@ -280,7 +280,7 @@ impl Run<'_> {
                 made
             },
             |result| {
-                if let Ok(Made::Image(made)) = &result {
+                if let Ok(Outcome::Image(made)) = &result {
                     observer.image_done(&made.image, made.kept, made.recovered);
                 }
                 results.push(result);
@@ -292,14 +292,14 @@ impl Run<'_> {
     /// What became of each device.
     fn take_in(
         &mut self,
-        results: Vec<Result<Made, Box<BackupError>>>,
+        results: Vec<Result<Outcome, Box<BackupError>>>,
     ) -> Result<(), Box<BackupError>> {
         let mut gone = Vec::new();
         let mut first_error = None;
         for result in results {
             match result {
-                Ok(Made::Gone(number, error)) => gone.push((number.0, error)),
-                Ok(Made::Image(made)) => {
+                Ok(Outcome::Gone(number, error)) => gone.push((number.0, error)),
+                Ok(Outcome::Image(made)) => {
                     self.kept += usize::from(made.kept);
                     self.used.push((made.image.mtd, made.used));
                     self.manifest.images.push(made.image);

@@ -24,7 +24,7 @@ use super::sums::{self, SumLine};
 use super::work::Work;
 use super::{damage, html, texts, time};
 use crate::mtd::MtdInfo;
-use rebuild::Pieces;
+use rebuild::Sources;
 use salvage::Salvaged;
 use std::io;
 use std::sync::atomic::Ordering;
@@ -194,7 +194,7 @@ fn find_manifest(
                     MANIFEST_BYTES_MAX,
                 )?);
             }
-            let pieces = Pieces {
+            let pieces = Sources {
                 folder,
                 own,
                 lines: lines.iter().rev().map(|line| (&*line.file, line)).collect(),

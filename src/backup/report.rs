@@ -53,7 +53,7 @@ impl Report {
 
     /// Compares the digest that was noted, or its first digits, with the manifest's.
     /// True where they agree; a finding, the first, where they do not.
-    pub fn compare_digest(&mut self, noted: &str) -> bool {
+    pub(crate) fn compare_digest(&mut self, noted: &str) -> bool {
         let is = self.manifest_sha256.as_deref();
         let agrees = is.is_some_and(|is| is.starts_with(noted));
         if !agrees {

@@ -61,6 +61,6 @@ pub use oob::OobPages;
 #[cfg(feature = "full")]
 pub(crate) use oob::WithoutOob;
 #[cfg(feature = "full")]
-pub use script::{ScriptError, ScriptRequest, SendRequest, render, render_send};
-#[cfg(feature = "full")]
-pub(crate) use script::{quoted, render_stream};
+pub(crate) use script::{
+    ScriptError, ScriptRequest, SendRequest, quoted, render, render_send, render_stream,
+};

@@ -20,32 +20,32 @@ const DEVICE: &str = include_str!("device.sh");
 
 /// What a script is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ScriptRequest<'a> {
+pub(crate) struct ScriptRequest<'a> {
     /// The folder on the device: absolute.
-    pub folder: &'a str,
+    pub(crate) folder: &'a str,
     /// Names or `mtdN`; empty: all partitions.
-    pub partitions: &'a [String],
+    pub(crate) partitions: &'a [String],
     /// Read the flash a second time where the device has md5sum.
-    pub read_again: bool,
+    pub(crate) read_again: bool,
 }
 
 /// What a script that sends is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SendRequest<'a> {
+pub(crate) struct SendRequest<'a> {
     /// The PC, as the device reaches it.
-    pub host: &'a str,
+    pub(crate) host: &'a str,
     /// Where [`crate::receive::Receiver`] listens there.
-    pub port: u16,
+    pub(crate) port: u16,
     /// The word that lets the device in.
-    pub token: &'a str,
+    pub(crate) token: &'a str,
     /// Names or `mtdN`; empty: all partitions.
-    pub partitions: &'a [String],
+    pub(crate) partitions: &'a [String],
 }
 
 /// Why there can be no such script.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ScriptError {
+pub(crate) enum ScriptError {
     /// The folder cannot be used from wherever the script is started.
     #[error("the folder on the device must be absolute and not / itself, not {folder:?}")]
     NotAbsolute {
@@ -61,7 +61,7 @@ pub enum ScriptError {
 }
 
 /// The text of the script.
-pub fn render(request: &ScriptRequest<'_>) -> Result<String, ScriptError> {
+pub(crate) fn render(request: &ScriptRequest<'_>) -> Result<String, ScriptError> {
     let folder = request.folder.trim_end_matches('/');
     if !folder.starts_with('/') {
         return Err(ScriptError::NotAbsolute {
@@ -88,7 +88,7 @@ pub fn render(request: &ScriptRequest<'_>) -> Result<String, ScriptError> {
 }
 
 /// The text of the script that sends.
-pub fn render_send(request: &SendRequest<'_>) -> Result<String, ScriptError> {
+pub(crate) fn render_send(request: &SendRequest<'_>) -> Result<String, ScriptError> {
     let words = [request.host, request.token].into_iter();
     check(words.chain(request.partitions.iter().map(String::as_str)))?;
     Ok(fill(SEND, |mark, script| {

@@ -93,7 +93,7 @@ impl Patience {
 
 impl Patience {
     /// As by default, and no pause goes on when somebody asks to stop.
-    pub fn watching(
+    pub(crate) fn watching(
         interrupt: &'static AtomicBool,
         told: impl Fn(&str) + Send + Sync + 'static,
     ) -> Self {

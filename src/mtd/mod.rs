@@ -28,9 +28,7 @@ pub use error::{MtdError, MtdErrorKind, Operation, SizeWitness};
 pub(crate) use info::total_bytes;
 pub use info::{FactSource, MtdIndex, MtdInfo, MtdName, NodeState, PartitionOffset};
 pub(crate) use info::{MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR};
-#[doc(hidden)] // for the tests of this package
-pub use node::missing_nodes;
-pub use node::{Node, NodeKind};
+pub(crate) use node::{Node, NodeKind, missing_nodes};
 pub use oddity::oddities;
 #[cfg(feature = "full")]
 pub(crate) use offsets::ISPOT_TABLE;

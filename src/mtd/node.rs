@@ -9,7 +9,7 @@ use std::fmt;
 
 /// Character or block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum NodeKind {
+pub(crate) enum NodeKind {
     /// /dev/mtdN.
     Character,
     /// /dev/mtdblockN.
@@ -18,17 +18,17 @@ pub enum NodeKind {
 
 /// A device node as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Node {
+pub(crate) struct Node {
     /// Its device.
-    pub index: MtdIndex,
+    pub(crate) index: MtdIndex,
     /// Character or block.
-    pub kind: NodeKind,
+    pub(crate) kind: NodeKind,
     /// Its path below the root, such as `dev/mtd10`.
-    pub path: String,
+    pub(crate) path: String,
     /// Its major number.
-    pub major: u32,
+    pub(crate) major: u32,
     /// Its minor number.
-    pub minor: u32,
+    pub(crate) minor: u32,
 }
 
 impl fmt::Display for Node {
@@ -39,7 +39,7 @@ impl fmt::Display for Node {
 
 impl Node {
     /// The character node of a device: `dev/mtdN`, 90:2N.
-    pub fn character(index: MtdIndex) -> Self {
+    pub(crate) fn character(index: MtdIndex) -> Self {
         Self {
             index,
             kind: NodeKind::Character,
@@ -50,7 +50,7 @@ impl Node {
     }
 
     /// The block node of a device: `dev/mtdblockN`, 31:N.
-    pub fn block(index: MtdIndex) -> Self {
+    pub(crate) fn block(index: MtdIndex) -> Self {
         Self {
             index,
             kind: NodeKind::Block,
@@ -61,7 +61,7 @@ impl Node {
     }
 
     /// The shell command that makes it, such as `mknod /dev/mtd10 c 90 20`.
-    pub fn mknod_line(&self) -> String {
+    pub(crate) fn mknod_line(&self) -> String {
         let kind = match self.kind {
             NodeKind::Character => 'c',
             NodeKind::Block => 'b',
@@ -73,11 +73,43 @@ impl Node {
 /// The nodes that these devices lack, character before block, in the order of
 /// numbers. Where something else stands in a node's place it is not listed: that
 /// is for a person to remove.
-pub fn missing_nodes(devices: &[MtdInfo]) -> Vec<Node> {
+pub(crate) fn missing_nodes(devices: &[MtdInfo]) -> Vec<Node> {
     let lacking = |device: &MtdInfo| {
         let character = (device.node == NodeState::Missing).then(|| Node::character(device.index));
         let block = (device.block_node == NodeState::Missing).then(|| Node::block(device.index));
         [character, block]
     };
     devices.iter().flat_map(lacking).flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_nodes_are_listed_with_their_mknod_lines() {
+        let device = |index, node, block_node| MtdInfo {
+            node,
+            block_node,
+            ..MtdInfo::new(MtdIndex(index), "a", 4, 4)
+        };
+        let devices = [
+            device(0, NodeState::Present, NodeState::Present),
+            device(1, NodeState::Missing, NodeState::Missing),
+            device(2, NodeState::Wrong("a file".into()), NodeState::Present),
+            device(4, NodeState::Present, NodeState::Missing),
+        ];
+        let lines: Vec<_> = missing_nodes(&devices)
+            .iter()
+            .map(Node::mknod_line)
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "mknod /dev/mtd1 c 90 2",
+                "mknod /dev/mtdblock1 b 31 1",
+                "mknod /dev/mtdblock4 b 31 4"
+            ]
+        );
+    }
 }

@@ -90,49 +90,64 @@ impl<'a> Room<'a> {
                 let here = stream.local_addr().map_err(|_| Gone)?;
                 return Ok(Said::Script((self.script)(&host(here.ip()), here.port())));
             }
-            Asked::Hello => {
-                let table = self.text(body, TEXT_BYTES_MAX)?;
-                let mut store = self.store();
-                let reply = store.hello(&table);
-                if matches!(reply, Reply::Session(_)) {
-                    let (count, bytes) = store.size();
-                    let bytes = crate::backup::size(bytes);
-                    self.tell(&format!("{peer} has {count} partitions, {bytes}"));
-                }
-                reply
-            }
-            Asked::Of(session, mtd, about) => match *about {
+            Asked::Hello => self.hello(body, peer)?,
+            Asked::Of(
+                session,
+                mtd,
                 About::Bytes {
                     pass,
                     form,
                     offset,
                     length,
-                } => {
-                    let begun = self.store().begin(*session, *mtd, pass, offset, length);
-                    match begun {
-                        Err(reply) => reply,
-                        Ok((id, block)) => {
-                            let taken = match form {
-                                Form::Raw => self.raw(body, id, block, offset, length)?,
-                                form => self.encoded(body, form, id, offset, length)?,
-                            };
-                            let end = self.store().end(id);
-                            taken.unwrap_or(end)
-                        }
-                    }
+                },
+            ) => {
+                let begun = self.store().begin(*session, *mtd, *pass, *offset, *length);
+                match begun {
+                    Ok(block) => self.bytes(body, *form, block, (*offset, *length))?,
+                    Err(reply) => reply,
                 }
-                ref about => {
-                    let reply = self.store().about(*session, *mtd, about);
-                    self.tell_of(*mtd, about, &reply);
-                    reply
-                }
-            },
+            }
+            Asked::Of(session, mtd, about) => {
+                let reply = self.store().about(*session, *mtd, about);
+                self.tell_of(*mtd, about, &reply);
+                reply
+            }
             Asked::Done(session) => self.store().done(*session),
         };
         if let Reply::No(why) = &reply {
             self.watcher.warn(&format!("{peer} was refused: {why}"));
         }
         Ok(Said::Reply(reply))
+    }
+
+    /// A device that introduces itself by its table.
+    fn hello(&self, body: &mut Body<'_>, peer: IpAddr) -> Result<Reply, Gone> {
+        let table = self.text(body, TEXT_BYTES_MAX)?;
+        let mut store = self.store();
+        let reply = store.hello(&table);
+        if matches!(reply, Reply::Session(_)) {
+            let (count, bytes) = store.size();
+            let bytes = crate::backup::size(bytes);
+            self.tell(&format!("{peer} has {count} partitions, {bytes}"));
+        }
+        Ok(reply)
+    }
+
+    /// A stretch (offset and length) of a partition that the store has begun to take:
+    /// its number there, and the erase block's size.
+    fn bytes(
+        &self,
+        body: &mut Body<'_>,
+        form: Form,
+        (id, block): (u64, u64),
+        (offset, length): (u64, u64),
+    ) -> Result<Reply, Gone> {
+        let refused = match form {
+            Form::Raw => self.raw(body, id, block, offset, length)?,
+            form => self.encoded(body, form, id, offset, length)?,
+        };
+        let end = self.store().end(id);
+        Ok(refused.unwrap_or(end))
     }
 
     fn tell(&self, text: &str) {

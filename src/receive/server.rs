@@ -54,7 +54,7 @@ impl Receiver {
     }
 
     /// Whether everybody may come.
-    pub fn is_public(&self) -> bool {
+    pub(crate) fn is_public(&self) -> bool {
         self.is_public
     }
 

@@ -21,7 +21,7 @@ const TEMPLATE: &str = include_str!("restore.sh");
 
 /// What the script writes with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tool {
+pub(crate) enum Tool {
     /// `flashcp`, of mtd-utils or BusyBox.
     Flashcp,
     /// `flash_eraseall`, of the same, and dd to the erased partition.
@@ -34,7 +34,7 @@ pub enum Tool {
 
 impl Tool {
     /// All of them, with their words.
-    pub const ALL: [(&'static str, Self); 4] = [
+    pub(crate) const ALL: [(&'static str, Self); 4] = [
         ("flashcp", Self::Flashcp),
         ("flash_eraseall", Self::FlashEraseall),
         ("mtd", Self::Mtd),
@@ -89,29 +89,29 @@ impl Tool {
 
 /// What the script is to do.
 #[derive(Debug, Clone, Copy)]
-pub struct ScriptRequest<'a> {
+pub(crate) struct ScriptRequest<'a> {
     /// What it writes with.
-    pub tool: Tool,
+    pub(crate) tool: Tool,
     /// As [`super::Request`] has it.
-    pub restore: super::Request<'a>,
+    pub(crate) restore: super::Request<'a>,
     /// The folder on the device with the images; absolute.
-    pub folder: &'a str,
+    pub(crate) folder: &'a str,
 }
 
 /// A script, and what is to be said of it.
 #[derive(Debug)]
-pub struct Script {
+pub(crate) struct Script {
     /// Its text.
-    pub text: String,
+    pub(crate) text: String,
     /// A sentence each.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// Makes a script of a backup.
 ///
 /// # Errors
 /// What keeps the backup from being restored so. Nothing is changed.
-pub fn script(
+pub(crate) fn script(
     backup: &dyn Destination,
     request: &ScriptRequest<'_>,
     work: &Work<'_>,
@@ -126,7 +126,7 @@ pub fn script(
         }
         .into());
     }
-    let mut made = Made {
+    let mut made = Planner {
         backup,
         devices: &devices,
         allowed: match request.restore.allow {
@@ -191,7 +191,7 @@ fn table(devices: &[MtdInfo]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-struct Made<'a> {
+struct Planner<'a> {
     backup: &'a dyn Destination,
     devices: &'a [MtdInfo],
     allowed: Vec<MtdInfo>,
@@ -199,7 +199,7 @@ struct Made<'a> {
     notes: Vec<String>,
 }
 
-impl Made<'_> {
+impl Planner<'_> {
     /// The lines of the plan, in the order in which partitions are written.
     fn plan(&mut self, manifest: &Manifest) -> Result<String, Box<RestoreError>> {
         let is_named = !self.request.restore.partitions.is_empty();

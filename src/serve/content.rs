@@ -135,7 +135,7 @@ impl Content {
     }
 
     /// Whether a client has named the digest of this manifest as proven.
-    pub fn is_verified(&self) -> bool {
+    pub(crate) fn is_verified(&self) -> bool {
         self.verified
     }
 

@@ -74,7 +74,7 @@ impl Server {
     }
 
     /// Whether it listens to everybody.
-    pub fn is_public(&self) -> bool {
+    pub(crate) fn is_public(&self) -> bool {
         self.is_public
     }
 

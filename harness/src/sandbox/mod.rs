@@ -9,9 +9,15 @@
 //! descriptors that a node would answer otherwise than a file. A supervisor
 //! thread answers them from the harness's MTD layer ([`crate::mtd`]) or lets
 //! them through. What an open of a node hands out is a re-open of the memory in
-//! which the chip's cells are (`storage`), so reads are the kernel's own.
-//! Writes are emulated, in the processes that opened flash for writing
-//! (`tracer`).
+//! which the chip's cells are (`flash`), so reads are the kernel's own. Writes are
+//! emulated, in the processes that opened flash for writing (`tracing`).
+//!
+//! From below, each naming only what stands before it: `call` (the terms in which a
+//! stopped call is told and answered), `kernel` (what the host's kernel gives), `flash`
+//! and `view` (what is behind a descriptor, and behind a path), `state` (what one sandbox
+//! knows), `calls` (a table of the system calls, and who decides about each), `tracing`,
+//! `supervisor` (receives a call, has it decided and performed, replies), `run` and
+//! `builder`.
 //!
 //! This is a test bench, not a jail: a hostile program is not contained.
 //!

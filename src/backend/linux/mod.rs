@@ -31,7 +31,7 @@ use crate::mtd::{
 };
 use calls::{CharDevice, PlainFile};
 use nesting::Link;
-pub use node::make_node;
+pub(crate) use node::make_node;
 use node::{Found, Opened};
 use root::Root;
 use std::path::{Path, PathBuf};

@@ -288,7 +288,7 @@ fn is_nodev(path: &Path) -> bool {
 
 /// Makes a node of `device`, mode 0600, below `root` (`/` on the device itself). An
 /// existing path is an error (EEXIST) and stays as it is; nothing is ever replaced.
-pub fn make_node(root: &Path, node: &Node, device: &MtdName) -> Result<(), MtdError> {
+pub(crate) fn make_node(root: &Path, node: &Node, device: &MtdName) -> Result<(), MtdError> {
     // A link in the place of `dev` must not lead to another root's.
     let (folder, name) = node.path.rsplit_once('/').unwrap_or(("", &node.path));
     let folder = Root::new(Some(root.to_owned())).resolve(folder);

@@ -23,7 +23,7 @@ use crate::mtd::{ISPOT_TABLE, MtdInfo, parse_proc_mtd, total_bytes};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What there is to rebuild from.
-pub(super) struct Pieces<'a> {
+pub(super) struct Sources<'a> {
     pub(super) folder: &'a dyn Destination,
     pub(super) own: &'a [Entry],
     /// Of `SHA256SUMS`, by file.
@@ -50,7 +50,7 @@ struct Tally {
     holes_unknown: Vec<String>,
 }
 
-impl Pieces<'_> {
+impl Sources<'_> {
     pub(super) fn rebuild(
         self,
         request: &RepairRequest,

@@ -4,7 +4,7 @@ use crate::backup::{self, Destination as _, DigestChoice, Request, Summary};
 use crate::cli::Exit;
 use crate::cli::common::device::{self, DeviceArgs};
 use crate::cli::common::folder::{self, FOLDER_ON_DEVICE};
-use crate::cli::common::made::Made;
+use crate::cli::common::new_backup::NewBackup;
 use crate::cli::common::{self, signals, stream};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
@@ -178,7 +178,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
 }
 
 fn tell(summary: &Summary, to: &str, on_device: bool, output: &Output) -> Exit {
-    let made = Made {
+    let made = NewBackup {
         manifest: &summary.manifest,
         digest: &summary.manifest.sha256(),
         changed: summary.changed_while_read(),

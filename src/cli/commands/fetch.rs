@@ -6,7 +6,7 @@ mod ssh;
 use super::backup::PARTITION;
 use crate::backup::Destination as _;
 use crate::cli::Exit;
-use crate::cli::common::made::Made;
+use crate::cli::common::new_backup::NewBackup;
 use crate::cli::common::{folder, layout, signals};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
@@ -182,7 +182,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         folder::fill(&args.folder, lines, interrupt, output, |folder, work| {
             fetch(&reached.backend, folder, &request, work)
         })?;
-    let made = Made {
+    let made = NewBackup {
         manifest: &summary.manifest,
         digest: &summary.manifest.sha256(),
         changed: summary.changed_while_read(),

@@ -3,7 +3,7 @@
 use crate::backup::{Destination as _, Folder, Summary};
 use crate::capture::{Capture, ImportRequest, OobPages, import, inspect};
 use crate::cli::Exit;
-use crate::cli::common::made::Made;
+use crate::cli::common::new_backup::NewBackup;
 use crate::cli::common::{folder, layout, signals, stream};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
@@ -225,7 +225,7 @@ fn tell(summary: &Summary, capture: &Capture, folder: &Folder, output: &Output) 
             "mtd{mtd}: the flash changed while it was read; the image is the first reading"
         ));
     }
-    let made = Made {
+    let made = NewBackup {
         manifest: &summary.manifest,
         digest: &summary.manifest.sha256(),
         changed: summary.changed_while_read(),

@@ -7,7 +7,7 @@ pub(crate) mod folder;
 pub(crate) mod generated;
 #[cfg(feature = "full")]
 pub(crate) mod layout;
-pub(crate) mod made;
+pub(crate) mod new_backup;
 pub(crate) mod signals;
 #[cfg(feature = "full")]
 pub(crate) mod staging;

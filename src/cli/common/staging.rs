@@ -2,7 +2,7 @@
 //! asked for, until they are a backup.
 
 use super::folder;
-use super::made::Made;
+use super::new_backup::NewBackup;
 use crate::backup::{BackupError, Destination as _, Entry, Failure, Folder, Summary};
 use crate::capture::{ImportRequest, import as import_captured, inspect};
 use crate::cli::Exit;
@@ -120,8 +120,8 @@ pub(crate) struct Imported {
 }
 
 impl Imported {
-    pub(crate) fn made(&self) -> Made<'_> {
-        Made {
+    pub(crate) fn made(&self) -> NewBackup<'_> {
+        NewBackup {
             manifest: &self.summary.manifest,
             digest: &self.digest,
             changed: self.summary.changed_while_read(),

@@ -12,7 +12,7 @@ use super::remote::{Proof, RemoteBackend};
 use super::wire::{Fault, Patience, Source};
 use crate::mtd::{Errno, MtdError, MtdIndex, MtdInfo, Node, OwnDigest};
 use probe::Tools;
-use session::{Piece, Session};
+use session::{Received, Session};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 
@@ -164,7 +164,7 @@ impl Source for SshSource {
             let session = self.session()?;
             session.start(&command)?;
             loop {
-                if let Piece::End { status, errors } = session.read(&mut [0; 64])? {
+                if let Received::End { status, errors } = session.read(&mut [0; 64])? {
                     break (status, errors);
                 }
             }
@@ -233,9 +233,9 @@ impl Source for SshSource {
             return Ok(count);
         }
         match self.session()?.read(buf)? {
-            Piece::Data(count) => Ok(count),
-            Piece::End { status: 0, .. } => Ok(0),
-            Piece::End { errors, .. } => Err(Fault::Device(errno(&errors))),
+            Received::Data(count) => Ok(count),
+            Received::End { status: 0, .. } => Ok(0),
+            Received::End { errors, .. } => Err(Fault::Device(errno(&errors))),
         }
     }
 

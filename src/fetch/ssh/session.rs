@@ -52,7 +52,7 @@ pub(crate) struct SshCommand {
 pub(crate) const SILENCE: [Duration; 2] = [Duration::from_secs(20), Duration::from_secs(300)];
 
 /// A part of a command's output.
-pub(super) enum Piece {
+pub(super) enum Received {
     /// So many bytes of it.
     Data(usize),
     /// All came; its exit status, and what it said on standard error.
@@ -150,8 +150,8 @@ impl Session {
         let mut chunk = vec![0; 16 << 10];
         loop {
             match self.read(&mut chunk)? {
-                Piece::Data(count) => all.extend_from_slice(&chunk[..count]),
-                Piece::End { status, errors } => return Ok((all, status, errors)),
+                Received::Data(count) => all.extend_from_slice(&chunk[..count]),
+                Received::End { status, errors } => return Ok((all, status, errors)),
             }
             if all.len() > 16 << 20 {
                 return Err(Fault::Lost("a short answer does not end".into()));
@@ -176,7 +176,7 @@ impl Session {
     }
 
     /// The next bytes of the command's standard output, or its end.
-    pub(super) fn read(&mut self, buf: &mut [u8]) -> Result<Piece, Fault> {
+    pub(super) fn read(&mut self, buf: &mut [u8]) -> Result<Received, Fault> {
         if !self.open {
             return Err(Fault::Lost("no command is running".into()));
         }
@@ -192,14 +192,14 @@ impl Session {
                 let count = ready.min(buf.len());
                 buf[..count].copy_from_slice(&pending[..count]);
                 self.start += count;
-                return Ok(Piece::Data(count));
+                return Ok(Received::Data(count));
             }
             self.fill()?;
         }
     }
 
     /// What follows the mark of a command's end.
-    fn end(&mut self, mark_bytes: usize) -> Result<Piece, Fault> {
+    fn end(&mut self, mark_bytes: usize) -> Result<Received, Fault> {
         let last = format!("\n{} z {}\n", self.word, self.number);
         let mut end = None;
         while end.is_none() {
@@ -217,7 +217,7 @@ impl Session {
         self.start = to + last.len();
         self.open = false;
         let (status, errors) = text.split_once('\n').unwrap_or((&text, ""));
-        Ok(Piece::End {
+        Ok(Received::End {
             status: status.trim().parse().unwrap_or(u32::MAX),
             errors: errors.trim().to_owned(),
         })
@@ -230,7 +230,7 @@ impl Session {
         let mut chunk = vec![0; 4096];
         let mut dropped = 0;
         while self.open {
-            if let Piece::Data(count) = self.read(&mut chunk)? {
+            if let Received::Data(count) = self.read(&mut chunk)? {
                 dropped += count;
                 if dropped > WORTH_WAITING_BYTES {
                     return Err(Fault::Lost("a stream was left before its end".into()));

@@ -3,43 +3,47 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 /// A tree for tests: name, properties, children.
-struct Made(&'static str, Vec<(&'static str, Vec<u8>)>, Vec<Made>);
+struct TreeNode(&'static str, Vec<(&'static str, Vec<u8>)>, Vec<TreeNode>);
 
 fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_be_bytes()).collect()
 }
 
-fn partition(label: &'static str, at: u32, size: u32) -> Made {
+fn partition(label: &'static str, at: u32, size: u32) -> TreeNode {
     let label = format!("{label}\0").into_bytes();
-    Made(
+    TreeNode(
         "partition@x",
         vec![("label", label), ("reg", words(&[at, size]))],
         vec![],
     )
 }
 
-fn fixed(name: &'static str, parts: Vec<Made>) -> Made {
+fn fixed(name: &'static str, parts: Vec<TreeNode>) -> TreeNode {
     let properties = vec![
         ("compatible", b"fixed-partitions\0".to_vec()),
         ("#address-cells", words(&[1])),
         ("#size-cells", words(&[1])),
     ];
-    Made(name, properties, parts)
+    TreeNode(name, properties, parts)
 }
 
 /// A router: `firmware` has parts of its own.
-fn router() -> Made {
+fn router() -> TreeNode {
     let mut boot = partition("u-boot", 0, 0x4_0000);
     boot.1.push(("read-only", vec![]));
     let mut firmware = partition("firmware", 0x4_0000, 0xfb_0000);
     firmware.2 = vec![fixed("partitions", vec![partition("kernel", 0, 0x20_0000)])];
     let parts = vec![boot, firmware, partition("art", 0xff_0000, 0x1_0000)];
-    let flash = Made(
+    let flash = TreeNode(
         "flash@0",
         vec![("compatible", b"winbond,w25q128\0jedec,spi-nor\0".to_vec())],
         vec![fixed("partitions", parts)],
     );
-    Made("", vec![], vec![Made("spi@1f000000", vec![], vec![flash])])
+    TreeNode(
+        "",
+        vec![],
+        vec![TreeNode("spi@1f000000", vec![], vec![flash])],
+    )
 }
 
 /// Several flashes: one that is switched off, one whose table is another parser's, one
@@ -51,13 +55,13 @@ fn what_the_kernel_makes_no_partitions_of() {
             ("status", status.to_vec()),
             ("compatible", format!("{kind}\0").into_bytes()),
         ];
-        Made(name, properties, inner)
+        TreeNode(name, properties, inner)
     };
     let table = || fixed("partitions", vec![partition("boot", 0, 0x1_0000)]);
     let mut other = table();
     other.1[0].1 = b"vendor,partitions\0".to_vec();
     let plain = vec![partition("all", 0, 0x10_0000)];
-    let root = Made(
+    let root = TreeNode(
         "",
         vec![],
         vec![
@@ -74,8 +78,8 @@ fn what_the_kernel_makes_no_partitions_of() {
     assert_eq!(names, ["all", "boot"]);
 }
 
-fn blob(root: &Made) -> Vec<u8> {
-    fn put(node: &Made, tokens: &mut Vec<u8>, names: &mut Vec<u8>) {
+fn blob(root: &TreeNode) -> Vec<u8> {
+    fn put(node: &TreeNode, tokens: &mut Vec<u8>, names: &mut Vec<u8>) {
         let padded = |bytes: &[u8], tokens: &mut Vec<u8>| {
             tokens.extend_from_slice(bytes);
             tokens.resize(tokens.len().next_multiple_of(4), 0);
@@ -115,7 +119,7 @@ fn blob(root: &Made) -> Vec<u8> {
     blob
 }
 
-fn folder(root: &Made, at: &Path) {
+fn folder(root: &TreeNode, at: &Path) {
     fs::create_dir_all(at).unwrap();
     for (name, value) in &root.1 {
         fs::write(at.join(name), value).unwrap();
@@ -170,18 +174,18 @@ fn blob_and_folder_tell_the_same() {
 /// Before there was a node `partitions`: right below the flash, beside other things.
 #[test]
 fn an_old_tree() {
-    let other = Made(
+    let other = TreeNode(
         "chip@0",
         vec![("compatible", b"x\0".to_vec()), ("reg", words(&[0]))],
         vec![],
     );
     let parts = vec![partition("boot", 0, 0x1000), other];
-    let flash = Made(
+    let flash = TreeNode(
         "flash@0",
         vec![("compatible", b"cfi-flash\0".to_vec())],
         parts,
     );
-    let reading = read(&blob(&Made("", vec![], vec![flash])))
+    let reading = read(&blob(&TreeNode("", vec![], vec![flash])))
         .unwrap()
         .unwrap();
     assert_eq!(reading.partitions.len(), 1);
@@ -189,10 +193,10 @@ fn an_old_tree() {
 }
 
 #[rstest]
-#[case::past_its_parent(|tree: &mut Made| tree.2[0].2[0].2[0].2[1].2[0].2.push(partition("x", 0, 0xfc_0000)))]
-#[case::torn_reg(|tree: &mut Made| tree.2[0].2[0].2[0].2[0].1[1].1.truncate(4))]
-#[case::many_cells(|tree: &mut Made| tree.2[0].2[0].2[0].1[1].1 = words(&[0x4000_0000]))]
-fn what_is_none(#[case] change: fn(&mut Made)) {
+#[case::past_its_parent(|tree: &mut TreeNode| tree.2[0].2[0].2[0].2[1].2[0].2.push(partition("x", 0, 0xfc_0000)))]
+#[case::torn_reg(|tree: &mut TreeNode| tree.2[0].2[0].2[0].2[0].1[1].1.truncate(4))]
+#[case::many_cells(|tree: &mut TreeNode| tree.2[0].2[0].2[0].1[1].1 = words(&[0x4000_0000]))]
+fn what_is_none(#[case] change: fn(&mut TreeNode)) {
     let mut tree = router();
     change(&mut tree);
     read(&blob(&tree)).unwrap().unwrap_err();
@@ -204,9 +208,9 @@ fn a_torn_blob_is_an_error_with_its_place() {
     for length in 4..whole.len() {
         assert!(read(&whole[..length]).unwrap().is_err(), "{length}");
     }
-    let mut deep = Made("x", vec![], vec![]);
+    let mut deep = TreeNode("x", vec![], vec![]);
     for _ in 0..200 {
-        deep = Made("x", vec![], vec![deep]);
+        deep = TreeNode("x", vec![], vec![deep]);
     }
     let error = read(&blob(&deep)).unwrap().unwrap_err();
     assert!(error.to_string().contains("too deep"), "{error}");

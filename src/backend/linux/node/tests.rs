@@ -76,3 +76,14 @@ fn without_a_private_node_the_missing_one_is_named_with_its_mknod_line() {
     let help = error.help().unwrap();
     assert_eq!(help, "as root: mknod /dev/mtd524287 c 90 1048574");
 }
+
+#[test]
+#[ignore = "needs root"]
+fn a_node_is_made_once_and_never_replaced_by_root() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir(root.path().join("dev")).unwrap();
+    let node = Node::character(MtdIndex(4));
+    make_node(root.path(), &node, &ghost().id()).unwrap();
+    let again = make_node(root.path(), &node, &ghost().id()).unwrap_err();
+    assert_eq!(again.errno(), Some(Errno::EXIST));
+}

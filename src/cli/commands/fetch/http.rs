@@ -3,7 +3,7 @@
 use super::Args;
 use crate::backup::{BackupError, Destination as _, Folder, Report, Work, verify_but};
 use crate::cli::Exit;
-use crate::cli::common::made::Made;
+use crate::cli::common::new_backup::NewBackup;
 use crate::cli::common::{self, staging};
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
@@ -53,7 +53,7 @@ pub(super) fn run(
     }
     if came.is_backup {
         let report = keep_backup(&download, &came, &folder, &target)?;
-        let made = Made {
+        let made = NewBackup {
             manifest: &report.manifest,
             digest: report.manifest_sha256.as_deref().unwrap_or_default(),
             changed: false,

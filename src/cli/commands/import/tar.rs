@@ -5,7 +5,7 @@ use crate::backup::{self, BackupError, Destination as _, Failure, Folder, Report
 use crate::capture::ImportError;
 use crate::capture::RECORD;
 use crate::cli::Exit;
-use crate::cli::common::made::Made;
+use crate::cli::common::new_backup::NewBackup;
 use crate::cli::common::{self, folder};
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
@@ -76,7 +76,7 @@ pub(super) fn unpack(archive: &TarFolder, around: &Path) -> Result<TempDir, CliE
 }
 
 fn tell(report: &Report, folder: &Folder, output: &Output) -> Exit {
-    let made = Made {
+    let made = NewBackup {
         manifest: &report.manifest,
         digest: report.manifest_sha256.as_deref().unwrap_or_default(),
         changed: false,

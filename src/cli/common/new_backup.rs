@@ -8,7 +8,7 @@ use crate::mtd::total_bytes;
 use serde::Serialize;
 
 /// A backup that was made.
-pub(crate) struct Made<'a> {
+pub(crate) struct NewBackup<'a> {
     pub(crate) manifest: &'a Manifest,
     /// SHA-256 of the manifest's file.
     pub(crate) digest: &'a str,
@@ -30,7 +30,7 @@ struct Body<'a> {
     manifest: &'a Manifest,
 }
 
-impl Made<'_> {
+impl NewBackup<'_> {
     fn outcome(&self) -> (Exit, &'static str) {
         if self.manifest.is_partial() {
             (Exit::Partial, "partial")
