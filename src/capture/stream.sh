@@ -48,17 +48,23 @@ zeros() {
         fail 4 "nobody takes the tar any more"
 }
 
+# add_digits NUMBER: sets DIGITS to the sum of its digits.
+add_digits() {
+    DIGITS=0
+    rest=$1
+    while [ -n "$rest" ]; do
+        tail=${rest#?}
+        DIGITS=$((DIGITS + ${rest%"$tail"}))
+        rest=$tail
+    done
+}
+
 # member NAME SUM SIZE: a file's header; SUM is that of the name's letters. The sum of
 # all that never changes in such a header is 3037.
 member() {
     octal=$(printf %011o "$3")
-    sum=$((3037 + $2))
-    rest=$octal
-    while [ -n "$rest" ]; do
-        tail=${rest#?}
-        sum=$((sum + ${rest%"$tail"}))
-        rest=$tail
-    done
+    add_digits "$octal"
+    sum=$((3037 + $2 + DIGITS))
     printf %s "$1" >&3
     zeros $((100 - ${#1}))
     printf '0000644\0000000000\0000000000\000%s\00000000000000\000%06o\000 0' "$octal" "$sum" >&3
@@ -170,14 +176,8 @@ stream_one() {
     if [ $((GOT)) != "$WHOLE" ] || [ "$ECC" != "$errors" ]; then
         TORN=yes
     fi
-    letters=684
-    rest=$N
-    while [ -n "$rest" ]; do
-        tail=${rest#?}
-        letters=$((letters + 48 + ${rest%"$tail"}))
-        rest=$tail
-    done
-    member "mtd$N.bin" "$letters" "$WHOLE"
+    add_digits "$N"
+    member "mtd$N.bin" $((684 + 48 * ${#N} + DIGITS)) "$WHOLE"
     send_bytes
     pad "$WHOLE"
     drop_node

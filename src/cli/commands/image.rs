@@ -226,6 +226,21 @@ impl Stopped {
     }
 }
 
+/// Writes the next bytes of a file, and counts them, unless the user asked to stop.
+fn go_on(
+    file: &mut SingleFile,
+    bytes: &[u8],
+    done_bytes: &mut u64,
+    interrupt: &AtomicBool,
+) -> io::Result<()> {
+    if interrupt.load(Ordering::Relaxed) {
+        return Err(io::ErrorKind::Interrupted.into());
+    }
+    file.write_all(bytes)?;
+    *done_bytes += bytes.len() as u64;
+    Ok(())
+}
+
 fn help_for(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -292,11 +307,7 @@ fn write(
         progress.planned(&[], size_bytes);
         progress.begin("chip");
         let written = chip.peek_range(0, size_bytes, |_, cells| {
-            if interrupt.load(Ordering::Relaxed) {
-                return Err(io::ErrorKind::Interrupted.into());
-            }
-            file.write_all(cells)?;
-            done_bytes += cells.len() as u64;
+            go_on(file, cells, &mut done_bytes, interrupt)?;
             progress.progress(cells.len() as u64);
             Ok(())
         });

@@ -81,15 +81,28 @@ fn of_the_medium(
     )]
     trouble: Trouble,
 ) {
+    at_each(asked, Disk::calls, |journal, call| {
+        journal.trouble_at(call, trouble);
+    });
+}
+
+/// The same for calls that change nothing: names, and bytes that are read again.
+#[rstest]
+fn of_the_medium_that_cannot_be_read(#[values(0, 1, 2, 3, 4, 5)] asked: usize) {
+    at_each(asked, Disk::looks, Disk::blind_at);
+}
+
+/// Strikes each of the calls that a restore without trouble makes of its journal.
+fn at_each(asked: usize, count: fn(&Disk) -> u64, strike: impl Fn(&Disk, u64)) {
     let world = World::new(ASKED[asked], 2);
     let device = world.device.fork();
     let journal = Disk::of(&device);
     world.restore(&device, &journal).unwrap();
     let mut stopped = 0;
-    for call in 1..=journal.calls() {
+    for call in 1..=count(&journal) {
         let device = world.device.fork();
         let journal = Disk::of(&device);
-        journal.trouble_at(call, trouble);
+        strike(&journal, call);
         let ended = world.restore(&device, &journal);
         stopped += u64::from(ended.is_err());
         let cells = device.chip_bytes(0);
@@ -104,36 +117,6 @@ fn of_the_medium(
         world
             .unfinished(&device, &journal, &again)
             .unwrap_or_else(|why| panic!("{call}: {why}"));
-    }
-    assert!(stopped > 0);
-}
-
-/// The same for calls that change nothing: names, and bytes that are read again.
-#[rstest]
-fn of_the_medium_that_cannot_be_read(#[values(0, 1, 2, 3, 4, 5)] asked: usize) {
-    let world = World::new(ASKED[asked], 2);
-    let device = world.device.fork();
-    let journal = Disk::of(&device);
-    world.restore(&device, &journal).unwrap();
-    let mut stopped = 0;
-    for look in 1..=journal.looks() {
-        let device = world.device.fork();
-        let journal = Disk::of(&device);
-        journal.blind_at(look);
-        let ended = world.restore(&device, &journal);
-        stopped += u64::from(ended.is_err());
-        let cells = device.chip_bytes(0);
-        let kept = journal.after(Loss::All);
-        world
-            .broken(&cells, &kept, None)
-            .unwrap_or_else(|why| panic!("{look}: {why}"));
-        if let Err(error) = &ended {
-            assert_eq!(error.changed, cells != world.old, "{look}: {error}");
-        }
-        let again = goes_on(&world, &device, &journal, ended);
-        world
-            .unfinished(&device, &journal, &again)
-            .unwrap_or_else(|why| panic!("{look}: {why}"));
     }
     assert!(stopped > 0);
 }

@@ -1,6 +1,6 @@
 //! `mtdkeep image --from`: a chip's image from a backup.
 
-use super::{Stopped, make_above, not_begun, not_named};
+use super::{Stopped, go_on, make_above, not_begun, not_named};
 use crate::backup::{
     self, Access, Folder, JoinError, Manifest, Meaning, Plan, SingleFile, join, plan_join, size,
 };
@@ -10,9 +10,8 @@ use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use crate::cli::progress::{Lines, Progress};
 use serde::Serialize;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 pub(super) struct Args {
     /// The backup's folder.
@@ -56,12 +55,7 @@ pub(super) fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let mut file = file.map_err(|source| not_begun(path, &source))?;
     let mut done_bytes = 0;
     let joined = join(&folder, &plan, &mut |piece| {
-        if interrupt.load(Ordering::Relaxed) {
-            return Err(io::ErrorKind::Interrupted.into());
-        }
-        file.write_all(piece)?;
-        done_bytes += piece.len() as u64;
-        Ok(())
+        go_on(&mut file, piece, &mut done_bytes, interrupt)
     });
     match joined {
         Ok(()) => {}

@@ -1,6 +1,6 @@
 //! `mtdkeep image --from … --volume`: a volume of UBI from a backup.
 
-use super::{Stopped, make_above, not_begun, not_named};
+use super::{Stopped, go_on, make_above, not_begun, not_named};
 use crate::backup::{Access, Image, SingleFile, VolumeError, copy_volume, find_volume, size};
 use crate::cli::Exit;
 use crate::cli::common::{folder, signals};
@@ -8,9 +8,7 @@ use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use serde::Serialize;
 use std::fs::File;
-use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 
 pub(super) struct Args {
     /// The backup's folder.
@@ -68,12 +66,7 @@ pub(super) fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let mut made = made.map_err(|source| not_begun(to, &source))?;
     let mut done_bytes = 0;
     let copied = copy_volume(&file, &volume, &mut |piece| {
-        if interrupt.load(Ordering::Relaxed) {
-            return Err(io::ErrorKind::Interrupted.into());
-        }
-        made.write_all(piece)?;
-        done_bytes += piece.len() as u64;
-        Ok(())
+        go_on(&mut made, piece, &mut done_bytes, interrupt)
     });
     if let Err(error) = copied {
         let size_bytes = volume.size_bytes;
