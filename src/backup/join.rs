@@ -23,12 +23,12 @@ const PIECE_BYTES: usize = 64 << 10;
 #[non_exhaustive]
 pub(crate) enum JoinError {
     /// Nobody tells where a partition starts, or on which chip it is.
-    #[error("nobody tells where {device} lies on the chip{}", only_inferred(*.inferred))]
+    #[error("nobody tells {}", lacking(.device, *.lacks))]
     Uncertain {
         /// The partition.
         device: MtdName,
-        /// There is an offset, but it is only inferred.
-        inferred: bool,
+        /// What is not told.
+        lacks: Lacking,
     },
     /// Two tell different places.
     #[error("where {device} lies on the chip is told differently: {}", .others.join("; "))]
@@ -94,10 +94,24 @@ pub(crate) enum JoinError {
     Write(io::Error),
 }
 
-fn only_inferred(inferred: bool) -> &'static str {
-    match inferred {
-        true => ": the offset that is known is only inferred",
-        false => "",
+/// What is not told of a partition's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lacking {
+    /// Where it starts.
+    Offset,
+    /// The same; there is an offset, but it is only inferred.
+    AllButInferred,
+    /// On which chip it starts there.
+    Chip,
+}
+
+fn lacking(device: &MtdName, lacks: Lacking) -> String {
+    match lacks {
+        Lacking::Offset => format!("where {device} lies on the chip"),
+        Lacking::AllButInferred => {
+            format!("where {device} lies on the chip: the offset that is known is only inferred")
+        }
+        Lacking::Chip => format!("on which chip {device} lies; where it starts there is known"),
     }
 }
 
@@ -223,7 +237,11 @@ fn certain_place(device: &MtdInfo) -> Result<Range<u64>, JoinError> {
     let place = certain.and_then(|start| Some(start..start.checked_add(device.size_bytes)?));
     place.ok_or_else(|| JoinError::Uncertain {
         device: device.id(),
-        inferred: device.offset.is_some_and(|o| o.source.is_inferred()),
+        lacks: match device.offset {
+            None => Lacking::Offset,
+            Some(offset) if offset.source.is_inferred() => Lacking::AllButInferred,
+            Some(_) => Lacking::Chip,
+        },
     })
 }
 

@@ -12,6 +12,7 @@ use super::found::{Candidate, CaptureFolder};
 use super::names;
 use super::own_manifest;
 use super::sums::{self, Algorithm, Running, Sum};
+use super::text_mode;
 use crate::backup::{DigestChoice, Digests};
 use crate::mtd::MtdInfo;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +54,8 @@ pub(super) struct Inspected {
     pub(super) has: Vec<Given>,
     /// There is an MD5 of it, whether it fits or not.
     pub(super) has_md5_to_compare: bool,
+    /// What its bytes show of a transfer that changed them and kept their number.
+    pub(super) changed: Option<String>,
 }
 
 /// All digests at hand.
@@ -182,6 +185,7 @@ impl Check<'_> {
             sha256: image.get(&Algorithm::Sha256).cloned(),
             has: Vec::new(),
             has_md5_to_compare: wanted.contains(&Algorithm::Md5),
+            changed: None,
         };
         for given in of_it {
             let Sum {
@@ -210,6 +214,15 @@ impl Check<'_> {
                     given.sum.name
                 ));
             }
+        }
+        let is_proven = inspected.has.iter().any(|given| given.by_device);
+        if matches!(form, Form::Plain | Form::Gzip) && !is_proven {
+            let open = || decode::open(&candidate.path, form);
+            let found = text_mode::traces(open).map_err(|source| ImportError::Read {
+                what: candidate.path.display().to_string(),
+                source,
+            })?;
+            inspected.changed = found.map(|what| format!("{}: {what}", candidate.file));
         }
         Ok(inspected)
     }

@@ -24,6 +24,7 @@ pub(super) struct Counted {
     odd_ff_runs: u64,
     ff_pairs: u64,
     replaced: u64,
+    latin1: Latin1,
     /// The last byte, and how often it stands at the end.
     last: u8,
     last_run_bytes: u64,
@@ -76,6 +77,7 @@ pub(super) fn count(stream: &mut dyn Read, size_bytes: u64) -> io::Result<Counte
                 }
                 _ => 0,
             };
+            counted.latin1.take(byte);
             if byte == 0xff {
                 ff_run += 1;
             } else {
@@ -92,6 +94,33 @@ pub(super) fn count(stream: &mut dyn Read, size_bytes: u64) -> io::Result<Counte
     }
     counted.end_ff_run(&mut ff_run);
     Ok(counted)
+}
+
+/// Bytes that were taken for characters of Latin-1 and written as UTF-8: c2 or c3, and
+/// one from 80 to bf, for each from 80 on.
+#[derive(Debug, Default, Clone, Copy)]
+struct Latin1 {
+    characters: u64,
+    is_inside: bool,
+    is_other: bool,
+}
+
+impl Latin1 {
+    fn take(&mut self, byte: u8) {
+        let (is_inside, is_other) = match (self.is_inside, byte) {
+            (false, ..0x80) | (true, 0x80..=0xbf) => (false, false),
+            (false, 0xc2 | 0xc3) => (true, false),
+            _ => (false, true),
+        };
+        self.is_inside = is_inside;
+        self.is_other |= is_other;
+        self.characters += u64::from(!is_inside);
+    }
+
+    /// How many bytes there were, if it is that.
+    fn bytes(&self) -> Option<u64> {
+        (!self.is_other && !self.is_inside).then_some(self.characters)
+    }
 }
 
 /// What is wrong with a file's length.
@@ -168,6 +197,11 @@ impl Counted {
                 self.replaced
             );
         }
+        if self.latin1.bytes() == Some(size_bytes) {
+            return "each byte from 80 on is two, as UTF-8 writes that character: what fetched it \
+                    took it for text; all is there, and `iconv -f UTF-8 -t LATIN1` undoes it"
+                .into();
+        }
         if self.last_run_bytes >= more_bytes {
             return format!(
                 "what follows is {:#04x} alone: was it filled up to a larger size, or is the \
@@ -216,7 +250,7 @@ impl Counted {
                 "it ends after {} blocks of {block} bytes, as a transfer that was cut off does",
                 length_bytes / block
             ),
-            None => "it ends before".into(),
+            None => format!("{:#x} bytes of it are missing", size_bytes - length_bytes),
         }
     }
 }
@@ -263,10 +297,11 @@ mod tests {
     #[case::utf16(
         [vec![0xff, 0xfe], replaced(&[b'a'; 4096], b'a', b"a\0")].concat(), "PowerShell")]
     #[case::utf8(replaced(&random(4096), 7, "\u{fffd}".as_bytes()), "ef bf bd")]
+    #[case::latin1(random(4096).iter().map(|b| char::from(*b)).collect::<String>().into(), "iconv")]
     #[case::empty(Vec::new(), "it is empty")]
     #[case::cut_off(random(2920), "2 blocks of 1460 bytes")]
     #[case::cut_off_by_tftp(random(1536), "3 blocks of 512 bytes")]
-    #[case::cut_off_anywhere(random(2921), "it ends before")]
+    #[case::cut_off_anywhere(random(2921), "0x497 bytes of it are missing")]
     fn causes(#[case] data: Vec<u8>, #[case] says: &str) {
         let found = diagnosed(&data, 4096);
         assert!(found.text.contains(says), "{found:?}");

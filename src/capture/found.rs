@@ -271,7 +271,12 @@ impl Candidate {
             Ok(bytes) => self.size_bytes = bytes,
             Err(error) => {
                 self.size_bytes = length_bytes;
-                self.broken = Some(error.to_string());
+                self.broken = Some(match error.kind() {
+                    io::ErrorKind::UnexpectedEof if self.form == Form::Gzip => {
+                        "it is cut off, or something stands behind what is packed".into()
+                    }
+                    _ => error.to_string(),
+                });
             }
         }
     }

@@ -47,6 +47,8 @@ mod record;
 mod script;
 #[cfg(feature = "full")]
 mod sums;
+#[cfg(feature = "full")]
+mod text_mode;
 
 #[cfg(feature = "full")]
 pub use error::ImportError;

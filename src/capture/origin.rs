@@ -30,6 +30,8 @@ impl Found {
         digests(images, &mut proven, &mut not_proven);
         self.readings(images, &mut proven, &mut not_proven);
         self.converted(&mut proven, &mut not_proven);
+        let changed = images.values().filter_map(|image| image.changed.as_ref());
+        not_proven.extend(changed.map(|what| format!("that a transfer did not change {what}")));
         let by_name = self.with_basis(Basis::Name);
         if !by_name.is_empty() {
             not_proven.push(format!(
@@ -276,7 +278,7 @@ fn digests(
         let files: BTreeSet<&str> = others.iter().map(|given| given.file.as_str()).collect();
         let files: Vec<&str> = files.into_iter().collect();
         proven.push(format!(
-            "{} files have the {} that stand in {}; who made these, and of what, is not told",
+            "{} files have the {} given in {}; who made it, and of what, is not told",
             others.len(),
             words(others.iter().copied()),
             files.join(", ")

@@ -211,7 +211,11 @@ mod tests {
         let sum = digits.fold(0, |sum, digit| sum * 8 + digit);
         let name: u64 = "mtd10.bin".bytes().map(u64::from).sum();
         assert_eq!(sum - name - (1 + 2 + 3 + 4 + 5 + 6 + 7), 3037);
-        assert!(render_stream(&[]).unwrap().contains("sum=$((3037 + $2 + DIGITS))"));
+        assert!(
+            render_stream(&[])
+                .unwrap()
+                .contains("sum=$((3037 + $2 + DIGITS))")
+        );
         assert!(!render_stream(&[]).unwrap().contains("@TABLE"));
     }
 

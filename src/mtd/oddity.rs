@@ -4,8 +4,9 @@
 //! nothing is said of chips whose offsets are unknown or only inferred. Partitions
 //! of a chip that somebody names are compared with all others on it, in whatever
 //! order and however deep they lie. Where nobody names the chip, only partitions
-//! that surely follow each other on one are compared (same erase-block size, offsets
-//! that do not go back). Where the kernel's offsets go back there, partitions lie
+//! that follow each other on one are compared (same erase-block size, offsets that do
+//! not go back), and where sysfs tells the offsets, gaps and overlaps are said with the
+//! condition. Where the kernel's offsets go back there, partitions lie
 //! inside others, or in another order than their numbers, or on several chips;
 //! nobody tells which. Then only one thing is said, and with its condition: what contains
 //! what if all lie on one chip, where that makes a whole chip without a gap in which no
@@ -67,7 +68,17 @@ fn found(devices: &[MtdInfo]) -> Vec<Oddity> {
         }
     } else if !kernels_offsets_go_back(devices) {
         for chip in devices.chunk_by(follows_on_one_chip) {
-            neighbours(chip, &mut found);
+            let mut said = Vec::new();
+            neighbours(chip, &mut said);
+            // A kernel's offsets count from a chip that nobody names here: two chips
+            // would have such places as well, but for two that meet in an erase block.
+            let by_sysfs = is_by_sysfs(&chip[0]);
+            found.extend(said.into_iter().map(|one| match one {
+                Oddity::Gap { .. } | Oddity::Overlap { .. } if by_sysfs => {
+                    Oddity::IfOneChip(Box::new(one))
+                }
+                one => one,
+            }));
         }
     } else {
         if_on_one_chip(devices, &mut found);
@@ -89,11 +100,7 @@ fn if_on_one_chip(devices: &[MtdInfo], found: &mut Vec<Oddity>) {
         return;
     }
     found.extend(maybe.into_iter().filter_map(|one| match one {
-        Oddity::Contains { outer, inner, .. } => Some(Oddity::Contains {
-            outer,
-            inner,
-            if_one_chip: true,
-        }),
+        Oddity::Contains { .. } => Some(Oddity::IfOneChip(Box::new(one))),
         _ => None,
     }));
 }
@@ -148,6 +155,12 @@ fn kernels_offsets_go_back(devices: &[MtdInfo]) -> bool {
                 _ => false,
             }
     })
+}
+
+fn is_by_sysfs(device: &MtdInfo) -> bool {
+    device
+        .offset
+        .is_some_and(|offset| offset.source == FactSource::Sysfs)
 }
 
 /// Whether `next` surely lies behind `device` on the same chip. An offset that
@@ -289,7 +302,6 @@ fn nesting(lying: &[Lying<'_>], found: &mut Vec<Oddity>) {
         found.push(Oddity::Contains {
             outer: group[0].1.clone(),
             inner: group.iter().map(|(_, _, inner)| inner.clone()).collect(),
-            if_one_chip: false,
         });
     }
 }

@@ -222,6 +222,13 @@ fn only_certain_places_count() {
     for manifest in [&inferred, &elsewhere] {
         let error = joined(&folder, manifest).unwrap_err();
         assert!(matches!(error, JoinError::Uncertain { .. }), "{error}");
+        // That an offset is not known is not said where it is.
+        let lacks_chip = std::ptr::eq(manifest, &elsewhere);
+        assert_eq!(
+            error.to_string().contains("on which chip"),
+            lacks_chip,
+            "{error}"
+        );
         assert_eq!(plan_join(manifest, Some(&log)).unwrap().size_bytes, 0x2000);
     }
     let mut contradicted = manifest.clone();

@@ -72,9 +72,9 @@ pub(super) enum Oddity {
         outer: MtdName,
         /// Those inside.
         inner: Vec<MtdName>,
-        /// It is so only if all lie on one chip, which nobody tells.
-        if_one_chip: bool,
     },
+    /// It is so only if all lie on one chip, which nobody tells.
+    IfOneChip(Box<Oddity>),
     /// A part of the chip between two partitions that belongs to none.
     Gap {
         /// The partition before it; `None` at the start of the chip.
@@ -147,6 +147,10 @@ impl fmt::Display for Oddity {
             | Self::Overlap { .. }
             | Self::Contains { .. }
             | Self::Gap { .. } => self.of_places(f),
+            Self::IfOneChip(said) => {
+                f.write_str("if all lie on one chip, which nobody tells, ")?;
+                said.fmt(f)
+            }
             Self::DuplicateName { name, devices } => {
                 in_a_row(f, devices)?;
                 f.write_str(" have the same name, \"")?;
@@ -175,14 +179,7 @@ impl Oddity {
                  erasing one would wipe the other"
             ),
             Self::Overlap { first, second } => write!(f, "{first} and {second} overlap"),
-            Self::Contains {
-                outer,
-                inner,
-                if_one_chip,
-            } => {
-                if *if_one_chip {
-                    f.write_str("if all lie on one chip, which nobody tells, ")?;
-                }
+            Self::Contains { outer, inner } => {
                 write!(f, "{outer} contains ")?;
                 in_a_row(f, inner)
             }

@@ -136,6 +136,30 @@ fn what_one_contains_may_hang_on_all_lying_on_one_chip() {
     }
 }
 
+/// Two chips that nobody partitioned both start at 0: where no chip is named, that they
+/// overlap is said with its condition; so is a gap. What meets in an erase block is on
+/// one chip.
+#[test]
+fn what_sysfs_tells_without_a_chip_has_its_condition() {
+    for (parts, has_condition) in [
+        (&[(0x2000, 0), (0x2000, 0)][..], true),
+        (&[(0x1000, 0), (0x1000, 0x3000)], true),
+        (&[(0x1800, 0), (0x800, 0x1800)], false),
+    ] {
+        let mut devices = devices(parts);
+        let of_places = |devices: &[MtdInfo]| -> Vec<bool> {
+            let said = oddities(devices);
+            let of_places = said.iter().filter(|note| !note.contains("inside an erase"));
+            of_places
+                .map(|note| note.starts_with("if all lie on one chip"))
+                .collect()
+        };
+        assert_eq!(of_places(&devices), [has_condition], "{parts:?}");
+        devices.iter_mut().for_each(|device| device.chip = Some(0));
+        assert_eq!(of_places(&devices), [false], "{parts:?}");
+    }
+}
+
 #[test]
 fn partitions_of_two_chips_are_not_neighbours() {
     let mut two_chips = devices(&[(0x1800, 0x2000), (0x1000, 0)]);

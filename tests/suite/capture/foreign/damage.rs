@@ -1,6 +1,6 @@
 //! What happens to dumps on their way, and dumps that are texts.
 
-use super::{Dumps, sha256};
+use super::{Dumps, packed, sha256};
 use crate::capture::import::{assert_code, words};
 use rstest::rstest;
 use std::fs;
@@ -37,6 +37,60 @@ fn text_mode_is_named_and_undone_only_if_told() {
     changed.push(0);
     dumps.put("mtd0.bin", &changed);
     dumps.assert_refused(&dumps.import(&["--undo-crlf"]), 1, &["too long"]);
+}
+
+/// The length is right, and yet it is no copy: said, unless the device's digest says that
+/// it is one.
+#[test]
+fn text_mode_that_is_cut_off_at_the_right_length_is_said() {
+    let dumps = Dumps::of(
+        "dev:    size   erasesize  name\nmtd0: 00020000 00010000 \"a\"\n\
+         mtd1: 00020000 00010000 \"b\"\nmtd2: 00020000 00010000 \"c\"\n",
+    );
+    let mut changed = Vec::new();
+    for byte in &dumps.contents[0] {
+        if *byte == b'\n' {
+            changed.push(b'\r');
+        }
+        changed.push(*byte);
+    }
+    changed.truncate(dumps.contents[0].len());
+    let mut other = dumps.contents[1].clone();
+    for byte in other.iter_mut().filter(|byte| **byte == b'\r') {
+        *byte = b'\n';
+    }
+    dumps.put("mtd0.bin", &changed);
+    dumps.put("mtd1.bin", packed(&other));
+    fs::rename(dumps.at("dumps/mtd1.bin"), dumps.at("dumps/mtd1.bin.gz")).unwrap();
+    dumps.put("mtd2.bin", &dumps.contents[2]);
+    assert_code(&dumps.import(&[]), 0);
+    let not_proven = dumps.not_proven();
+    for says in [
+        "that a transfer did not change mtd0.bin: each of its",
+        "that a transfer did not change mtd1.bin.gz: it has",
+    ] {
+        assert!(not_proven.contains(says), "{says}: {not_proven}");
+    }
+    assert!(!not_proven.contains("change mtd2.bin"), "{not_proven}");
+    fs::remove_dir_all(dumps.at("backup")).unwrap();
+    dumps.put("sums", format!("{}  /dev/mtd0\n", sha256(&changed)));
+    assert_code(&dumps.import(&[]), 0);
+    assert!(!dumps.not_proven().contains("change mtd0.bin"));
+}
+
+/// Cut off or with something behind: it is not said to be one of them alone.
+#[rstest]
+fn a_packed_file_that_is_not_whole(#[values(&[][..], b"xx", b"# ")] behind: &[u8]) {
+    let dumps = Dumps::whole();
+    let mut data = packed(&dumps.contents[0]);
+    match behind {
+        [] => data.truncate(data.len() - 5),
+        behind => data.extend_from_slice(behind),
+    }
+    fs::remove_file(dumps.at("dumps/mtd0.bin")).unwrap();
+    dumps.put("mtd0.bin.gz", data);
+    let says = ["mtd0.bin.gz cannot be unpacked: it is cut off, or something stands behind"];
+    dumps.assert_refused(&dumps.import(&[]), 1, &says);
 }
 
 #[rstest]

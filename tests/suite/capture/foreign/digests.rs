@@ -42,7 +42,7 @@ fn digests_of_any_kind_are_used(#[case] file: &str, #[case] form: &str) {
     let by_device = form.contains("/dev/");
     let says = match by_device {
         true => "3 files are what the device stored: they have the SHA-256 made there",
-        false => "3 files have the SHA-256 that stand in",
+        false => "3 files have the SHA-256 given in",
     };
     assert!(said.contains(says), "{said}");
     assert!(!said.contains("no part of the capture"), "{said}");
@@ -143,14 +143,14 @@ fn a_backup_in_pieces_is_one_again() {
         &["--layout", dumps.at("table").to_str().unwrap()],
     );
     assert_code(&output, 0);
-    assert!(words(&output).contains("3 files have the SHA-256 that stand in SHA256SUMS"));
+    assert!(words(&output).contains("3 files have the SHA-256 given in SHA256SUMS"));
     // The page has a copy of the manifest.
     let with_page = Dumps::whole();
     with_page.put("index.html", from(&backup, "index.html"));
     let output = with_page.import_alone(&[]);
     assert_code(&output, 0);
     assert!(words(&output).contains("the copy of manifest.json in index.html"));
-    assert!(words(&output).contains("3 files have the SHA-256 that stand in index.html"));
+    assert!(words(&output).contains("3 files have the SHA-256 given in index.html"));
     // Layout and digests come from the manifest.
     let renamed = Dumps::named(|n| format!("mtd{n}_backup.bin"));
     renamed.put("manifest.json", from(&backup, "manifest.json"));
