@@ -74,13 +74,17 @@ extern "C" fn main(count: libc::c_int, words: *const *const libc::c_char) -> lib
 }
 
 /// Opens what whoever started the program left closed of 0 to 2: a file of ours would get
-/// the number, and what is printed would land in it.
+/// the number, and what is printed would land in it. What is printed nowhere is no success:
+/// output gets what cannot be written.
 fn open_standard_descriptors() {
     for fd in 0..=2 {
+        let how = match fd {
+            1 => libc::O_RDONLY,
+            _ => libc::O_RDWR,
+        };
         // SAFETY: asks, and opens the lowest free number, which is this one.
         let is_open = unsafe {
-            libc::fcntl(fd, libc::F_GETFD) != -1
-                || libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) != -1
+            libc::fcntl(fd, libc::F_GETFD) != -1 || libc::open(c"/dev/null".as_ptr(), how) != -1
         };
         if !is_open {
             std::process::abort();

@@ -3,6 +3,7 @@
 //! Invariants: there is always one of them, because without any a backup could
 //! not be proven; where there are both, they have seen the same bytes, in order.
 
+use super::erased;
 use sha2::Digest as _;
 
 /// How many bytes both digests see before they move on: small enough that the
@@ -99,7 +100,12 @@ impl Ending {
         let Some(&last) = data.last() else {
             return;
         };
-        match data.iter().rposition(|byte| *byte != last) {
+        // Whole steps first: erased flash is long.
+        let steps = data.rchunks(erased::STEP_BYTES);
+        let steps = steps.take_while(|step| erased::is_filled(step, last));
+        let alike: usize = steps.map(<[u8]>::len).sum();
+        let mut rest = data[..data.len() - alike].iter();
+        match rest.rposition(|byte| *byte != last) {
             Some(at) => self.run_bytes = (data.len() - 1 - at) as u64,
             None if last == self.byte => self.run_bytes += data.len() as u64,
             None => self.run_bytes = data.len() as u64,

@@ -29,7 +29,7 @@ impl Used {
             let end = (cell + 1).saturating_mul(self.cell_bytes);
             let length = rest.len().min((end - at.min(end)).max(1) as usize);
             let (part, after) = rest.split_at(length);
-            if part.iter().any(|byte| *byte != 0xff) {
+            if self.is_erased(cell) && !is_filled(part, 0xff) {
                 self.cells |= 1 << cell;
             }
             (at, rest) = (at + length as u64, after);
@@ -46,6 +46,16 @@ impl Used {
         self.cells >> cell & 1 == 0
     }
 }
+
+/// Whether all bytes are that one. A step has no way out, so that the compiler compares
+/// many at once: erased flash is long.
+pub(crate) fn is_filled(bytes: &[u8], byte: u8) -> bool {
+    let differs = |step: &[u8]| step.iter().fold(0, |bits, one| bits | (one ^ byte)) != 0;
+    !bytes.chunks(STEP_BYTES).any(differs)
+}
+
+/// How many bytes [`is_filled`] compares at once.
+pub(crate) const STEP_BYTES: usize = 256;
 
 #[cfg(test)]
 mod tests {

@@ -135,7 +135,11 @@ fn file(request: &Request<'_>, mut body: Body, kind: Kind, tag: &str) -> Answer 
         location: None,
         stays: request.stays,
     };
-    let head = head.render();
+    let mut head = head.render();
+    if body.digest_follows {
+        // All of it is one chunk: a client need not look for the next one.
+        head += &format!("{size_bytes:x}\r\n");
+    }
     let sent_bytes = body.left_bytes();
     if request.head_only {
         body = Body::new(Vec::new());

@@ -7,11 +7,6 @@ use crate::backup::{BackupError, Work};
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// How much larger than a piece a buffer must be: a chunk's length, eight digits, stands
-/// before it, and a line's end behind each (RFC 9112, 7.1).
-pub(crate) const FRAME_BYTES: usize = HEAD_BYTES + 2;
-const HEAD_BYTES: usize = 10;
-
 /// What happened to a body.
 #[derive(Debug)]
 pub(crate) enum Step {
@@ -36,7 +31,8 @@ pub(crate) struct Body {
     piece: Option<(usize, Range<u64>)>,
     /// Whether the last text of a backup is among them.
     pub(crate) ends_backup: bool,
-    /// It is sent in chunks, and its image's digest after them.
+    /// It is sent as one chunk (RFC 9112, 7.1), whose length stands in the head, and its
+    /// image's digest after it.
     pub(crate) digest_follows: bool,
 }
 
@@ -88,8 +84,7 @@ impl Body {
         }
     }
 
-    /// The next piece, in a buffer that is [`FRAME_BYTES`] larger than it may be. What was
-    /// filled before has been sent.
+    /// The next piece. What was filled before has been sent.
     ///
     /// # Errors
     /// What is promised cannot be had: the connection has to be cut.
@@ -103,32 +98,15 @@ impl Body {
         if self.left_bytes == 0 {
             return Ok(Step::End);
         }
-        let start = match self.digest_follows {
-            true => HEAD_BYTES,
-            false => 0,
-        };
-        let room = buffer.len() - FRAME_BYTES;
-        let step = self.next_piece(content, &mut buffer[start..start + room], work)?;
-        if let (Step::Filled(count), true) = (&step, self.digest_follows) {
-            let count = *count;
-            let (head, end) = (format!("{count:08x}\r\n"), HEAD_BYTES + count);
-            buffer[..HEAD_BYTES].copy_from_slice(head.as_bytes());
-            buffer[end..end + 2].copy_from_slice(b"\r\n");
-            if self.left_bytes == 0 {
-                self.end_chunks(content);
-            }
-            return Ok(Step::Filled(count + FRAME_BYTES));
+        let step = self.next_piece(content, buffer, work)?;
+        if self.left_bytes == 0 && std::mem::take(&mut self.digest_follows) {
+            // It is known now that the image was read to its end.
+            let image = self.piece.as_ref().map(|(image, _)| *image);
+            let end = content.trailer(image).into_bytes();
+            self.left_bytes = end.len() as u64;
+            self.parts.push_back(Part::Text(end));
         }
         Ok(step)
-    }
-
-    /// The digest is known when the image was read to its end.
-    fn end_chunks(&mut self, content: &Content) {
-        let image = self.piece.as_ref().map(|(image, _)| *image);
-        let trailer = content.trailer(image).into_bytes();
-        self.digest_follows = false;
-        self.left_bytes = trailer.len() as u64;
-        self.parts.push_back(Part::Text(trailer));
     }
 
     fn next_piece(

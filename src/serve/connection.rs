@@ -1,7 +1,7 @@
 //! One client: reads requests, writes answers, never waits.
 
 use super::answer::{Answer, answer};
-use super::body::{Body, FRAME_BYTES, Step};
+use super::body::{Body, Step};
 use super::content::Content;
 use super::door::Door;
 use super::request::{HEAD_BYTES_MAX, Parsed, parse};
@@ -139,7 +139,7 @@ impl Connection {
             State::Head => self.read(door, content, now),
             State::Waiting(length) => self.answer(length, door, content, now),
             State::Sending(mut body) => {
-                let room = content.buffer_bytes(work.buffer_bytes) + FRAME_BYTES;
+                let room = content.buffer_bytes(work.buffer_bytes);
                 let made = match self.room(room) {
                     true => body.fill(content, &mut self.output, work),
                     false => return None,

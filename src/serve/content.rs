@@ -167,16 +167,16 @@ impl Content {
         image.is_some_and(|at| self.sources[at].has_sha256())
     }
 
-    /// What follows the last chunk of an image: its digest (RFC 9530), if its bytes are
+    /// What follows the only chunk of an image: its digest (RFC 9530), if its bytes are
     /// still the ones that were digested.
     pub(super) fn trailer(&self, image: Option<usize>) -> String {
         let known = image.and_then(|at| self.sources[at].known()?.sha256.as_deref());
         match known {
             Some(sha256) => format!(
-                "0\r\nRepr-Digest: sha-256=:{}:\r\n\r\n",
+                "\r\n0\r\nRepr-Digest: sha-256=:{}:\r\n\r\n",
                 digest::base64(sha256)
             ),
-            None => "0\r\n\r\n".into(),
+            None => "\r\n0\r\n\r\n".into(),
         }
     }
 

@@ -61,7 +61,7 @@ pub(crate) struct Head<'a> {
     pub(crate) size_bytes: u64,
     /// The part of it that follows, where it is not the whole.
     pub(crate) part: Option<Range<u64>>,
-    /// The body comes in chunks, and its digest after it (RFC 9530).
+    /// The body comes as a chunk, and its digest after it (RFC 9530).
     pub(crate) digest_follows: bool,
     /// The same as long as the bytes are the same.
     pub(crate) tag: Option<&'a str>,

@@ -138,9 +138,13 @@ impl Server {
                 }
             }
             let now = Instant::now();
+            let piece = Work {
+                buffer_bytes: piece_bytes(work.buffer_bytes, connections.len()),
+                ..*work
+            };
             for (connection, is_ready) in connections.iter_mut().zip(&ready[1..]) {
                 if *is_ready || connection.need() == Need::Digests {
-                    let sent = connection.step(&door, content, work, now);
+                    let sent = connection.step(&door, content, &piece, now);
                     if let Some((file, bytes)) = sent {
                         watcher.sent(&connection.peer, &file, bytes);
                     }
@@ -220,6 +224,17 @@ impl Server {
         }
         let _ = sockopt::set_tcp_nodelay(&socket, true);
         connections.push(Connection::new(socket, address::host(peer), now));
+    }
+}
+
+/// How much is read and sent at once. A client that has taken all sleeps, and each piece
+/// wakes it, which on many machines costs more than the piece's bytes: so where there is
+/// memory and few want it, pieces are large.
+fn piece_bytes(wanted_bytes: usize, connections: usize) -> usize {
+    const FEW: usize = 8;
+    match cfg!(feature = "full") && connections <= FEW {
+        true => wanted_bytes.max(512 << 10),
+        false => wanted_bytes,
     }
 }
 

@@ -67,7 +67,7 @@ pub(crate) fn divert(output: &Output) -> Result<(), CliError> {
     if is_closed() {
         return Err(CliError::Other {
             exit: Exit::Usage,
-            message: "standard output is closed: a tar there would be lost".into(),
+            message: "standard output is closed to be written: a tar there would be lost".into(),
             help: Some("send it into a file or a program, or name a folder with --output".into()),
         });
     }
@@ -75,14 +75,11 @@ pub(crate) fn divert(output: &Output) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Whether the program was started without a standard output. Rust puts /dev/null in its
-/// place, open to be read as well, which no shell's `> /dev/null` is.
+/// Whether the program was started without a standard output, in whose place `main` puts
+/// one that cannot be written.
 fn is_closed() -> bool {
-    use rustix::fs::{OFlags, fcntl_getfl, fstat, stat};
-    let both = fcntl_getfl(io::stdout()).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR);
-    let device = fstat(io::stdout()).map(|there| there.st_rdev);
-    let null = stat("/dev/null").map(|null| null.st_rdev);
-    both && matches!((device, null), (Ok(one), Ok(other)) if one == other)
+    use rustix::fs::{OFlags, fcntl_getfl};
+    fcntl_getfl(io::stdout()).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDONLY)
 }
 
 /// The tar that an operand names: `-`, or a file; none where it is neither.

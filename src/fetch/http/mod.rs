@@ -33,7 +33,7 @@ use std::sync::atomic::AtomicBool;
 
 /// A page, a manifest or any other text is no longer.
 const TEXT_BYTES_MAX: usize = 64 << 20;
-const CHUNK_BYTES: usize = 128 << 10;
+const CHUNK_BYTES: usize = 512 << 10;
 
 /// What is to be downloaded, and how.
 pub(crate) struct Download<'a> {

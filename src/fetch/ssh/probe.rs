@@ -47,14 +47,15 @@ pub(super) struct Tools {
 }
 
 /// The commands whose output [`understand`] reads; each part begins with a line
-/// `WORD f NAME`.
+/// `WORD f NAME`. What a shell can do itself starts no program: a small device takes
+/// ten milliseconds for each.
 pub(super) fn commands(word: &str) -> String {
     let files = FILES.join(" ");
     format!(
         "for f in {files}; do if [ -r $f ]; then echo; echo {word} f $f; cat $f; fi; done; \
          for d in /sys/class/mtd/mtd*; do case $d in *ro|*'*') continue;; esac; \
-         for a in {ATTRIBUTES}; do if [ -r $d/$a ]; then echo; echo {word} f $d/$a; cat $d/$a; \
-         fi; done; \
+         for a in {ATTRIBUTES}; do if [ -r $d/$a ]; then v=; read -r v <$d/$a; echo; \
+         echo {word} f $d/$a; echo \"$v\"; fi; done; \
          l=`readlink $d 2>/dev/null`; if [ \"$l\" ]; then echo; echo {word} l $d; echo \"$l\"; \
          fi; done; \
          echo; echo {word} t mounts; cat /proc/mounts; \
@@ -62,8 +63,10 @@ pub(super) fn commands(word: &str) -> String {
          echo; echo {word} t sha256sum; sha256sum </dev/null; \
          echo; echo {word} t md5sum; md5sum </dev/null; \
          echo; echo {word} t nanddump; nanddump --help 2>&1; \
-         echo; echo {word} t nodes; for n in /dev/mtd[0-9]* /dev/mtd/[0-9]* /dev/mtd/mtd[0-9]*; \
-         do if [ -c $n ]; then ls -ln $n 2>/dev/null || ls -l $n; fi; done"
+         echo; echo {word} t nodes; l=; \
+         for n in /dev/mtd[0-9]* /dev/mtd/[0-9]* /dev/mtd/mtd[0-9]*; \
+         do [ -c $n ] && l=\"$l $n\"; done; \
+         [ -z \"$l\" ] || ls -ln $l 2>/dev/null || ls -l $l"
     )
 }
 

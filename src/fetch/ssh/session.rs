@@ -26,6 +26,8 @@ use std::time::{Duration, Instant};
 
 /// How much is read of ssh at once.
 const CHUNK_BYTES: usize = 128 << 10;
+/// How much ssh may bring before it is taken.
+const PIPE_BYTES: usize = 1 << 20;
 /// How many of ssh's last lines are kept for advice.
 const LINES_KEPT: usize = 20;
 /// What a command says in error may be so long.
@@ -73,9 +75,10 @@ pub(super) struct Session {
     waits: Option<(Instant, bool)>,
     word: String,
     number: u64,
-    /// What came and was not taken yet: from `start` on.
+    /// What came and was not taken yet: from `start` to `end`.
     pending: Vec<u8>,
     start: usize,
+    end: usize,
     /// Whether a command's output is not read to its end.
     open: bool,
 }
@@ -109,6 +112,9 @@ impl Session {
         let stdin = child.stdin.take().ok_or_else(missing)?;
         let stdout = child.stdout.take().ok_or_else(missing)?;
         let errors = child.stderr.take().ok_or_else(missing)?;
+        // So that ssh goes on while what it brought is digested; where that is not allowed,
+        // it waits more often.
+        let _ = rustix::pipe::fcntl_setpipe_size(&stdout, PIPE_BYTES);
         let listened = listen(errors, stderr.clone(), command.said.clone());
         let mut session = Self {
             child,
@@ -123,6 +129,7 @@ impl Session {
             number: 0,
             pending: Vec::new(),
             start: 0,
+            end: 0,
             open: false,
         };
         session.write("LC_ALL=C; export LC_ALL; exec 3>&1\n")?;
@@ -182,7 +189,7 @@ impl Session {
         }
         let mark = format!("\n{} e {} ", self.word, self.number);
         loop {
-            let pending = &self.pending[self.start..];
+            let pending = &self.pending[self.start..self.end];
             let (ready, ended) = match position(pending, mark.as_bytes()) {
                 Some(0) => return self.end(mark.len()),
                 Some(at) => (at, true),
@@ -203,9 +210,9 @@ impl Session {
         let last = format!("\n{} z {}\n", self.word, self.number);
         let mut end = None;
         while end.is_none() {
-            end = position(&self.pending[self.start..], last.as_bytes());
+            end = position(&self.pending[self.start..self.end], last.as_bytes());
             if end.is_none() {
-                if self.pending.len() - self.start > ERRORS_BYTES_MAX {
+                if self.end - self.start > ERRORS_BYTES_MAX {
                     return Err(Fault::Lost("what a command says does not end".into()));
                 }
                 self.fill()?;
@@ -243,7 +250,7 @@ impl Session {
     fn skip_to(&mut self, mark: &[u8]) -> Result<(), Fault> {
         let mut skipped = 0;
         loop {
-            let pending = &self.pending[self.start..];
+            let pending = &self.pending[self.start..self.end];
             if let Some(at) = position(pending, mark) {
                 self.start += at + mark.len();
                 return Ok(());
@@ -270,8 +277,12 @@ impl Session {
 
     /// Waits for more of ssh's output.
     fn fill(&mut self) -> Result<(), Fault> {
-        self.pending.drain(..self.start);
-        self.start = 0;
+        // Little is left where much is wanted.
+        self.pending.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
+        if self.pending.len() < self.end + CHUNK_BYTES {
+            self.pending.resize(self.end + CHUNK_BYTES, 0);
+        }
         loop {
             if self.interrupt.load(Ordering::Relaxed) {
                 return Err(Fault::Stopped);
@@ -287,16 +298,14 @@ impl Session {
             }
             self.look_at_the_silence()?;
         }
-        let before = self.pending.len();
-        self.pending.resize(before + CHUNK_BYTES, 0);
         let read = loop {
-            match self.stdout.read(&mut self.pending[before..]) {
+            match self.stdout.read(&mut self.pending[self.end..]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => break other,
             }
         };
         let count = *read.as_ref().unwrap_or(&0);
-        self.pending.truncate(before + count);
+        self.end += count;
         match count {
             0 => Err(self.loss()),
             _ => Ok(()),
@@ -380,16 +389,9 @@ fn listen(
         .map(|_| listened)
 }
 
-/// Where a mark that begins with a line's end stands first.
+/// Where a mark stands first.
 fn position(text: &[u8], mark: &[u8]) -> Option<usize> {
-    let mut from = 0;
-    while let Some(at) = text[from..].iter().position(|byte| *byte == b'\n') {
-        if text[from + at..].starts_with(mark) {
-            return Some(from + at);
-        }
-        from += at + 1;
-    }
-    None
+    memchr::memmem::find(text, mark)
 }
 
 #[cfg(test)]

@@ -345,10 +345,31 @@ fn a_tar_that_cannot_be_stored_is_not_an_unreadable_one() {
     }
 }
 
-/// What is lost is no success: a tar that nobody takes, what is said of one, an address
-/// that nobody was told.
+/// What is lost is no success: what was asked for, a tar that nobody takes, what is said of
+/// one, an address that nobody was told.
 #[rstest]
 #[case("backup --simulate -q -o - >&-", 2, "standard output is closed")]
+#[case(
+    "backup --simulate -q -o - 1</dev/null",
+    2,
+    "standard output is closed"
+)]
+#[case(
+    "list --simulate >&-",
+    4,
+    "cannot write the output: Bad file descriptor"
+)]
+#[case("list --simulate <&- >&-", 4, "cannot write the output")]
+#[case("list --simulate --json >&-", 4, "cannot write the output")]
+#[case("backup --simulate -o made >&-", 4, "cannot write the output")]
+#[case("verify made >&-", 4, "cannot write the output")]
+#[case("--help >&-", 4, "cannot write the output")]
+#[case("--version >&-", 4, "cannot write the output")]
+#[case("list --frobnicate >&-", 2, "--frobnicate")]
+// Where nothing is to be said, nothing is lost.
+#[case("list --simulate -q >&-", 0, "")]
+#[case("list --simulate >/dev/null", 0, "")]
+#[case("list --simulate <>/dev/null 1<>/dev/null", 0, "")]
 #[case("backup --simulate --json -o - >tar 2>/dev/full", 4, "")]
 #[case("backup --simulate -p ver_1 -o - >tar 2>/dev/full", 4, "")]
 #[case(
@@ -362,7 +383,10 @@ fn what_is_lost_is_no_success(#[case] line: &str, #[case] code: i32, #[case] say
     shell
         .current_dir(&outer)
         .timeout(std::time::Duration::from_secs(60));
-    shell.args(["-c", &format!("exec \"$0\" {line}")]);
+    // A backup to be verified.
+    let made = "\"$0\" backup --simulate -q -p ver_1 -o made && ";
+    let before = if line.starts_with("verify") { made } else { "" };
+    shell.args(["-c", &format!("{before} exec \"$0\" {line}")]);
     let assert = shell.arg(program().get_program()).assert().code(code);
     let said = text(&assert.get_output().stderr).to_owned();
     assert!(said.contains(says), "{said}");
