@@ -5,6 +5,7 @@
 
 use mtdkeep::backend::LinuxBackend;
 use mtdkeep::backup::{self, Folder, Request, Work};
+use mtdkeep::mtd::MtdBackend as _;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -38,8 +39,8 @@ pub fn run(folder: &Path, root: Option<PathBuf>) -> Result<String, Box<dyn Error
     }
     Ok(format!(
         "{} partitions of {}, {} of them whole and compared with the flash",
-        summary.manifest.layout.len(),
-        summary.manifest.device.description,
+        summary.manifest.images().len(),
+        device.description(),
         report.images_right
     ))
 }

@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 pub fn run(dump: Dump, folder: &Path) -> Result<usize, Box<dyn Error>> {
     let folder = Folder::open_or_create(folder)?;
     let summary = backup::backup(&dump, &folder, &Request::default(), &Work::default())?;
-    Ok(summary.manifest.images.len())
+    Ok(summary.manifest.images().len())
 }
 
 /// A chip's bytes and its partitions, one after the other from the chip's start.

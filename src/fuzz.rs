@@ -2,7 +2,7 @@
 //! hold of them. `tests/fuzz` gives them to libFuzzer, `tests/suite/fuzz.rs` seeded
 //! mutations on a stable Rust.
 
-use crate::backup::{Destination, TarFolder};
+use crate::backup::{Destination, TarFolder, sums};
 use crate::{fetch, receive, serve};
 use std::path::Path;
 
@@ -24,6 +24,11 @@ pub fn answer(bytes: &[u8]) {
 /// A page whose links `mtdkeep fetch` follows.
 pub fn page(bytes: &[u8]) {
     fetch::http::anything::a_page(bytes);
+}
+
+/// The `SHA256SUMS` of a backup; how many lines it has, where it is one.
+pub fn sums(text: &str) -> Option<usize> {
+    sums::parse(text).ok().map(|lines| lines.len())
 }
 
 /// A tar for `verify` and `import`, stored in `folder` for as long as it is read.

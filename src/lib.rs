@@ -21,14 +21,14 @@
 //!
 //! let work = Work::default();
 //! let summary = backup::backup(&device, &folder, &Request::default(), &work)?;
-//! assert_eq!(summary.manifest.images.len(), 11);
+//! assert_eq!(summary.manifest.images().len(), 11);
 //! assert!(!summary.manifest.is_partial());
 //!
 //! let report = backup::verify(&folder, Some(&device), &work)?;
 //! assert_eq!(report.images_right, 11);
 //!
 //! let cleaned = backup::clean(&folder)?;
-//! assert_eq!(cleaned.files.len(), 14);
+//! assert_eq!(cleaned.files().len(), 14);
 //! # Ok(())
 //! # }
 //! ```
@@ -38,8 +38,7 @@
 
 pub mod backend;
 pub mod backup;
-#[doc(hidden)] // for the tests of this package
-pub mod capture;
+mod capture;
 mod cli;
 #[cfg(feature = "full")]
 mod fetch;
@@ -51,11 +50,9 @@ mod layout;
 pub mod mtd;
 mod printable;
 #[cfg(feature = "full")]
-#[doc(hidden)] // for the tests of this package
-pub mod receive;
+mod receive;
 mod restore;
-#[doc(hidden)] // for the tests of this package
-pub mod serve;
+mod serve;
 #[cfg(all(target_arch = "arm", target_env = "musl", not(feature = "full")))]
 mod thumb;
 

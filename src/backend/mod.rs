@@ -11,6 +11,8 @@ mod linux;
 mod open_device;
 #[cfg(feature = "full")]
 mod simulated;
+#[cfg(test)]
+mod tests;
 
 pub use linux::LinuxBackend;
 pub(crate) use linux::make_node;

@@ -12,13 +12,13 @@ use std::fmt;
 
 /// A range of an image that holds one byte alone (since version 1.3 of the manifest).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Blank {
+pub(crate) struct Blank {
     /// Which byte.
-    pub byte: u8,
+    pub(crate) byte: u8,
     /// From the start of the image.
-    pub offset_bytes: u64,
+    pub(crate) offset_bytes: u64,
     /// How long, up to the image's end.
-    pub length_bytes: u64,
+    pub(crate) length_bytes: u64,
 }
 
 impl Blank {

@@ -58,6 +58,13 @@ pub(crate) fn call<T>(
 
 /// Lets calls fail, or something happen just before one, in tests.
 #[cfg(test)]
+#[cfg_attr(
+    not(feature = "full"),
+    allow(
+        dead_code,
+        reason = "half of the tests that use it need the simulation"
+    )
+)]
 pub(crate) mod faults;
 
 /// Returns when a file or a folder is on the medium.

@@ -13,20 +13,25 @@ use super::manifest::{INDEX, MANIFEST, UNFINISHED};
 use super::texts;
 use crate::capture::format::{RECORD, RECORD_PART};
 
-/// What a clean-up would remove, or removed.
+/// What a clean-up removed, or would remove.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Cleaning {
     /// The files, in the order in which they go.
-    pub files: Vec<Entry>,
+    pub(crate) files: Vec<Entry>,
     /// What an operating system put there; it stays, and the folder with it.
-    pub left: Vec<Entry>,
+    pub(crate) left: Vec<Entry>,
     /// Whether the backup had made the folder, so that it may go as well.
     pub(crate) folder_was_created: bool,
 }
 
 impl Cleaning {
+    /// The names of the files that were removed, in the order in which they went.
+    pub fn files(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.files.iter().map(|entry| entry.name.as_str())
+    }
+
     /// How many bytes the files hold.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         let sizes = self.files.iter().filter_map(|entry| entry.size_bytes);
         sizes.fold(0, u64::saturating_add)
     }
@@ -97,7 +102,7 @@ fn keystone(folder: &dyn Destination, found: &Contents) -> Result<(&'static str,
 }
 
 /// Removes a backup's files from a folder.
-pub fn clean(folder: &dyn Destination) -> Result<Cleaning, Failure> {
+pub(crate) fn clean(folder: &dyn Destination) -> Result<Cleaning, Failure> {
     let plan = plan_clean(folder)?;
     for (gone, entry) in plan.files.iter().enumerate() {
         let failed = |source| Failure {

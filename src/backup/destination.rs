@@ -5,12 +5,12 @@ use std::io::{self, Read, Write};
 
 /// One thing that lies in a destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Its name. One that is not UTF-8 is shown with escapes.
-    pub name: String,
+    pub(crate) name: String,
     /// Its length in bytes, where it is a regular file with a name in UTF-8; none
     /// for anything else, which is never a backup's.
-    pub size_bytes: Option<u64>,
+    pub(crate) size_bytes: Option<u64>,
 }
 
 /// The entry of that name in a list that is sorted by name, of which a folder may
@@ -27,17 +27,17 @@ pub(crate) fn named<'a>(sorted: &'a [Entry], name: &str) -> Option<&'a Entry> {
 /// What tells a file from every other of its file system, as long as it is open;
 /// afterwards its numbers may go to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileId {
+pub(crate) struct FileId {
     /// The file system's number.
-    pub device: u64,
+    pub(crate) device: u64,
     /// The file's own.
-    pub inode: u64,
+    pub(crate) inode: u64,
     /// Its length, which a file that is written to the end keeps.
-    pub size_bytes: u64,
+    pub(crate) size_bytes: u64,
 }
 
 /// A folder for a backup's files.
-pub trait Destination: Sync {
+pub(crate) trait Destination: Sync {
     /// The folder, as messages call it.
     fn describe(&self) -> String;
     /// Whether it was made for the backup that goes there, so that whoever removes the
@@ -51,6 +51,7 @@ pub trait Destination: Sync {
     fn create(&self, name: &str) -> io::Result<Box<dyn NewFile>>;
     /// Opens a file to go on behind its first `keep_bytes`; what is behind them goes.
     /// Not every destination can.
+    #[cfg(feature = "full")]
     fn append(&self, name: &str, keep_bytes: u64) -> io::Result<Box<dyn NewFile>> {
         let _ = (name, keep_bytes);
         Err(io::ErrorKind::Unsupported.into())
@@ -71,7 +72,7 @@ pub trait Destination: Sync {
 }
 
 /// A file that is being written.
-pub trait NewFile: Write + Send {
+pub(crate) trait NewFile: Write + Send {
     /// Returns when all that was written is on the medium.
     fn sync(&mut self) -> io::Result<()>;
     /// Which file it is.

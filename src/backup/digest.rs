@@ -29,7 +29,7 @@ pub enum DigestChoice {
 
 impl DigestChoice {
     /// The choice with exactly these; none where neither is wanted.
-    pub fn of(crc32: bool, sha256: bool) -> Option<Self> {
+    pub(crate) fn of(crc32: bool, sha256: bool) -> Option<Self> {
         match (crc32, sha256) {
             (true, true) => Some(Self::Both),
             (true, false) => Some(Self::Crc32),
@@ -89,7 +89,7 @@ impl Crc32 {
 
 /// The last byte of a stream, and how often it stands at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Ending {
+pub(crate) struct Ending {
     pub(super) byte: u8,
     pub(super) run_bytes: u64,
 }
@@ -118,13 +118,13 @@ impl Ending {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DigestValues {
     /// How many bytes were digested.
-    pub length_bytes: u64,
+    pub(crate) length_bytes: u64,
     /// CRC-32, eight lower-case hex digits, if it was chosen.
     pub crc32: Option<String>,
     /// SHA-256, 64 lower-case hex digits, if it was chosen.
     pub sha256: Option<String>,
     /// How the stream ends.
-    pub ending: Ending,
+    pub(crate) ending: Ending,
 }
 
 impl Digests {

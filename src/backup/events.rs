@@ -1,7 +1,8 @@
 //! What the pipeline tells while it works. Nothing below the command line
 //! prints; whoever watches decides what is shown.
 
-use super::manifest::{Image, LayoutEntry};
+use super::manifest::Image;
+use crate::mtd::MtdName;
 
 /// Watches a backup or a check. Called from several threads at once, except
 /// [`Observer::image_done`], which comes in the order of the images' numbers.
@@ -10,9 +11,10 @@ pub trait Observer: Sync {
     fn planned(&self, partitions: &[&str], bytes: u64) {
         let _ = (partitions, bytes);
     }
-    /// A partition that was wanted will not be in the backup.
-    fn left_out(&self, entry: &LayoutEntry, reason: &str, help: Option<&str>) {
-        let _ = (entry, reason, help);
+    /// A device that was wanted will not be in the backup; the reason as a sentence, and
+    /// what can be done about it.
+    fn left_out(&self, device: &MtdName, reason: &str, help: Option<&str>) {
+        let _ = (device, reason, help);
     }
     /// A partition is read from its start.
     fn begin(&self, partition: &str) {

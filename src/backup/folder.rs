@@ -190,6 +190,7 @@ impl Destination for Folder {
     }
 
     #[cfg(feature = "full")]
+    #[cfg(feature = "full")]
     fn append(&self, name: &str, keep_bytes: u64) -> io::Result<Box<dyn NewFile>> {
         let name = Self::plain(name)?;
         let stat = self.stat(name)?;

@@ -79,7 +79,7 @@ impl Page<'_> {
         };
         // Writing into a String cannot fail, here and below.
         let _ = writeln!(page, "<p>{word} {count}, {}.</p>", size(bytes));
-        for (entry, why) in manifest.missing_partitions() {
+        for (entry, why) in manifest.missing() {
             missing(page, entry, &why.reason);
         }
         for image in &manifest.images {

@@ -10,25 +10,24 @@
 //! made, or that was cut off.
 
 mod check;
+mod entry;
 mod read;
 
 use super::blank::Blank;
-use super::digest::{self, DigestChoice};
-#[cfg(feature = "full")]
-use crate::mtd::PartitionOffset;
-use crate::mtd::{FactSource, MtdIndex, MtdInfo, total_bytes};
+use super::digest;
+use crate::mtd::MtdIndex;
 use crate::printable::printable_json;
 use read::{Fields, Json, Part as _};
 use serde::Serialize;
 
 /// The manifest of a finished backup.
-pub const MANIFEST: &str = "manifest.json";
+pub(crate) const MANIFEST: &str = "manifest.json";
 /// The mark of a backup that is not finished, with the same contents.
-pub const UNFINISHED: &str = "unfinished.json";
+pub(crate) const UNFINISHED: &str = "unfinished.json";
 /// The digests for coreutils.
-pub const SUMS: &str = "SHA256SUMS";
+pub(crate) const SUMS: &str = "SHA256SUMS";
 /// The page for a browser.
-pub const INDEX: &str = "index.html";
+pub(crate) const INDEX: &str = "index.html";
 /// What is added to a file's name until all of it is there and synced.
 pub(crate) const PART: &str = ".part";
 
@@ -41,180 +40,182 @@ pub(crate) const FORMAT_VERSION: (u32, u32) = (1, 3);
 /// devices are the kernel's limit, a dozen is usual) stays far below.
 pub(crate) const MANIFEST_BYTES_MAX: u64 = 16 << 20;
 
-/// All that a manifest says.
+/// All that a manifest says. Its documented form is its JSON ([`Manifest::to_json`],
+/// `docs/manifest.schema.json` of the source): what is not asked for here can be read
+/// there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Manifest {
     /// Always the one word that names this format.
-    pub format: String,
+    pub(crate) format: String,
     /// `major.minor`.
-    pub format_version: String,
+    pub(crate) format_version: String,
     /// Name and version of the program that wrote it.
-    pub tool: String,
+    pub(crate) tool: String,
     /// When the backup was begun, `YYYY-MM-DDThh:mm:ssZ`.
-    pub created_utc: String,
+    pub(crate) created_utc: String,
     /// What was backed up.
-    pub device: Device,
+    pub(crate) device: Device,
     /// All MTD devices of the device, also those without an image.
-    pub layout: Vec<LayoutEntry>,
+    pub(crate) layout: Vec<LayoutEntry>,
     /// The images, in the order of their numbers.
-    pub images: Vec<Image>,
+    pub(crate) images: Vec<Image>,
     /// Whether the backup made the folder itself, so that `clean` may remove it.
-    pub folder_created: bool,
+    pub(crate) folder_created: bool,
     /// Where the images come from, if this program did not read the flash itself.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub origin: Option<Origin>,
+    pub(crate) origin: Option<Origin>,
     /// That this is not the text which the backup wrote, and what it was made from
     /// (since version 1.3).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rebuilt: Option<Rebuilt>,
+    pub(crate) rebuilt: Option<Rebuilt>,
 }
 
 /// What a manifest was made from when the backup's own was lost.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Rebuilt {
+pub(crate) struct Rebuilt {
     /// When, `YYYY-MM-DDThh:mm:ssZ`.
-    pub rebuilt_utc: String,
+    pub(crate) rebuilt_utc: String,
     /// What it was made from, in words.
-    pub made_from: Vec<String>,
+    pub(crate) made_from: Vec<String>,
     /// What was proven then, in words.
-    pub proven: Vec<String>,
+    pub(crate) proven: Vec<String>,
     /// What could not be proven, in words.
-    pub not_proven: Vec<String>,
+    pub(crate) not_proven: Vec<String>,
 }
 
 /// Where images come from that were captured without this program, and what is
 /// known of them (since version 1.1).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Origin {
+pub(crate) struct Origin {
     /// Who captured them, in words.
-    pub captured_by: String,
+    pub(crate) captured_by: String,
     /// Where the layout comes from, in words.
-    pub layout_from: String,
+    pub(crate) layout_from: String,
     /// What was proven when they were imported, in words.
-    pub proven: Vec<String>,
+    pub(crate) proven: Vec<String>,
     /// What could not be proven, in words.
-    pub not_proven: Vec<String>,
+    pub(crate) not_proven: Vec<String>,
     /// N of each mtdN whose second reading on the device differed.
-    pub changed_while_read: Vec<u32>,
+    pub(crate) changed_while_read: Vec<u32>,
 }
 
 /// The device as its backend describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Device {
+pub(crate) struct Device {
     /// In words.
-    pub description: String,
+    pub(crate) description: String,
     /// A partition whose contents no other device has, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub identity: Option<Identity>,
+    pub(crate) identity: Option<Identity>,
 }
 
 /// Tells two devices with one layout apart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// Name of the partition that holds what the factory gave to this one device.
-    pub partition: String,
+    pub(crate) partition: String,
     /// SHA-256 of its contents.
-    pub sha256: String,
+    pub(crate) sha256: String,
 }
 
 /// One MTD device of the layout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LayoutEntry {
+pub(crate) struct LayoutEntry {
     /// N of mtdN.
-    pub mtd: u32,
+    pub(crate) mtd: u32,
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its size.
-    pub size_bytes: u64,
+    pub(crate) size_bytes: u64,
     /// Its erase-block size; 0 where it has none.
-    pub erase_block_bytes: u64,
+    pub(crate) erase_block_bytes: u64,
     /// Where it starts on its chip, where that is known.
-    pub offset_bytes: Option<u64>,
+    pub(crate) offset_bytes: Option<u64>,
     /// Who says where it starts.
-    pub offset_source: Option<String>,
+    pub(crate) offset_source: Option<String>,
     /// What others say of its place, where that is something else, in words (since
     /// version 1.3).
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub contradictions: Vec<String>,
+    pub(crate) contradictions: Vec<String>,
     /// A number that all devices of one chip have and no others, where the chip is
     /// known (since version 1.3).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub chip: Option<u32>,
+    pub(crate) chip: Option<u32>,
     /// How large its chip is, where that is known (since version 1.3).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub chip_bytes: Option<u64>,
+    pub(crate) chip_bytes: Option<u64>,
     /// N of the mtdN that it is a part of, where that is known (since version 1.3).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub parent: Option<u32>,
+    pub(crate) parent: Option<u32>,
     /// Whether the kernel lets it be written, where that is known.
-    pub writeable: Option<bool>,
+    pub(crate) writeable: Option<bool>,
     /// Why there is no image of it; none where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub left_out: Option<LeftOut>,
+    pub(crate) left_out: Option<LeftOut>,
 }
 
 /// Why an MTD device has no image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LeftOut {
+pub(crate) struct LeftOut {
     /// True where the caller had not asked for it: nothing went wrong.
-    pub by_choice: bool,
+    pub(crate) by_choice: bool,
     /// The reason in words.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 /// One image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Image {
     /// N of mtdN.
-    pub mtd: u32,
+    pub(crate) mtd: u32,
     /// The partition's name.
-    pub name: String,
+    pub(crate) name: String,
     /// The file, in the manifest's folder: `mtdN.bin`.
-    pub file: String,
+    pub(crate) file: String,
     /// Length of the file.
-    pub size_bytes: u64,
+    pub(crate) size_bytes: u64,
     /// The partition's erase-block size; 0 where it has none.
-    pub erase_block_bytes: u64,
+    pub(crate) erase_block_bytes: u64,
     /// CRC-32 of the file, eight hex digits; none where the backup was made
     /// without it (since version 1.2), as below. One of both is always there.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub crc32: Option<String>,
+    pub(crate) crc32: Option<String>,
     /// SHA-256 of the file, 64 hex digits.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
+    pub(crate) sha256: Option<String>,
     /// What the flash did not give; the file holds 0xFF there.
-    pub unreadable: Vec<Unreadable>,
+    pub(crate) unreadable: Vec<Unreadable>,
     /// What a second reading of the flash gave, where there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub second_reading: Option<SecondReading>,
+    pub(crate) second_reading: Option<SecondReading>,
     /// What else keeps the image from being all of the device.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub doubt: Option<String>,
+    pub(crate) doubt: Option<String>,
     /// Where it holds nothing but one byte: all of it, or zeros at its end (since
     /// version 1.3).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub blank: Option<Blank>,
+    pub(crate) blank: Option<Blank>,
 }
 
 /// A range of an image that the flash did not give.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Unreadable {
+pub(crate) struct Unreadable {
     /// From the start of the image.
-    pub offset_bytes: u64,
+    pub(crate) offset_bytes: u64,
     /// How long.
-    pub length_bytes: u64,
+    pub(crate) length_bytes: u64,
     /// The error in words.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 /// The result of reading the flash twice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SecondReading {
+pub(crate) struct SecondReading {
     /// Whether both readings gave the same bytes.
-    pub same: bool,
+    pub(crate) same: bool,
     /// Where they differ first, from the start of the image.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_difference_bytes: Option<u64>,
+    pub(crate) first_difference_bytes: Option<u64>,
 }
 
 /// Why a text is no manifest that can be trusted.
@@ -298,8 +299,18 @@ impl Manifest {
         (printable_json(&text) + "\n").into_bytes()
     }
 
+    /// The images, in the order of their numbers.
+    pub fn images(&self) -> &[Image] {
+        &self.images
+    }
+
+    /// Names of the partitions that were wanted and are not in the backup.
+    pub fn missing_partitions(&self) -> impl Iterator<Item = &str> {
+        self.missing().map(|(entry, _)| entry.name.as_str())
+    }
+
     /// The images' share of the layout that is missing although it was wanted.
-    pub fn missing_partitions(&self) -> impl Iterator<Item = (&LayoutEntry, &LeftOut)> {
+    pub(crate) fn missing(&self) -> impl Iterator<Item = (&LayoutEntry, &LeftOut)> {
         self.layout
             .iter()
             .filter_map(|entry| entry.left_out.as_ref().map(|why| (entry, why)))
@@ -308,7 +319,7 @@ impl Manifest {
 
     /// Whether something that was wanted is not in the backup.
     pub fn is_partial(&self) -> bool {
-        self.missing_partitions().next().is_some()
+        self.missing().next().is_some()
             || self
                 .images
                 .iter()
@@ -337,94 +348,6 @@ impl Manifest {
 
 fn torn(wrong: read::WrongField) -> ManifestError {
     ManifestError::Torn(serde::de::Error::custom(wrong))
-}
-
-impl Image {
-    /// Which digests it has; none only where a manifest that was never checked
-    /// has neither.
-    pub fn digests(&self) -> Option<DigestChoice> {
-        DigestChoice::of(self.crc32.is_some(), self.sha256.is_some())
-    }
-
-    /// Its digests with what they are called, in the order of their lengths.
-    pub(crate) fn named_digests(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let named = [("crc32", &self.crc32), ("sha256", &self.sha256)];
-        named
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value.as_deref()?)))
-    }
-
-    /// How many bytes the flash did not give.
-    pub fn unreadable_bytes(&self) -> u64 {
-        total_bytes(self.unreadable.iter().map(|range| range.length_bytes))
-    }
-}
-
-impl LayoutEntry {
-    /// Its number.
-    pub fn index(&self) -> MtdIndex {
-        MtdIndex(self.mtd)
-    }
-
-    /// Whether its offset is told by that source.
-    pub(crate) fn is_told_by(&self, source: FactSource) -> bool {
-        let told = self.offset_source.as_deref();
-        told.is_some_and(|told| told == source.to_string())
-    }
-
-    /// Its chip, and where it starts and ends there, where somebody tells that and
-    /// nobody else contradicts it.
-    pub(crate) fn place(&self) -> Option<(u32, u64, u64)> {
-        let is_certain = !self.is_told_by(FactSource::Sum) && self.contradictions.is_empty();
-        let start = self.offset_bytes.filter(|_| is_certain)?;
-        // The one layout that is known has one chip.
-        let known = self.is_told_by(FactSource::Known);
-        let chip = self.chip.or(known.then_some(0))?;
-        Some((chip, start, start.checked_add(self.size_bytes)?))
-    }
-
-    /// The device that it tells of.
-    #[cfg(feature = "full")]
-    pub(crate) fn info(&self) -> MtdInfo {
-        let mut device = MtdInfo::new(
-            self.index(),
-            self.name.clone(),
-            self.size_bytes,
-            self.erase_block_bytes,
-        );
-        let source = self.offset_source.as_deref();
-        let source = source.and_then(FactSource::from_word);
-        device.offset = self
-            .offset_bytes
-            .zip(source)
-            .map(|(bytes, source)| PartitionOffset { bytes, source });
-        device.chip = self.chip;
-        device.chip_bytes = self.chip_bytes;
-        device.contradictions.clone_from(&self.contradictions);
-        if source == Some(FactSource::Known) {
-            // The one layout that is known has one chip.
-            device.chip = Some(0);
-        }
-        device
-    }
-
-    /// The layout's entry of a device, without a word on its image.
-    pub fn new(info: &MtdInfo) -> Self {
-        Self {
-            mtd: info.index.0,
-            name: info.name.clone(),
-            size_bytes: info.size_bytes,
-            erase_block_bytes: info.erase_block_bytes,
-            offset_bytes: info.offset_bytes(),
-            offset_source: info.offset.map(|offset| offset.source.to_string()),
-            contradictions: info.contradictions.clone(),
-            chip: info.chip,
-            chip_bytes: info.chip_bytes,
-            parent: info.parent.map(|parent| parent.0),
-            writeable: info.writeable,
-            left_out: None,
-        }
-    }
 }
 
 /// The name of an MTD device's image.

@@ -1,9 +1,10 @@
 //! The backup pipeline: read, digest, store, prove.
 //!
 //! Data flows one way: from an MTD device through one buffer, through the
-//! digests, into a [`Destination`]. [`backup`] makes a backup, [`verify`] proves
-//! one, [`clean`] takes one away. What goes on is told to an [`Observer`];
-//! nothing here prints.
+//! digests, into a [`Folder`], or into a tar ([`stream`]). [`backup`] makes a backup,
+//! [`verify`] proves one, [`clean`] takes one away. What goes on is told to an
+//! [`Observer`]; nothing here prints. What a backup holds is documented as JSON
+//! (`docs/manifest.schema.json` of the source); [`Manifest`] gives the text.
 //!
 //! Invariants: a folder with `manifest.json` is a finished backup, and each
 //! `mtdN.bin` in any folder is whole; success means that every byte of every
@@ -12,7 +13,7 @@
 mod blank;
 pub(crate) mod buffer;
 pub(crate) mod calls;
-mod clean;
+pub(crate) mod clean;
 mod consistency;
 pub(crate) mod contents;
 mod damage;
@@ -22,6 +23,7 @@ pub(crate) mod erased;
 mod error;
 mod events;
 pub(crate) mod folder;
+mod front;
 pub(crate) mod html;
 mod image;
 #[cfg(feature = "full")]
@@ -46,6 +48,8 @@ pub(crate) mod sums;
 pub(crate) mod tar;
 #[cfg(feature = "full")]
 mod tar_folder;
+#[cfg(all(test, feature = "full"))]
+mod tests;
 mod texts;
 mod time;
 #[cfg(feature = "full")]
@@ -53,39 +57,44 @@ mod ubi;
 mod units;
 #[cfg(feature = "full")]
 mod unpack;
-mod verify;
+pub(crate) mod verify;
 mod verify_device;
 mod verify_images;
 mod work;
 mod workers;
 
-pub use blank::Blank;
-pub use clean::{Cleaning, clean};
-pub use destination::{Destination, Entry, FileId, NewFile};
-pub use digest::DigestChoice;
-pub(crate) use digest::sha256;
+pub use clean::Cleaning;
+pub use digest::{DigestChoice, DigestValues, Digests};
 pub use error::{BackupError, ErrorKind, Failure};
 pub use events::Observer;
 pub use folder::Folder;
-#[cfg(feature = "full")]
-pub(crate) use image::read_full;
-pub(crate) use image::{buffer_bytes, finish};
+pub use front::{backup, clean, verify};
 pub use lock::Access;
-pub use manifest::{
-    Device, INDEX, Identity, Image, LayoutEntry, LeftOut, MANIFEST, Manifest, ManifestError,
-    Origin, Rebuilt, SUMS, SecondReading, UNFINISHED, Unreadable,
-};
-pub use pipeline::{Request, Summary, backup};
-pub use report::{Finding, Kind, Meaning, Report, Value};
+pub use manifest::{Image, Manifest, ManifestError};
+pub use pipeline::{Request, Summary};
+pub use report::{Finding, Kind, Meaning, Report};
 pub use stream::stream;
-pub use verify::verify;
-#[cfg(feature = "full")]
-pub(crate) use verify::verify_but;
 pub use work::Work;
 
 pub(crate) use clean::plan_clean;
+#[cfg(all(test, feature = "full"))]
+pub(crate) use destination::FileId;
+#[cfg(feature = "full")]
+pub(crate) use destination::NewFile;
+pub(crate) use destination::{Destination, Entry};
+pub(crate) use digest::sha256;
+#[cfg(feature = "full")]
+pub(crate) use image::read_full;
+pub(crate) use image::{buffer_bytes, finish};
 #[cfg(feature = "full")]
 pub(crate) use join::{JoinError, Plan, join, plan as plan_join};
+#[cfg(all(test, feature = "full"))]
+pub(crate) use manifest::{Device, LeftOut, SecondReading};
+pub(crate) use manifest::{INDEX, Identity, LayoutEntry, MANIFEST, SUMS, Unreadable};
+#[cfg(feature = "full")]
+pub(crate) use manifest::{Origin, Rebuilt, UNFINISHED};
+#[cfg(feature = "full")]
+pub(crate) use repair::{How, RepairLayout, RepairRequest, Repaired, repair};
 #[cfg(feature = "full")]
 pub(crate) use single_file::SingleFile;
 #[cfg(all(test, feature = "full"))]
@@ -99,14 +108,5 @@ pub(crate) use ubi::volume::{VolumeError, copy as copy_volume, find as find_volu
 pub(crate) use units::{count, size};
 #[cfg(feature = "full")]
 pub(crate) use unpack::unpack;
-
-/// What the tests and measurements of this package take from here, beside what is
-/// promised.
-mod for_the_tests {
-    pub use super::digest::{DigestValues, Digests, Ending};
-    #[cfg(feature = "full")]
-    pub use super::repair::{How, RepairLayout, RepairRequest, Repaired, repair};
-    pub use super::sums::{SumLine, parse as parse_sums, render as render_sums};
-}
-#[doc(hidden)]
-pub use for_the_tests::*;
+#[cfg(feature = "full")]
+pub(crate) use verify::verify_but;

@@ -11,7 +11,7 @@ use super::manifest::{
 use super::reader::Reader;
 use super::time;
 use super::work::Work;
-use crate::mtd::{MtdBackend, MtdError, MtdErrorKind, MtdInfo, MtdRead};
+use crate::mtd::{MtdBackend, MtdError, MtdErrorKind, MtdInfo, MtdName, MtdRead};
 use std::time::SystemTime;
 
 pub(crate) type Opened = Vec<Source>;
@@ -118,8 +118,7 @@ pub(crate) fn begin(
 pub(crate) fn tell_left_out(left_out: &Unopened, work: &Work<'_>) {
     for (info, error) in left_out {
         let (reason, help) = (error.to_string(), error.help());
-        work.observer
-            .left_out(&LayoutEntry::new(info), &reason, help.as_deref());
+        work.observer.left_out(&info.id(), &reason, help.as_deref());
     }
 }
 
@@ -136,7 +135,11 @@ pub(crate) fn leave_out(
             let error = &gone[at].1;
             let reason = error.to_string();
             let help = error.help();
-            work.observer.left_out(entry, &reason, help.as_deref());
+            let device = MtdName {
+                index: entry.index(),
+                name: entry.name.clone(),
+            };
+            work.observer.left_out(&device, &reason, help.as_deref());
             entry.left_out = Some(LeftOut {
                 by_choice: false,
                 reason,

@@ -79,7 +79,7 @@ impl Summary {
 }
 
 /// Backs up a device into a folder.
-pub fn backup(
+pub(crate) fn backup(
     backend: &dyn MtdBackend,
     folder: &dyn Destination,
     request: &Request<'_>,

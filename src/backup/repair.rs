@@ -32,25 +32,25 @@ use std::time::SystemTime;
 
 /// How a repair is to be done.
 #[derive(Debug)]
-pub struct RepairRequest {
+pub(crate) struct RepairRequest {
     /// The device's layout, where somebody gives it.
-    pub layout: Option<RepairLayout>,
+    pub(crate) layout: Option<RepairLayout>,
     /// The time to put into a rebuilt manifest.
-    pub now: SystemTime,
+    pub(crate) now: SystemTime,
 }
 
 /// A layout that somebody gives.
 #[derive(Debug)]
-pub struct RepairLayout {
+pub(crate) struct RepairLayout {
     /// All MTD devices.
-    pub devices: Vec<MtdInfo>,
+    pub(crate) devices: Vec<MtdInfo>,
     /// Who says so, in words.
-    pub from: String,
+    pub(crate) from: String,
 }
 
 /// How the manifest came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
+pub(crate) enum How {
     /// It was whole; at most its companions were not.
     Whole,
     /// From its copy in the page, exact to the byte: `SHA256SUMS` vouches for it.
@@ -61,19 +61,19 @@ pub enum How {
 
 /// What a repair came to.
 #[derive(Debug)]
-pub struct Repaired {
+pub(crate) struct Repaired {
     /// The manifest that is there now.
-    pub manifest: Manifest,
+    pub(crate) manifest: Manifest,
     /// How it came about.
-    pub how: How,
+    pub(crate) how: How,
     /// The files that were written.
-    pub written: Vec<String>,
+    pub(crate) written: Vec<String>,
     /// The names under which damaged files are kept.
-    pub kept: Vec<String>,
+    pub(crate) kept: Vec<String>,
 }
 
 /// Makes a backup's texts whole again.
-pub fn repair(
+pub(crate) fn repair(
     folder: &dyn Destination,
     request: &RepairRequest,
     work: &Work<'_>,

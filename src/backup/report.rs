@@ -17,28 +17,28 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 #[non_exhaustive]
 pub struct Report {
     /// The backup's manifest.
-    pub manifest: Manifest,
+    pub(crate) manifest: Manifest,
     /// SHA-256 of `manifest.json` as it lies there: one digest over the whole
     /// backup, as far as the images have a SHA-256 in it; none where it is missing.
-    pub manifest_sha256: Option<String>,
+    pub(crate) manifest_sha256: Option<String>,
     /// The file that the images were compared with in place of a damaged manifest.
-    pub known_by: Option<&'static str>,
+    pub(crate) known_by: Option<&'static str>,
     /// What was found, what is about all of the backup first, then images in
     /// order; empty if all is well.
     pub findings: Vec<Finding>,
     /// How many images are as they should be.
     pub images_right: usize,
     /// How many bytes they hold.
-    pub bytes_right: u64,
+    pub(crate) bytes_right: u64,
     /// Whether the images were compared with `SHA256SUMS` as well.
-    pub with_sums: bool,
+    pub(crate) with_sums: bool,
     /// Whether any image was compared with the flash as well.
-    pub with_flash: bool,
+    pub(crate) with_flash: bool,
 }
 
 impl Report {
     /// Whether something was found that means that.
-    pub fn has(&self, meaning: Meaning) -> bool {
+    pub(crate) fn has(&self, meaning: Meaning) -> bool {
         self.findings.iter().any(|f| f.kind.meaning() == meaning)
     }
 
@@ -67,7 +67,7 @@ impl Report {
 
     /// What to do about the first finding of those that decide; none where the
     /// backup is good.
-    pub fn next_step(&self) -> Option<String> {
+    pub(crate) fn next_step(&self) -> Option<String> {
         let outcome = self.outcome()?;
         let mut deciding = self.findings.iter();
         let first = deciding.find(|f| f.kind.meaning() == outcome)?;
@@ -78,7 +78,7 @@ impl Report {
 /// A value that was expected or found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Value {
+pub(crate) enum Value {
     /// SHA-256 in hex digits.
     Sha256(String),
     /// CRC-32 in hex digits.
@@ -128,21 +128,21 @@ pub struct Finding {
     /// What it is.
     pub kind: Kind,
     /// The file, the MTD device, or what else it is about.
-    pub subject: String,
+    pub(crate) subject: String,
     /// The name of the subject's partition, where there is one.
-    pub partition: Option<String>,
+    pub(crate) partition: Option<String>,
     /// What should be, each kind of value at most once.
-    pub expected: Vec<Value>,
+    pub(crate) expected: Vec<Value>,
     /// What is, likewise.
-    pub actual: Vec<Value>,
+    pub(crate) actual: Vec<Value>,
     /// Where in the image, in bytes.
-    pub offset_bytes: Option<u64>,
+    pub(crate) offset_bytes: Option<u64>,
     /// How much from there.
-    pub length_bytes: Option<u64>,
+    pub(crate) length_bytes: Option<u64>,
     /// In which erase block of the partition, counted from 0.
-    pub erase_block: Option<u64>,
+    pub(crate) erase_block: Option<u64>,
     /// What the system or the manifest says about it.
-    pub reason: Option<String>,
+    pub(crate) reason: Option<String>,
 }
 
 impl Finding {
@@ -281,7 +281,7 @@ impl Finding {
     }
 
     /// The finding as lines for a person; `all`: with what was expected and found.
-    pub fn lines(&self, all: bool) -> Vec<String> {
+    pub(crate) fn lines(&self, all: bool) -> Vec<String> {
         let prefix = match self.kind.meaning() {
             Meaning::Differs | Meaning::Unchecked => "",
             Meaning::Partial => "partial: ",

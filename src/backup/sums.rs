@@ -9,16 +9,16 @@ use std::fmt::Write as _;
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SumLine {
+pub(crate) struct SumLine {
     /// 64 lower-case hex digits.
-    pub sha256: String,
+    pub(crate) sha256: String,
     /// The file's name.
-    pub file: String,
+    pub(crate) file: String,
 }
 
 /// The text for those of a backup's images that have a SHA-256, and for its
 /// manifest, whose text is given: a manifest that changed is then told as such.
-pub fn render(images: &[Image], manifest: &[u8]) -> String {
+pub(crate) fn render(images: &[Image], manifest: &[u8]) -> String {
     let mut text = String::new();
     for image in images {
         if let Some(sha256) = &image.sha256 {
@@ -32,7 +32,7 @@ pub fn render(images: &[Image], manifest: &[u8]) -> String {
 
 /// Reads such a text, or gives the number (from 1) of the first line that is
 /// none of ours. Both of coreutils' modes, text and binary (` *`), are taken.
-pub fn parse(text: &str) -> Result<Vec<SumLine>, usize> {
+pub(crate) fn parse(text: &str) -> Result<Vec<SumLine>, usize> {
     text.lines()
         .enumerate()
         .map(|(at, line)| parse_line(line).ok_or(at + 1))

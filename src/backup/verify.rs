@@ -26,7 +26,7 @@ const SUMS_BYTES_MAX: u64 = MANIFEST_BYTES_MAX;
 ///
 /// What is found is in the report; the error is for what kept the check from being done
 /// at all.
-pub fn verify(
+pub(crate) fn verify(
     folder: &dyn Destination,
     backend: Option<&dyn MtdBackend>,
     work: &Work<'_>,
@@ -248,7 +248,7 @@ fn tell_of_origin(manifest: &Manifest, findings: &mut Vec<Finding>) {
 
 /// What the backup says itself that it lacks.
 fn tell_what_is_missing(manifest: &Manifest, findings: &mut Vec<Finding>) {
-    for (entry, why) in manifest.missing_partitions() {
+    for (entry, why) in manifest.missing() {
         let found = Finding::new(Kind::LeftOut, entry.index().to_string()).of(&entry.name);
         findings.push(found.because(why.reason.as_str()));
     }

@@ -6,7 +6,7 @@ use std::io;
 /// What stopped an import.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ImportError {
+pub(crate) enum ImportError {
     /// A file or the folder of the capture cannot be read.
     #[error("cannot read {what}: {source}")]
     Read {
@@ -111,7 +111,7 @@ impl From<Failure> for ImportError {
 
 impl ImportError {
     /// What to do next.
-    pub fn help(&self) -> Option<String> {
+    pub(crate) fn help(&self) -> Option<String> {
         Some(match self {
             Self::Read { .. } => "check the medium that holds the capture".into(),
             Self::NoImages { .. } => "name the folder with the files of the partitions; say with \

@@ -31,7 +31,7 @@ use std::time::SystemTime;
 
 /// Makes a backup of an inspected capture, in a folder of its own; `now` is the time to
 /// put into the manifest.
-pub fn import(
+pub(crate) fn import(
     capture: &Capture,
     folder: &dyn Destination,
     now: SystemTime,
@@ -67,7 +67,7 @@ pub fn import(
         let all_new = images
             .iter()
             .all(|i| capture.file_of(i.mtd).is_some() || i.size_bytes == 0);
-        let removed = all_new && backup::clean(folder).is_ok();
+        let removed = all_new && backup::clean::clean(folder).is_ok();
         return Err(ImportError::ChangedMeanwhile { file, removed });
     }
     Ok(summary)

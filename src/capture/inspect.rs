@@ -23,30 +23,30 @@ use std::sync::atomic::AtomicBool;
 
 /// What is to be imported, and what is known of it.
 #[derive(Debug, Clone, Copy)]
-pub struct ImportRequest<'a> {
+pub(crate) struct ImportRequest<'a> {
     /// The folders with the captured files; several hold rounds of one capture.
-    pub folders: &'a [PathBuf],
+    pub(crate) folders: &'a [PathBuf],
     /// Name and text of a layout, where the user gave one.
-    pub layout: Option<(&'a str, &'a [u8])>,
+    pub(crate) layout: Option<(&'a str, &'a [u8])>,
     /// File and partition (`mtdN` or its name), where the user said which is which.
-    pub maps: &'a [(String, String)],
+    pub(crate) maps: &'a [(String, String)],
     /// Take the 0d before each 0a away in files where a terminal put them.
-    pub undo_crlf: bool,
+    pub(crate) undo_crlf: bool,
     /// Leave out-of-band bytes behind such pages out of files that have them.
-    pub omit_oob: Option<OobPages>,
+    pub(crate) omit_oob: Option<OobPages>,
 }
 
 /// A capture that is right as far as can be told.
 #[derive(Debug)]
-pub struct Capture {
+pub(crate) struct Capture {
     /// All MTD devices of the layout.
-    pub layout: Vec<MtdInfo>,
+    pub(crate) layout: Vec<MtdInfo>,
     /// What stands in the manifest of a backup made of it.
-    pub origin: Origin,
+    pub(crate) origin: Origin,
     /// Files that are no part of it.
-    pub foreign: Vec<String>,
+    pub(crate) foreign: Vec<String>,
     /// Which file became which partition's image, where it is not called `mtdN.bin`.
-    pub taken: Vec<String>,
+    pub(crate) taken: Vec<String>,
     pub(super) missing: BTreeMap<u32, String>,
     skipped: BTreeSet<u32>,
     images: BTreeMap<u32, Inspected>,
@@ -91,7 +91,7 @@ pub(super) struct Found {
 }
 
 /// Looks at a capture.
-pub fn inspect(
+pub(crate) fn inspect(
     request: &ImportRequest<'_>,
     interrupt: &AtomicBool,
 ) -> Result<Capture, ImportError> {

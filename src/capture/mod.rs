@@ -51,15 +51,15 @@ mod sums;
 mod text_mode;
 
 #[cfg(feature = "full")]
-pub use error::ImportError;
+pub(crate) use error::ImportError;
 #[cfg(feature = "full")]
 pub(crate) use format::RECORD;
 #[cfg(feature = "full")]
-pub use import::import;
+pub(crate) use import::import;
 #[cfg(feature = "full")]
-pub use inspect::{Capture, ImportRequest, inspect};
+pub(crate) use inspect::{Capture, ImportRequest, inspect};
 #[cfg(feature = "full")]
-pub use oob::OobPages;
+pub(crate) use oob::OobPages;
 #[cfg(feature = "full")]
 pub(crate) use oob::WithoutOob;
 #[cfg(feature = "full")]

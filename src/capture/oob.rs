@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 /// Bytes of a page, and of what lies behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OobPages {
+pub(crate) struct OobPages {
     page_bytes: u64,
     oob_bytes: u64,
 }

@@ -2,7 +2,8 @@
 //! output, and on a terminal a progress bar on standard error.
 
 use super::output::Output;
-use crate::backup::{Image, LayoutEntry, Observer, count, size};
+use crate::backup::{Image, Observer, count, size};
+use crate::mtd::MtdName;
 use crate::printable::printable;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -129,8 +130,8 @@ impl Observer for Progress<'_> {
         self.bar.set_length(bytes);
     }
 
-    fn left_out(&self, entry: &LayoutEntry, reason: &str, help: Option<&str>) {
-        let mtd = entry.index();
+    fn left_out(&self, device: &MtdName, reason: &str, help: Option<&str>) {
+        let mtd = device.index;
         self.show(|| {
             self.output.warn(&format!("{mtd} is left out: {reason}"));
             if let Some(help) = help {

@@ -1,7 +1,7 @@
 //! MTD devices as discovery tells of them.
 //!
 //! Invariants: an offset always comes with its source; a number always has a
-//! minor that Linux can have ([`MtdIndex::MAX`]).
+//! minor that Linux can have (`MtdIndex::MAX`).
 
 use crate::printable::printable;
 use std::fmt;
@@ -23,7 +23,7 @@ pub struct MtdIndex(pub u32);
 impl MtdIndex {
     /// The last number whose character node Linux can have: minors are 20 bits
     /// wide (Linux 6.1, include/linux/kdev_t.h), and mtdN takes 2N and 2N+1.
-    pub const MAX: Self = Self((1 << 19) - 1);
+    pub(crate) const MAX: Self = Self((1 << 19) - 1);
 
     /// Minor number of the character node /dev/mtdN.
     pub(crate) fn char_minor(self) -> u32 {
@@ -103,8 +103,7 @@ pub enum FactSource {
     /// The device itself, when it was opened and asked.
     Device,
     /// Nobody: inferred as the running sum of the sizes before it. Done only
-    /// where the sizes look like one fully partitioned chip; see
-    /// [`infer_offsets`](crate::mtd::infer_offsets).
+    /// where the sizes look like one fully partitioned chip.
     Sum,
 }
 
@@ -135,7 +134,7 @@ impl FactSource {
     }
 
     /// Whether the offset is our conclusion and not somebody's word.
-    pub fn is_inferred(self) -> bool {
+    pub(crate) fn is_inferred(self) -> bool {
         self == Self::Sum
     }
 }
@@ -178,32 +177,32 @@ pub struct MtdInfo {
     /// Its size; may be 0 (a partition past the chip's end).
     pub size_bytes: u64,
     /// Who says that.
-    pub size_source: FactSource,
+    pub(crate) size_source: FactSource,
     /// Its erase-block size; 0 where the device has none (MTD_NO_ERASE: RAM, ROM).
     pub erase_block_bytes: u64,
     /// Who says that, unless it was assumed.
-    pub erase_block_source: FactSource,
+    pub(crate) erase_block_source: FactSource,
     /// Nobody told that erase-block size: a simulation had to have one.
-    pub erase_block_assumed: bool,
+    pub(crate) erase_block_assumed: bool,
     /// Where it starts on its chip, where that is known.
     pub offset: Option<PartitionOffset>,
     /// What others say of its place or size, where that is something else: facts that
     /// cannot all be true, in words such as `0x300000 by the command line`.
-    pub contradictions: Vec<String>,
+    pub(crate) contradictions: Vec<String>,
     /// A number that all devices of one chip have and no others, where somebody
     /// tells which chip it is on.
-    pub chip: Option<u32>,
+    pub(crate) chip: Option<u32>,
     /// How large its chip is in bytes, where somebody tells that.
-    pub chip_bytes: Option<u64>,
+    pub(crate) chip_bytes: Option<u64>,
     /// The partition that it is a part of, where somebody tells that.
-    pub parent: Option<MtdIndex>,
+    pub(crate) parent: Option<MtdIndex>,
     /// Whether the kernel lets it be written, where that is known.
     pub writeable: Option<bool>,
     /// Who says that.
-    pub writeable_source: Option<FactSource>,
+    pub(crate) writeable_source: Option<FactSource>,
     /// Whether single bits of it can be programmed, as on NOR, where that is known;
     /// NAND is programmed in pages, each once.
-    pub bit_writeable: Option<bool>,
+    pub(crate) bit_writeable: Option<bool>,
     /// Its character node.
     pub node: NodeState,
     /// Its block node; none is needed for a backup.
@@ -255,7 +254,7 @@ impl MtdInfo {
 
     /// Where it starts on its chip in bytes, where that is certain: somebody tells it,
     /// and nobody denies it.
-    pub fn certain_offset_bytes(&self) -> Option<u64> {
+    pub(crate) fn certain_offset_bytes(&self) -> Option<u64> {
         self.offset
             .filter(|offset| !offset.source.is_inferred() && self.contradictions.is_empty())
             .map(|offset| offset.bytes)
@@ -265,7 +264,7 @@ impl MtdInfo {
     /// that holds `offset_bytes`. Erase blocks are counted from the chip's start
     /// where the offset is known, else from the partition's; they are cut to the
     /// partition. The whole partition where it has no erase blocks.
-    pub fn erase_block_around(&self, offset_bytes: u64) -> (u64, u64) {
+    pub(crate) fn erase_block_around(&self, offset_bytes: u64) -> (u64, u64) {
         if self.erase_block_bytes == 0 || offset_bytes >= self.size_bytes {
             return (0, self.size_bytes);
         }

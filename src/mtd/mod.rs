@@ -11,7 +11,7 @@
 //!
 //! Faults tolerated: anything a `/proc/mtd` can hold (each bad table is an error
 //! with its line, never a panic), partitions off an erase-block boundary, equal
-//! names, missing nodes. Those are told by [`oddities`], not refused.
+//! names, missing nodes. Those are told (`oddity`), not refused.
 
 pub(crate) mod claim;
 mod error;
@@ -23,23 +23,25 @@ mod offsets;
 mod permit;
 mod proc_mtd;
 mod select;
+#[cfg(test)]
+mod tests;
 
 pub use error::{MtdError, MtdErrorKind, Operation, SizeWitness};
 pub(crate) use info::total_bytes;
 pub use info::{FactSource, MtdIndex, MtdInfo, MtdName, NodeState, PartitionOffset};
 pub(crate) use info::{MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR};
 pub(crate) use node::{Node, NodeKind, missing_nodes};
-pub use oddity::oddities;
+pub(crate) use oddity::oddities;
 #[cfg(feature = "full")]
 pub(crate) use offsets::ISPOT_TABLE;
-pub use offsets::infer_offsets;
+pub(crate) use offsets::infer_offsets;
 pub use permit::WritePermit;
 #[cfg(feature = "full")]
 pub(crate) use proc_mtd::parse_line as parse_proc_mtd_line;
 pub use proc_mtd::{ProcMtdEntry, ProcMtdError, parse_proc_mtd};
 /// The error numbers that Linux answers with.
 pub use rustix::io::Errno;
-pub use select::select;
+pub(crate) use select::select;
 use std::time::Duration;
 
 /// Finds and opens MTD devices.

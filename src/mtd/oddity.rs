@@ -19,7 +19,7 @@ use words::{Edge, Oddity};
 
 /// All that is odd about these devices, which are in the order of their numbers: a
 /// sentence each, without a stop.
-pub fn oddities(devices: &[MtdInfo]) -> Vec<String> {
+pub(crate) fn oddities(devices: &[MtdInfo]) -> Vec<String> {
     found(devices).iter().map(ToString::to_string).collect()
 }
 

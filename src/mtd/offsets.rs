@@ -33,7 +33,7 @@ mtd10: 00001000 00020000 \"RedBoot config\"
 /// of two and whole erase blocks (as chips are). A first device that is as large as
 /// all others together is the whole chip listed beside its parts. Returns whether it
 /// did.
-pub fn infer_offsets(devices: &mut [MtdInfo]) -> bool {
+pub(crate) fn infer_offsets(devices: &mut [MtdInfo]) -> bool {
     let Some(first) = devices.first() else {
         return false;
     };

@@ -8,7 +8,10 @@ use super::info::MtdInfo;
 
 /// The devices that `wanted` names, each word either a partition's name
 /// (`rootfs`), `mtdN`, or `/dev/mtdN`; all devices where `wanted` is empty.
-pub fn select<S: AsRef<str>>(devices: &[MtdInfo], wanted: &[S]) -> Result<Vec<MtdInfo>, MtdError> {
+pub(crate) fn select<S: AsRef<str>>(
+    devices: &[MtdInfo],
+    wanted: &[S],
+) -> Result<Vec<MtdInfo>, MtdError> {
     if wanted.is_empty() {
         return Ok(devices.to_vec());
     }

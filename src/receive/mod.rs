@@ -20,9 +20,15 @@ mod decode;
 mod room;
 mod server;
 mod store;
+#[cfg(all(
+    test,
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod tests;
 
-pub use room::Watcher;
-pub use server::Receiver;
+pub(crate) use room::Watcher;
+pub(crate) use server::Receiver;
 
 /// What a fuzzer throws at the reader of a device's requests.
 pub(crate) fn anything(bytes: &[u8]) {

@@ -16,7 +16,7 @@ pub(super) const HEAD_TIME: Duration = Duration::from_secs(10);
 const TEXT_BYTES_MAX: u64 = 4 << 20;
 
 /// Is told what goes on.
-pub trait Watcher: Sync {
+pub(crate) trait Watcher: Sync {
     /// Something happened, in words.
     fn tell(&self, text: &str);
     /// Something that whoever started it should know.

@@ -22,7 +22,7 @@ const CONNECTIONS_MAX: usize = 32;
 const LOOK: Duration = Duration::from_millis(100);
 
 /// A PC's end that has its address.
-pub struct Receiver {
+pub(crate) struct Receiver {
     listener: TcpListener,
     token: String,
     /// The address was named, and is none of a private network.
@@ -36,7 +36,7 @@ impl Receiver {
     ///
     /// # Errors
     /// The system's.
-    pub fn bind(address: SocketAddr, token: String) -> io::Result<Self> {
+    pub(crate) fn bind(address: SocketAddr, token: String) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         Ok(Self {
@@ -48,8 +48,8 @@ impl Receiver {
     }
 
     /// With another time after which a device that sends nothing is gone.
-    #[must_use]
-    pub fn with_silence(self, silence: Duration) -> Self {
+    #[cfg(test)]
+    pub(crate) fn with_silence(self, silence: Duration) -> Self {
         Self { silence, ..self }
     }
 
@@ -62,7 +62,7 @@ impl Receiver {
     ///
     /// # Errors
     /// The system's.
-    pub fn addresses(&self) -> io::Result<Vec<(String, u16)>> {
+    pub(crate) fn addresses(&self) -> io::Result<Vec<(String, u16)>> {
         let address = self.listener.local_addr()?;
         let hosts: Vec<IpAddr> = match address.ip() {
             all if all.is_unspecified() => own_addresses().into_iter().map(Into::into).collect(),
@@ -78,7 +78,7 @@ impl Receiver {
     /// # Errors
     /// [`BackupError::Interrupted`] where `interrupt` is set; what the folder's file
     /// system says. What has come stays, and the next run goes on there.
-    pub fn run(
+    pub(crate) fn run(
         &self,
         folder: &dyn Destination,
         script: &(dyn Fn(&str, u16) -> String + Sync),

@@ -40,7 +40,7 @@ pub(super) fn lacks(what: Crippled) -> bool {
 }
 
 /// Lets restores of this thread lack something, or nothing.
-#[cfg(test)]
+#[cfg(all(test, feature = "full"))]
 pub(super) fn cripple(what: Option<Crippled>) {
     LACKS.set(what);
 }

@@ -59,7 +59,7 @@ fn made(
         [] => Vec::new(),
         names => select(&devices, names)?,
     };
-    let report = backup::verify(backup, None, work).map_err(|failure| failure.error)?;
+    let report = backup::verify::verify(backup, None, work).map_err(|failure| failure.error)?;
     right(backup, &report)?;
     let manifest = &report.manifest;
     preconditions::same_layout(manifest, &devices)?;

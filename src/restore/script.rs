@@ -116,7 +116,7 @@ pub(crate) fn script(
     request: &ScriptRequest<'_>,
     work: &Work<'_>,
 ) -> Result<Script, Box<RestoreError>> {
-    let report = backup::verify(backup, None, work).map_err(|failure| failure.error)?;
+    let report = backup::verify::verify(backup, None, work).map_err(|failure| failure.error)?;
     right(backup, &report)?;
     let manifest = &report.manifest;
     let devices: Vec<_> = manifest.layout.iter().map(|entry| entry.info()).collect();

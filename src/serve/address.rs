@@ -17,7 +17,7 @@ pub(crate) fn is_near(address: IpAddr) -> bool {
 
 /// An address with a port, as somebody writes it. The device's program, which has no
 /// room for more, knows IPv4 alone.
-pub fn parse(text: &str) -> Option<SocketAddr> {
+pub(crate) fn parse(text: &str) -> Option<SocketAddr> {
     #[cfg(feature = "full")]
     return text.parse().ok();
     #[cfg(not(feature = "full"))]

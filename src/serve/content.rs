@@ -27,7 +27,7 @@ pub(super) struct Texts {
 }
 
 /// What is served.
-pub struct Content {
+pub(crate) struct Content {
     /// Without its images, where they are still to be read.
     manifest: Manifest,
     fixed: Option<Texts>,
@@ -61,7 +61,7 @@ impl Content {
     ///
     /// # Errors
     /// As for a backup, before its first image.
-    pub fn of_device(
+    pub(crate) fn of_device(
         backend: &dyn MtdBackend,
         partitions: &[String],
         digests: DigestChoice,
@@ -118,19 +118,19 @@ impl Content {
     }
 
     /// How many images there are, and how many bytes together.
-    pub fn size(&self) -> (usize, u64) {
+    pub(crate) fn size(&self) -> (usize, u64) {
         let sizes = self.sources.iter().map(|source| source.info().size_bytes);
         (self.sources.len(), total_bytes(sizes))
     }
 
     /// Whether something that was wanted is missing, as far as is known.
-    pub fn is_partial(&self) -> bool {
+    pub(crate) fn is_partial(&self) -> bool {
         self.manifest_now().is_partial()
     }
 
     /// Whether all of it was sent: each image from end to end, and then the manifest,
     /// alone or in a tar.
-    pub fn is_fetched(&self) -> bool {
+    pub(crate) fn is_fetched(&self) -> bool {
         self.verified || (self.texts_sent && self.sources.iter().all(Source::is_sent))
     }
 

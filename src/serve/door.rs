@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 /// Is told what goes on.
-pub trait Watcher {
+pub(crate) trait Watcher {
     /// A client has got all that it asked for: a file, or a part of it.
     fn sent(&self, peer: &str, file: &str, bytes: u64) {
         let _ = (peer, file, bytes);

@@ -15,7 +15,7 @@ impl Content {
     ///
     /// # Errors
     /// [`BackupError`]: it is none, or a file of it is missing or has another length.
-    pub fn of_folder(folder: &Folder) -> Result<Self, Failure> {
+    pub(crate) fn of_folder(folder: &Folder) -> Result<Self, Failure> {
         let found = contents::look(folder)?;
         let manifest = match found.state {
             State::Finished(manifest) => *manifest,

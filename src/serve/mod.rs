@@ -35,14 +35,16 @@ mod response;
 mod route;
 mod server;
 mod source;
+#[cfg(all(test, feature = "full"))]
+mod tests;
 mod token;
 
-pub use address::parse as parse_address;
+pub(crate) use address::parse as parse_address;
 #[cfg(feature = "full")]
 pub(crate) use address::{host, is_near, own as own_addresses};
-pub use content::Content;
-pub use door::Watcher;
-pub use server::{Server, Until};
+pub(crate) use content::Content;
+pub(crate) use door::Watcher;
+pub(crate) use server::{Server, Until};
 #[cfg(feature = "full")]
 pub(crate) use token::is_same as is_same_token;
-pub use token::{is_plain as is_plain_token, random as random_token};
+pub(crate) use token::{is_plain as is_plain_token, random as random_token};

@@ -30,7 +30,7 @@ const STALL_TIME: Duration = Duration::from_secs(2);
 
 /// When it ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Until {
+pub(crate) enum Until {
     /// When somebody asks it to.
     Stopped,
     /// When all was fetched.
@@ -40,7 +40,7 @@ pub enum Until {
 }
 
 /// A server that has its address.
-pub struct Server {
+pub(crate) struct Server {
     listener: OwnedFd,
     address: SocketAddr,
     token: Option<String>,
@@ -54,7 +54,7 @@ impl Server {
     ///
     /// # Errors
     /// The system's.
-    pub fn bind(address: SocketAddr, token: Option<String>) -> io::Result<Self> {
+    pub(crate) fn bind(address: SocketAddr, token: Option<String>) -> io::Result<Self> {
         let family = match address {
             SocketAddr::V4(_) => AddressFamily::INET,
             SocketAddr::V6(_) => AddressFamily::INET6,
@@ -79,7 +79,7 @@ impl Server {
     }
 
     /// The addresses under which its page is, as far as known.
-    pub fn addresses(&self) -> Vec<String> {
+    pub(crate) fn addresses(&self) -> Vec<String> {
         let port = self.address.port();
         let hosts: Vec<IpAddr> = match self.address.ip() {
             IpAddr::V4(all) if all.is_unspecified() => own().into_iter().map(Into::into).collect(),
@@ -100,7 +100,7 @@ impl Server {
     ///
     /// # Errors
     /// The system's, of the loop itself: what a client does is none.
-    pub fn run(
+    pub(crate) fn run(
         &self,
         content: &mut Content,
         until: Until,

@@ -15,7 +15,7 @@ const LENGTH: usize = 16;
 /// # Errors
 /// The system's, where it has no `/dev/urandom`; there is no other source on a kernel
 /// of the device's time.
-pub fn random() -> io::Result<String> {
+pub(crate) fn random() -> io::Result<String> {
     let mut bytes = [0; LENGTH];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     let letter = |byte: &u8| char::from(LETTERS[usize::from(byte & 31)]);
@@ -23,7 +23,7 @@ pub fn random() -> io::Result<String> {
 }
 
 /// Whether a word can stand in an address as it is.
-pub fn is_plain(word: &str) -> bool {
+pub(crate) fn is_plain(word: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     !word.is_empty() && word.len() <= 64 && word.bytes().all(plain)
 }

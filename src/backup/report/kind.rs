@@ -15,7 +15,7 @@ pub enum Meaning {
 
 impl Meaning {
     /// The word for it in a document.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Differs => "differs",
             Self::Unchecked => "unchecked",
@@ -268,7 +268,7 @@ impl Kind {
     }
 
     /// The word for it in a document, always the same.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         self.row().1
     }
 }

@@ -171,7 +171,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         return Ok(tell(&result?, "-", false, output));
     };
     let (summary, folder) = folder::fill(path, lines, interrupt, output, |folder, work| {
-        backup::backup(backend.as_ref(), folder, &request, work)
+        backup::pipeline::backup(backend.as_ref(), folder, &request, work)
     })?;
     let on_device = !args.device.is_named();
     Ok(tell(&summary, &folder.describe(), on_device, output))

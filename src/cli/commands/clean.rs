@@ -75,7 +75,7 @@ fn run(path: &Path, dry_run: bool, output: &Output) -> Result<Exit, CliError> {
         tell_plan(&backup::plan_clean(&folder)?, path, output);
         return Ok(Exit::Done);
     }
-    let cleaned = backup::clean(&folder)?;
+    let cleaned = backup::clean::clean(&folder)?;
     // Only a folder that the backup made goes with it, and only if it is empty.
     let folder_removed = cleaned.takes_folder() && folder.remove_if_empty();
     output.sentence(&format!(

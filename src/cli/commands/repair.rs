@@ -112,7 +112,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     // What was repaired is proven as any backup is.
     let progress = Progress::new(output, Lines::None);
     let work = common::work(interrupt, &progress);
-    let report = backup::verify(&folder, None, &work);
+    let report = backup::verify::verify(&folder, None, &work);
     progress.end();
     Ok(tell(&repaired, &report?, &args.folder, output))
 }

@@ -199,7 +199,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
 /// Removes a backup that was proven elsewhere.
 #[cfg(feature = "full")]
 fn remove(folder: &Folder, output: &Output) -> Result<bool, CliError> {
-    let cleaned = backup::clean(folder)?;
+    let cleaned = backup::clean::clean(folder)?;
     if cleaned.takes_folder() {
         folder.remove_if_empty();
     }

@@ -124,7 +124,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let backend = backend.transpose()?;
     let progress = Progress::new(output, Lines::None);
     let work = common::work(interrupt, &progress);
-    let result = backup::verify(folder.as_ref(), backend.as_deref(), &work);
+    let result = backup::verify::verify(folder.as_ref(), backend.as_deref(), &work);
     progress.end();
     let mut report = result?;
     let is_noted = args

@@ -73,7 +73,7 @@ pub(crate) fn problems(report: &Report) -> Vec<String> {
 /// What a partial backup lacks, and nothing that it does not lack.
 pub(crate) fn missing(manifest: &Manifest) -> String {
     let images = || manifest.images.iter();
-    let left_out = manifest.missing_partitions().count();
+    let left_out = manifest.missing().count();
     let unreadable_bytes = total_bytes(images().map(Image::unreadable_bytes));
     let doubtful = images().filter(|image| image.doubt.is_some()).count();
     let lacks = [

@@ -33,7 +33,7 @@ fn one_flipped_bit_is_put_back() {
         temporary.path().join("old"),
     );
     let (asked, work) = (backup::Request::default(), Work::default());
-    backup::backup(
+    backup::pipeline::backup(
         &device,
         &Folder::open_or_create(&folder).unwrap(),
         &asked,

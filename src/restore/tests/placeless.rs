@@ -105,7 +105,7 @@ fn what_lies_in_another(
         in_use,
     };
     let (backup, journal, work) = (Disk::default(), Disk::default(), Work::default());
-    backup::backup(&backend, &backup, &backup::Request::default(), &work).unwrap();
+    backup::pipeline::backup(&backend, &backup, &backup::Request::default(), &work).unwrap();
     let spoil = |chip: &mut Chip| chip.load(damaged * BLOCK, &[0x11; 9]);
     device.system.with_chip(0, spoil).unwrap();
     let named = [partition.to_owned()];

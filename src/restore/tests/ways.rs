@@ -41,7 +41,7 @@ impl Bench {
         let backup = Disk::default();
         let source = SimulatedBackend::new(device(&good));
         let (request, work) = (backup::Request::default(), Work::default());
-        backup::backup(&source, &backup, &request, &work).unwrap();
+        backup::pipeline::backup(&source, &backup, &request, &work).unwrap();
         let mut old = good.clone();
         for block in damaged {
             old[block * BLOCK..(block + 1) * BLOCK].fill(0x5A);

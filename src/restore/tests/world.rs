@@ -141,7 +141,7 @@ impl World {
         let backup = Disk::default();
         let work = Work::default();
         let request = backup::Request::default();
-        backup::backup(&SimulatedBackend::new(source), &backup, &request, &work).unwrap();
+        backup::pipeline::backup(&SimulatedBackend::new(source), &backup, &request, &work).unwrap();
         let mut old = backed_up.clone();
         for at in (0..old.len()).step_by(BLOCK) {
             // Elsewhere it differs as well: nothing there is of this restore's concern.

@@ -1,6 +1,7 @@
 //! `restore` as a user meets it: the plan, consent, what keeps it from being done, and
 //! that the same command goes on.
 
+use crate::capture::import::manifest;
 use crate::cli::support::{mtdkeep, snapshot, text};
 use rstest::rstest;
 use std::fs;
@@ -333,14 +334,16 @@ fn a_tree_of_plain_files_is_written_in_place() {
 
 /// The text of `/proc/mtd` that a backup's manifest tells of.
 fn mtd_table(backup: &Path) -> String {
-    let manifest = fs::read(backup.join("manifest.json")).unwrap();
-    let manifest = mtdkeep::backup::Manifest::parse(&manifest).unwrap();
+    let manifest = manifest(backup);
     let mut table = "dev:    size   erasesize  name\n".to_owned();
-    for entry in manifest.layout {
-        let (size, block) = (entry.size_bytes, entry.erase_block_bytes);
+    for entry in manifest["layout"].as_array().unwrap() {
+        let number = |key: &str| entry[key].as_u64().unwrap();
         table += &format!(
-            "mtd{}: {size:08x} {block:08x} \"{}\"\n",
-            entry.mtd, entry.name
+            "mtd{}: {:08x} {:08x} \"{}\"\n",
+            number("mtd"),
+            number("size_bytes"),
+            number("erase_block_bytes"),
+            entry["name"].as_str().unwrap()
         );
     }
     table

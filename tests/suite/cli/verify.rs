@@ -1,7 +1,7 @@
 //! What `verify` says of a backup: what is wrong, of which partition, and what to
 //! do; and that it says good only of what is all there and fits together.
 
-use crate::cli::support::{mtdkeep, text};
+use crate::cli::support::{mtdkeep, sha256, text};
 use rstest::rstest;
 use serde_json::{Value, json};
 use std::fs;
@@ -369,12 +369,6 @@ fn a_digest_that_is_none_is_wrong_usage(#[case] word: &str) {
         .assert()
         .code(2)
         .stdout("");
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    let mut digests = mtdkeep::backup::Digests::new(mtdkeep::backup::DigestChoice::Sha256);
-    digests.update(bytes);
-    digests.finish().sha256.unwrap()
 }
 
 /// What was decided is the worst of what is certain: a difference, whatever could

@@ -4,10 +4,10 @@
 mod structure;
 
 use crate::cli::support::mtdkeep;
-use crate::serve::support::{Serving, TOKEN, ispot};
+use crate::serve::client::TOKEN;
+use crate::serve::support::Serving;
 use mtdkeep::backend::SimulatedBackend;
-use mtdkeep::backup::{self, Access, Folder, Request, Work};
-use mtdkeep::serve::{Content, Until};
+use mtdkeep::backup::{self, Folder, Request, Work};
 use rstest::rstest;
 use std::fs;
 use std::path::Path;
@@ -50,7 +50,7 @@ fn pages(outer: &Path) -> Vec<(&'static str, String)> {
         .all_nodes()
         .build(&device);
     let tree = tree.unwrap();
-    let serving = Serving::of(&ispot());
+    let serving = Serving::ispot();
     let served = String::from_utf8(serving.get("")).unwrap();
     serving.get("backup.tar");
     let known = String::from_utf8(serving.get("")).unwrap();
@@ -117,7 +117,7 @@ fn every_link_is_of_a_file_that_is_there() {
         names.sort();
         assert_eq!(links, names, "{name}");
     }
-    let serving = Serving::of(&ispot());
+    let serving = Serving::ispot();
     let page = String::from_utf8(serving.get("")).unwrap();
     let links = Structure::of(&page).unwrap().attribute("a", "href");
     assert!(links.contains(&"backup.tar".into()) && links.contains(&"flash.bin".into()));
@@ -155,7 +155,8 @@ fn a_clock_that_was_not_set_is_told() {
             ..Request::default()
         };
         let folder = Folder::open_or_create(&path).unwrap();
-        backup::backup(&ispot(), &folder, &request, &Work::default()).unwrap();
+        let ispot = SimulatedBackend::new(mtd_harness::profile::ispot(1));
+        backup::backup(&ispot, &folder, &request, &Work::default()).unwrap();
         let page = fs::read_to_string(path.join("index.html")).unwrap();
         assert_eq!(page.contains("had not been set"), told, "{seconds}");
     }
@@ -239,7 +240,7 @@ fn modules() -> String {
 #[ignore = "needs chromium"]
 fn a_browser_finds_nothing_wrong_and_downloads_all() {
     let outer = tempfile::tempdir().unwrap();
-    let serving = Serving::of(&ispot());
+    let serving = Serving::ispot();
     let got = outer.path().join("got");
     fs::create_dir(&got).unwrap();
     let url = format!("http://{}/{TOKEN}/", serving.address);
@@ -264,10 +265,9 @@ fn a_browser_downloads_many_small_files() {
     let table: String = (0..16)
         .map(|mtd| format!("mtd{mtd}: 00001000 00001000 \"p{mtd}\"\n"))
         .collect();
-    let layout = format!("dev:    size   erasesize  name\n{table}");
-    let layout = mtd_harness::layout::Layout::from_proc_mtd(&layout).unwrap();
-    let device = mtd_harness::profile::from_layout(&layout, 1);
-    let serving = Serving::of(&SimulatedBackend::new(device));
+    let file = outer.path().join("table");
+    fs::write(&file, format!("dev:    size   erasesize  name\n{table}")).unwrap();
+    let serving = Serving::start(&[&format!("--simulate={}", file.display())]);
     let got = outer.path().join("got");
     fs::create_dir(&got).unwrap();
     let url = format!("http://{}/{TOKEN}/", serving.address);
@@ -296,10 +296,7 @@ fn a_browser_finds_nothing_wrong_with_any_page() {
         let file = outer.path().join(folder).join("index.html");
         browse(&modules(), &format!("file://{}", file.display()), &[]);
     }
-    let path = outer.path().join("b");
-    let serving = Serving::start(Until::Stopped, Some(TOKEN), move |_| {
-        Content::of_folder(&Folder::open(&path, Access::Look).unwrap()).unwrap()
-    });
+    let serving = Serving::start(&[outer.path().join("b").to_str().unwrap()]);
     serving.get("backup.tar");
     browse(
         &modules(),

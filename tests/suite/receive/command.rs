@@ -1,6 +1,6 @@
 //! `mtdkeep receive` and `mtdkeep script --send` as a user meets them.
 
-use super::support::{Device, TABLE, TOKEN, flash, names};
+use super::device::{Device, TABLE, TOKEN, flash, names};
 use crate::cli::support::{mtdkeep, program, program_words, text};
 use rstest::rstest;
 use std::fs;

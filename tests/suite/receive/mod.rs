@@ -1,8 +1,8 @@
-//! A device that sends its flash to a PC: one that is a program in the test's hands
-//! (`wire`, `command`), and the script in real shells (`shell`).
+//! `mtdkeep receive`: with a device that is a program in the test's hands (`command`), and
+//! with the script in real shells (`shell`).
 
-mod canary;
 mod command;
+#[path = "../../../src/receive/tests/device.rs"]
+#[allow(dead_code)] // what only the tests of the library say
+mod device;
 mod shell;
-mod support;
-mod wire;

@@ -1,7 +1,8 @@
 //! The script in real shells, with real programs that send.
 
 use super::command::Running;
-use super::support::TOKEN;
+use super::device::TOKEN;
+use crate::capture::import::manifest;
 use crate::capture::support::small;
 use crate::cli::support::{program, text};
 use mtd_harness::tree::TreeBuilder;
@@ -12,7 +13,7 @@ use std::process::{Command, Output};
 
 /// The script, as the PC gives it to a device.
 fn fetched(running: &Running) -> String {
-    super::support::say(
+    super::device::say(
         running.address,
         format!("GET /{TOKEN}/send.sh\n").as_bytes(),
     )
@@ -190,18 +191,19 @@ fn unreadable_flash_is_a_hole(#[case] how: &str) {
     let folder = running.folder();
     let (received, _outer) = running.end();
     assert_eq!(received.status.code(), Some(3), "{received:?}");
-    let manifest = fs::read(folder.join("manifest.json")).unwrap();
-    let manifest = mtdkeep::backup::Manifest::parse(&manifest).unwrap();
-    let lost: u64 = manifest
-        .images
-        .iter()
-        .map(|image| image.unreadable_bytes())
+    let manifest = manifest(&folder);
+    let images = manifest["images"].as_array().unwrap();
+    let holes = |image: &'_ serde_json::Value| image["unreadable"].as_array().unwrap().clone();
+    let lost = images.iter().flat_map(holes);
+    let lost: u64 = lost
+        .map(|hole| hole["length_bytes"].as_u64().unwrap())
         .sum();
     assert_eq!(lost, 0x20000);
     let device = mtd_harness::profile::ispot(1);
-    for image in &manifest.images {
-        let bytes = fs::read(folder.join(&image.file)).unwrap();
-        let same = bytes == device.partition_bytes(image.mtd);
-        assert_eq!(same, image.unreadable.is_empty(), "{}", image.file);
+    for image in images {
+        let file = image["file"].as_str().unwrap();
+        let mtd = image["mtd"].as_u64().unwrap() as u32;
+        let same = fs::read(folder.join(file)).unwrap() == device.partition_bytes(mtd);
+        assert_eq!(same, holes(image).is_empty(), "{file}");
     }
 }

@@ -1,6 +1,7 @@
 //! Real clients, which have to be installed: `ci/page` runs these.
 
-use super::support::{Serving, TOKEN, flash, ispot};
+use super::client::TOKEN;
+use super::support::{Serving, flash};
 use crate::cli::support::{mtdkeep, snapshot};
 use std::path::Path;
 use std::process::{Command, Output};
@@ -24,7 +25,7 @@ fn base(serving: &Serving) -> String {
 #[ignore = "needs curl"]
 fn curl_fetches_the_tar_and_resumes() {
     let outer = tempfile::tempdir().unwrap();
-    let serving = Serving::of(&ispot());
+    let serving = Serving::ispot();
     let base = base(&serving);
     let tar = base.clone() + "backup.tar";
     run(outer.path(), "curl", &["-sS", "-f", "-O", &tar]);
@@ -49,8 +50,7 @@ fn curl_fetches_the_tar_and_resumes() {
 #[ignore = "needs wget"]
 fn wget_follows_the_page() {
     let outer = tempfile::tempdir().unwrap();
-    let backend = ispot();
-    let serving = Serving::of(&backend);
+    let serving = Serving::ispot();
     let words = [
         "-q",
         "-r",
@@ -66,7 +66,7 @@ fn wget_follows_the_page() {
     run(outer.path(), "wget", &[&words[..], &[&base]].concat());
     let got = outer.path().join("got");
     assert_eq!(snapshot(&got).len(), 14, "{:?}", snapshot(&got).keys());
-    assert!(std::fs::read(got.join("mtd3.bin")).unwrap() == flash(&backend, 3));
+    assert!(std::fs::read(got.join("mtd3.bin")).unwrap() == flash(3));
     mtdkeep().arg("verify").arg(&got).assert().success();
     run(&got, "sha256sum", &["-c", "SHA256SUMS"]);
     run(&got, "wget", &["-q", "-c", &(base + "mtd6.bin")]);
@@ -77,12 +77,11 @@ fn wget_follows_the_page() {
 #[ignore = "needs busybox"]
 fn busybox_wget_fetches_files() {
     let outer = tempfile::tempdir().unwrap();
-    let backend = ispot();
-    let serving = Serving::of(&backend);
+    let serving = Serving::ispot();
     for mtd in [1, 10] {
         let file = format!("mtd{mtd}.bin");
         let address = base(&serving) + &file;
         run(outer.path(), "busybox", &["wget", "-q", &address]);
-        assert!(std::fs::read(outer.path().join(file)).unwrap() == flash(&backend, mtd));
+        assert!(std::fs::read(outer.path().join(file)).unwrap() == flash(mtd));
     }
 }

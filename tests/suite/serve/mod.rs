@@ -1,10 +1,10 @@
-//! A backup over HTTP: the server in this process over the simulated flash, with a
-//! client of a few lines that sees every byte; real clients are in `clients`.
+//! A backup over HTTP from the program itself: with a client of a few lines, and with real
+//! ones (`clients`). The server's parts are tested in `src/serve`.
 
-pub mod clients;
-pub mod cuts;
-pub mod folder;
-pub mod hostile;
-pub mod names;
+#[path = "../../../src/serve/tests/client.rs"]
+#[allow(dead_code)] // what only the tests of the library need
+pub(crate) mod client;
+mod clients;
+mod costs;
+mod folder;
 pub(crate) mod support;
-pub mod trailer;

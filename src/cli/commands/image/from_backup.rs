@@ -87,7 +87,7 @@ pub(super) fn verified(
     output: &Output,
 ) -> Result<Manifest, CliError> {
     let progress = Progress::new(output, Lines::None);
-    let report = backup::verify(folder, None, &common::work(interrupt, &progress));
+    let report = backup::verify::verify(folder, None, &common::work(interrupt, &progress));
     progress.end();
     let report = report?;
     let exit = match report.outcome() {

@@ -348,7 +348,7 @@ fn back_up(device: &SimulatedDevice, folder: &Path, buffer_bytes: usize, read_ag
     let backend = SimulatedBackend::new(device.clone());
     let folder = Folder::open(folder, backup::Access::Look).expect("a folder");
     let summary = backup::backup(&backend, &folder, &request, &work).expect("backs up");
-    assert_eq!(summary.manifest.images.len(), 11);
+    assert_eq!(summary.manifest.images().len(), 11);
 }
 
 fn devices(device: &SimulatedDevice) -> Vec<MtdInfo> {

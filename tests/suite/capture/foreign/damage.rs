@@ -1,7 +1,8 @@
 //! What happens to dumps on their way, and dumps that are texts.
 
-use super::{Dumps, packed, sha256};
+use super::{Dumps, packed};
 use crate::capture::import::{assert_code, words};
+use crate::cli::support::sha256;
 use rstest::rstest;
 use std::fs;
 

@@ -1,7 +1,8 @@
 //! Digests that lie beside the files, whoever made them.
 
-use super::{Dumps, packed, sha256};
+use super::{Dumps, packed};
 use crate::capture::import::{assert_code, run_import, words};
+use crate::cli::support::sha256;
 use rstest::rstest;
 use std::fs;
 use std::path::Path;

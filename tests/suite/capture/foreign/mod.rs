@@ -127,18 +127,6 @@ fn packed(data: &[u8]) -> Vec<u8> {
     packer.finish().unwrap()
 }
 
-/// As `sha256sum` and `md5sum` tell it, from the program's own manifest.
-fn sha256(data: &[u8]) -> String {
-    let values = |choice| {
-        let mut digests = mtdkeep::backup::Digests::new(choice);
-        digests.update(data);
-        digests.finish()
-    };
-    values(mtdkeep::backup::DigestChoice::Sha256)
-        .sha256
-        .unwrap()
-}
-
 #[rstest]
 #[case::the_ispots_article("mtd{n}_backup.bin", "by number and size")]
 #[case::luci("OpenWrt.mtd{n}.bin", "by number and size")]

@@ -1,0 +1,10 @@
+//! The pipeline: backups with faults, cut off, resumed, repaired, and read wrongly.
+
+mod allocations;
+mod fault_suite;
+mod memory_folder;
+mod properties;
+mod readings;
+mod repair;
+mod resume;
+mod verify;
