@@ -203,6 +203,10 @@ impl State {
         follow: bool,
     ) -> Result<Target, Errno> {
         let process = trapped.process();
+        let mut room = [0; SHORT_PATH_BYTES];
+        if let Some(written) = process.short_path(path.address, &mut room) {
+            return self.target_of(trapped, path.folder, written.to_vec(), follow);
+        }
         let written = match process.path(path.address) {
             Ok(written) => written,
             Err(Errno::PERM) => return self.unreadable(process),
@@ -212,7 +216,8 @@ impl State {
     }
 
     /// The same for a call that only looks. A single name that is not ours in any
-    /// folder is the kernel's business, wherever the program stands.
+    /// folder, and is no link that is to be followed, is the kernel's business, wherever
+    /// the program stands.
     pub fn target_to_look_at(
         &mut self,
         trapped: &Trapped,
@@ -220,12 +225,17 @@ impl State {
         follow: bool,
     ) -> Result<Target, Errno> {
         // What is in our texts looks otherwise than it is.
-        if follow || self.shadow.is_filled() || self.host_has_flash || self.log.is_tracing() {
+        if self.shadow.is_filled() || self.host_has_flash || self.log.is_tracing() {
             return self.target(trapped, path, follow);
         }
         let mut room = [0; SHORT_PATH_BYTES];
         match trapped.process().short_path(path.address, &mut room) {
-            Some(name) if self.namespace.is_foreign_name(name) => Ok(Target::Foreign),
+            Some(name)
+                if self.namespace.is_foreign_name(name)
+                    && !(follow && trapped.process().may_be_link(path.folder, name)) =>
+            {
+                Ok(Target::Foreign)
+            }
             Some(written) => self.target_of(trapped, path.folder, written.to_vec(), follow),
             None => self.target(trapped, path, follow),
         }
@@ -243,7 +253,7 @@ impl State {
         if written.is_empty() {
             return Ok(Target::Descriptor(folder));
         }
-        if self.resolver.is_plain(&written) {
+        if self.resolver.is_plain(&written, follow) {
             return Ok(Target::Host(written));
         }
         let resolved = self
@@ -308,8 +318,9 @@ impl State {
                 }
             }
             Place::Host => {
-                if follow && !self.namespace.is_listing_changed(&resolved.path) {
-                    self.resolver.remember_plain(written);
+                let is_plain = follow || written == resolved.path;
+                if is_plain && !self.namespace.is_listing_changed(&resolved.path) {
+                    self.resolver.remember_plain(written, follow);
                 }
                 Target::Host(resolved.path)
             }

@@ -289,3 +289,26 @@ fn an_undumpable_program_of_an_ordinary_user_is_named() {
         outcome.warnings
     );
 }
+
+/// A single name of nothing of ours is the kernel's business unless it is a link: the
+/// nodes and texts that it may lead to are not there for the kernel.
+#[rstest]
+#[case::in_a_mapped_folder("/var/wwwroot")]
+#[case::in_a_folder_of_the_hosts("$there")]
+fn a_name_in_the_working_directory_may_be_a_link_to_something_of_ours(#[case] folder: &str) {
+    let bench = bench();
+    let there = tempfile::tempdir().unwrap();
+    let line = format!(
+        "there={}; cd {folder} && ln -s /dev/mtd0 node && ln -s node other &&
+         ln -s /proc/mtd text && ln -s nothing dangling && printf x > plain &&
+         stat -L -c %F node other text plain && test -r text && head -c 5 text &&
+         cmp node /dev/mtd0 && test -w other && ! test -x other &&
+         ! test -e dangling && ! cat dangling 2> /dev/null && cat plain",
+        there.path().display()
+    );
+    assert_eq!(
+        bench.ok(&line),
+        "character special file\ncharacter special file\nregular empty file\n\
+         regular file\ndev: x"
+    );
+}

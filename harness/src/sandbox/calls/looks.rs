@@ -220,7 +220,7 @@ pub(in crate::sandbox) fn access(
         return Err(Errno::INVAL);
     }
     let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
-    let mut target = state.target(trapped, path, follow)?;
+    let mut target = state.target_to_look_at(trapped, path, follow)?;
     if let Target::Descriptor(fd) = target {
         if let Some(node) = state.node_behind(trapped.process(), fd) {
             if flags & libc::AT_EMPTY_PATH != 0 {

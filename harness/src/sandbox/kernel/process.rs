@@ -95,6 +95,21 @@ impl Process {
         c_string(format!("/proc/{}/{rest}", self.tid).as_bytes())
     }
 
+    /// Whether a name in one of its folders (by descriptor, or AT_FDCWD) may be a
+    /// symbolic link.
+    pub fn may_be_link(self, folder: i32, name: &[u8]) -> bool {
+        let mut path = match folder {
+            libc::AT_FDCWD => format!("/proc/{}/cwd/", self.tid),
+            fd => format!("/proc/{}/fd/{fd}/", self.tid),
+        }
+        .into_bytes();
+        path.extend_from_slice(name);
+        !matches!(
+            sys::readlink(&c_string(&path)),
+            Err(Errno::INVAL | Errno::NOENT)
+        )
+    }
+
     /// Where its working directory really is.
     pub fn cwd(self) -> Result<Vec<u8>, Errno> {
         sys::readlink(&self.proc("cwd"))

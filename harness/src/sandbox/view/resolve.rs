@@ -40,6 +40,9 @@ pub(in crate::sandbox) struct Resolver {
     folders: HashMap<Bytes, Bytes>,
     /// Paths in system folders that are the host's, as they were written.
     plain: HashSet<Bytes>,
+    /// The same for who does not follow a link at their end. No other link is in them:
+    /// what is made or moved at such a path is known by it.
+    plain_unfollowed: HashSet<Bytes>,
     /// Some process may have a root folder of its own.
     has_roots: bool,
 }
@@ -64,6 +67,7 @@ impl Resolver {
     pub fn forget(&mut self) {
         self.folders.clear();
         self.plain.clear();
+        self.plain_unfollowed.clear();
     }
 
     /// Forgets everything if something changes at this path.
@@ -74,18 +78,26 @@ impl Resolver {
     }
 
     /// Whether this was found to be the host's before.
-    pub fn is_plain(&self, written: &[u8]) -> bool {
-        !self.has_roots && self.plain.contains(written)
+    pub fn is_plain(&self, written: &[u8], follow: bool) -> bool {
+        let known = match follow {
+            true => &self.plain,
+            false => &self.plain_unfollowed,
+        };
+        !self.has_roots && known.contains(written)
     }
 
     /// Remembers that this is the host's, if it is in a folder that stays.
-    pub fn remember_plain(&mut self, written: Bytes) {
+    pub fn remember_plain(&mut self, written: Bytes, follow: bool) {
         const REMEMBERED_MAX: usize = 4096;
         if !self.has_roots && is_system(&written) {
-            if self.plain.len() >= REMEMBERED_MAX {
-                self.plain.clear();
+            let known = match follow {
+                true => &mut self.plain,
+                false => &mut self.plain_unfollowed,
+            };
+            if known.len() >= REMEMBERED_MAX {
+                known.clear();
             }
-            self.plain.insert(written);
+            known.insert(written);
         }
     }
 
@@ -312,4 +324,29 @@ pub(in crate::sandbox) fn descriptor(path: &[u8]) -> Option<(u32, i32)> {
     };
     let id = id.parse().ok().filter(|id| *id != std::process::id())?;
     Some((id, fd.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_plain_to_who_follows_links_is_not_to_who_does_not() {
+        let mut resolver = Resolver::default();
+        resolver.remember_plain(b"/lib/x".to_vec(), true);
+        resolver.remember_plain(b"/usr/y".to_vec(), false);
+        resolver.remember_plain(b"/tmp/z".to_vec(), true);
+        let known = |resolver: &Resolver, path: &str| {
+            [true, false].map(|follow| resolver.is_plain(path.as_bytes(), follow))
+        };
+        assert_eq!(known(&resolver, "/lib/x"), [true, false]);
+        assert_eq!(known(&resolver, "/usr/y"), [false, true]);
+        // Links elsewhere change.
+        assert_eq!(known(&resolver, "/tmp/z"), [false, false]);
+        resolver.forget_near(b"/tmp/z");
+        assert_eq!(known(&resolver, "/usr/y"), [false, true]);
+        resolver.forget_near(b"/usr/z");
+        assert_eq!(known(&resolver, "/lib/x"), [false, false]);
+        assert_eq!(known(&resolver, "/usr/y"), [false, false]);
+    }
 }
