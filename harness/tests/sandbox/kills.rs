@@ -131,6 +131,49 @@ fn killed_at_any_moment_nothing_is_left() {
     rounds(40, 11);
 }
 
+/// Nobody is left to collect what goes on then, but the supervisor learns of it at its
+/// next call.
+#[test]
+fn keeper_and_guard_killed_at_once_no_call_is_answered_any_more() {
+    const LINE_OF_SURVIVORS: &str = "\
+        for i in 1 2 3; do
+            (setsid sh -c 'trap \"\" TERM HUP; while :; do ls /dev > /dev/null; done' &)
+        done
+        (exec 3> /dev/mtd7; while :; do printf x >&3; test -e /proc/mtd; done) &
+        wait";
+    for round in 0..2 {
+        let mark = format!("{}-survivors-{round}", std::process::id());
+        let folder = tempfile::tempdir().unwrap();
+        let mut supervisor = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "kills::supervisor"])
+            .env("TMPDIR", folder.path())
+            .env(MARK, &mark)
+            .env(LINE, LINE_OF_SURVIVORS)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_for("three survivors-to-be", || {
+            let found = processes(&mark);
+            let named = |name: &str| found.values().filter(|it| *it == name).count();
+            named("sh") >= 5 && named("mtdkeep-keeper") == 1
+        });
+        let both: &[_] = match round % 2 {
+            0 => &["mtdkeep-keeper", "sandbox-guard"],
+            _ => &["sandbox-guard", "mtdkeep-keeper"],
+        };
+        kill_some(&mark, &mut supervisor, both);
+        wait_for("the supervisor goes on", || {
+            supervisor.try_wait().unwrap().is_some()
+        });
+        wait_for("processes are left", || processes(&mark).is_empty());
+        wait_for("a folder is left", || {
+            std::fs::read_dir(folder.path()).unwrap().next().is_none()
+        });
+    }
+}
+
 #[test]
 #[ignore = "needs some minutes"]
 fn killed_a_thousand_times_nothing_is_left() {
