@@ -32,6 +32,8 @@ pub(super) struct Room<'a> {
     pub(super) script: &'a (dyn Fn(&str, u16) -> String + Sync),
     pub(super) watcher: &'a dyn Watcher,
     pub(super) silence: Duration,
+    /// Time since some beginning.
+    pub(super) clock: &'a (dyn Fn() -> Duration + Sync),
     pub(super) ended: AtomicBool,
     pub(super) connections: AtomicUsize,
 }
@@ -46,6 +48,7 @@ impl<'a> Room<'a> {
 
     pub(super) fn attend(&self, stream: &TcpStream, peer: IpAddr) -> Result<(), Gone> {
         let mut input = Vec::new();
+        let since = (self.clock)();
         let head = loop {
             match parse(&input) {
                 Parsed::Head(head) => break head,
@@ -53,7 +56,10 @@ impl<'a> Room<'a> {
                 Parsed::More => {}
             }
             let mut buffer = [0; HEAD_BYTES_MAX];
-            let count = self.receive(stream, &mut buffer, HEAD_TIME, None)?;
+            // From its first byte to its last: a stranger's drip holds no place.
+            let spent = (self.clock)().saturating_sub(since);
+            let left = HEAD_TIME.checked_sub(spent).ok_or(Gone)?;
+            let count = self.receive(stream, &mut buffer, left, None)?;
             if count == 0 {
                 return Err(Gone);
             }
@@ -255,7 +261,7 @@ impl<'a> Room<'a> {
         time: Duration,
         id: Option<u64>,
     ) -> Result<usize, Gone> {
-        let since = Instant::now();
+        let since = (self.clock)();
         loop {
             match stream.read(buffer) {
                 Ok(count) => {
@@ -269,7 +275,8 @@ impl<'a> Room<'a> {
                     _ => return Err(Gone),
                 },
             }
-            if self.ended.load(Ordering::Relaxed) || since.elapsed() > time {
+            let spent = (self.clock)().saturating_sub(since);
+            if self.ended.load(Ordering::Relaxed) || spent > time {
                 return Err(Gone);
             }
         }
@@ -344,3 +351,6 @@ impl Body<'_> {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,8 @@
 //! lock.
 //!
 //! Faults tolerated: whatever connects and says nothing, or something else: it learns
-//! nothing without the token, and its place is free again after a few seconds. A device
+//! nothing without the token, and its place is free again after a few seconds, however
+//! slowly it says that. A device
 //! that is slow has all the time it needs as long as bytes come; one that is cut off
 //! loses an erase block at most.
 
@@ -14,7 +15,7 @@ use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How many clients at once.
 const CONNECTIONS_MAX: usize = 32;
@@ -85,12 +86,15 @@ impl Receiver {
         interrupt: &AtomicBool,
         watcher: &dyn Watcher,
     ) -> Result<(), Failure> {
+        let began = Instant::now();
+        let clock = move || began.elapsed();
         let room = Room {
             store: Mutex::new(Store::new(folder, first_session())),
             token: &self.token,
             script,
             watcher,
             silence: self.silence,
+            clock: &clock,
             ended: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
         };

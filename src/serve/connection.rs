@@ -276,3 +276,53 @@ impl Connection {
         self.send(now);
     }
 }
+
+#[cfg(all(test, feature = "full"))]
+mod tests {
+    use super::*;
+    use crate::backend::SimulatedBackend;
+    use crate::backup::DigestChoice;
+    use crate::serve::door::Watcher;
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    use std::cell::Cell;
+    use std::time::SystemTime;
+
+    struct Nobody;
+    impl Watcher for Nobody {}
+
+    /// A head that comes a byte a second keeps its place for a head's time and no longer,
+    /// whatever else it sends. The time is the test's.
+    #[test]
+    fn a_head_that_drips_has_its_time_from_the_first_byte_on() {
+        let (client, socket) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::STREAM,
+            SocketFlags::NONBLOCK,
+            None,
+        )
+        .unwrap();
+        let began = Instant::now();
+        let device = SimulatedBackend::new(mtd_harness::profile::ispot(1));
+        let work = Work::default();
+        let choice = DigestChoice::Crc32;
+        let content = Content::of_device(&device, &[], choice, SystemTime::UNIX_EPOCH, &work);
+        let mut content = content.unwrap();
+        let door = Door {
+            token: None,
+            watcher: &Nobody,
+            waits: Cell::new(false),
+        };
+        let mut connection = Connection::new(socket, "stranger".into(), began);
+        let first = began + Duration::from_secs(5);
+        for (second, byte) in b"GET /mtd0.bin HTTP/1.1\r\nHost: 127.0.0.1"
+            .iter()
+            .enumerate()
+        {
+            let now = first + Duration::from_secs(second as u64);
+            rustix::io::write(&client, &[*byte]).unwrap();
+            connection.step(&door, &mut content, &work, now);
+            assert_eq!(connection.need(), Need::Read);
+            assert_eq!(connection.deadline(), first + HEAD_TIME, "second {second}");
+        }
+    }
+}

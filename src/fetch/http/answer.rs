@@ -3,12 +3,11 @@
 //! Invariants: a body that ends before its length, or before its last chunk, is a loss; a
 //! digest is told only once all bytes that it is of were read.
 
+use super::pace::{self, Pace};
 use crate::fetch::wire::Fault;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// How many looks at a socket, without a byte, are silence.
-const LOOKS_MAX: u32 = 240;
 /// A head is no longer.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 /// What follows a body is no longer.
@@ -36,6 +35,7 @@ pub(super) struct Body {
     /// What came with the head.
     ready: Vec<u8>,
     left: Left,
+    pace: Pace,
 }
 
 /// How a body ends.
@@ -50,6 +50,8 @@ enum Left {
 /// The answer that comes there.
 pub(super) fn answer(mut body: Body) -> Result<Answer, Fault> {
     let mut head = Vec::new();
+    // All of it has its minute.
+    body.pace.begin(u64::MAX);
     loop {
         let mut chunk = [0; 4096];
         let count = body.receive(&mut chunk)?;
@@ -64,6 +66,7 @@ pub(super) fn answer(mut body: Body) -> Result<Answer, Fault> {
             }
             Ok(httparse::Status::Complete(end)) => {
                 body.ready = head[end..].to_vec();
+                body.pace.begin(pace::LEAST_BYTES);
                 return understood(&parsed, body);
             }
             Ok(httparse::Status::Partial) if count == 0 => {
@@ -189,6 +192,7 @@ impl Body {
             interrupt,
             ready: Vec::new(),
             left: Left::ToTheEnd,
+            pace: Pace::real(),
         }
     }
 
@@ -200,21 +204,25 @@ impl Body {
             self.ready.drain(..count);
             return Ok(count);
         }
-        for _ in 0..LOOKS_MAX {
+        loop {
             if self.interrupt.load(Ordering::Relaxed) {
                 return Err(Fault::Stopped);
             }
-            match self.stream.read(buf) {
-                Ok(count) => return Ok(count),
+            match self.pace.wait(|| self.stream.read(buf)) {
+                Ok(count) => {
+                    if count > 0 {
+                        self.pace.took(count)?;
+                    }
+                    return Ok(count);
+                }
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock
                     | io::ErrorKind::TimedOut
-                    | io::ErrorKind::Interrupted => {}
+                    | io::ErrorKind::Interrupted => self.pace.took(0)?,
                     _ => return Err(Fault::Lost(error.to_string())),
                 },
             }
         }
-        Err(Fault::Lost("nothing came for a minute".into()))
     }
 
     /// One byte of what stands around the body.
@@ -319,58 +327,4 @@ pub(super) fn of_status(answer: &Answer, name: &str) -> Result<(), Fault> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::Cursor;
-
-    /// Reads what a server sends behind its head, in pieces of `count` bytes.
-    fn read(sent: &[u8], count: usize) -> Result<(Vec<u8>, Option<String>), Fault> {
-        static NO: AtomicBool = AtomicBool::new(false);
-        let mut answer = Answer {
-            status: 200,
-            length_bytes: None,
-            validator: None,
-            part: None,
-            digest: None,
-            body: Body {
-                left: Left::Chunk(0),
-                ..Body::new(Cursor::new(sent.to_vec()), &NO)
-            },
-        };
-        let (mut all, mut piece) = (Vec::new(), vec![0; count]);
-        loop {
-            match answer.read(&mut piece)? {
-                0 => return Ok((all, answer.digest().map(String::from))),
-                count => all.extend(&piece[..count]),
-            }
-        }
-    }
-
-    /// Whatever is missing at the end, it is a loss; whole, it is the bytes and their
-    /// digest.
-    #[test]
-    fn chunks_that_are_cut_anywhere_are_a_loss() {
-        let whole: &[u8] = b"00000003\r\nabc\r\n2;x=y\r\nde\r\n0\r\nA: b\r\n\
-            repr-digest: sha-512=:eHg=:, sha-256=:eA==:\r\n\r\n";
-        let expected = (b"abcde".to_vec(), Some("eA==".to_owned()));
-        for count in [1, 2, 100] {
-            assert_eq!(read(whole, count).as_ref(), Ok(&expected));
-        }
-        for cut in 0..whole.len() {
-            let lost = read(&whole[..cut], 100);
-            assert!(matches!(lost, Err(Fault::Lost(_))), "{cut}: {lost:?}");
-        }
-        assert_eq!(read(b"0\r\n\r\n", 1), Ok((Vec::new(), None)));
-    }
-
-    #[test]
-    fn what_follows_the_chunks_without_end_is_a_loss() {
-        let endless = [
-            b"0\r\n".to_vec(),
-            b"a: b\r\n".repeat(15),
-            vec![b'c'; 20_000],
-        ]
-        .concat();
-        assert!(matches!(read(&endless, 9), Err(Fault::Lost(_))));
-    }
-}
+mod tests;

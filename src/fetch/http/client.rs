@@ -1,7 +1,7 @@
 //! As much of HTTP/1.1 as a backup needs: GET of plain names below one address.
 //!
 //! Invariants: no other host is ever asked, and no redirect followed; a body that ends
-//! before its length is a loss; whoever is silent for a minute is gone; a stop that the
+//! before its length is a loss; whoever is silent for a minute, or as good as that, is gone; a stop that the
 //! user asked for is heard within a quarter of a second.
 
 use super::answer::{Answer, Body, answer};

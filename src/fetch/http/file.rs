@@ -5,6 +5,7 @@
 //! the file on the wire is that of the bytes that came, or they come again.
 
 use super::answer::{Answer, hopeless, of_status};
+use super::pace::LEAST_BYTES;
 use super::{CHUNK_BYTES, Download, TEXT_BYTES_MAX};
 use crate::backup::manifest::PART;
 use crate::backup::{BackupError, DigestChoice, DigestValues, Digests, NewFile, digest};
@@ -52,7 +53,8 @@ impl Download<'_> {
                 Ok(()) => break,
                 Err(Broken::Folder(error)) => return Err(error),
                 Err(Broken::Wire(Fault::Lost(why))) => {
-                    failures = match coming.done_bytes > before {
+                    // A few bytes each time would be a download without end.
+                    failures = match coming.done_bytes.saturating_sub(before) >= LEAST_BYTES {
                         true => 1,
                         false => failures + 1,
                     };

@@ -15,6 +15,7 @@ pub(crate) mod anything;
 mod client;
 mod file;
 mod links;
+mod pace;
 
 pub(crate) use client::Url;
 

@@ -17,7 +17,11 @@ struct Server(Child);
 impl Server {
     /// The kernel tells when it listens: connecting succeeds.
     fn wait(&mut self, port: u16) {
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        self.wait_at("127.0.0.1", port);
+    }
+
+    fn wait_at(&mut self, host: &str, port: u16) {
+        while TcpStream::connect((host, port)).is_err() {
             let ended = self.0.try_wait().unwrap();
             assert!(ended.is_none(), "the server ended: {ended:?}");
             std::thread::sleep(Duration::from_millis(20));
@@ -59,7 +63,8 @@ fn open_ssh(folder: &Path, port: u16) -> Server {
     let keys = fs::read_to_string(folder.join("user.pub")).unwrap();
     fs::write(folder.join("authorized"), keys).unwrap();
     let config = format!(
-        "Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host\nPidFile none\nStrictModes no\n\
+        "Port {port}\nListenAddress 127.0.0.1\nListenAddress ::1\nHostKey {0}/host\n\
+         PidFile none\nStrictModes no\n\
          AuthorizedKeysFile {0}/authorized\nUsePAM no\nForceCommand {1}\n",
         folder.display(),
         device(folder)
@@ -112,7 +117,8 @@ fn dropbear(folder: &Path, port: u16) -> Server {
     fs::write(home.join("authorized_keys"), keys).unwrap();
     let child = Command::new("dropbear")
         .args(["-F", "-E", "-s", "-c", &device(folder)])
-        .args(["-p", &format!("127.0.0.1:{port}"), "-r"])
+        .args(["-p", &format!("127.0.0.1:{port}")])
+        .args(["-p", &format!("[::1]:{port}"), "-r"])
         .arg(folder.join("host"))
         .arg("-P")
         .arg(folder.join("pid"))
@@ -122,23 +128,29 @@ fn dropbear(folder: &Path, port: u16) -> Server {
 }
 
 #[rstest]
-#[case::open_ssh(open_ssh)]
-#[case::dropbear(dropbear)]
+#[case::open_ssh(open_ssh, "127.0.0.1")]
+#[case::open_ssh_over_v6(open_ssh, "::1")]
+#[case::dropbear(dropbear, "127.0.0.1")]
+#[case::dropbear_over_v6(dropbear, "::1")]
 #[ignore = "needs sshd and dropbear"]
-fn a_device_behind_a_real_server(#[case] start: fn(&Path, u16) -> Server) {
+fn a_device_behind_a_real_server(#[case] start: fn(&Path, u16) -> Server, #[case] host: &str) {
+    if host.contains(':') && !super::v6::has_v6() {
+        return;
+    }
     let outer = tempfile::tempdir().unwrap();
     key(&outer.path().join("user"));
     let port = free_port();
     let mut server = start(outer.path(), port);
-    server.wait(port);
+    server.wait_at(host, port);
+    let host = match host.contains(':') {
+        true => format!("[{host}]"),
+        false => host.to_owned(),
+    };
     let user = Command::new("id").arg("-un").output().unwrap();
     let identity = format!("IdentityFile={}", outer.path().join("user").display());
     let output = program()
         .arg("fetch")
-        .arg(format!(
-            "ssh://{}@127.0.0.1:{port}",
-            text(&user.stdout).trim()
-        ))
+        .arg(format!("ssh://{}@{host}:{port}", text(&user.stdout).trim()))
         .arg(outer.path().join("b"))
         .args(["--ssh-option", &identity])
         .args(["--ssh-option", "StrictHostKeyChecking=no"])

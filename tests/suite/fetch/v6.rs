@@ -8,7 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Stdio};
 
 /// Whether this machine has IPv6 at all; a container may not.
-fn has_v6() -> bool {
+pub(super) fn has_v6() -> bool {
     let is_there = TcpListener::bind("[::1]:0").is_ok();
     if !is_there {
         println!("skipped: this machine has no address ::1");
