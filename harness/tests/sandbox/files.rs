@@ -166,14 +166,20 @@ fn scripts_start_as_the_kernel_starts_them() {
         ("five", format!("#!{seen}/four 5\n")),
         ("six", format!("#!{seen}/five 6\n")),
     ];
+    let made = tempfile::tempdir().unwrap();
+    std::fs::copy("/bin/echo", made.path().join("echo")).unwrap();
+    for (name, text) in &scripts {
+        let path = made.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&path, mode).unwrap();
+    }
+    // Not by this process: what another test is just starting would have them open for
+    // writing for a moment, and they would be busy.
     for folder in [outside.path(), inside.path()] {
-        std::fs::copy("/bin/echo", folder.join("echo")).unwrap();
-        for (name, text) in &scripts {
-            let path = folder.join(name);
-            std::fs::write(&path, text).unwrap();
-            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-            std::fs::set_permissions(&path, mode).unwrap();
-        }
+        let mut copy = Command::new("cp");
+        let copied = copy.arg("-a").arg(made.path().join(".")).arg(folder);
+        assert!(copied.status().unwrap().success());
     }
     let names = scripts.map(|(name, _)| name).join(" ");
     // env tells the error, where a shell would run the file itself.

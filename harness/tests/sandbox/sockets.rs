@@ -47,8 +47,8 @@ fn sockets_in_mapped_folders_are_called_as_they_were() {
     inside(&bench(), "sockets::names_and_peers");
 }
 
-/// sendmsg to a path.
-fn send_message(socket: &UnixDatagram, path: &[u8]) -> isize {
+/// sendmsg to a path, or sendmmsg of two messages; answers how many were sent.
+fn send_messages(socket: &UnixDatagram, path: &[u8], count: u32) -> i32 {
     let mut byte = b'm';
     let mut data = libc::iovec {
         iov_base: (&raw mut byte).cast(),
@@ -62,12 +62,17 @@ fn send_message(socket: &UnixDatagram, path: &[u8]) -> isize {
         for (to, from) in address.sun_path.iter_mut().zip(path) {
             *to = *from as libc::c_char;
         }
-        let mut message: libc::msghdr = std::mem::zeroed();
-        message.msg_name = (&raw mut address).cast();
-        message.msg_namelen = size_of::<libc::sockaddr_un>() as libc::socklen_t;
-        message.msg_iov = &mut data;
-        message.msg_iovlen = 1;
-        libc::sendmsg(socket.as_raw_fd(), &message, 0)
+        let mut messages: [libc::mmsghdr; 2] = std::mem::zeroed();
+        for message in &mut messages {
+            message.msg_hdr.msg_name = (&raw mut address).cast();
+            message.msg_hdr.msg_namelen = size_of::<libc::sockaddr_un>() as libc::socklen_t;
+            message.msg_hdr.msg_iov = &mut data;
+            message.msg_hdr.msg_iovlen = 1;
+        }
+        match count {
+            1 => libc::sendmsg(socket.as_raw_fd(), &messages[0].msg_hdr, 0) as i32,
+            _ => libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), count, 0),
+        }
     }
 }
 
@@ -93,9 +98,17 @@ fn datagrams() {
             assert_eq!(sender.recv(&mut room).unwrap(), 4);
         }
     }
-    assert_eq!(send_message(&sender, b"/var/wwwroot/receiver"), 1);
+    assert_eq!(send_messages(&sender, b"/var/wwwroot/receiver", 1), 1);
     assert_eq!((receiver.recv(&mut room).unwrap(), room[0]), (1, b'm'));
-    assert_eq!(send_message(&sender, b"/var/wwwroot/nobody"), -1);
+    assert_eq!(send_messages(&sender, b"/var/wwwroot/nobody", 1), -1);
+    // By its own name the kernel finds it; by another one it is refused.
+    assert_eq!(send_messages(&sender, b"receiver", 2), 2);
+    for _ in 0..2 {
+        assert_eq!((receiver.recv(&mut room).unwrap(), room[0]), (1, b'm'));
+    }
+    assert_eq!(send_messages(&sender, b"/var/wwwroot/receiver", 2), -1);
+    let error = std::io::Error::last_os_error().raw_os_error();
+    assert_eq!(error, Some(libc::EOPNOTSUPP));
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub(in crate::sandbox) fn has_control(process: Process, message: u64) -> bool {
         .is_ok_and(|length| length > 0)
 }
 
-/// Answers sendmsg of what may be a descriptor of flash: who has waited for a message
+/// Answers sendmsg and sendmmsg of what may be a descriptor of flash: who has waited for a message
 /// since there was none is to make its call again.
 pub(in crate::sandbox) fn send(state: &mut State) -> Decision {
     if state.receiving.is_empty() || state.handles.level_of_open().is_none() {

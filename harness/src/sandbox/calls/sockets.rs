@@ -124,6 +124,32 @@ pub(in crate::sandbox) fn send_message(state: &mut State, trapped: &Trapped) -> 
     }
 }
 
+/// Answers sendmmsg. To a socket that the kernel does not find by itself it sends nothing:
+/// the lengths that it tells go where the addresses are, and another copy of these would
+/// keep them.
+pub(in crate::sandbox) fn send_messages(state: &mut State, trapped: &Trapped) -> Decision {
+    /// `struct mmsghdr`, and as many of them as Linux looks at (UIO_MAXIOV).
+    const MESSAGE_BYTES: u64 = 64;
+    const COUNT_MAX: u64 = 1024;
+    let process = trapped.process();
+    let mut has_control = false;
+    for index in 0..u64::from(trapped.word(2)).min(COUNT_MAX) {
+        let message = trapped.args[1] + index * MESSAGE_BYTES;
+        let (name, length) = (process.read_u64(message), process.read_u64(message + 8));
+        let (Ok(name), Ok(length)) = (name, length) else {
+            break;
+        };
+        if name != 0 && other_end(state, trapped, name, length & 0xffff_ffff)?.is_some() {
+            return Err(state.refuse(trapped, Errno::OPNOTSUPP));
+        }
+        has_control |= passing::has_control(process, message);
+    }
+    match has_control {
+        true => passing::send(state),
+        false => Ok(Answer::Through),
+    }
+}
+
 /// Answers getsockname and getpeername: a path of ours as the program calls it.
 pub(in crate::sandbox) fn name(state: &mut State, trapped: &Trapped, is_own: bool) -> Decision {
     if !state.has_socket_paths {

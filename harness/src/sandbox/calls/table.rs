@@ -169,6 +169,7 @@ pub(in crate::sandbox) static CALLS: &[Entry] = &[
     call("connect", libc::SYS_connect, Always, sockets::connect),
     call("sendto", libc::SYS_sendto, Address(4), sockets::send_to),
     call("sendmsg", libc::SYS_sendmsg, Unmarked, sockets::send_message),
+    call("sendmmsg", libc::SYS_sendmmsg, Always, sockets::send_messages),
     call("recvmsg", libc::SYS_recvmsg, Unmarked, passing::receive),
     call("recvmmsg", libc::SYS_recvmmsg, Unmarked, passing::receive),
     call("pidfd_getfd", libc::SYS_pidfd_getfd, Unmarked, passing::receive),

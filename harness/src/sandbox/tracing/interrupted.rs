@@ -47,6 +47,7 @@ fn is_never_interrupted(process: Process, number: i64, args: &[u64; 6]) -> bool 
         libc::SYS_connect
         | libc::SYS_sendto
         | libc::SYS_sendmsg
+        | libc::SYS_sendmmsg
         | libc::SYS_recvmsg
         | libc::SYS_recvmmsg => false,
         libc::SYS_ioctl => args[1] >> 8 & 0xff == u64::from(b'M'),
