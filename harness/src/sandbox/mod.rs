@@ -43,6 +43,7 @@
 mod builder;
 mod call;
 mod calls;
+mod child_handlers;
 mod covered;
 mod cuts;
 mod error;

@@ -2,6 +2,7 @@
 
 use crate::Errno;
 use crate::sandbox::call::{Job, Level, PathArgument, Trapped};
+use crate::sandbox::child_handlers::ChildHandlers;
 use crate::sandbox::covered::Covered;
 use crate::sandbox::flash::handles::{Handles, OpenId, identity};
 use crate::sandbox::flash::mirror::Refusal;
@@ -68,7 +69,7 @@ pub(super) struct State {
     /// Threads that wait for a message, perhaps since before flash was opened.
     pub receiving: HashSet<u32>,
     /// Whose calls the end of a child interrupts, as far as that is known.
-    pub of_children: HashMap<u32, bool>,
+    pub of_children: ChildHandlers,
     /// Some socket may have a path of ours in its address.
     pub has_socket_paths: bool,
     /// Stand-ins for nodes opened with O_PATH, by inode; with the node's own.
@@ -112,7 +113,7 @@ impl State {
             may_list: false,
             listed: HashMap::new(),
             receiving: HashSet::new(),
-            of_children: HashMap::new(),
+            of_children: ChildHandlers::default(),
             has_socket_paths: false,
             placeholders: HashMap::new(),
             about: Default::default(),

@@ -85,8 +85,6 @@ fn is_to_be_watched(state: &State, id: u32, tgid: u32, signal: i32) -> bool {
 /// whenever a child ends: dash has one all its life.
 pub(in crate::sandbox) fn handler(state: &mut State, trapped: &Trapped) -> Decision {
     const FLAGS_AT: usize = 8;
-    /// Beyond so many all is forgotten.
-    const KNOWN_MAX: usize = 4096;
     let mut action = [0; 16];
     if trapped
         .process()
@@ -99,11 +97,8 @@ pub(in crate::sandbox) fn handler(state: &mut State, trapped: &Trapped) -> Decis
     let (handler, flags) = (word(0), word(FLAGS_AT));
     // SIG_DFL and SIG_IGN are 0 and 1.
     let interrupts = handler > 1 && flags & libc::SA_RESTART as u64 == 0;
-    if state.of_children.len() >= KNOWN_MAX {
-        state.of_children.clear();
-    }
-    if interrupts || state.of_children.contains_key(&trapped.tid) {
-        state.of_children.insert(trapped.tid, interrupts);
+    if interrupts || state.of_children.get(trapped.tid).is_some() {
+        state.of_children.note(trapped.tid, interrupts);
     }
     Ok(Answer::Through)
 }
@@ -118,14 +113,14 @@ impl State {
         let tid = trapped.tid;
         if let libc::SYS_execve | libc::SYS_execveat = trapped.number {
             // No handler outlives it.
-            self.of_children.insert(tid, false);
+            self.of_children.note(tid, false);
             return false;
         }
-        let interrupts = match self.of_children.get(&tid) {
-            Some(known) => *known,
+        let interrupts = match self.of_children.get(tid) {
+            Some(known) => known,
             None => {
                 let interrupts = self.inherits_handler(tid);
-                self.of_children.insert(tid, interrupts);
+                self.of_children.note(tid, interrupts);
                 interrupts
             }
         };
@@ -141,7 +136,7 @@ impl State {
         };
         let is_known = |id: &str| {
             let id = id.parse().ok();
-            id.is_some_and(|id: u32| self.of_children.get(&id) == Some(&true))
+            id.is_some_and(|id: u32| self.of_children.get(id) == Some(true))
         };
         let caught = u64::from_str_radix(word("SigCgt:"), 16).unwrap_or(0);
         caught >> (libc::SIGCHLD - 1) & 1 != 0
