@@ -241,18 +241,12 @@ fn ioctl_steps() -> Vec<Step> {
     steps
 }
 
-/// The number under which bash reads a script, and seeks in it at each here-document and
-/// subshell.
-const OF_SCRIPTS: u32 = 255;
-
 /// A stand-in file answers a seek like a node as long as the target is inside;
 /// only what could go past the end has to be looked at.
 fn lseek_steps(free_bytes: u64) -> Vec<Step> {
     let free_bytes = u32::try_from(free_bytes).unwrap_or(u32::MAX);
     let high = low(1) + 4;
     vec![
-        Step::Load(low(0)),
-        Step::If(JUMP_EQUAL, OF_SCRIPTS, Goto::Allow, Goto::Next),
         Step::Load(low(2)),
         Step::If(JUMP_EQUAL, libc::SEEK_SET as u32, Goto::Next, Goto::Skip(4)),
         Step::Load(high),

@@ -80,7 +80,6 @@ const ALL: u64 = u64::MAX;
 #[case::seek_maybe_outside(libc::SYS_lseek, [3, 0x1001, 0, 0, 0, 0], RET_NOTIFY)]
 #[case::seek_far(libc::SYS_lseek, [3, 1 << 32, 0, 0, 0, 0], RET_NOTIFY)]
 #[case::seek_below(libc::SYS_lseek, [3, ALL, 0, 0, 0, 0], RET_NOTIFY)]
-#[case::seek_in_a_script(libc::SYS_lseek, [255, 0x1001, 0, 0, 0, 0], RET_ALLOW)]
 #[case::where_am_i(libc::SYS_lseek, [3, 0, 1, 0, 0, 0], RET_ALLOW)]
 #[case::back(libc::SYS_lseek, [3, ALL, 1, 0, 0, 0], RET_ALLOW)]
 #[case::forth(libc::SYS_lseek, [3, 1, 1, 0, 0, 0], RET_NOTIFY)]
