@@ -142,8 +142,10 @@ impl Page<'_> {
 
     fn partitions(&self, page: &mut String) {
         page.push_str("<section aria-labelledby=p><h2 id=p>Partitions</h2>\n<ul>\n");
+        let names = self.manifest.layout.iter().map(|entry| entry.name.as_str());
+        let is_ispot = known::is_ispot(names);
         for image in &self.manifest.images {
-            partition(page, image);
+            partition(page, image, is_ispot);
         }
         page.push_str("</ul>\n");
         told::put(page, self.manifest);
@@ -208,7 +210,7 @@ fn link(page: &mut String, file: &str) {
     let _ = write!(page, "<a href=\"{file}\" download>{file}</a>");
 }
 
-fn partition(page: &mut String, image: &Image) {
+fn partition(page: &mut String, image: &Image, is_ispot: bool) {
     page.push_str("<li>");
     link(page, &image.file);
     let _ = write!(
@@ -217,12 +219,14 @@ fn partition(page: &mut String, image: &Image) {
         Escaped(&image.name),
         size(image.size_bytes)
     );
-    if let Some(what) = known::description(&image.name) {
-        let class = if known::tells_devices_apart(&image.name) {
-            "r"
-        } else {
-            "m"
-        };
+    // A name says little of a device that is not known.
+    let what = match is_ispot {
+        true => known::description(&image.name),
+        false => None,
+    };
+    let is_of_one = known::is_called_as_of_one_device(&image.name);
+    if let Some(what) = what.or_else(|| is_of_one.then_some(words::OF_ONE_DEVICE)) {
+        let class = if is_of_one { "r" } else { "m" };
         let _ = write!(page, "<br><span class={class}>{what}</span>");
     }
     if image.unreadable_bytes() > 0 {
@@ -269,5 +273,51 @@ impl std::fmt::Display for Escaped<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    /// What a name is taken for: on the iSpot that is known, elsewhere only that such a
+    /// partition belongs to one device, and that this is by its name.
+    #[rstest]
+    #[case("rootfs", true, "the root file system (JFFS2)")]
+    #[case("param", true, "class=r>made at the factory")]
+    #[case("rootfs", false, "rootfs, 1 KiB</li>")]
+    #[case(
+        "ART",
+        false,
+        "class=r>By its name, made at the factory for this one device"
+    )]
+    #[case("factory", false, "Irreplaceable")]
+    #[case("firmware", false, "firmware, 1 KiB</li>")]
+    fn what_a_name_is_taken_for(#[case] name: &str, #[case] is_ispot: bool, #[case] says: &str) {
+        let image = Image {
+            mtd: 1,
+            name: name.into(),
+            file: "mtd1.bin".into(),
+            size_bytes: 1024,
+            erase_block_bytes: 1024,
+            crc32: None,
+            sha256: None,
+            unreadable: Vec::new(),
+            second_reading: None,
+            doubt: None,
+            blank: None,
+        };
+        let mut page = String::new();
+        partition(&mut page, &image, is_ispot);
+        assert!(page.contains(says), "{page}");
+    }
+
+    #[rstest]
+    #[case("RedBoot param ver_1 ver_2", true)]
+    #[case("u-boot firmware kernel rootfs rootfs_data art", false)]
+    #[case("param rootfs", false)]
+    fn the_ispot_is_known_by_its_layout(#[case] names: &str, #[case] expected: bool) {
+        assert_eq!(known::is_ispot(names.split(' ')), expected);
     }
 }

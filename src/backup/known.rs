@@ -13,7 +13,23 @@ pub(crate) fn tells_devices_apart(name: &str) -> bool {
     IDENTITY_PARTITIONS.contains(&name)
 }
 
-/// What a partition of that name holds, where its name is known.
+/// Whether a partition is called as those are, on devices of many makers, that hold what
+/// the factory gave to one device alone.
+pub(crate) fn is_called_as_of_one_device(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let known = "param factory art calibration caldata devinfo eeprom";
+    known.split(' ').any(|one| one == name)
+}
+
+/// Whether a layout is the iSpot's: it alone has these two counters.
+pub(crate) fn is_ispot<'a>(mut names: impl Iterator<Item = &'a str> + Clone) -> bool {
+    ["ver_1", "ver_2"]
+        .iter()
+        .all(|counter| names.clone().any(|name| name == *counter))
+        && names.any(tells_devices_apart)
+}
+
+/// What the iSpot's partition of that name holds.
 pub(crate) fn description(name: &str) -> Option<&'static str> {
     Some(match name {
         "RedBoot" => "the boot loader",

@@ -5,6 +5,8 @@
 //! user, or writes a partition earlier or later than another; it never lets anything be
 //! written.
 
+use crate::backup::known;
+
 /// What a partition is for, in the order in which partitions are written: what decides
 /// whether others are used comes after them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,9 +39,7 @@ impl Role {
         match name.as_str() {
             "redboot" | "u-boot" | "uboot" | "bootloader" | "boot" | "cfe" | "bootrom"
             | "loader" | "spl" => Self::BootLoader,
-            "param" | "factory" | "art" | "calibration" | "caldata" | "devinfo" | "eeprom" => {
-                Self::Factory
-            }
+            name if known::is_called_as_of_one_device(name) => Self::Factory,
             "fis directory" | "redboot config" | "u-boot-env" | "uboot-env" | "u-boot env"
             | "env" | "nvram" => Self::Table,
             "ver_1" | "ver_2" => Self::Counter,

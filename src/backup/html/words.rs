@@ -63,3 +63,7 @@ pub(super) const WINDOWS: (&str, &str) = (
     "Get-Content SHA256SUMS | ForEach-Object { $h, $f = $_ -split &#39;  &#39;; \
      if ((Get-FileHash $f).Hash -ne $h) { $f } }",
 );
+
+/// Where only the name tells.
+pub(super) const OF_ONE_DEVICE: &str = "By its name, made at the factory for this one device \
+    (MAC addresses, radio calibration). Irreplaceable";
