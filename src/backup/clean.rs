@@ -128,3 +128,6 @@ fn refused(folder: &dyn Destination, holds: String, help: &str) -> Failure {
     }
     .into()
 }
+
+#[cfg(test)]
+mod tests;

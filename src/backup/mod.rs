@@ -10,6 +10,8 @@
 //! `mtdN.bin` in any folder is whole; success means that every byte of every
 //! image is what the device gave; memory does not grow with the flash.
 
+#[cfg(test)]
+mod between;
 mod blank;
 pub(crate) mod buffer;
 pub(crate) mod calls;

@@ -148,3 +148,6 @@ fn is_blind() -> bool {
     #[cfg(not(test))]
     false
 }
+
+#[cfg(test)]
+mod tests;

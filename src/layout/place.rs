@@ -308,6 +308,48 @@ mtd5: 00140000 00040000 \"NAS Config\"
         assert_eq!(devices[1].offset_bytes(), Some(0x20_0000));
     }
 
+    /// In the table once and in the text twice: its size says which of them it is.
+    #[test]
+    fn a_name_that_only_the_text_has_twice_is_told_by_size() {
+        let mut devices = devices("mtd0: 00010000 00010000 \"a\"\n");
+        let text = b"0x20000-0x40000 : \"a\"\n0x0-0x10000 : \"a\"\n";
+        let placed = place(&mut devices, &read(text).unwrap());
+        assert_eq!(devices[0].offset_bytes(), Some(0));
+        assert!(
+            matches!(&placed.conflicts[..], [Conflict::Ambiguous { line: 1, .. }]),
+            "{:?}",
+            placed.conflicts
+        );
+    }
+
+    /// A sum of sizes is our own conclusion and yields to a text; what the kernel or the
+    /// user told does not, and both are said.
+    #[test]
+    fn a_running_sum_yields_to_what_somebody_tells() {
+        let table = "mtd0: 00010000 00010000 \"a\"\nmtd1: 00010000 00010000 \"b\"\n";
+        let text = read(b"0x50000-0x60000 : \"b\"\n0x0-0x10000 : \"a\"\n").unwrap();
+        for source in [FactSource::Sum, FactSource::Sysfs, FactSource::User] {
+            let mut devices = devices(table);
+            let known = PartitionOffset {
+                bytes: 0x1_0000,
+                source,
+            };
+            devices[1].offset = Some(known);
+            let placed = place(&mut devices, &text);
+            let offset = devices[1].offset.unwrap();
+            if source == FactSource::Sum {
+                assert_eq!(
+                    (offset.bytes, offset.source),
+                    (0x5_0000, FactSource::BootLog)
+                );
+                assert_eq!(placed.conflicts, []);
+            } else {
+                assert_eq!(offset, known);
+                assert!(matches!(&placed.conflicts[..], [Conflict::Offset { .. }]));
+            }
+        }
+    }
+
     #[test]
     fn names_that_come_twice_are_told_apart_by_size_or_not_at_all() {
         let table = "mtd0: 00010000 00010000 \"a\"\nmtd1: 00020000 00010000 \"a\"\n\

@@ -106,6 +106,24 @@ fn a_packed_files_digest_may_be_of_either() {
         assert_code(&output, 0);
         dumps.assert_imported();
     }
+    // Of the packed file, though it is called after the node: it shows that the file
+    // arrived, and not what the device has.
+    let dumps = Dumps::new();
+    let mut sums = String::new();
+    for (n, data) in dumps.contents.iter().enumerate() {
+        let file = packed(data);
+        dumps.put(&format!("mtd{n}.bin.gz"), &file);
+        sums += &format!("{}  /dev/mtd{n}\n", sha256(&file));
+    }
+    dumps.put("sums", sums);
+    let output = dumps.import(&[]);
+    assert_code(&output, 0);
+    let said = words(&output).replace("\n  ", " ");
+    assert!(!said.contains("what the device stored: they"), "{said}");
+    assert!(
+        said.contains("3 files have the SHA-256 given in sums"),
+        "{said}"
+    );
     let dumps = Dumps::whole();
     let file = packed(&dumps.contents[0]);
     fs::remove_file(dumps.at("dumps/mtd0.bin")).unwrap();
