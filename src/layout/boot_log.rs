@@ -35,7 +35,7 @@
 mod chips;
 
 use super::error::{LayoutTextError, quoted};
-use super::lines::{Line, decimal, hex as hex_number, lines};
+use super::lines::{Line, decimal, hex as hex_number};
 use super::{ChipFacts, FactSources, Form, Incomplete, PartitionFacts, Reading, SaidNumber};
 use crate::mtd::{FactSource, PartitionOffset};
 use std::collections::BTreeSet;
@@ -146,12 +146,12 @@ impl Counting {
 }
 
 /// Reads a text that has such lines; `None` where it has none.
-pub(super) fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
+pub(super) fn read(lines: &[Line<'_>]) -> Option<Result<Reading, LayoutTextError>> {
     let mut reading = Reading::new(Form::BootLog);
     let mut counting = Counting::default();
     let mut seen = BTreeSet::new();
     let mut sizes = chips::Sizes::default();
-    for line in lines(text) {
+    for line in lines {
         let text = message(&line.text);
         if let Some((count, name)) = heading(text) {
             let base = base_of(name, &mut reading);
@@ -160,7 +160,7 @@ pub(super) fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
             let (at, is_known) = counting.next(&mut reading);
             // A log that was pasted twice, or a kernel that prints a line twice.
             let is_new = seen.insert((at.chip, at.parent, start, end, name.to_owned()));
-            if let Err(error) = add(&line, at, (start, end, name), is_new, &mut reading) {
+            if let Err(error) = add(line, at, (start, end, name), is_new, &mut reading) {
                 return Some(Err(error));
             }
             if is_new {

@@ -3,16 +3,16 @@
 //! without bytes) needs the chip's size, which is not in this text.
 
 use super::error::{LayoutTextError, quoted};
-use super::lines::lines;
+use super::lines::Line;
 use super::{ChipFacts, FactSources, Form, PartitionFacts, Reading};
 use crate::mtd::mtdparts::{self, Parts, definition};
 use crate::mtd::{FactSource, PartitionOffset};
 
 /// Reads a text that has `mtdparts=` in it; `None` where it has not.
-pub(super) fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
+pub(super) fn read(lines: &[Line<'_>]) -> Option<Result<Reading, LayoutTextError>> {
     let mut reading = Reading::new(Form::CommandLine);
     let mut first: Option<String> = None;
-    for line in lines(text) {
+    for line in lines {
         let Some(found) = definition(&line.text) else {
             reading.skipped.push(line.skipped());
             continue;
@@ -88,8 +88,13 @@ fn read_definition(line: usize, text: &str, reading: &mut Reading) -> Result<(),
 
 #[cfg(test)]
 mod tests {
+    use super::super::lines::lines;
     use super::*;
     use rstest::rstest;
+
+    fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
+        super::read(&lines(text))
+    }
 
     #[allow(clippy::type_complexity)]
     fn facts(text: &str) -> Vec<(usize, String, Option<u64>, Option<u64>, bool)> {

@@ -6,6 +6,7 @@
 //! hold several: the first is what the others are compared with (see `merge`).
 
 use super::error::LayoutTextError;
+use super::lines::lines;
 use super::{
     Reading, boot_log, command_line, device_tree, encoding, fis, merge, own, table, u_boot,
 };
@@ -35,7 +36,8 @@ pub(crate) fn read_each(text: &[u8]) -> Vec<Result<Reading, LayoutTextError>> {
         u_boot::read,
         command_line::read,
     ];
-    forms.iter().filter_map(|form| form(&text)).collect()
+    let lines = lines(&text);
+    forms.iter().filter_map(|form| form(&lines)).collect()
 }
 
 #[cfg(test)]

@@ -35,8 +35,8 @@ impl Line<'_> {
     }
 }
 
-/// The lines that have something on them.
-pub(super) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
+/// The lines that have something on them; cleaned once for all who read them.
+pub(super) fn lines(text: &str) -> Vec<Line<'_>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // Some programs end lines with CR alone.
     let end = if text.contains('\n') { '\n' } else { '\r' };
@@ -45,7 +45,7 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
         .zip(1..)
         .map(|(line, number)| clean(number, line))
         .filter(|line| !line.text.is_empty());
-    wrapped::joined(lines)
+    wrapped::joined(lines).collect()
 }
 
 fn clean(number: usize, line: &str) -> Line<'_> {
@@ -228,7 +228,7 @@ mod tests {
     #[case("\u{1b}]0;root@x: ~\u{7}root@x:~# ls", "root@x:~# ls")]
     #[case("[0;32m[    0.5] mtd0: x[0m", "mtd0: x")]
     fn what_is_left_of_a_line(#[case] line: &str, #[case] left: &str) {
-        let cleaned: Vec<_> = lines(line).collect();
+        let cleaned: Vec<_> = lines(line);
         assert_eq!(cleaned.len(), 1, "{cleaned:?}");
         assert_eq!(cleaned[0].text, left);
     }
@@ -236,13 +236,16 @@ mod tests {
     /// CR alone ends lines where nothing else does.
     #[test]
     fn lines_of_an_old_kind() {
-        let found: Vec<_> = lines("a\rb\r").map(|line| line.text).collect();
+        let found: Vec<_> = lines("a\rb\r").into_iter().map(|line| line.text).collect();
         assert_eq!(found, ["a", "b"]);
     }
 
     #[test]
     fn lines_keep_their_numbers() {
-        let numbers: Vec<_> = lines("a\n\n b\n").map(|l| (l.number, l.indent)).collect();
+        let numbers: Vec<_> = lines("a\n\n b\n")
+            .iter()
+            .map(|l| (l.number, l.indent))
+            .collect();
         assert_eq!(numbers, [(1, 0), (3, 1)]);
     }
 }

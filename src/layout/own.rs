@@ -15,7 +15,7 @@
 //! with `#` is a comment.
 
 use super::error::{LayoutTextError, quoted};
-use super::lines::{Line, decimal, lines};
+use super::lines::{Line, decimal};
 use super::{ChipFacts, FactSources, Form, PartitionFacts, Reading};
 use crate::mtd::{FactSource, MtdIndex, PartitionOffset};
 use std::collections::BTreeMap;
@@ -92,8 +92,8 @@ fn say(text: &mut String, source: Option<FactSource>) {
 }
 
 /// Reads a text that begins like this form; `None` where it does not.
-pub(super) fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
-    let mut lines = lines(text);
+pub(super) fn read(lines: &[Line<'_>]) -> Option<Result<Reading, LayoutTextError>> {
+    let mut lines = lines.iter();
     let mut skipped = Vec::new();
     // A prompt may stand before it.
     loop {
@@ -119,7 +119,7 @@ struct Reader {
 impl Reader {
     fn read_all<'a>(
         mut self,
-        lines: impl Iterator<Item = Line<'a>>,
+        lines: impl Iterator<Item = &'a Line<'a>>,
         mut skipped: Vec<super::Skipped>,
     ) -> Result<Reading, LayoutTextError> {
         for line in lines {
@@ -132,11 +132,11 @@ impl Reader {
                 skipped.push(line.skipped());
                 continue;
             };
-            let (fields, name) = split_name(&line, rest)?;
+            let (fields, name) = split_name(line, rest)?;
             if let Some(number) = subject.strip_prefix("chip ") {
-                self.chip(&line, number, &fields, name)?;
+                self.chip(line, number, &fields, name)?;
             } else {
-                self.partition(&line, subject, &fields, name)?;
+                self.partition(line, subject, &fields, name)?;
             }
         }
         self.finish(skipped)

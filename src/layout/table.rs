@@ -7,15 +7,14 @@
 //! its numbers.
 
 use super::error::LayoutTextError;
-use super::lines::{Line, lines};
+use super::lines::Line;
 use super::{FactSources, Form, PartitionFacts, Reading};
 use crate::mtd::{MtdIndex, ProcMtdEntry, parse_proc_mtd_line};
 use std::collections::BTreeMap;
 
 /// Reads a text that has the table's heading, or a line that can be nothing but a row of
 /// it; `None` where it has neither.
-pub(super) fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
-    let lines: Vec<Line<'_>> = lines(text).collect();
+pub(super) fn read(lines: &[Line<'_>]) -> Option<Result<Reading, LayoutTextError>> {
     let pieces = lines.iter().map(|line| (line, pieces(&line.text)));
     let pieces: Vec<_> = pieces.collect();
     let has_heading = pieces
@@ -134,8 +133,13 @@ fn is_row(line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lines::lines;
     use super::*;
     use rstest::rstest;
+
+    fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
+        super::read(&lines(text))
+    }
 
     #[test]
     fn a_pasted_table() {

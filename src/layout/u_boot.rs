@@ -21,15 +21,15 @@
 //! only a power of two is taken.
 
 use super::error::{LayoutTextError, quoted};
-use super::lines::{Line, decimal, hex, lines};
+use super::lines::{Line, decimal, hex};
 use super::{ChipFacts, FactSources, Form, PartitionFacts, Reading};
 use crate::mtd::{FactSource, PartitionOffset};
 
 /// Reads a text with one of these lists; `None` where it has none.
-pub(super) fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
+pub(super) fn read(lines: &[Line<'_>]) -> Option<Result<Reading, LayoutTextError>> {
     let mut list = List::default();
-    for line in lines(text) {
-        match list.take(&line) {
+    for line in lines {
+        match list.take(line) {
             Ok(true) => {}
             Ok(false) => list.reading.skipped.push(line.skipped()),
             Err(error) => return Some(Err(error)),
@@ -282,8 +282,13 @@ impl List {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lines::lines;
     use super::*;
     use rstest::rstest;
+
+    fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
+        super::read(&lines(text))
+    }
 
     fn facts(reading: &Reading) -> Vec<(&str, Option<usize>, u64, Option<u64>)> {
         let partitions = reading.partitions.iter();

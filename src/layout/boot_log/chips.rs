@@ -131,6 +131,7 @@ fn bytes(number: &str, unit_bytes: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::lines::lines;
     use super::super::read;
     use rstest::rstest;
 
@@ -186,7 +187,7 @@ mod tests {
         let text = format!(
             "{line}\n[ 0.6] Creating 1 MTD partitions on \"{chip}\":\n0x0-0x4000000 : \"ubi\"\n"
         );
-        let chip = read(&text).unwrap().unwrap().chips.remove(0);
+        let chip = read(&lines(&text)).unwrap().unwrap().chips.remove(0);
         let found = (
             chip.size_bytes.map(|bytes| bytes >> 20),
             chip.erase_block_bytes,
@@ -201,7 +202,7 @@ mod tests {
             "{NAND}\nCreating 1 MTD partitions on \"nand0\":\n0x0-0x1000 : \"a\"\n\
              Creating 1 MTD partitions on \"nand1\":\n0x0-0x1000 : \"b\"\n"
         );
-        let chips = read(&text).unwrap().unwrap().chips;
+        let chips = read(&lines(&text)).unwrap().unwrap().chips;
         assert!(
             chips.iter().all(|chip| chip.size_bytes.is_none()),
             "{chips:?}"
@@ -209,6 +210,6 @@ mod tests {
         // And no partition reaches past what is told.
         let text =
             format!("{NAND}\nCreating 1 MTD partitions on \"nand0\":\n0x0-0x8000001 : \"a\"\n");
-        read(&text).unwrap().unwrap_err();
+        read(&lines(&text)).unwrap().unwrap_err();
     }
 }

@@ -1,5 +1,10 @@
+use super::super::lines::lines;
 use super::*;
 use rstest::rstest;
+
+fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
+    super::read(&lines(text))
+}
 
 #[allow(clippy::type_complexity)]
 fn facts(text: &str) -> Vec<(usize, Option<usize>, String, Option<u64>, Option<u64>)> {

@@ -69,19 +69,19 @@ mod tests {
         ] {
             let text = format!("{first}\n{second}\n");
             let whole = "1 a-b partitions found on MTD device rootfs";
-            assert_eq!(lines(&text).next().unwrap().text, whole, "{text}");
+            assert_eq!(lines(&text)[0].text, whole, "{text}");
         }
-        assert_eq!(
-            lines("1 a-b partitions found\n0x0-0x1 : \"a\"\n").count(),
-            2
-        );
+        assert_eq!(lines("1 a-b partitions found\n0x0-0x1 : \"a\"\n").len(), 2);
     }
 
     #[test]
     fn what_was_one_line_is_one_again() {
         let text = "[ 0.5] 0x0-0x1 : \"fac\ntory\"\n> mtd0: 00010000 00010000\n> \"a b\"\n\
                     mtd1: 00010000 00010000 \"a\"\nroot@x:~# \n0x1-0x2 :\n\n\"c\"\n";
-        let found: Vec<_> = lines(text).map(|line| (line.number, line.text)).collect();
+        let found: Vec<_> = lines(text)
+            .into_iter()
+            .map(|line| (line.number, line.text))
+            .collect();
         let found: Vec<_> = found.iter().map(|(at, text)| (*at, &**text)).collect();
         assert_eq!(
             found,
@@ -103,7 +103,7 @@ mod tests {
             "mtd0: 1 \"a\nmtd1: 1 b\"\n",
             "x \"a\nb\"\n",
         ] {
-            assert_eq!(lines(text).count(), 2, "{text}");
+            assert_eq!(lines(text).len(), 2, "{text}");
         }
     }
 }

@@ -1,6 +1,11 @@
+use super::super::lines::lines;
 use super::*;
 use proptest::prelude::*;
 use rstest::rstest;
+
+fn read(text: &str) -> Option<Result<Reading, LayoutTextError>> {
+    super::read(&lines(text))
+}
 
 fn partition() -> impl Strategy<Value = PartitionFacts> {
     let sources = prop::sample::select(FactSource::ALL.to_vec());

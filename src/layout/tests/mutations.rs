@@ -4,7 +4,7 @@
 
 use super::agree::in_its_words;
 use super::model::{FORMS, Model, pasted};
-use crate::layout::{self, LayoutTextError};
+use crate::layout::{self, LayoutTextError, merge};
 use mtd_harness::layout::Told;
 use rand::RngExt as _;
 use rand::SeedableRng as _;
@@ -118,7 +118,7 @@ fn texts_of_form(form: usize, count: u64) {
         let text = mutated(&pasted(&model.text(FORMS[form]), &mut rng), &mut rng);
         let (ours, theirs) = (layout::read_each(text.as_bytes()), Told::each(&text));
         assert_eq!(ours.len(), theirs.len(), "seed {seed}:\n{text}");
-        both += u64::from(layout::read(text.as_bytes()).is_ok());
+        both += u64::from(merge::merged(ours.clone()).is_ok());
         for pair in ours.into_iter().zip(theirs) {
             match pair {
                 (Ok(ours), Ok(theirs)) => {
