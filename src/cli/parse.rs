@@ -123,7 +123,7 @@ impl Line {
             Some(command) => {
                 let word = option.trim_start_matches('-');
                 let known = command.options().map(|option| option.name);
-                let hint = commands::did_you_mean(word, known);
+                let hint = commands::did_you_mean("--", word, known);
                 format!("`mtdkeep {}` has no option {option}{hint}", command.name)
             }
             None => format!("there is no option {option} before a command"),
@@ -150,6 +150,7 @@ fn help_about(parser: &mut Parser) -> Result<String, UsageError> {
     let mut words = parser.raw_args().map_err(wrong_word)?;
     match (words.next(), words.next()) {
         (None, _) => Ok(help::program()),
+        (Some(name), None) if name == "help" => Ok(help::program()),
         (Some(name), None) => commands::named(&name.to_string_lossy()).map(help::command),
         (Some(_), Some(_)) => Err(UsageError("help takes one command".into())),
     }

@@ -48,3 +48,24 @@ fn the_guide_has_this_code() {
         "docs/power-cuts.md has other code"
     );
 }
+
+/// What the guide shows of the report is what the code prints, but for the time that it takes.
+#[test]
+fn the_guide_has_this_report() {
+    let guide = include_str!("../../../docs/power-cuts.md");
+    let shown = guide.split("```text\n").nth(1).unwrap();
+    let shown = shown.split("```").next().unwrap();
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["settings_survive_every_power_cut", "--exact", "--nocapture"])
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let mut lines = shown.lines().filter(|line| line.trim() != "\u{2026}");
+    let (first, rest) = lines.next().unwrap().split_once(" in ").unwrap();
+    let failed = rest.rsplit_once("): ").unwrap().1;
+    let has = |line: &str| line.starts_with(first) && line.ends_with(failed);
+    assert!(printed.lines().any(has), "{first}:\n{printed}");
+    for line in lines {
+        assert!(printed.lines().any(|own| own == line), "{line}:\n{printed}");
+    }
+}

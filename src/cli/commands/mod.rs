@@ -85,24 +85,31 @@ pub(crate) fn named(name: &str) -> Result<&'static CommandSpec, UsageError> {
     let known = COMMANDS.iter().map(|command| command.name);
     Err(UsageError(format!(
         "there is no command {name:?}{}",
-        did_you_mean(name, known)
+        did_you_mean("", name, known)
     )))
 }
 
-/// `; did you mean verify?`, where a known word is close to what was written.
+/// `; did you mean verify?`, where a known word is close to what was written; `before` is
+/// what stands before each of them, such as `--`.
 #[cfg(feature = "full")]
-pub(crate) fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn did_you_mean<'a>(
+    before: &str,
+    word: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> String {
     const CLOSE: f64 = 0.8;
     known
         .map(|known| (strsim::jaro_winkler(word, known), known))
         .filter(|(closeness, _)| *closeness > CLOSE)
         .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map_or_else(String::new, |(_, known)| format!("; did you mean {known}?"))
+        .map_or_else(String::new, |(_, known)| {
+            format!("; did you mean {before}{known}?")
+        })
 }
 
 /// The device's build has no room for suggestions.
 #[cfg(not(feature = "full"))]
-pub(crate) fn did_you_mean<'a>(_: &str, _: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn did_you_mean<'a>(_: &str, _: &str, _: impl Iterator<Item = &'a str>) -> String {
     String::new()
 }
 

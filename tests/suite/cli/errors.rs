@@ -74,7 +74,7 @@ fn fails(folder: &Path, line: &str) -> (i32, String) {
 #[case("man nosuch", 2, "there is no command")]
 #[case("lst", 2, "did you mean list?")]
 #[case("verfy b", 2, "did you mean verify?")]
-#[case("backup --outptu x", 2, "did you mean output?")]
+#[case("backup --outptu x", 2, "did you mean --output?")]
 #[case("", 2, "`mtdkeep --help` lists commands")]
 #[case("verify", 2, "mtdkeep verify [OPTIONS] <DIR>")]
 #[case("verify b file", 2, "one word too many")]
