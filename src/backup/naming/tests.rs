@@ -23,7 +23,7 @@ enum Other {
     Nothing,
     /// Another file with the same bytes, as some file systems number one file twice.
     SameBytes,
-    OtherBytes,
+    Changed,
     Shorter,
     Gone,
     Link,
@@ -41,7 +41,7 @@ impl Other {
             }
             Self::Gone => return fs::remove_file(path).unwrap(),
             Self::SameBytes => fs::write(&copy, DATA).unwrap(),
-            Self::OtherBytes => fs::write(&copy, b"of somebody.").unwrap(),
+            Self::Changed => fs::write(&copy, b"of somebody.").unwrap(),
             Self::Shorter => fs::write(&copy, &DATA[1..]).unwrap(),
         }
         fs::rename(&copy, path).unwrap();
@@ -59,7 +59,7 @@ fn only_the_file_that_was_written_gets_the_name(
     #[values(
         Other::Nothing,
         Other::SameBytes,
-        Other::OtherBytes,
+        Other::Changed,
         Other::Shorter,
         Other::Gone,
         Other::Link
