@@ -6,7 +6,8 @@
 //!
 //! Faults tolerated: interrupted calls (repeated, but for reads), short and
 //! interrupted reads (handed on), a system without MTD ioctls (ENOTTY, ENOSYS, EINVAL: "not here"), a device that
-//! ends early or goes on past its size (errors, never a silent end), bytes that ECC could
+//! ends early or goes on past its size (errors, never a silent end), a kernel without memory
+//! for a large piece (smaller ones), bytes that ECC could
 //! not correct (an error, EBADMSG).
 
 use super::ioctl::{FLAG_BIT_WRITEABLE, FLAG_WRITEABLE, InfoUser, Request};
@@ -28,6 +29,16 @@ pub(super) trait DeviceCalls: Send {
     fn end_witness(&self) -> SizeWitness {
         SizeWitness::End
     }
+}
+
+/// The kernel copies what is read or written into memory in one piece; a device that has
+/// little of that left says ENOMEM before anything is done, and may have as much as this.
+const SMALL_PIECE_BYTES: usize = 16 << 10;
+
+/// Whether a call is worth another try with less, and with how much.
+fn smaller<T>(answer: &Result<T, Errno>, length: usize) -> Option<usize> {
+    let is_large = length > SMALL_PIECE_BYTES;
+    (is_large && matches!(answer, Err(Errno::NOMEM))).then_some(SMALL_PIECE_BYTES)
 }
 
 /// Linux's two kinds of file share one [`OpenDevice`], which is most of the code.
@@ -265,7 +276,11 @@ impl<C: DeviceCalls> MtdRead for OpenDevice<C> {
             .min(usize::try_from(left_bytes).unwrap_or(usize::MAX));
         let buf = &mut buf[..length];
         // An interruption is the caller's affair: he knows whether to stop.
-        match self.calls.pread(offset_bytes, buf) {
+        let mut answer = self.calls.pread(offset_bytes, buf);
+        if let Some(less) = smaller(&answer, length) {
+            answer = self.calls.pread(offset_bytes, &mut buf[..less]);
+        }
+        match answer {
             Ok(0) => Err(MtdError::EndedEarly {
                 device: self.info.id(),
                 offset_bytes,
@@ -322,10 +337,16 @@ impl<C: DeviceCalls> MtdProgram for OpenDevice<C> {
     fn program(&mut self, offset_bytes: u64, data: &[u8]) -> Result<(), MtdError> {
         let length_bytes = data.len() as u64;
         self.check_range(Operation::Program, offset_bytes, length_bytes, 1)?;
-        let mut done = 0;
+        let (mut done, mut most) = (0, usize::MAX);
         while done < data.len() {
             let at = offset_bytes + done as u64;
-            let answer = match uninterrupted(|| self.calls.pwrite(at, &data[done..])) {
+            let piece = &data[done..done.saturating_add(most).min(data.len())];
+            let answer = uninterrupted(|| self.calls.pwrite(at, piece));
+            if let Some(less) = smaller(&answer, piece.len()) {
+                most = less;
+                continue;
+            }
+            let answer = match answer {
                 Ok(0) => Err(Errno::NOSPC),
                 answer => answer,
             };

@@ -85,9 +85,7 @@ pub(crate) use destination::FileId;
 pub(crate) use destination::NewFile;
 pub(crate) use destination::{Destination, Entry};
 pub(crate) use digest::sha256;
-#[cfg(feature = "full")]
-pub(crate) use image::read_full;
-pub(crate) use image::{buffer_bytes, finish};
+pub(crate) use image::{buffer_bytes, finish, first_difference, read_full};
 #[cfg(feature = "full")]
 pub(crate) use join::{JoinError, Plan, join, plan as plan_join};
 #[cfg(all(test, feature = "full"))]
@@ -110,5 +108,4 @@ pub(crate) use ubi::volume::{VolumeError, copy as copy_volume, find as find_volu
 pub(crate) use units::{count, size};
 #[cfg(feature = "full")]
 pub(crate) use unpack::unpack;
-#[cfg(feature = "full")]
 pub(crate) use verify::verify_but;

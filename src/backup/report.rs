@@ -8,7 +8,7 @@ mod kind;
 
 pub use kind::{Kind, Meaning};
 
-use super::manifest::{MANIFEST, Manifest};
+use super::manifest::{Image, MANIFEST, Manifest};
 use super::units::{count, size};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -158,6 +158,12 @@ impl Finding {
             erase_block: None,
             reason: None,
         }
+    }
+
+    /// That an image's file has not the digest that it should have.
+    pub(crate) fn damaged(image: &Image) -> Self {
+        let found = Self::new(Kind::Damaged, &image.file).of(&image.name);
+        found.is(Value::Sha256(String::new()))
     }
 
     pub(super) fn of(mut self, partition: &str) -> Self {

@@ -11,7 +11,7 @@ use super::damage::{self, is_torn_copy};
 use super::destination::{Destination, Entry};
 use super::digest;
 use super::error::{BackupError, Failure};
-use super::manifest::{INDEX, MANIFEST, MANIFEST_BYTES_MAX, Manifest, SUMS};
+use super::manifest::{INDEX, Image, MANIFEST, MANIFEST_BYTES_MAX, Manifest, SUMS};
 use super::report::{Finding, Kind, Meaning, Report, Value};
 use super::sums::{self, SumLine};
 use super::verify_device::open_devices;
@@ -31,11 +31,11 @@ pub(crate) fn verify(
     backend: Option<&dyn MtdBackend>,
     work: &Work<'_>,
 ) -> Result<Report, Failure> {
-    verify_but(folder, backend, &|_| None, work)
+    verify_but(folder, backend, &|_: &Image| None, work)
 }
 
-/// The same, but for images whose digests somebody made while he stored them: they are
-/// not read again.
+/// The same, but for images whose digests somebody knows, because he made them while he
+/// stored them, or compares them himself when he reads them: they are not read here.
 pub(crate) fn verify_but(
     folder: &dyn Destination,
     backend: Option<&dyn MtdBackend>,

@@ -21,8 +21,8 @@ use super::work::Work;
 use super::workers;
 use crate::mtd::{MtdInfo, MtdRead};
 
-/// Tells the digests of a file that need not be read.
-pub(crate) type Digested<'a> = dyn Fn(&str) -> Option<DigestValues> + Sync + 'a;
+/// Tells the digests of an image's file that need not be read.
+pub(crate) type Digested<'a> = dyn Fn(&Image) -> Option<DigestValues> + Sync + 'a;
 
 /// How images are read, and from where.
 pub(super) struct ImageReading<'a> {
@@ -189,11 +189,13 @@ impl ImageReading<'_> {
     ) -> Result<Seen, Box<BackupError>> {
         self.work.observer.begin(&job.image.name);
         let mut seen = Seen::default();
-        if job.entry.is_none() {
+        let Some(entry) = job.entry else {
             seen.found.push(job.finding(Kind::Missing));
             return Ok(seen);
-        }
-        seen.values = (self.digested)(&job.image.file);
+        };
+        // One of another length is not the file that they are of.
+        let is_it = |values: &DigestValues| entry.size_bytes == Some(values.length_bytes);
+        seen.values = (self.digested)(job.image).filter(is_it);
         if seen.values.is_some() {
             self.work.observer.progress(job.image.size_bytes);
             return Ok(seen);

@@ -14,9 +14,9 @@ use std::ops::Range;
 /// divides.
 const UNIT_BYTES: usize = 512;
 
-/// How much is programmed at once: the kernel copies it into memory that must be in one
-/// piece, which an old device with little memory may not have more of.
-const PIECE_BYTES: usize = 16 << 10;
+/// How much is programmed at once: Linux takes no more in one piece (2.6.24,
+/// drivers/mtd/mtdchar.c, MAX_KMALLOC_SIZE), and each call costs.
+const PIECE_BYTES: usize = 128 << 10;
 
 /// The device through which a partition is written, and where it lies in that.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,8 +160,9 @@ pub(crate) fn seems_to_hold(whole: &MtdInfo, part: &MtdInfo, all: &[MtdInfo]) ->
     })
 }
 
+/// Whether two ranges have a byte in common: one of no length has none.
 pub(crate) fn overlap(a: &Range<u64>, b: &Range<u64>) -> bool {
-    a.start < b.end && b.start < a.end
+    a.start.max(b.start) < a.end.min(b.end)
 }
 
 /// What a change takes.

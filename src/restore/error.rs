@@ -124,6 +124,18 @@ pub(crate) enum RestoreError {
         /// The other.
         other: MtdName,
     },
+    /// Of two partitions that lie in each other the backup has different bytes.
+    #[error(
+        "{other} lies in {one}, and the backup's images of them differ there, first at {offset_bytes:#x} of {other}"
+    )]
+    Disagree {
+        /// The one that holds the other.
+        one: MtdName,
+        /// The other.
+        other: MtdName,
+        /// Where, in bytes of the other.
+        offset_bytes: u64,
+    },
     /// The backup has no image of it.
     #[error("the backup has no image of {partition}")]
     NotInBackup {
@@ -281,6 +293,9 @@ impl RestoreError {
             }
             Self::CannotWrite { .. } => "choose the others with --partition",
             Self::Overlap { .. } => "choose one of them with --partition, then the other",
+            Self::Disagree { .. } => {
+                "one of them changed while it was backed up: choose with --partition which is right"
+            }
             Self::NotInBackup { .. } => "leave it away, or use a backup that has it",
             Self::Doubtful { .. } => "use another backup, or choose the others with --partition",
             Self::InHandElsewhere { file, .. } => {

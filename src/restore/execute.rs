@@ -9,6 +9,7 @@
 //! again); a lock that nobody told of; everything else stops the run with the old bytes
 //! kept.
 
+use super::block_write::{BlockWrite, OLD};
 use super::blocks::{self, Need};
 use super::crippled::{Crippled, lacks};
 use super::error::{RestoreError, Stopped};
@@ -19,8 +20,13 @@ use super::preconditions;
 use super::prepare::enough_space;
 use super::survey::{Pair, Survey, buffer};
 use crate::backup::{BackupError, Destination, Work, sha256};
-use crate::mtd::{Errno, MtdBackend, MtdError, MtdWrite, WritePermit};
+use crate::mtd::{MtdBackend, MtdWrite, WritePermit};
 use std::sync::atomic::Ordering;
+
+/// Who else has the flash in use is looked for before the first erase block, and again
+/// after so many: a minute or two of a chip like the iSpot's. (The small chips of the
+/// tests have few.)
+const LOOK_EACH: u32 = if cfg!(test) { 2 } else { 64 };
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -109,18 +115,30 @@ impl Run<'_> {
         {
             self.journal.mark(&kept.file)?;
         }
+        // All of them, before the first is touched: of two restores that come at once each
+        // sees the other, because both have everything open by then.
+        let mut open = Vec::new();
         for part in written() {
+            open.push(backend.open_for_writing(&part.route.device, permit)?);
+        }
+        let mut since_look = LOOK_EACH;
+        for (part, device) in written().zip(&mut open) {
             self.work.observer.begin(&part.device.name);
-            let mut device = backend.open_for_writing(&part.route.device, permit)?;
-            // Somebody may have come since the plan was made. Of two that come at once
-            // each sees the other here, because both have it open by now.
-            preconditions::unused(part, &plan.devices, &backend.in_use(&plan.devices))?;
             let mut source = Source::new(self.backup, &part.image.file);
             for block in part.in_order() {
                 if self.work.interrupt.load(Ordering::Relaxed) {
                     return Err(BackupError::Interrupted.into());
                 }
-                self.block(&mut *device, part, block, &mut source)?;
+                if since_look == LOOK_EACH {
+                    // Somebody may have come since the plan was made, or meanwhile.
+                    let in_use = backend.in_use(&plan.devices);
+                    for part in written() {
+                        preconditions::unused(part, &plan.devices, &in_use)?;
+                    }
+                    since_look = 0;
+                }
+                since_look += 1;
+                self.block(&mut **device, part, block, &mut source)?;
                 let bytes = part.route.device.erase_block_bytes;
                 self.work.observer.progress(bytes);
             }
@@ -310,123 +328,4 @@ impl Run<'_> {
         }
         Ok(())
     }
-}
-
-/// What is said of an erase block that was not touched after all.
-const OLD: &str = "holds its old bytes";
-
-/// The change of one erase block.
-struct BlockWrite<'a> {
-    device: &'a mut dyn MtdWrite,
-    offset_bytes: u64,
-    old: &'a [u8],
-    wanted: &'a [u8],
-    back: &'a mut [u8],
-    /// It is locked in the end: it was before an earlier run, or is now.
-    lock: bool,
-    /// It was unlocked, now.
-    unlocked: bool,
-}
-
-impl BlockWrite<'_> {
-    /// Unlocks where it is locked, changes, reads back, and locks again; how many bytes
-    /// were programmed, or what went wrong.
-    fn run(&mut self, need: Need) -> Result<u64, String> {
-        let length = self.wanted.len() as u64;
-        if self.device.is_locked(self.offset_bytes, length) == Some(true) {
-            self.unlock().map_err(|error| error.to_string())?;
-        }
-        let result = match self.change(need) {
-            // A kernel before 2.6.36 does not tell of locks.
-            Err(Fault::Flash(error)) if is_protected(&error) && !self.unlocked => {
-                match self.unlock() {
-                    Ok(()) => self.change(need),
-                    Err(_) => Err(Fault::Flash(error)),
-                }
-            }
-            // Once more, from erased cells: what a program left undone may take then.
-            Err(Fault::Flash(error)) if is_protected(&error) => Err(Fault::Flash(error)),
-            Err(_) => self.change(Need::Erase),
-            done => done,
-        };
-        let result = result.map_err(|fault| match fault {
-            Fault::Flash(error) => error.to_string(),
-            Fault::Differs(at) => format!("it does not take its bytes, first at {at:#x}"),
-        });
-        if self.lock {
-            let locked = self.device.set_locked(self.offset_bytes, length, true);
-            locked.map_err(|error| error.to_string()).and(result)
-        } else {
-            result
-        }
-    }
-
-    fn unlock(&mut self) -> Result<(), MtdError> {
-        let length = self.wanted.len() as u64;
-        self.device.set_locked(self.offset_bytes, length, false)?;
-        (self.lock, self.unlocked) = (true, true);
-        Ok(())
-    }
-
-    fn change(&mut self, need: Need) -> Result<u64, Fault> {
-        let length = self.wanted.len() as u64;
-        let cells = match need {
-            Need::Program => Some(self.old),
-            _ => {
-                self.device.erase(self.offset_bytes, length)?;
-                None
-            }
-        };
-        let mut bytes = 0;
-        for piece in blocks::pieces(cells, self.wanted) {
-            let at = self.offset_bytes + piece.start as u64;
-            self.device.program(at, &self.wanted[piece.clone()])?;
-            bytes += piece.len() as u64;
-        }
-        if lacks(Crippled::NoReadingBack) {
-            return Ok(bytes);
-        }
-        flash::read(self.device, self.offset_bytes, self.back)?;
-        let mut pairs = self.back.iter().zip(self.wanted);
-        match pairs.position(|(is, should)| is != should) {
-            None => Ok(bytes),
-            Some(at) => Err(Fault::Differs(self.offset_bytes + at as u64)),
-        }
-    }
-
-    /// What the erase block holds now, as a sentence's end.
-    fn state(&mut self) -> &'static str {
-        if flash::read(self.device, self.offset_bytes, self.back).is_err() {
-            "cannot be read"
-        } else if self.back == self.old {
-            OLD
-        } else if self.back == self.wanted {
-            "holds the backup's bytes"
-        } else if self.back.iter().all(|byte| *byte == 0xFF) {
-            "is erased"
-        } else {
-            "holds neither its old bytes nor the backup's"
-        }
-    }
-}
-
-enum Fault {
-    /// The device failed.
-    Flash(MtdError),
-    /// It reads differently from here on.
-    Differs(u64),
-}
-
-impl From<MtdError> for Fault {
-    fn from(error: MtdError) -> Self {
-        Self::Flash(error)
-    }
-}
-
-/// Whether the answer is that of a locked erase block.
-fn is_protected(error: &MtdError) -> bool {
-    matches!(
-        error.errno(),
-        Some(Errno::ROFS | Errno::PERM | Errno::ACCESS)
-    )
 }

@@ -12,7 +12,7 @@
 
 use super::crippled::{Crippled, lacks};
 use super::error::RestoreError;
-use crate::backup::{Destination, sha256};
+use crate::backup::{Destination, read_full, sha256};
 use crate::mtd::MtdIndex;
 use std::io::{self, Read, Write as _};
 
@@ -120,17 +120,6 @@ fn parse(file: &str, bytes: &[u8]) -> Option<Kept> {
     })
 }
 
-fn read_up_to(file: &mut dyn Read, buf: &mut [u8]) -> io::Result<usize> {
-    let mut done = 0;
-    while done < buf.len() {
-        match file.read(&mut buf[done..])? {
-            0 => break,
-            count => done += count,
-        }
-    }
-    Ok(done)
-}
-
 impl Journal<'_> {
     fn failed(&self, operation: &'static str, file: &str, source: io::Error) -> Box<RestoreError> {
         Box::new(RestoreError::Journal {
@@ -168,7 +157,7 @@ impl Journal<'_> {
             };
             let mut bytes = [0; HEAD_BYTES_MAX];
             let mut file = self.open(&entry.name)?;
-            let count = read_up_to(&mut *file, &mut bytes)
+            let count = read_full(&mut *file, &mut bytes)
                 .map_err(|error| self.failed("cannot read", &entry.name, error))?;
             let kept = parse(&entry.name, &bytes[..count])
                 .filter(|kept| (kept.mtd, kept.offset_bytes) == block);
@@ -203,10 +192,10 @@ impl Journal<'_> {
         is_right: &dyn Fn(&[u8]) -> bool,
     ) -> io::Result<Result<(), &'static str>> {
         let mut head = [0; HEAD_BYTES_MAX];
-        read_up_to(file, &mut head[..kept.head_bytes.min(HEAD_BYTES_MAX)])?;
+        read_full(file, &mut head[..kept.head_bytes.min(HEAD_BYTES_MAX)])?;
         Ok(if kept.length_bytes != buf.len() as u64 {
             Err("it is of another erase-block size")
-        } else if read_up_to(file, buf)? != buf.len() || read_up_to(file, &mut [0])? != 0 {
+        } else if read_full(file, buf)? != buf.len() || read_full(file, &mut [0])? != 0 {
             Err("its length is wrong")
         } else if !is_right(buf) {
             Err("its bytes are not those that were kept")

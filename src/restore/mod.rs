@@ -10,12 +10,14 @@
 //! stored in full elsewhere; (d) the same command again ends in what was wanted, or says
 //! why not; (e) what the plan does not name is whole if it was.
 
+mod block_write;
 mod blocks;
 mod crippled;
 mod error;
 mod execute;
 mod flash;
 mod journal;
+mod overlap;
 mod plan;
 mod preconditions;
 mod prepare;

@@ -57,6 +57,9 @@ pub(crate) struct PlannedPartition {
     /// How long its chip takes, where that is known.
     pub(crate) timing: Option<ChipTiming>,
     pub(crate) image: Image,
+    /// The first erase blocks of what lies in it and is written with it, in bytes of the
+    /// route's device.
+    pub(crate) headers: Vec<u64>,
     pub(crate) route: Route,
     pub(crate) blocks: Vec<PlannedBlock>,
 }
@@ -93,7 +96,8 @@ impl PlannedPartition {
     }
 
     /// Its erase blocks in the order in which they are written: the first one of the
-    /// partition last, because what others know it by stands there.
+    /// partition last, because what others know it by stands there; before it those of
+    /// what lies in it, likewise.
     pub(crate) fn in_order(&self) -> impl Iterator<Item = &PlannedBlock> {
         let first = self
             .route
@@ -103,8 +107,14 @@ impl PlannedPartition {
         let is_first = move |block: &&PlannedBlock| {
             block.offset_bytes == first && !lacks(Crippled::HeaderFirst)
         };
-        let rest = self.blocks.iter().filter(move |block| !is_first(block));
-        rest.chain(self.blocks.iter().filter(is_first))
+        let is_header = move |block: &&PlannedBlock| {
+            !is_first(block) && self.headers.contains(&block.offset_bytes)
+        };
+        let is_other = move |block: &&PlannedBlock| !is_first(block) && !is_header(block);
+        let rest = self.blocks.iter().filter(is_other);
+        let headers = self.blocks.iter().rev().filter(is_header);
+        rest.chain(headers)
+            .chain(self.blocks.iter().filter(is_first))
     }
 }
 

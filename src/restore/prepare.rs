@@ -3,12 +3,15 @@
 use super::blocks::{self, Route};
 use super::error::{Obstacle, RestoreError, Stopped};
 use super::journal::{self, Journal};
+use super::overlap;
 use super::plan::{self, Plan, PlannedPartition};
 use super::preconditions::{self, Said};
 use super::roles::Role;
 use super::survey::Survey;
 use crate::backup::opening::recognise;
-use crate::backup::{self, Destination, Identity, Image, Kind, Manifest, Meaning, Report, Work};
+use crate::backup::{
+    self, Destination, Identity, Image, Kind, Manifest, Meaning, Report, Work, verify_but,
+};
 use crate::mtd::{MtdBackend, MtdInfo, select};
 
 /// What is to be restored.
@@ -21,6 +24,9 @@ pub(crate) struct Request<'a> {
     pub(crate) allow: &'a [String],
     /// The backup may be of another device.
     pub(crate) other_device: bool,
+    /// The plan is carried out at once: who else has the flash in use is looked for then,
+    /// when it is open and before the first erase block, and not twice in a row.
+    pub(crate) at_once: bool,
 }
 
 /// Room for the head of a kept file, and for what the file system needs for it.
@@ -59,8 +65,7 @@ fn made(
         [] => Vec::new(),
         names => select(&devices, names)?,
     };
-    let report = backup::verify::verify(backup, None, work).map_err(|failure| failure.error)?;
-    right(backup, &report)?;
+    let report = proven(backup, &chosen, work)?;
     let manifest = &report.manifest;
     preconditions::same_layout(manifest, &devices)?;
     let mut notes = Vec::new();
@@ -83,13 +88,17 @@ fn made(
         work,
     };
     let images = images(manifest, &chosen, request, &mut notes)?;
-    let partitions = survey.all(&images, &devices, request)?;
+    let mut partitions = survey.all(&images, &devices, request)?;
+    overlap::join(&mut partitions, backup, &mut notes)?;
     let said = Said {
         allowed: &allowed,
         other_device: request.other_device,
         by_name: !request.partitions.is_empty(),
     };
-    let in_use = backend.in_use(&devices);
+    let in_use = match request.at_once {
+        true => Vec::new(),
+        false => backend.in_use(&devices),
+    };
     preconditions::check(&partitions, &devices, &in_use, &in_hand, &said)?;
     let written = partitions.iter().filter(|part| !part.blocks.is_empty());
     let block_bytes = written
@@ -110,6 +119,24 @@ fn made(
         identity,
         devices,
     })
+}
+
+/// The backup's report: it is finished, and right but for the images to restore. Those are
+/// proven when they are compared with the flash: one reading of a backup that is as large
+/// as the flash is enough.
+fn proven(
+    backup: &dyn Destination,
+    chosen: &[MtdInfo],
+    work: &Work<'_>,
+) -> Result<Report, Box<RestoreError>> {
+    let is_chosen = |image: &&Image| chosen.iter().any(|device| device.index.0 == image.mtd);
+    let by_survey = |image: &Image| {
+        let read = Some(image).filter(is_chosen);
+        read.filter(|image| image.sha256.is_some()).map(Image::told)
+    };
+    let report = verify_but(backup, None, &by_survey, work).map_err(|failure| failure.error)?;
+    right(backup, &report)?;
+    Ok(report)
 }
 
 impl Survey<'_> {

@@ -9,7 +9,7 @@ use super::error::{Obstacle, RestoreError};
 use super::flash::{self, Source};
 use super::journal::{Journal, Kept};
 use super::plan::{PlannedBlock, PlannedPartition};
-use crate::backup::{BackupError, Destination, Digests, Image, Work, sha256};
+use crate::backup::{BackupError, Destination, Digests, Finding, Image, Work, sha256};
 use crate::mtd::{MtdBackend, MtdInfo, MtdRead};
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -81,6 +81,7 @@ impl Survey<'_> {
             stays: obstacle.map(|obstacle| (obstacle, 0)),
             timing: self.backend.timing(&route.device),
             image: image.clone(),
+            headers: Vec::new(),
             blocks: Vec::new(),
             route,
         };
@@ -97,6 +98,8 @@ impl Survey<'_> {
         let ranges = planned.route.blocks(image.size_bytes);
         let longest = ranges.iter().map(|range| range.end - range.start).max();
         let mut pair = Pair::of(longest.unwrap_or(0) as usize)?;
+        // The medium is to be proven, not what the system remembers of it.
+        self.backup.forget(&image.file);
         let mut source = Source::new(self.backup, &image.file);
         let mut digests = image.digests().map(Digests::new);
         for range in &ranges {
@@ -135,8 +138,9 @@ impl Survey<'_> {
         });
         match agrees {
             true => Ok(()),
-            false => Err(RestoreError::Changed {
-                what: format!("{} in {}", image.file, self.backup.describe()),
+            false => Err(RestoreError::NotRight {
+                folder: self.backup.describe(),
+                finding: Finding::damaged(&image).message(),
             }
             .into()),
         }

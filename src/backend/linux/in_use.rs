@@ -11,7 +11,7 @@ use super::super::open_device::uninterrupted;
 use super::discover;
 use super::root::Root;
 use crate::mtd::{InUse, MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR, MtdIndex, MtdInfo};
-use rustix::fs::{Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 
 /// All that is seen of these devices.
 pub(super) fn find(root: &Root, devices: &[MtdInfo]) -> Vec<InUse> {
@@ -97,10 +97,12 @@ fn processes(root: &Root, found: &mut Vec<InUse>) {
         let Some(number) = process.parse::<u32>().ok().filter(|number| *number != own) else {
             continue;
         };
-        let folder = format!("proc/{process}/fd");
-        for descriptor in names(root, &folder) {
-            let path = root.path(&format!("{folder}/{descriptor}"));
-            let Ok(stat) = uninterrupted(|| rustix::fs::stat(&path)) else {
+        let Some(mut folder) = folder(root, &format!("proc/{process}/fd")) else {
+            continue;
+        };
+        for descriptor in names_in(&mut folder) {
+            let stat = || rustix::fs::statat(folder.fd()?, &descriptor, AtFlags::empty());
+            let Ok(stat) = uninterrupted(stat) else {
                 continue;
             };
             let (major, minor) = (
@@ -120,15 +122,19 @@ fn processes(root: &Root, found: &mut Vec<InUse>) {
 }
 
 /// The names in a folder; none where it cannot be read.
-fn names(root: &Root, folder: &str) -> Vec<String> {
+fn names(root: &Root, path: &str) -> Vec<String> {
+    let folder = folder(root, path);
+    folder.map_or_else(Vec::new, |mut folder| names_in(&mut folder))
+}
+
+fn folder(root: &Root, path: &str) -> Option<Dir> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let opened = root
-        .resolve(folder)
-        .and_then(|path| uninterrupted(|| rustix::fs::open(&path, flags, Mode::empty())))
-        .and_then(|handle| Dir::read_from(&handle));
-    let Ok(mut entries) = opened else {
-        return Vec::new();
-    };
+    let path = root.resolve(path).ok()?;
+    let handle = uninterrupted(|| rustix::fs::open(&path, flags, Mode::empty())).ok()?;
+    Dir::new(handle).ok()
+}
+
+fn names_in(entries: &mut Dir) -> Vec<String> {
     let mut names = Vec::new();
     while let Some(Ok(entry)) = entries.read() {
         if let Ok(name) = entry.file_name().to_str() {

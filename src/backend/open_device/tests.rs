@@ -258,3 +258,36 @@ fn a_program_ends_in(
     });
     assert_eq!(found, expected);
 }
+
+/// A kernel copies what is read or written into memory in one piece. Where it has none so
+/// large left, smaller pieces do; where it has not even these, that is the answer.
+#[test]
+fn a_kernel_without_memory_for_a_large_piece_gets_smaller_ones() {
+    let small = SMALL_PIECE_BYTES;
+    let mut open = Scripted {
+        transfers: [
+            Err(Errno::NOMEM),
+            Ok(small),
+            // It is not asked for more in this call again.
+            Ok(small),
+            Ok(100),
+            Err(Errno::NOMEM),
+            Ok(small),
+            Err(Errno::NOMEM),
+            Err(Errno::NOMEM),
+            Err(Errno::NOMEM),
+        ]
+        .into(),
+        ..Scripted::new()
+    }
+    .open(MIB)
+    .unwrap();
+    open.program(0, &vec![0; 2 * small + 100]).unwrap();
+    let mut buf = vec![0; 4 * small];
+    assert_eq!(open.read_at(0, &mut buf).unwrap(), small);
+    let error = open.program(0, &buf).unwrap_err();
+    assert_eq!(error.errno(), Some(Errno::NOMEM));
+    let error = open.read_at(0, &mut buf[..small]).unwrap_err();
+    assert_eq!(error.errno(), Some(Errno::NOMEM));
+    assert!(open.calls.transfers.is_empty());
+}

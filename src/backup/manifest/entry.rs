@@ -2,7 +2,7 @@
 //! layout.
 
 use super::{Image, LayoutEntry};
-use crate::backup::digest::DigestChoice;
+use crate::backup::digest::{DigestChoice, DigestValues, Ending};
 #[cfg(feature = "full")]
 use crate::mtd::PartitionOffset;
 use crate::mtd::{FactSource, MtdIndex, MtdInfo, total_bytes};
@@ -40,6 +40,16 @@ impl Image {
         named
             .into_iter()
             .filter_map(|(name, value)| Some((name, value.as_deref()?)))
+    }
+
+    /// What its file's digests are to be.
+    pub(crate) fn told(&self) -> DigestValues {
+        DigestValues {
+            length_bytes: self.size_bytes,
+            crc32: self.crc32.clone(),
+            sha256: self.sha256.clone(),
+            ending: Ending::default(),
+        }
     }
 
     /// How many bytes the flash did not give.

@@ -185,6 +185,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
         partitions: &args.partitions,
         allow: &args.allow,
         other_device: args.other_device,
+        at_once: args.yes && !args.dry_run,
     };
     let progress = Progress::new(output, Lines::None);
     let work = common::work(interrupt, &progress);

@@ -19,7 +19,7 @@ fn plan(kind: &FaultKind, after: u64, times: Option<u64>) -> FaultPlan {
 
 #[rstest]
 fn of_the_chip(
-    #[values(0, 1, 2, 3, 4, 5)] asked: usize,
+    #[values(0, 1, 2, 3, 4, 5, 6)] asked: usize,
     #[values(
         FaultKind::ProgramError(Errno::IO),
         FaultKind::EraseError(Errno::IO),
@@ -73,7 +73,7 @@ fn of_the_chip(
 
 #[rstest]
 fn of_the_medium(
-    #[values(0, 1, 2, 3, 4, 5)] asked: usize,
+    #[values(0, 1, 2, 3, 4, 5, 6)] asked: usize,
     #[values(
         Trouble::Fails(ErrorKind::StorageFull),
         Trouble::Fails(ErrorKind::ReadOnlyFilesystem),
@@ -88,7 +88,7 @@ fn of_the_medium(
 
 /// The same for calls that change nothing: names, and bytes that are read again.
 #[rstest]
-fn of_the_medium_that_cannot_be_read(#[values(0, 1, 2, 3, 4, 5)] asked: usize) {
+fn of_the_medium_that_cannot_be_read(#[values(0, 1, 2, 3, 4, 5, 6)] asked: usize) {
     at_each(asked, Disk::looks, Disk::blind_at);
 }
 

@@ -11,7 +11,9 @@
 mod cuts;
 mod disk;
 mod faults;
+mod nested;
 mod placeless;
+mod preconditions;
 mod ways;
 mod world;
 
@@ -59,7 +61,7 @@ fn one_flipped_bit_is_put_back() {
 const ONE_IN: usize = 331;
 
 #[rstest]
-fn every_cut_and_every_second_cut(#[values(0, 1, 2, 3, 4, 5)] asked: usize) {
+fn every_cut_and_every_second_cut(#[values(0, 1, 2, 3, 4, 5, 6)] asked: usize) {
     let mut count = Count::default();
     if let Err(why) = prove(asked, 0, Some(ONE_IN), &mut count) {
         panic!("{why}");
@@ -129,7 +131,7 @@ fn a_restore_that_lacks_a_safeguard_is_caught(
 
 /// Without a cut it does what was asked, and a second run has nothing to do.
 #[rstest]
-fn without_a_cut(#[values(0, 1, 2, 3, 4, 5)] asked: usize) {
+fn without_a_cut(#[values(0, 1, 2, 3, 4, 5, 6)] asked: usize) {
     for seed in 0..50 {
         let world = World::new(ASKED[asked], seed);
         let device = world.device.fork();

@@ -117,6 +117,7 @@ fn what_lies_in_another(
         allow: &["art".into()],
         // No `param` tells one router from another.
         other_device: true,
+        at_once: false,
     };
     let plan = restore::plan(&backend, &backup, Some(&journal), &request, &work);
     match (plan, refused) {

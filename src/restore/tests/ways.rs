@@ -17,12 +17,12 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A device that differs from its backup in some erase blocks.
-struct Bench {
-    device: SimulatedDevice,
-    backup: Disk,
-    journal: Disk,
-    old: Vec<u8>,
-    good: Vec<u8>,
+pub(super) struct Bench {
+    pub(super) device: SimulatedDevice,
+    pub(super) backup: Disk,
+    pub(super) journal: Disk,
+    pub(super) old: Vec<u8>,
+    pub(super) good: Vec<u8>,
 }
 
 /// The bytes of a device's flash.
@@ -36,7 +36,7 @@ fn contents() -> Vec<u8> {
 }
 
 impl Bench {
-    fn new(damaged: &[usize]) -> Self {
+    pub(super) fn new(damaged: &[usize]) -> Self {
         let good = contents();
         let backup = Disk::default();
         let source = SimulatedBackend::new(device(&good));
@@ -55,11 +55,16 @@ impl Bench {
         }
     }
 
-    fn backend(&self) -> SimulatedBackend {
+    pub(super) fn backend(&self) -> SimulatedBackend {
         SimulatedBackend::new(self.device.clone())
     }
 
-    fn plan(&self, partitions: &[&str], allow: &[&str], other: bool) -> Result<Plan, Stopped> {
+    pub(super) fn plan(
+        &self,
+        partitions: &[&str],
+        allow: &[&str],
+        other: bool,
+    ) -> Result<Plan, Stopped> {
         let words = |names: &[&str]| -> Vec<String> {
             names.iter().map(|name| (*name).to_owned()).collect()
         };
@@ -68,12 +73,17 @@ impl Bench {
             partitions: &partitions,
             allow: &allow,
             other_device: other,
+            at_once: false,
         };
         let (backend, work) = (self.backend(), Work::default());
         restore::plan(&backend, &self.backup, Some(&self.journal), &request, &work)
     }
 
-    fn carry_out(&self, plan: &Plan, backend: &dyn MtdBackend) -> Result<Restored, Stopped> {
+    pub(super) fn carry_out(
+        &self,
+        plan: &Plan,
+        backend: &dyn MtdBackend,
+    ) -> Result<Restored, Stopped> {
         let permit = WritePermit::granted_because("a test");
         let work = Work::default();
         restore::restore(plan, backend, &self.backup, &self.journal, &permit, &work)
@@ -85,7 +95,7 @@ impl Bench {
         self.carry_out(&plan, &self.backend())
     }
 
-    fn cells(&self) -> Vec<u8> {
+    pub(super) fn cells(&self) -> Vec<u8> {
         self.device.chip_bytes(0)
     }
 
@@ -187,14 +197,22 @@ impl MtdBackend for Used {
 }
 
 /// Whoever comes between the plan and the writing is seen, also where it is by way of
-/// another device on the same flash.
+/// another device on the same flash; and whoever comes meanwhile, at the next look.
 #[rstest]
-#[case::itself(2, 0, true)]
-#[case::all_of_the_chip(8, 0, true)]
-#[case::another(3, 0, false)]
-#[case::before_the_second_partition(4, 1, true)]
-fn who_comes_late_is_seen(#[case] index: u32, #[case] free_looks: usize, #[case] refused: bool) {
-    let bench = Bench::new(&[3, 8]);
+#[case::itself(2, 0, Some(2))]
+#[case::of_the_second_partition(4, 0, Some(2))]
+#[case::all_of_the_chip(8, 0, Some(2))]
+#[case::another(3, 0, None)]
+#[case::in_the_middle_of_a_partition(2, 1, Some(5))]
+#[case::before_the_second_partition(4, 2, Some(8))]
+#[case::of_the_second_while_the_first_is_written(4, 1, Some(5))]
+fn who_comes_late_is_seen(
+    #[case] index: u32,
+    #[case] free_looks: usize,
+    #[case] untouched_from: Option<usize>,
+) {
+    // A look before the first, the third and the fifth erase block.
+    let bench = Bench::new(&[3, 4, 5, 2, 8]);
     let plan = bench.plan(&["data", "ver_1"], &[], false).unwrap();
     let used = Used {
         inner: bench.backend(),
@@ -203,14 +221,13 @@ fn who_comes_late_is_seen(#[case] index: u32, #[case] free_looks: usize, #[case]
         index,
     };
     match bench.carry_out(&plan, &used) {
-        Ok(_) => assert!(!refused),
+        Ok(_) => assert_eq!(untouched_from, None),
         Err(stopped) => {
-            assert!(refused, "{stopped}");
+            let block = untouched_from.unwrap_or_else(|| panic!("{stopped}"));
             assert!(stopped.to_string().contains("is in use"), "{stopped}");
-            // The first partition is whole by then, the second untouched.
             assert_eq!(stopped.changed, free_looks > 0);
-            let start = free_looks * 4 * BLOCK + 2 * BLOCK;
-            assert_eq!(bench.cells()[start..], bench.old[start..]);
+            assert_eq!(bench.cells()[block * BLOCK..], bench.old[block * BLOCK..]);
+            assert!(bench.journal.after(Loss::Nothing).is_empty());
         }
     }
 }

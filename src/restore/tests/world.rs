@@ -19,9 +19,9 @@ use std::ops::Range;
 pub(super) const BLOCK: usize = 64;
 pub(super) const BLOCKS: usize = 16;
 
-/// Its partitions: name, start, length in bytes. The last holds all of the chip; two
-/// share an erase block.
-const PARTS: [(&str, usize, usize); 9] = [
+/// Its partitions: name, start, length in bytes. One holds all of the chip; two share an
+/// erase block; the last three lie in each other.
+const PARTS: [(&str, usize, usize); 12] = [
     ("RedBoot", 0, BLOCK),
     ("param", BLOCK, BLOCK),
     ("data", 2 * BLOCK, 4 * BLOCK),
@@ -31,6 +31,9 @@ const PARTS: [(&str, usize, usize); 9] = [
     ("FIS directory", 10 * BLOCK, BLOCK + 40),
     ("RedBoot config", 11 * BLOCK + 40, 24),
     ("all", 0, BLOCKS * BLOCK),
+    ("firmware", 12 * BLOCK, 4 * BLOCK),
+    ("kernel", 12 * BLOCK, BLOCK + 40),
+    ("rootfs", 14 * BLOCK, 2 * BLOCK),
 ];
 
 /// What is asked of the restore.
@@ -43,7 +46,7 @@ pub(super) struct Asked {
 }
 
 /// What is restored in the proof.
-pub(super) const ASKED: [Asked; 6] = [
+pub(super) const ASKED: [Asked; 7] = [
     Asked {
         partitions: &["data"],
         allow: &[],
@@ -72,6 +75,11 @@ pub(super) const ASKED: [Asked; 6] = [
     Asked {
         partitions: &["data", "FIS directory"],
         allow: &["FIS directory"],
+        hole: None,
+    },
+    Asked {
+        partitions: &["kernel", "rootfs", "firmware"],
+        allow: &[],
         hole: None,
     },
 ];
@@ -145,7 +153,7 @@ impl World {
         let mut old = backed_up.clone();
         for at in (0..old.len()).step_by(BLOCK) {
             // Elsewhere it differs as well: nothing there is of this restore's concern.
-            let differs = [0, 2, 8, 11].contains(&(at / BLOCK));
+            let differs = [0, 2, 8, 11, 12, 14].contains(&(at / BLOCK));
             let now = damaged(&backed_up[at..at + BLOCK], differs, &mut rng);
             old[at..at + BLOCK].copy_from_slice(&now);
         }
@@ -188,6 +196,7 @@ impl World {
             partitions: &partitions,
             allow: &allow,
             other_device: false,
+            at_once: false,
         };
         let backend = SimulatedBackend::new(device.clone());
         let work = Work::default();

@@ -1,7 +1,7 @@
 //! `mtdkeep fetch http://…`.
 
 use super::Args;
-use crate::backup::{BackupError, Destination as _, Folder, Report, Work, verify_but};
+use crate::backup::{BackupError, Destination as _, Folder, Image, Report, Work, verify_but};
 use crate::cli::Exit;
 use crate::cli::common::new_backup::NewBackup;
 use crate::cli::common::{self, staging};
@@ -94,7 +94,7 @@ fn keep_backup(
     // What came in this run was digested as it came, and is on the medium.
     let mut digests = came.digests.clone();
     let prove = |digests: &Came| {
-        let known = |name: &str| digests.get(name).cloned();
+        let known = |image: &Image| digests.get(&image.file).cloned();
         verify_but(folder, None, &known, &work)
     };
     let mut report = prove(&digests)?;

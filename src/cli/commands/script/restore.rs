@@ -82,6 +82,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
             partitions: &args.partitions,
             allow: &args.allow,
             other_device: args.other_device,
+            at_once: false,
         },
         folder: &args.folder,
     };

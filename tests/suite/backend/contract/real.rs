@@ -126,3 +126,38 @@ fn linux_itself_keeps_the_contract() {
     ];
     keeps_it_but_for(&left_out, Real::new);
 }
+
+/// The same in the sandbox: this program, started once more, has the simulated iSpot's
+/// flash below `/dev` by way of the kernel's own calls.
+#[cfg(feature = "full")]
+#[test]
+fn linux_as_the_sandbox_shows_it_keeps_the_contract() {
+    use mtd_harness::mtd::NodeId;
+    use mtd_harness::{profile, sandbox::Sandbox};
+
+    let mut device = profile::ispot(1);
+    let node = NodeId::Character {
+        major: 90,
+        minor: 20,
+    };
+    device.nodes.insert("dev/hidden/mtd10".into(), node);
+    let before = device.chip_bytes(0);
+    let sandbox = Sandbox::builder(device.clone()).build().unwrap();
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "--ignored", "--test-threads=1"])
+        .arg("backend::contract::real::linux_itself_keeps_the_contract")
+        .env(HIDDEN, "/dev/hidden");
+    let output = sandbox.output(&mut command).unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    assert!(said.contains("1 passed"), "{said}");
+    // It was this flash that was erased and programmed, and nothing beside that.
+    let (after, written) = (device.chip_bytes(0), &PARTS[ISPOT.writeable]);
+    let (start, end) = (
+        written.offset_bytes as usize,
+        (written.offset_bytes + written.size_bytes) as usize,
+    );
+    assert!(after[start..end] != before[start..end]);
+    assert!(after[..start] == before[..start] && after[end..] == before[end..]);
+}
