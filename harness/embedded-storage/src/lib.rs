@@ -5,7 +5,7 @@
 //! - [`OnceFlash`]: the same without `MultiwriteNorFlash`; a word written twice is an error.
 //! - [`ByteStorage`]: `ReadStorage` and `Storage`, which erase where they must.
 //! - [`every_cut`]: a store, driven by a few lines, through every cut and every way in
-//!   which flash can tear.
+//!   which flash can tear, but for bits that read differently each time.
 //!
 //! Sizes of words and erase blocks are in the traits' constants, so they are in the types:
 //! `Flash<_, 4, 4096>` writes words of 4 bytes and erases 4096. What breaks the traits'

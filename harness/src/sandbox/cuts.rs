@@ -255,9 +255,9 @@ impl UnderCuts {
     /// # Errors
     /// [`CutRunError`]; [`IdError`] for the id of another program or chip.
     pub fn replay(&self, id: &CutId) -> Result<CutRun, CutRunError> {
-        let operations = self.journal()?.len();
-        id.check(&self.start(), operations)?;
-        self.cut(id.steps(), operations)
+        let journal = self.journal()?;
+        id.check(&self.start(), &journal)?;
+        self.cut(id.steps(), journal.len())
     }
 
     /// Works on a fork of the device whose first chip is this one.

@@ -83,7 +83,7 @@ fn real_cuts_leave_what_the_search_says() {
         );
         for tear in Tears::all().of(about, data.unwrap(), 2).step_by(7) {
             let step = mtd_harness::chip::cut::Step { operation, tear };
-            let id = CutId::new(&start, journal.len(), [step]).unwrap();
+            let id = CutId::new(&start, &journal, [step]).unwrap();
             let real = match subject.cut(id.steps(), journal.len()) {
                 Err(CutRunError::NoSuchTear(_)) => continue,
                 real => real.unwrap(),
@@ -205,7 +205,10 @@ fn what_cannot_be_explored_says_why() {
         .to_string();
     assert!(why.contains("not deterministic"), "{why}");
     // An id of another program.
-    let id = CutId::new(&start, 812, []).unwrap();
+    let mut other = start.clone();
+    other.record();
+    (0..812).for_each(|at| other.program(at, &[0]).unwrap());
+    let id = CutId::new(&start, &other.take_journal(), []).unwrap();
     let why = never.replay(&id).unwrap_err().to_string();
     assert!(
         why.contains("this run has 1 operations, the id is of a run with 812"),

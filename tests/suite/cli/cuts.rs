@@ -2,7 +2,7 @@
 
 use crate::cli::sandbox::{sandbox, stderr};
 use crate::cli::support::text;
-use mtd_harness::chip::cut::{CutId, Step};
+use mtd_harness::chip::cut::{CutId, Journal, Step};
 use mtd_harness::chip::{Chip, Geometry};
 use rstest::rstest;
 
@@ -98,6 +98,20 @@ fn cuts_need_a_check_and_a_program_that_works() {
     assert!(text(&reads.get_output().stdout).contains("0 operations on flash, 1 states"));
 }
 
+/// What a program does that programs two bytes so many times, the first of them so far
+/// behind where [`TWO_BYTES`] has it.
+fn journal(chip: &Chip, operations: u64, shift: u64) -> Journal {
+    let device = mtd_harness::profile::ispot(1);
+    let begins = device.system.device(8).unwrap().offset_bytes;
+    let mut chip = chip.clone();
+    chip.record();
+    for number in 0..operations {
+        let at = begins + number * 2 + shift;
+        chip.program(at, &[0, 0]).unwrap();
+    }
+    chip.take_journal()
+}
+
 /// An id leads to its own state or nowhere: not in another program, and not on another
 /// chip; and nothing of it may be lost.
 #[test]
@@ -109,13 +123,14 @@ fn an_id_of_something_else_is_refused() {
         sandbox(&[&line[..], &["sh", "-c", program]].concat())
     };
     let chip = Chip::from_image(Geometry::INTEL_28F128J3, path).unwrap();
-    let id = |operations, step: &[(u64, &str)]| {
+    let of = |journal: &Journal, step: &[(u64, &str)]| {
         let step = step.iter().map(|(operation, tear)| Step {
             operation: *operation,
             tear: tear.parse().unwrap(),
         });
-        CutId::new(&chip, operations, step).unwrap().to_string()
+        CutId::new(&chip, journal, step).unwrap().to_string()
     };
+    let id = |operations, step: &[(u64, &str)]| of(&journal(&chip, operations, 0), step);
     cut(path, &id(1, &[(1, "p1")]), TWO_BYTES).success();
     let refused = |image: &str, id: &str, program: &str, told: &str| {
         let answer = cut(image, id, program).code(5);
@@ -131,6 +146,13 @@ fn an_id_of_something_else_is_refused() {
         &id(1, &[(1, "b")]),
         &longer,
         "this run has 2 operations",
+    );
+    let moved = "the id was found with other operations than this program does";
+    refused(
+        path,
+        &of(&journal(&chip, 1, 2), &[(1, "b")]),
+        TWO_BYTES,
+        moved,
     );
     let tear = "operation 1f3 has no such tear";
     refused(path, &id(1, &[(1, "f3")]), TWO_BYTES, tear);

@@ -167,7 +167,7 @@ impl<'a, S: Subject> Explorer<'a, S> {
         let accesses_max = accesses_max(&work);
         let mut report = Report::new(work.journal.len());
         mark::add(&mut report.marks, &work.marks);
-        let id = CutId::new(self.start, work.journal.len(), [])?;
+        let id = CutId::new(self.start, &work.journal, [])?;
         let mut search = Search {
             seen: HashSet::new(),
             report: &mut report,
@@ -185,6 +185,11 @@ impl<'a, S: Subject> Explorer<'a, S> {
                 break;
             }
             parents = self.level(cuts, &work, &parents, &mut search)?;
+        }
+        for failure in &mut report.failures {
+            let first = failure.id.steps().first();
+            let said = first.and_then(|step| work.track.said(step.operation));
+            failure.during = said.map(str::to_owned);
         }
         report.took = began.elapsed();
         Ok(report)

@@ -1,11 +1,13 @@
-//! The text that replays one state: `cut:812.c41e.17w3.4b.9f3a`.
+//! The text that replays one state: `cut:812.c41e.07d2.17w3.4b.9f3a`.
 //!
 //! The parts: how many operations the whole run has, a digest of the chip it starts on,
-//! the cuts (each an operation, counted from 1 on in the run that it is in, and what it
-//! left), and a digest of all before it.
+//! one of what its operations are and which cells they are on, the cuts (each an operation,
+//! counted from 1 on in the run that it is in, and what it left), and a digest of all
+//! before it.
 
 use crate::Chip;
-use crate::power::Tear;
+use crate::chip::Journal;
+use crate::power::{OperationKind, Tear};
 use std::fmt;
 use std::str::FromStr;
 use twox_hash::XxHash3_128;
@@ -33,35 +35,48 @@ impl fmt::Display for Step {
 /// use mtd_chip::{Chip, Geometry};
 ///
 /// let chip = Chip::new(Geometry { size_bytes: 4096, erase_block_bytes: 1024 });
-/// let step = Step { operation: 17, tear: "w3".parse()? };
-/// let id = CutId::new(&chip, 812, [step])?;
+/// let run = |offset_bytes| {
+///     let mut run = chip.clone();
+///     run.record();
+///     run.program(offset_bytes, b"data")?;
+///     Ok::<_, mtd_chip::Errno>(run.take_journal())
+/// };
+/// let step = Step { operation: 1, tear: "p3".parse()? };
+/// let id = CutId::new(&chip, &run(0)?, [step])?;
 /// assert_eq!(id.to_string().parse::<CutId>()?, id);
 /// assert_eq!(id.steps(), [step]);
-/// // In a run that is shorter:
-/// assert!(id.check(&chip, 16).unwrap_err().to_string().contains("has 16 operations"));
+/// // A run that works on other cells:
+/// let why = id.check(&chip, &run(64)?).unwrap_err().to_string();
+/// assert!(why.contains("search again"), "{why}");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CutId {
     operations: u64,
     chip: u16,
+    work: u16,
     steps: Vec<Step>,
 }
+
+/// What an id looks like.
+const SAMPLE: &str = "cut:812.c41e.07d2.17w3.9f3a";
 
 /// Why an id cannot be replayed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdError {
     /// Not an id at all.
-    #[error("`{0}` is no id of a power cut; one looks like cut:812.c41e.17w3.9f3a")]
+    #[error("`{0}` is no id of a power cut; one looks like {SAMPLE}")]
     NotOne(String),
     /// Some of it is missing or changed.
-    #[error("the id `{0}` is not whole: its last part does not fit the rest; copy all of it")]
-    Torn(String),
+    #[error(
+        "the id `{0}` is mistyped or cut off: its last part does not fit the rest; copy all of it"
+    )]
+    MistypedOrCutOff(String),
     /// The run has another length.
     #[error(
         "this run has {found} operations, the id is of a run with {expected}; it belongs to \
-         another program, or to another version of it"
+         another program, or to another version of it: search again"
     )]
     OtherProgram {
         /// How many operations there are.
@@ -69,6 +84,13 @@ pub enum IdError {
         /// How many there were.
         expected: u64,
     },
+    /// As many operations, but others.
+    #[error(
+        "the id was found with other operations than this program does (another kind, place or \
+         length of at least one of them); it belongs to another program, or to another version \
+         of it: search again"
+    )]
+    OtherOperations,
     /// The chip is another one, or holds something else at the start.
     #[error("the id is of a chip with another geometry, programming or contents at the start")]
     OtherChip,
@@ -96,19 +118,20 @@ pub enum IdError {
 }
 
 impl CutId {
-    /// The state that these cuts lead to, in a run of so many operations that starts on
+    /// The state that these cuts lead to, in a run with these operations that starts on
     /// this chip.
     ///
     /// # Errors
     /// Cells of the chip that cannot be read.
     pub fn new(
         start: &Chip,
-        operations: u64,
+        journal: &Journal,
         steps: impl IntoIterator<Item = Step>,
     ) -> Result<Self, crate::Errno> {
         Ok(Self {
-            operations,
+            operations: journal.len(),
             chip: start.start_digest()?,
+            work: work_digest(journal),
             steps: steps.into_iter().collect(),
         })
     }
@@ -131,12 +154,15 @@ impl CutId {
         self.operations
     }
 
-    /// Whether it is of a run with so many operations that starts on this chip, and asks
-    /// for none that it does not have.
+    /// Whether it is of a run with these operations that starts on this chip, and asks for
+    /// none that it does not have. Of each operation the kind, the place and the length are
+    /// compared, not the data.
     ///
     /// # Errors
-    /// [`IdError::OtherChip`], [`IdError::OtherProgram`], [`IdError::NoSuchOperation`].
-    pub fn check(&self, start: &Chip, operations: u64) -> Result<(), IdError> {
+    /// [`IdError::OtherChip`], [`IdError::OtherProgram`], [`IdError::OtherOperations`],
+    /// [`IdError::NoSuchOperation`].
+    pub fn check(&self, start: &Chip, journal: &Journal) -> Result<(), IdError> {
+        let operations = journal.len();
         if start.start_digest() != Ok(self.chip) {
             return Err(IdError::OtherChip);
         }
@@ -155,12 +181,30 @@ impl CutId {
                 expected: self.operations,
             });
         }
-        Ok(())
+        match work_digest(journal) == self.work {
+            true => Ok(()),
+            false => Err(IdError::OtherOperations),
+        }
     }
 }
 
 fn digest(bytes: &[u8]) -> u16 {
     XxHash3_128::oneshot(bytes) as u16
+}
+
+/// What tells a run's operations from those of others, on any machine.
+fn work_digest(journal: &Journal) -> u16 {
+    let operations = (1..).map_while(|number| journal.operation(number));
+    let bytes = operations.flat_map(|operation| {
+        let kind = match operation.kind {
+            OperationKind::Program => b'p',
+            OperationKind::Erase => b'e',
+        };
+        let place = operation.offset_bytes.to_le_bytes().into_iter();
+        let length = operation.length_bytes.to_le_bytes();
+        std::iter::once(kind).chain(place).chain(length)
+    });
+    digest(&bytes.collect::<Vec<u8>>())
 }
 
 impl Chip {
@@ -180,7 +224,13 @@ impl Chip {
 
 impl fmt::Display for CutId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = format!("cut:{}.{:04x}", self.operations, self.chip);
+        let Self {
+            operations,
+            chip,
+            work,
+            ..
+        } = self;
+        let mut text = format!("cut:{operations}.{chip:04x}.{work:04x}");
         for step in &self.steps {
             text += &format!(".{step}");
         }
@@ -195,7 +245,7 @@ impl FromStr for CutId {
         let text = text.trim();
         let not_one = || IdError::NotOne(text.to_owned());
         let body = text.strip_prefix("cut:").ok_or_else(not_one)?;
-        let torn = || IdError::Torn(text.to_owned());
+        let torn = || IdError::MistypedOrCutOff(text.to_owned());
         let (_, check) = body.rsplit_once('.').ok_or_else(torn)?;
         let before = &text[..text.len() - check.len() - 1];
         if check != format!("{:04x}", digest(before.as_bytes())) {
@@ -204,7 +254,9 @@ impl FromStr for CutId {
         let mut parts = before["cut:".len()..].split('.');
         let mut next = || parts.next().ok_or_else(torn);
         let operations = next()?.parse().map_err(|_| not_one())?;
-        let chip = u16::from_str_radix(next()?, 16).map_err(|_| not_one())?;
+        let hex = |part: &str| u16::from_str_radix(part, 16).map_err(|_| not_one());
+        let chip = hex(next()?)?;
+        let work = hex(next()?)?;
         let step = |part: &str| {
             let letter = part.find(|c: char| !c.is_ascii_digit())?;
             Some(Step {
@@ -216,6 +268,7 @@ impl FromStr for CutId {
         Ok(Self {
             operations,
             chip,
+            work,
             steps: steps.ok_or_else(not_one)?,
         })
     }

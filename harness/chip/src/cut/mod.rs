@@ -8,7 +8,7 @@
 //! - An [`Explorer`] has a [`Subject`] recover from each of them, checks what was promised,
 //!   and goes on with second and third cuts in the recoveries. Equal states are explored
 //!   once.
-//! - What fails has a [`CutId`] (`cut:812.c41e.17w3.9f3a`), which leads there again on any
+//! - What fails has a [`CutId`] (`cut:812.c41e.07d2.17w3.9f3a`), which leads there again on any
 //!   machine ([`Explorer::replay`]) and can be made shorter ([`Explorer::shrink`]).
 //! - [`every_cut`] puts a store through it that is told what to do by a [`Script`]: the
 //!   model, the work and the checks are there already.
@@ -78,6 +78,7 @@ mod subject;
 mod tears;
 #[cfg(test)]
 mod tests;
+mod told;
 mod work;
 
 pub use crate::chip::Journal;

@@ -6,7 +6,7 @@ use super::id::{CutId, IdError, Step};
 use super::run::{Job, Run, run};
 use super::states::{Missing, States};
 use super::subject::Subject;
-use crate::power::Tear;
+use crate::power::{Operation, Tear};
 use crate::{Chip, Errno};
 
 /// Why an id was not replayed.
@@ -37,8 +37,11 @@ pub struct Replay {
     pub recovered: Chip,
     /// What did not hold, if anything.
     pub verdict: Result<(), String>,
-    /// Each cut, in words.
+    /// Each cut, in words: the operation, what was left of it, and what was being done
+    /// where the subject says so ([`Track::say`](super::Track::say)).
     pub cuts: Vec<String>,
+    /// The operation that the last cut struck; none behind the last one.
+    pub(super) struck: Option<Operation>,
 }
 
 /// Steps that are tried in another's place, at most.
@@ -51,7 +54,7 @@ impl<S: Subject> Explorer<'_, S> {
     /// An id of another chip or program, or that asks for what is not there.
     pub fn replay(&self, id: &CutId) -> Result<Replay, ReplayError> {
         let work = self.work()?;
-        id.check(self.start, work.journal.len())?;
+        id.check(self.start, &work.journal)?;
         let accesses_max = accesses_max(&work);
         self.follow(&work, id.steps(), accesses_max)
     }
@@ -64,7 +67,7 @@ impl<S: Subject> Explorer<'_, S> {
         accesses_max: u64,
     ) -> Result<Replay, ReplayError> {
         let mut recovery = None;
-        let mut cuts = Vec::new();
+        let (mut cuts, mut struck) = (Vec::new(), None);
         for (index, step) in steps.iter().enumerate() {
             let last = recovery.as_ref().unwrap_or(work);
             let chip = match States::at(&last.start, &last.journal, *step)? {
@@ -83,15 +86,17 @@ impl<S: Subject> Explorer<'_, S> {
                     }));
                 }
             };
-            let what = last.journal.operation(step.operation);
-            let what = what.map_or("the end".to_owned(), |operation| operation.to_string());
+            struck = last.journal.operation(step.operation);
+            let what = struck.map_or("the end".to_owned(), |operation| operation.to_string());
             let Step { operation, tear } = step;
+            let said = last.track.said(*operation);
+            let said = said.map_or(String::new(), |said| format!(", {said}"));
             cuts.push(format!(
-                "operation {operation}, {what}: {} ({tear})",
+                "operation {operation}, {what}: {} ({tear}){said}",
                 tear.model
             ));
             let promise = last.track.during(step.operation).clone();
-            let next = run(self.subject, Job::Recover, &chip, promise, accesses_max);
+            let next = run(self.subject, Job::RecoverTold, &chip, promise, accesses_max);
             recovery = Some(next);
         }
         let last = recovery.as_ref().unwrap_or(work);
@@ -100,6 +105,7 @@ impl<S: Subject> Explorer<'_, S> {
             recovered: last.end.clone(),
             verdict: last.verdict.clone(),
             cuts,
+            struck,
         })
     }
 
@@ -110,7 +116,7 @@ impl<S: Subject> Explorer<'_, S> {
     /// As [`Explorer::replay`].
     pub fn shrink(&self, id: &CutId) -> Result<CutId, ReplayError> {
         let work = self.work()?;
-        id.check(self.start, work.journal.len())?;
+        id.check(self.start, &work.journal)?;
         let accesses_max = accesses_max(&work);
         let fails = |steps: &[Step]| -> Result<bool, ReplayError> {
             match self.follow(&work, steps, accesses_max) {

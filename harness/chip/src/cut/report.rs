@@ -4,7 +4,6 @@ use super::id::{CutId, Step};
 use super::mark::Marks;
 use crate::power::Model;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 /// A state in which the promise does not hold.
@@ -13,8 +12,18 @@ use std::time::Duration;
 pub struct Failure {
     /// What replays it.
     pub id: CutId,
+    /// What was being done when the first cut came, where the subject says so
+    /// ([`Track::say`](super::Track::say)): `in ask 17: set 3 (12 bytes)`.
+    pub during: Option<String>,
     /// What did not hold.
     pub why: String,
+}
+
+impl Failure {
+    /// What the last cut left.
+    pub(super) fn model(&self) -> Option<Model> {
+        self.id.steps().last().map(|step| step.tear.model)
+    }
 }
 
 /// What was done at one depth: with so many cuts, each in what followed the one before.
@@ -31,7 +40,7 @@ pub struct Level {
     pub failed: u64,
 }
 
-/// What an exploration found. [`Display`](fmt::Display) tells it in a few lines.
+/// What an exploration found. [`Display`](std::fmt::Display) tells it in a few lines.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Report {
@@ -42,7 +51,8 @@ pub struct Report {
     /// How many distinct states ended in a cut of each model, and in how many of them the
     /// promise did not hold.
     pub models: BTreeMap<Model, (u64, u64)>,
-    /// The first failures, in the order in which they were met: fewest cuts first.
+    /// The first failures, in the order in which they were met: fewest cuts first. Of each
+    /// model there is at least one, if any failed.
     pub failures: Vec<Failure>,
     /// How often the code under test passed each [`mark`](super::mark()).
     pub marks: Marks,
@@ -53,7 +63,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// How many failures are kept one by one.
+    /// How many failures are kept one by one, the first of further models aside.
     pub const FAILURES: usize = 100;
 
     /// How many distinct states were explored.
@@ -125,50 +135,9 @@ impl Report {
             level.distinct += 1;
             level.failed += failed;
         }
-        if self.failures.len() < Self::FAILURES {
+        let is_first = || *failures == 1;
+        if self.failures.len() < Self::FAILURES || is_first() {
             self.failures.extend(failure);
-        }
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{} operations, {} distinct states in {:.1} s ({:.0} a second): {} failed",
-            self.operations,
-            self.states(),
-            self.took.as_secs_f64(),
-            self.states_per_second(),
-            self.failed()
-        )?;
-        for (cuts, level) in (1..).zip(&self.levels) {
-            let all = if level.tried == level.candidates {
-                "all".to_owned()
-            } else {
-                format!("a sample of {}", level.tried)
-            };
-            writeln!(
-                f,
-                "  cuts: {cuts}; {all} of {} states tried, {} distinct, {} failed",
-                level.candidates, level.distinct, level.failed
-            )?;
-        }
-        if self.is_cut_short {
-            writeln!(f, "  the time was over before all was tried")?;
-        }
-        for (model, (states, failed)) in &self.models {
-            writeln!(f, "  {model:<17}{states:>9} states {failed:>8} failed")?;
-        }
-        for (mark, times) in &self.marks {
-            writeln!(f, "  reached `{mark}` {times} times")?;
-        }
-        for failure in self.failures.iter().take(10) {
-            writeln!(f, "{}\n  {}", failure.id, failure.why)?;
-        }
-        match self.failed() {
-            more if more > 10 => writeln!(f, "and {} more", more - 10),
-            _ => Ok(()),
         }
     }
 }

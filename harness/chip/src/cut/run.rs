@@ -14,6 +14,8 @@ use std::sync::Once;
 pub(crate) enum Job {
     Work,
     Recover,
+    /// A recovery whose cuts will be told in words.
+    RecoverTold,
     /// A recovery that nobody will cut: no notes are taken of it.
     RecoverLast,
 }
@@ -47,11 +49,15 @@ pub(crate) fn run<S: Subject>(
     }
     chip.limit_accesses(Some(accesses_max));
     let operations = chip.journal().map(Journal::count).unwrap_or_default();
-    let mut track = Track::new(promise, operations);
+    let track = Track::new(promise, operations);
+    let mut track = match job {
+        Job::Work | Job::RecoverTold => track.listening(),
+        Job::Recover | Job::RecoverLast => track,
+    };
     let (ended, marks) = mark::counting(|| {
         quietly(|| match job {
             Job::Work => subject.work(&mut chip, &mut track),
-            Job::Recover | Job::RecoverLast => subject.recover(&mut chip, &mut track),
+            _ => subject.recover(&mut chip, &mut track),
         })
     });
     let verdict = ended.unwrap_or_else(|payload| Err(told(&*payload, accesses_max)));

@@ -9,6 +9,7 @@ use super::error::ExploreError;
 use super::explore::Explorer;
 use super::report::Report;
 use super::subject::{Subject, Track};
+use super::tears::Tears;
 use super::work::{Ask, Work};
 use crate::Chip;
 use std::collections::{BTreeMap, VecDeque};
@@ -144,10 +145,45 @@ pub struct Script<'t> {
     failure: Option<String>,
     /// Pops until there is nothing more.
     drains: bool,
+    session: Session,
+    /// How many asks there have been.
+    asked: u32,
+}
+
+/// How often the store has been opened, in the words of a cut.
+#[derive(Debug, Clone, Copy)]
+enum Session {
+    Work,
+    AfterACut,
+    OnceMore,
+}
+
+impl Session {
+    fn opening(self) -> &'static str {
+        match self {
+            Self::Work => "while opening",
+            Self::AfterACut => "while opening after the cut",
+            Self::OnceMore => "while opening once more",
+        }
+    }
+
+    fn asking(self, number: u32, ask: &Ask) -> String {
+        match self {
+            Self::Work => format!("in ask {number}: {ask}"),
+            Self::AfterACut => format!("in ask {number} after the cut: {ask}"),
+            Self::OnceMore => format!("in ask {number}, opened once more: {ask}"),
+        }
+    }
 }
 
 impl<'t> Script<'t> {
-    fn new(asks: &'t [Ask], drains: bool, promise: &'t mut Track<Possible>) -> Self {
+    fn new(
+        session: Session,
+        asks: &'t [Ask],
+        drains: bool,
+        promise: &'t mut Track<Possible>,
+    ) -> Self {
+        promise.say(|| session.opening().to_owned());
         Self {
             asks: asks.iter(),
             promise,
@@ -155,6 +191,8 @@ impl<'t> Script<'t> {
             found: None,
             failure: None,
             drains,
+            session,
+            asked: 0,
         }
     }
 
@@ -174,9 +212,16 @@ impl<'t> Script<'t> {
             true => &Ask::Pop,
             false => {
                 self.drains = false;
-                self.asks.next()?
+                let ask = self.asks.next();
+                if ask.is_none() {
+                    self.promise.say(|| "after the last ask".to_owned());
+                }
+                ask?
             }
         };
+        self.asked += 1;
+        let (session, asked) = (self.session, self.asked);
+        self.promise.say(|| session.asking(asked, ask));
         let before = self.promise.get().clone();
         self.promise.update(|possible| possible.begin(ask));
         self.now = Some((ask, before));
@@ -255,13 +300,17 @@ impl<D> Scripted<D> {
         &self,
         chip: &mut Chip,
         promise: &mut Track<Possible>,
+        session: Session,
         asks: &[Ask],
-        drains: bool,
     ) -> Result<(), String>
     where
         D: Fn(&mut Chip, &mut Script<'_>) -> Result<(), E> + Sync,
     {
-        let mut script = Script::new(asks, drains, promise);
+        let drains = match session {
+            Session::Work => false,
+            Session::AfterACut | Session::OnceMore => self.work.has_queue(),
+        };
+        let mut script = Script::new(session, asks, drains, promise);
         let ended = (self.driver)(chip, &mut script);
         script.finish(ended.map_err(|error| error.to_string()))
     }
@@ -275,20 +324,21 @@ where
     type Promise = Possible;
 
     fn work(&self, chip: &mut Chip, promise: &mut Track<Possible>) -> Result<(), String> {
-        self.session(chip, promise, self.work.asks(), false)
+        self.session(chip, promise, Session::Work, self.work.asks())
     }
 
     fn recover(&self, chip: &mut Chip, promise: &mut Track<Possible>) -> Result<(), String> {
-        let drains = self.work.has_queue();
         let [after, again] = &self.after;
-        self.session(chip, promise, after, drains)?;
-        self.session(chip, promise, again, drains)
+        self.session(chip, promise, Session::AfterACut, after)?;
+        self.session(chip, promise, Session::OnceMore, again)
             .map_err(|why| format!("opened once more, {why}"))
     }
 }
 
-/// Puts a store through every cut of a work and every tear of this crate: see
-/// [`Scripted`] for what is checked, and [`Explorer`] for more cuts, fewer tears, budgets.
+/// Puts a store through every cut of a work and every tear whose cells read the same each
+/// time ([`Tears::stable`]): see [`Scripted`] for what is checked, and [`Explorer`] for more
+/// cuts, other tears, budgets. Bits that read differently each time are no part of it,
+/// because few stores promise anything of them: [`Tears::all`] has them, too.
 ///
 /// # Errors
 /// A store that fails without a cut, or is not deterministic.
@@ -328,5 +378,7 @@ where
     D: Fn(&mut Chip, &mut Script<'_>) -> Result<(), E> + Sync,
     E: Display,
 {
-    Explorer::new(start, &Scripted::new(work, driver)).run()
+    Explorer::new(start, &Scripted::new(work, driver))
+        .tears(Tears::stable())
+        .run()
 }

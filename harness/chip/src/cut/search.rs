@@ -53,6 +53,7 @@ impl Search<'_> {
         mark::add(&mut self.report.marks, marks);
         let failure = verdict.err().map(|why| Failure {
             id: self.id.with_steps(steps),
+            during: None,
             why,
         });
         if let Some(last) = steps.last() {

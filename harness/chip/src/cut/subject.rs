@@ -39,6 +39,8 @@ pub trait Subject: Sync {
 pub struct Track<P> {
     now: P,
     history: Vec<(u64, P)>,
+    /// What was being done, from which operation on; None: nobody will ask.
+    said: Option<Vec<(u64, String)>>,
     operations: Arc<AtomicUsize>,
 }
 
@@ -47,8 +49,31 @@ impl<P: Clone> Track<P> {
         Self {
             history: vec![(0, start.clone())],
             now: start,
+            said: None,
             operations,
         }
+    }
+
+    /// Keeps what [`Track::say`] tells.
+    pub(crate) fn listening(self) -> Self {
+        let said = Some(Vec::new());
+        Self { said, ..self }
+    }
+
+    /// Says what is being done from now on, for the words of a cut in it
+    /// ([`Replay::cuts`](super::Replay)); where nobody will read them, they are not made.
+    pub fn say(&mut self, what: impl FnOnce() -> String) {
+        if let Some(said) = &mut self.said {
+            let done = self.operations.load(Ordering::Relaxed) as u64;
+            said.push((done, what()));
+        }
+    }
+
+    /// What was being done while an operation ran, the first being 1.
+    pub(crate) fn said(&self, operation: u64) -> Option<&str> {
+        let said = self.said.as_ref()?;
+        let later = said.partition_point(|(done, _)| *done < operation);
+        Some(&said.get(later.checked_sub(1)?)?.1)
     }
 
     /// What is promised now.

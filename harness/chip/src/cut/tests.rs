@@ -2,6 +2,7 @@
 //! replays.
 
 mod log_store;
+mod told;
 mod weak;
 
 use super::*;
@@ -162,31 +163,47 @@ fn progress_is_told_until_all_is_explored(#[values(1, 2)] threads: usize) {
 fn an_id_that_does_not_fit_says_why() {
     let (chip, store) = (chip(), Scripted::new(work(), drive(Flaw::None)));
     let search = || Explorer::new(&chip, &store);
-    let operations = search().run().unwrap().operations;
+    let run = search().work().unwrap();
+    let operations = run.journal.len();
+    // Bytes programmed one by one: other operations than the store's.
+    let bytes = |count| {
+        let mut chip = chip.clone();
+        chip.record();
+        (0..count).for_each(|at| chip.program(at, &[0]).unwrap());
+        chip.take_journal()
+    };
     let step = |operation, tear: &str| Step {
         operation,
         tear: tear.parse().unwrap(),
     };
-    let id =
-        |operations, steps: &[Step]| CutId::new(&chip, operations, steps.iter().copied()).unwrap();
+    let of = |journal: &Journal, steps: &[Step]| {
+        CutId::new(&chip, journal, steps.iter().copied()).unwrap()
+    };
+    let id = |steps: &[Step]| of(&run.journal, steps);
     let refused = |id: &CutId| search().replay(id).unwrap_err().to_string();
 
-    let good = id(operations, &[step(3, "p2"), step(1, "b")]);
+    let good = id(&[step(3, "p2"), step(1, "b")]);
     assert!(search().replay(&good).unwrap().verdict.is_ok());
-    let beyond = id(operations, &[step(900, "b")]);
+    let beyond = id(&[step(900, "b")]);
     assert_eq!(
         refused(&beyond),
         format!("this run has {operations} operations, the id asks for 900")
     );
-    let second = refused(&id(operations, &[step(3, "p2"), step(700, "b")]));
+    let second = refused(&id(&[step(3, "p2"), step(700, "b")]));
     assert!(second.contains("the recovery before cut 2 has"), "{second}");
-    let other = refused(&id(operations + 7, &[step(3, "b")]));
+    let other = refused(&of(&bytes(operations + 7), &[step(3, "b")]));
     assert!(other.contains("another program"), "{other}");
-    let tear = refused(&id(operations, &[step(3, "f3")]));
+    let moved = refused(&of(&bytes(operations), &[step(3, "b")]));
+    assert!(
+        moved.contains("found with other operations than this program does")
+            && moved.contains("search again"),
+        "{moved}"
+    );
+    let tear = refused(&id(&[step(3, "f3")]));
     assert!(tear.contains("no such tear"), "{tear}");
     let mut used = chip.clone();
     used.program(0, &[0]).unwrap();
-    let foreign = CutId::new(&used, operations, [step(3, "b")]).unwrap();
+    let foreign = CutId::new(&used, &run.journal, [step(3, "b")]).unwrap();
     assert!(refused(&foreign).contains("another geometry"));
 
     let text = good.to_string();
@@ -198,7 +215,8 @@ fn an_id_that_does_not_fit_says_why() {
         let mut changed = text.clone().into_bytes();
         changed[at] = if changed[at] == b'1' { b'2' } else { b'1' };
         let changed = String::from_utf8(changed).unwrap();
-        assert!(changed.parse::<CutId>().is_err(), "{changed}");
+        let why = changed.parse::<CutId>().unwrap_err().to_string();
+        assert!(why.contains("mistyped or cut off"), "{changed}: {why}");
     }
 }
 

@@ -86,6 +86,11 @@ impl Model {
             Self::UnstableErase => 'v',
         }
     }
+
+    /// Whether cells that it leaves read differently each time.
+    pub fn is_unstable(self) -> bool {
+        matches!(self, Self::UnstableProgram | Self::UnstableErase)
+    }
 }
 
 impl fmt::Display for Model {

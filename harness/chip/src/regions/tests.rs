@@ -147,7 +147,8 @@ fn one_size_is_no_other_chip() {
     let (plain, mut told) = (Chip::new(geometry), Chip::new(geometry));
     told.set_erase_regions(&[EraseRegion::new(128, 128 * KIB)]);
     assert_eq!(plain.erase_regions(), told.erase_regions());
-    let id = |chip: &Chip| crate::cut::CutId::new(chip, 1, []).unwrap();
+    let journal = crate::cut::Journal::default();
+    let id = |chip: &Chip| crate::cut::CutId::new(chip, &journal, []).unwrap();
     assert_eq!(id(&plain), id(&told));
     // But several are.
     let mut boot = Chip::new(chip().geometry());

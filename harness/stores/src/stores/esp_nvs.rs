@@ -77,7 +77,7 @@ pub fn nvs() -> Case {
         name: "esp-nvs",
         version: "0.6.3",
         about: "3 sectors of 4096 bytes, words of 4; blobs",
-        fails: &["cut:3342.0a96.2081a.8491"],
+        fails: &["cut:3342.0a96.576d.2081a.c106"],
         cuts_max: 2,
     };
     let chip = erased::<WORD, SECTOR>((SECTOR * SECTORS) as u64);

@@ -52,7 +52,7 @@ pub fn savegame() -> Case {
         name: "embedded-savegame",
         version: "0.3.0",
         about: "8 slots of 64 bytes, bytes one by one",
-        fails: &["cut:423.8fac.1y2.2ee9"],
+        fails: &["cut:423.8fac.a792.1y2.460a"],
         cuts_max: 3,
     };
     let mut chip = erased::<1, SLOT>((SLOT * SLOTS) as u64);

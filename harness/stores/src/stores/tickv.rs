@@ -107,7 +107,7 @@ pub fn atomic() -> Case {
         name: "TicKV, writes whole",
         version: "2.0.0",
         about: "4 regions of 512 bytes; each write happens or does not, as it asks for",
-        fails: &["cut:67.02c1.21y0.f901"],
+        fails: &["cut:67.02c1.345b.21y0.2427"],
         cuts_max: 3,
     };
     let tears = Model::ALL
@@ -127,7 +127,7 @@ pub fn torn() -> Case {
         name: "TicKV, writes torn",
         version: "2.0.0",
         about: "4 regions of 512 bytes, bytes one by one; more than it promises",
-        fails: &["cut:113.7211.6p1.7538"],
+        fails: &["cut:113.7211.89b6.6p1.c75f"],
         cuts_max: 3,
     };
     let bytes = Programming::words(1).buffers(16);

@@ -114,7 +114,7 @@ pub fn zeroed() -> Case {
     store(
         "wasefire-store, erases by zeros",
         "the same with every tear; more than it promises",
-        &["cut:413.9687.125y0.fbde"],
+        &["cut:413.9687.c6b9.125y0.8784"],
         Tears::stable(),
     )
 }

@@ -105,7 +105,7 @@ pub(super) fn parse(given: &mut Given) -> Result<Option<Args>, UsageError> {
     }))
 }
 
-/// `every`, `17`, `cut:812.c41e.17w3.9f3a`.
+/// `every`, `17`, `cut:812.c41e.07d2.17w3.9f3a`.
 fn moment(text: &str) -> Result<Moment, UsageError> {
     if text == "every" {
         return Ok(Moment::Every);
@@ -120,7 +120,7 @@ fn moment(text: &str) -> Result<Moment, UsageError> {
         Ok(number @ 1..) => Ok(Moment::Operation(number)),
         _ => Err(UsageError(format!(
             "--cut takes every, the number of an operation from 1 on, or an id such as \
-             cut:812.c41e.17w3.9f3a, not {text:?}"
+             cut:812.c41e.07d2.17w3.9f3a, not {text:?}"
         ))),
     }
 }

@@ -157,7 +157,7 @@ fn found(report: &Report) -> Found {
         distinct: level.distinct,
         failed: level.failed,
     };
-    let failures = report.failures.iter().map(|failure| Failure {
+    let failures = report.by_weight().into_iter().map(|failure| Failure {
         id: failure.id.to_string(),
         why: failure.why.clone(),
     });
@@ -203,7 +203,7 @@ fn in_operation(subject: &UnderCuts, args: &cut::Args, number: u64) -> Result<Fo
             Err(CutRunError::NoSuchTear(_)) => {}
             Err(error) => return Err(trouble(error)),
             Ok(run) => {
-                let id = CutId::new(&start, operations, [step]).map_err(|error| refused(&error))?;
+                let id = CutId::new(&start, &journal, [step]).map_err(|error| refused(&error))?;
                 results.push((id, step, run));
                 last += 1;
             }
