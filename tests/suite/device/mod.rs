@@ -2,6 +2,8 @@
 
 #[cfg(all(feature = "full", target_os = "linux", target_arch = "x86_64"))]
 pub mod old_kernel;
+#[cfg(all(feature = "full", target_os = "linux", target_arch = "x86_64"))]
+mod serving;
 #[cfg(all(
     feature = "full",
     target_os = "linux",
