@@ -93,7 +93,8 @@ impl Builder {
         self
     }
 
-    /// Takes warnings and the trace, line by line; without it they go to the
+    /// Takes warnings (each starts with `warning: `) and the trace, line by line; without
+    /// it they go to the
     /// [`Outcome`](crate::sandbox::Outcome) alone.
     pub fn log_to(mut self, sink: impl FnMut(&str) + Send + 'static) -> Self {
         self.sink = Some(Box::new(sink));

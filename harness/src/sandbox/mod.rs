@@ -67,8 +67,3 @@ pub use kernel::kernels::{Version, VersionError};
 pub use killer::Killer;
 pub use run::{Outcome, Running, Sandbox};
 pub use trace::{Call, Sink, Trace};
-
-/// Major number of the character nodes (include/uapi/linux/major.h).
-const CHARACTER_MAJOR: u32 = 90;
-/// Major number of the block nodes.
-const BLOCK_MAJOR: u32 = 31;

@@ -57,7 +57,7 @@ impl Log {
     /// Warns, once for each text.
     pub fn warn(&mut self, text: &str) {
         if self.warned.insert(text.to_owned()) {
-            (self.sink)(&format!("mtdkeep sandbox: warning: {text}"));
+            (self.sink)(&format!("warning: {text}"));
             self.warnings.push(text.to_owned());
         }
     }

@@ -23,10 +23,8 @@ pub(in crate::sandbox) fn mknod(
 ) -> Decision {
     let (major, minor) = (libc::major(device), libc::minor(device));
     let id = match mode & libc::S_IFMT {
-        libc::S_IFCHR if major == crate::sandbox::CHARACTER_MAJOR => {
-            NodeId::Character { major, minor }
-        }
-        libc::S_IFBLK if major == crate::sandbox::BLOCK_MAJOR => NodeId::Block { major, minor },
+        libc::S_IFCHR if major == crate::mtd::MTD_CHAR_MAJOR => NodeId::Character { major, minor },
+        libc::S_IFBLK if major == crate::mtd::MTD_BLOCK_MAJOR => NodeId::Block { major, minor },
         // Nothing is behind these, here as on the device: an open is ENXIO.
         libc::S_IFCHR if !host_has_driver("Character", major) => NodeId::Character { major, minor },
         libc::S_IFBLK if !host_has_driver("Block", major) => NodeId::Block { major, minor },

@@ -1,10 +1,11 @@
-//! The system calls that the sandbox answers: each with its number, the
+//! The system calls that the first filter stops: each with its number, the
 //! filter's rule, and where its arguments are.
 //!
 //! A call is here when its answer could differ between a simulated node and
 //! the file that stands in for it, or when it takes a path. read and write are
 //! not: reads of a stand-in are right as they are, and writes are caught by
-//! the tracer in the few processes that opened a node for writing.
+//! the tracer in the few processes that opened a node for writing (their table
+//! is `kernel::read_write`).
 //!
 //! To add one: a line here, and a handler in the file of its kind.
 

@@ -4,43 +4,11 @@
 
 use crate::Errno;
 use crate::mtd::Seek;
-use crate::sandbox::call::Level;
 use crate::sandbox::kernel::process::Process;
+use crate::sandbox::kernel::read_write::{self, Form, ReadWrite};
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::State;
 use std::os::fd::AsFd;
-
-const WRITES: usize = 5;
-
-/// Calls that write, then those that read.
-static NUMBERS: &[i64] = &[
-    libc::SYS_write,
-    libc::SYS_pwrite64,
-    libc::SYS_writev,
-    libc::SYS_pwritev,
-    libc::SYS_pwritev2,
-    libc::SYS_read,
-    libc::SYS_pread64,
-    libc::SYS_readv,
-    libc::SYS_preadv,
-    libc::SYS_preadv2,
-    // What may be the last close of a block node.
-    libc::SYS_close,
-    libc::SYS_dup3,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_dup2,
-];
-
-const READS: usize = 5;
-
-/// The calls that stop in a process traced at this level.
-pub(in crate::sandbox) fn numbers(level: Level) -> &'static [i64] {
-    match level {
-        Level::Nothing | Level::Signals => &[],
-        Level::Writes => &NUMBERS[..WRITES],
-        Level::ReadsAndWrites => NUMBERS,
-    }
-}
 
 /// A stretch of the program's memory.
 type Stretch = (u64, usize);
@@ -51,16 +19,6 @@ struct Transfer {
     /// Where, for the calls that leave the position alone.
     at: Option<i64>,
     memory: Vec<Stretch>,
-}
-
-/// The name of a call that reads or writes; none for another.
-pub(in crate::sandbox) fn name(number: i64) -> Option<&'static str> {
-    const NAMES: [&str; WRITES + READS] = [
-        "write", "pwrite64", "writev", "pwritev", "pwritev2", "read", "pread64", "readv", "preadv",
-        "preadv2",
-    ];
-    let index = NUMBERS.iter().position(|known| *known == number)?;
-    NAMES.get(index).copied()
 }
 
 /// None: not on flash, or better served by the kernel.
@@ -75,16 +33,15 @@ pub(in crate::sandbox) fn transfer(
     if state.handles.has_cached_writes() {
         state.handles.sweep();
     }
-    let index = NUMBERS.iter().position(|known| *known == number)?;
-    let writes = index < WRITES;
+    let call = read_write::by_number(number)?;
     let reads_through = match state.handles.get(which) {
         Ok(open) => open.reads_through,
         Err(errno) => return Some(Err(errno)),
     };
-    if !writes && !reads_through {
+    if !call.writes && !reads_through {
         return None;
     }
-    let transfer = match describe(process, index % WRITES, writes, args) {
+    let transfer = match describe(process, call, args) {
         Ok(transfer) => transfer,
         Err(errno) => return Some(Err(errno)),
     };
@@ -96,31 +53,29 @@ pub(in crate::sandbox) fn transfer(
         about.length_bytes = Some(length.sum());
         run(&mut open.handle, process, &transfer)
     });
-    if writes {
+    if call.writes {
         state.show_changes();
     }
     Some(answer.and_then(|answer| answer))
 }
 
-/// Reads the arguments: 0 plain, 1 with offset, 2 a list, 3 and 4 a list with
-/// offset.
-fn describe(
-    process: Process,
-    form: usize,
-    writes: bool,
-    args: &[u64; 6],
-) -> Result<Transfer, Errno> {
+/// Reads the arguments.
+fn describe(process: Process, call: &ReadWrite, args: &[u64; 6]) -> Result<Transfer, Errno> {
     let offset = args[3] as i64;
-    let (at, memory) = match form {
-        0 => (None, vec![(args[1], args[2] as usize)]),
-        1 => (Some(offset), vec![(args[1], args[2] as usize)]),
-        2 => (None, list(process, args)?),
-        3 => (Some(offset), list(process, args)?),
-        // preadv2 and pwritev2: -1 means the position.
-        _ if offset == -1 => (None, list(process, args)?),
-        _ => (Some(offset), list(process, args)?),
+    let at = match call.form {
+        Form::Plain | Form::List => None,
+        Form::At | Form::ListAt => Some(offset),
+        Form::ListAtOrHere => Some(offset).filter(|offset| *offset != -1),
     };
-    Ok(Transfer { writes, at, memory })
+    let memory = match call.form {
+        Form::Plain | Form::At => vec![(args[1], args[2] as usize)],
+        Form::List | Form::ListAt | Form::ListAtOrHere => list(process, args)?,
+    };
+    Ok(Transfer {
+        writes: call.writes,
+        at,
+        memory,
+    })
 }
 
 /// A `struct iovec` array (at most UIO_MAXIOV elements).

@@ -26,7 +26,7 @@ pub(in crate::sandbox) struct StandIn {
 }
 
 // SAFETY: the mapping belongs to no thread; who writes to it holds the lock of
-// what is shown in it (`Mirror`).
+// what is shown in it: [`StandIn::write`] demands that.
 unsafe impl Send for StandIn {}
 // SAFETY: as above; all else only looks at the descriptor.
 unsafe impl Sync for StandIn {}

@@ -13,4 +13,5 @@ pub(in crate::sandbox) mod listener;
 pub(in crate::sandbox) mod plain;
 pub(in crate::sandbox) mod process;
 pub(in crate::sandbox) mod ptrace;
+pub(in crate::sandbox) mod read_write;
 pub(in crate::sandbox) mod sys;

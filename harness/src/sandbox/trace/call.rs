@@ -4,6 +4,7 @@ use super::request;
 use super::{About, Told};
 use crate::Errno;
 use crate::mtd::NodeId;
+use crate::sandbox::kernel::read_write;
 use std::fmt;
 
 /// One intercepted call with its answer; [`Display`](fmt::Display) is its line of the
@@ -48,7 +49,7 @@ impl Call {
             },
             "lseek" => format!(", {}, {}", args[1] as i64, args[2]),
             "openat" => format!(", {:#o}", args[2]),
-            _ if is_transfer(name) => format!(", {}", args[2]),
+            _ if read_write::by_name(name).is_some() => format!(", {}", args[2]),
             _ => String::new(),
         };
         Self {
@@ -81,7 +82,7 @@ impl Call {
             "BLKSECDISCARD",
             "BLKZEROOUT",
         ];
-        let writes = is_transfer(self.name) && self.name.contains("write");
+        let writes = read_write::by_name(self.name).is_some_and(|it| it.writes);
         self.node.is_some() && (writes || self.request.is_some_and(|it| changing.contains(&it)))
     }
 
@@ -89,14 +90,6 @@ impl Call {
     pub fn error(&self) -> Option<Errno> {
         self.answer.and_then(Result::err)
     }
-}
-
-fn is_transfer(name: &str) -> bool {
-    const TRANSFERS: [&str; 10] = [
-        "read", "pread64", "readv", "preadv", "preadv2", "write", "pwrite64", "writev", "pwritev",
-        "pwritev2",
-    ];
-    TRANSFERS.contains(&name)
 }
 
 impl fmt::Display for Call {
@@ -174,7 +167,9 @@ impl Trace {
 
     /// Bytes that reads and writes among them moved.
     pub fn moved_bytes(&self) -> u64 {
-        let moved = self.iter().filter(|call| is_transfer(call.name));
+        let moved = self
+            .iter()
+            .filter(|call| read_write::by_name(call.name).is_some());
         let moved = moved.filter_map(|call| u64::try_from(call.answer?.ok()?).ok());
         moved.sum()
     }

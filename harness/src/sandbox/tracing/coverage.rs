@@ -9,9 +9,9 @@
 
 use crate::sandbox::call::{Level, StopOn, Stops};
 use crate::sandbox::calls::passing::{RECEIVES, has_control};
-use crate::sandbox::calls::transfers;
 use crate::sandbox::kernel::arch::{self, Registers};
 use crate::sandbox::kernel::process::Process;
+use crate::sandbox::kernel::read_write::READ_WRITE;
 use crate::sandbox::state::State;
 use std::collections::BTreeSet;
 
@@ -26,10 +26,16 @@ const DUPLICATES: &[i64] = &[
 
 /// The calls that stop in a process traced at this level.
 pub(in crate::sandbox) fn stops(level: Level) -> Stops {
-    let on_first = transfers::numbers(level).iter();
-    let mut stops: Stops = on_first.map(|call| (*call, StopOn::First)).collect();
+    let read_write = READ_WRITE.iter().filter(|call| call.level() <= level);
+    let mut stops: Stops = read_write
+        .map(|call| (call.number, StopOn::First))
+        .collect();
     if stops.is_empty() {
         return stops;
+    }
+    if level == Level::ReadsAndWrites {
+        // It may be the last one of a block node.
+        stops.push((libc::SYS_close, StopOn::First));
     }
     for call in DUPLICATES {
         let on = match *call {
@@ -39,7 +45,6 @@ pub(in crate::sandbox) fn stops(level: Level) -> Stops {
             _ if level == Level::ReadsAndWrites => StopOn::FirstOrSecond,
             _ => StopOn::First,
         };
-        stops.retain(|(known, _)| known != call);
         stops.push((*call, on));
     }
     stops.extend(RECEIVES.iter().map(|call| (*call, StopOn::Any)));

@@ -2,7 +2,7 @@
 
 use crate::sandbox::calls::transfers;
 use crate::sandbox::kernel::process::Process;
-use crate::sandbox::kernel::{arch, ptrace};
+use crate::sandbox::kernel::{arch, ptrace, read_write};
 use crate::sandbox::shared::Shared;
 use crate::sandbox::tracing::coverage;
 
@@ -11,7 +11,7 @@ pub(in crate::sandbox) fn call(shared: &Shared, process: Process) {
     if let Ok(mut registers) = ptrace::registers(process.tid) {
         let (number, args) = arch::call(&registers);
         let mut state = shared.lock();
-        let Some(name) = transfers::name(number) else {
+        let Some(read_write) = read_write::by_number(number) else {
             let closes = state.handles.has_cached_writes();
             drop(state);
             let ends = closes || coverage::may_renumber(number);
@@ -33,7 +33,7 @@ pub(in crate::sandbox) fn call(shared: &Shared, process: Process) {
             if state.log.is_tracing() {
                 let about = std::mem::take(&mut state.about);
                 let told = Some(answer.map(|count| count as i64));
-                let call = (process.tid, name);
+                let call = (process.tid, read_write.name);
                 state.log.call(call, &args, about, told);
             }
             drop(state);

@@ -73,7 +73,7 @@ impl Tracee {
                 let here = libc::AT_FDCWD as u64;
                 let args = [here, page, flags as u64, 0, 0, 0];
                 let answer = self.call(libc::SYS_openat, args)?;
-                self.call(libc::SYS_munmap, [page, PAGE_BYTES, 0, 0, 0, 0])?;
+                self.call(libc::SYS_munmap, [page, SCRATCH_BYTES, 0, 0, 0, 0])?;
                 arch::set_answer(&mut after, self.behind, answer);
             }
             Job::Marked => {
@@ -155,9 +155,9 @@ impl Tracee {
         const START: u64 = 0x30_0000_0000;
         /// As many as there are thread ids (include/linux/threads.h).
         const THREADS: u64 = 1 << 22;
-        let at = START + u64::from(self.tid) % THREADS * PAGE_BYTES;
+        let at = START + u64::from(self.tid) % THREADS * SCRATCH_BYTES;
         let mark_bytes = MARK.len() as u64;
-        if length as u64 > PAGE_BYTES - mark_bytes {
+        if length as u64 > SCRATCH_BYTES - mark_bytes {
             return self.memory(length as u64);
         }
         let mut found = [0; 16];
@@ -165,7 +165,7 @@ impl Tracee {
         if !is_marked {
             let protection = (libc::PROT_READ | libc::PROT_WRITE) as u64;
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
-            let args = [at, PAGE_BYTES, protection, flags as u64, u64::MAX, 0];
+            let args = [at, SCRATCH_BYTES, protection, flags as u64, u64::MAX, 0];
             if self.call(libc::SYS_mmap, args)? != at as i64 {
                 return self.memory(length as u64);
             }
@@ -174,9 +174,9 @@ impl Tracee {
         Ok(at + mark_bytes)
     }
 
-    /// Memory of two pages, for arguments.
+    /// Memory for arguments.
     fn page(&mut self) -> Result<u64, Errno> {
-        self.memory(PAGE_BYTES)
+        self.memory(SCRATCH_BYTES)
     }
 
     fn memory(&mut self, length: u64) -> Result<u64, Errno> {
@@ -255,7 +255,7 @@ impl Tracee {
         let flags = libc::SECCOMP_FILTER_FLAG_TSYNC | libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW;
         let cookie = u64::from(SUPERVISOR_COOKIE);
         let answer = self.call(libc::SYS_seccomp, [mode, flags, page, 0, 0, cookie])?;
-        self.call(libc::SYS_munmap, [page, PAGE_BYTES, 0, 0, 0, 0])?;
+        self.call(libc::SYS_munmap, [page, SCRATCH_BYTES, 0, 0, 0, 0])?;
         Ok(match answer {
             0 => Ok(()),
             errno if errno < 0 => Err(Errno::from_raw_os_error(-errno as i32)),
@@ -289,7 +289,8 @@ impl Tracee {
     }
 }
 
-const PAGE_BYTES: u64 = 8192;
+/// Memory that a thread gets for arguments: two pages.
+const SCRATCH_BYTES: u64 = 8192;
 
 /// Which argument of a call carries the supervisor's mark.
 pub(in crate::sandbox) const MARKED: usize = 5;

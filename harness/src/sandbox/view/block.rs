@@ -4,8 +4,7 @@
 //! Source: drivers/mtd/mtd_blkdevs.c (add_mtd_blktrans_dev) and block/genhd.c of
 //! Linux 6.1; a disk of MTD's stands below its MTD device.
 
-use crate::mtd::{MtdDevice, MtdSystem};
-use crate::sandbox::BLOCK_MAJOR;
+use crate::mtd::{MTD_BLOCK_MAJOR, MtdDevice, MtdSystem};
 use crate::sandbox::view::namespace::{Kind, Namespace};
 use crate::sandbox::view::shadow::Shadow;
 use std::io;
@@ -31,7 +30,7 @@ fn links(index: u32, place: &str) -> [(String, String); 3] {
             format!("../../{disk}"),
         ),
         (
-            format!("/sys/dev/block/{BLOCK_MAJOR}:{index}"),
+            format!("/sys/dev/block/{MTD_BLOCK_MAJOR}:{index}"),
             format!("../../{disk}"),
         ),
     ]
@@ -48,7 +47,7 @@ pub(in crate::sandbox) fn fill(shadow: &Shadow, device: &MtdDevice, place: &str)
     let sectors = device.size_bytes / 512;
     let read_only = u8::from(!device.writeable);
     let texts = [
-        ("dev", format!("{BLOCK_MAJOR}:{index}\n")),
+        ("dev", format!("{MTD_BLOCK_MAJOR}:{index}\n")),
         ("size", format!("{sectors}\n")),
         ("ro", format!("{read_only}\n")),
         ("removable", "0\n".into()),
@@ -60,7 +59,9 @@ pub(in crate::sandbox) fn fill(shadow: &Shadow, device: &MtdDevice, place: &str)
         ("capability", "0\n".into()),
         (
             "uevent",
-            format!("MAJOR={BLOCK_MAJOR}\nMINOR={index}\nDEVNAME=mtdblock{index}\nDEVTYPE=disk\n"),
+            format!(
+                "MAJOR={MTD_BLOCK_MAJOR}\nMINOR={index}\nDEVNAME=mtdblock{index}\nDEVTYPE=disk\n"
+            ),
         ),
     ];
     for (name, text) in texts {

@@ -292,9 +292,9 @@ pub(in crate::sandbox) fn flash_node(path: &Path) -> Option<NodeId> {
     use std::os::unix::fs::FileTypeExt;
     let about = fs::symlink_metadata(path).ok()?;
     let (major, minor) = (libc::major(about.rdev()), libc::minor(about.rdev()));
-    if about.file_type().is_char_device() && major == crate::sandbox::CHARACTER_MAJOR {
+    if about.file_type().is_char_device() && major == crate::mtd::MTD_CHAR_MAJOR {
         Some(NodeId::Character { major, minor })
-    } else if about.file_type().is_block_device() && major == crate::sandbox::BLOCK_MAJOR {
+    } else if about.file_type().is_block_device() && major == crate::mtd::MTD_BLOCK_MAJOR {
         Some(NodeId::Block { major, minor })
     } else {
         None

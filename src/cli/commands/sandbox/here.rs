@@ -48,8 +48,10 @@ pub(super) fn run(args: Args, output: &Output) -> Result<Exit, CliError> {
         .exact(args.stats || args.trace || args.device.faults.is_some())
         .trace(args.trace)
         .log_to(move |line| {
-            if !quiet || !line.contains("warning:") {
-                let _ = writeln!(io::stderr(), "{}", printable(line));
+            let is_warning = line.starts_with("warning: ");
+            let whose = if is_warning { "mtdkeep sandbox: " } else { "" };
+            if !quiet || !is_warning {
+                let _ = writeln!(io::stderr(), "{whose}{}", printable(line));
             }
         });
     for (inside, outside) in &args.maps {
