@@ -86,60 +86,80 @@ pub(super) enum Rule {
 /// What was decided about a call; an error is the call's own.
 pub(super) type Decision = Result<Answer, Errno>;
 
-/// How a call ends.
+/// What is to be done about a call.
 pub(super) enum Answer {
-    /// The kernel executes it.
-    Through,
-    /// Nothing but an answer is left to do.
-    Done(Done),
+    /// The kernel executes it, once something else is so.
+    Continue(Before),
+    /// It gets this.
+    Reply(Reply),
+    /// It gets a new descriptor of flash, calls on which stop for the tracer.
+    Flash { fd: OwnedFd, cloexec: bool },
     /// Something is done on the host's files in the caller's place. It needs
     /// nothing of the sandbox's state, and may take its time.
     Perform(Deed),
     /// The thread is stopped and something is done in it; see [`Job`].
-    Stop(Job),
-    /// The kernel executes it, once the signals of these processes are watched.
+    InThread(Job),
+}
+
+/// What has to be so before the kernel executes a call.
+pub(super) enum Before {
+    Nothing,
+    /// The signals of these processes are watched.
     Watch(Vec<u32>),
-    /// The kernel executes it, once they no longer are.
+    /// Those of this one no longer are.
     Unwatch(u32),
-    /// The kernel executes it, once these threads do not wait for messages.
+    /// These threads do not wait for messages.
     Wake(Vec<u32>),
 }
 
 /// What the program gets.
-pub(super) enum Done {
+pub(super) enum Reply {
     Value(i64),
     /// A new descriptor.
     Descriptor {
         fd: OwnedFd,
         cloexec: bool,
     },
-    /// A new descriptor of flash, calls on which stop for the tracer.
-    Flash {
-        fd: OwnedFd,
-        cloexec: bool,
-    },
+}
+
+/// What came of something that was done in the caller's place.
+pub(super) enum Performed {
+    Reply(Reply),
     /// It turned out that only the process itself can do it.
-    Inside(Job),
+    InThread(Job),
 }
 
 /// What is done on the host's files in the caller's place.
-pub(super) type Deed = Box<dyn FnOnce() -> Result<Done, Errno> + Send>;
+pub(super) type Deed = Box<dyn FnOnce() -> Result<Performed, Errno> + Send>;
 
 impl Answer {
+    /// The kernel executes the call.
+    pub const THROUGH: Self = Answer::Continue(Before::Nothing);
+
     /// The call answers this number.
     pub fn value(value: i64) -> Decision {
-        Ok(Answer::Done(Done::Value(value)))
-    }
-    /// Whether the kernel executes the call in the end.
-    pub fn passes(&self) -> bool {
-        matches!(
-            self,
-            Answer::Through | Answer::Watch(_) | Answer::Unwatch(_) | Answer::Wake(_)
-        )
+        Ok(Answer::Reply(Reply::Value(value)))
     }
     /// The call is done on the host's files, by us.
-    pub fn perform(deed: impl FnOnce() -> Result<Done, Errno> + Send + 'static) -> Decision {
-        Ok(Answer::Perform(Box::new(deed)))
+    pub fn perform<P: Into<Performed>>(
+        deed: impl FnOnce() -> Result<P, Errno> + Send + 'static,
+    ) -> Decision {
+        Ok(Answer::Perform(Box::new(|| deed().map(Into::into))))
+    }
+}
+
+impl From<Reply> for Performed {
+    fn from(reply: Reply) -> Self {
+        Performed::Reply(reply)
+    }
+}
+
+impl From<Performed> for Answer {
+    fn from(performed: Performed) -> Self {
+        match performed {
+            Performed::Reply(reply) => Answer::Reply(reply),
+            Performed::InThread(job) => Answer::InThread(job),
+        }
     }
 }
 

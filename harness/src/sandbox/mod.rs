@@ -59,6 +59,7 @@ mod supervisor;
 mod trace;
 mod tracing;
 mod view;
+mod waiting;
 
 pub use builder::Builder;
 pub use cuts::{CutRun, CutRunError, UnderCuts};

@@ -129,13 +129,13 @@ impl Post<'_> {
                     .spawn_scoped(scope, || self.work(scope));
             }
             drop(turn);
-            pending.finish(self.shared, &self.listener);
+            pending.finish(self.shared);
         }
     }
 
     /// Receives and answers calls until one may take its time; none: this is the
     /// end.
-    fn receive(&self) -> Option<Pending> {
+    fn receive(&self) -> Option<Pending<'_>> {
         while !self.ended.load(Ordering::Relaxed) {
             if !self.listener.tells_the_end() {
                 match self.wait_or_look(true) {
@@ -179,7 +179,7 @@ impl Post<'_> {
 
     /// The program is over, and this process of it is still there: its keeper and its
     /// guard were both killed.
-    fn end(&self, call: &Notification) -> Option<Pending> {
+    fn end(&self, call: &Notification) -> Option<Pending<'_>> {
         let process = Process { tid: call.tid };
         let tgid = process.tgid();
         if self.listener.is_valid(call.id) {

@@ -1,10 +1,11 @@
 //! How a stopped call is answered.
 //!
-//! Invariant: every received call gets exactly one answer.
+//! Invariant: every call whose caller is to go on gets exactly one answer (`waiting`).
+//! None gets one without power, or once its caller died: that process is being killed.
 //! Tolerates: callers that die while they wait.
 
 use crate::Errno;
-use crate::sandbox::call::{Answer, Decision, Deed, Done, Job, Level, Trapped};
+use crate::sandbox::call::{Answer, Before, Deed, Job, Level, Performed, Reply, Trapped};
 use crate::sandbox::calls::passing;
 use crate::sandbox::calls::table::{self, Entry};
 use crate::sandbox::kernel::caller;
@@ -14,33 +15,32 @@ use crate::sandbox::shared::Shared;
 use crate::sandbox::state::State;
 use crate::sandbox::trace::{About, Told};
 use crate::sandbox::tracing::tracer;
-use std::os::fd::{AsRawFd, OwnedFd};
+use crate::sandbox::waiting::Waiting;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, MutexGuard};
 
-/// The error with which the kernel makes a call again after a stop
-/// (include/linux/errno.h, ERESTARTSYS); no program ever sees it.
-const RESTART: i32 = 512;
-
 /// A call that is still to be done on the host's files.
-pub(super) struct Pending {
-    id: u64,
+pub(super) struct Pending<'a> {
+    waiting: Waiting<'a>,
     entry: &'static Entry,
     trapped: Trapped,
     about: About,
     deed: Deed,
 }
 
-impl Pending {
+impl Pending<'_> {
     /// Performs and replies.
-    pub fn finish(self, shared: &Arc<Shared>, listener: &Listener) {
-        match caller::act(self.trapped.process(), self.deed) {
-            Ok(Done::Inside(job)) => stop(shared, listener, self.id, self.trapped, job),
-            result => {
-                let told = reply(listener, self.id, result);
-                let mut state = shared.lock();
-                state.log_call(self.entry, &self.trapped, self.about, Some(told));
+    pub fn finish(self, shared: &Arc<Shared>) {
+        let result = match caller::act(self.trapped.process(), self.deed) {
+            Ok(Performed::InThread(job)) => {
+                return run_in_thread(shared, self.waiting, self.trapped, job);
             }
-        }
+            Ok(Performed::Reply(reply)) => Ok(reply),
+            Err(errno) => Err(errno),
+        };
+        let told = self.waiting.reply(result);
+        let mut state = shared.lock();
+        state.log_call(self.entry, &self.trapped, self.about, Some(told));
     }
 }
 
@@ -48,79 +48,79 @@ const FOREIGN: &str = "a 32-bit program ran: its system calls are not emulated a
                        ENOSYS (run it through qemu-user, or build it for this machine)";
 
 /// One notification: name, decide, and reply, unless it may take its time.
-pub(super) fn handle(
+pub(super) fn handle<'a>(
     shared: &Arc<Shared>,
-    listener: &Listener,
+    listener: &'a Listener,
     notification: &Notification,
-) -> Option<Pending> {
-    let id = notification.id;
+) -> Option<Pending<'a>> {
+    let waiting = Waiting::new(notification.id, listener);
     let Some((entry, trapped)) = name(notification) else {
         shared.lock().warn(FOREIGN);
-        let _ = listener.fail(id, libc::ENOSYS);
+        let _ = waiting.reply(Err(Errno::NOSYS));
         return None;
     };
     let mut state = about_to_decide(shared, &trapped);
     state.about = state.log.about(entry.name, &trapped);
     let decision = (entry.decide)(&mut state, &trapped);
-    if decision.as_ref().is_ok_and(Answer::passes) {
-        drop(state);
-        get_ready(shared, decision);
-        let _ = listener.let_through(id);
-        return None;
-    }
-    // The number of a process that died may be another's by now: what was
-    // read belongs to the caller only if it still waits.
-    // Without power nobody learns how a call ended: its process is being killed.
-    if !listener.is_valid(id) || state.power.is_gone() {
+    let continues = matches!(decision, Ok(Answer::Continue(_)));
+    // What was read belongs to the caller only if it still waits; and without power
+    // nobody learns how a call ended.
+    if !continues && (!waiting.is_there() || state.power.is_gone()) {
+        waiting.leave();
         return None;
     }
     let about = std::mem::take(&mut state.about);
     let result = match decision {
-        Ok(Answer::Stop(job) | Answer::Done(Done::Inside(job))) => {
+        Ok(Answer::Continue(before)) => {
+            drop(state);
+            get_ready(shared, before);
+            waiting.let_through();
+            return None;
+        }
+        Ok(Answer::InThread(job)) => {
             state.log_call(entry, &trapped, about, None);
             drop(state);
-            stop(shared, listener, id, trapped, job);
+            run_in_thread(shared, waiting, trapped, job);
             return None;
         }
         Ok(Answer::Perform(deed)) => {
             return Some(Pending {
-                id,
+                waiting,
                 entry,
                 trapped,
                 about,
                 deed,
             });
         }
-        Ok(Answer::Done(Done::Flash { fd, cloexec })) => {
+        Ok(Answer::Flash { fd, cloexec }) => {
             // Calls on its number stop before the program learns it.
-            let given = listener.add_fd(id, fd.as_raw_fd(), cloexec, false);
+            let given = waiting.give(&fd, cloexec);
             drop(fd);
             let tgid = trapped.process().tgid();
             if let Some(number) = given.ok().filter(|it| !state.is_covered(tgid, *it)) {
                 drop(state);
-                stop(shared, listener, id, trapped, Job::Cover(number));
+                run_in_thread(shared, waiting, trapped, Job::Cover(number));
                 return None;
             }
-            given.map(|number| Done::Value(i64::from(number)))
+            given.map(|number| Reply::Value(i64::from(number)))
         }
-        Ok(Answer::Done(done)) => Ok(done),
-        Ok(_) => return None,
+        Ok(Answer::Reply(reply)) => Ok(reply),
         Err(errno) => Err(errno),
     };
     // Under the lock: a descriptor of ours is closed before anybody looks
     // whether a description is still open.
-    let told = reply(listener, id, result);
+    let told = waiting.reply(result);
     state.log_call(entry, &trapped, about, Some(told));
     None
 }
 
 /// Sees to what has to be so before the kernel executes a call.
-fn get_ready(shared: &Arc<Shared>, decision: Decision) {
-    match decision {
-        Ok(Answer::Watch(tgids)) => tgids.into_iter().for_each(|tgid| watch(shared, tgid)),
-        Ok(Answer::Unwatch(tgid)) => unwatch(shared, tgid),
-        Ok(Answer::Wake(threads)) => passing::wake(threads),
-        _ => {}
+fn get_ready(shared: &Arc<Shared>, before: Before) {
+    match before {
+        Before::Nothing => {}
+        Before::Watch(tgids) => tgids.into_iter().for_each(|tgid| watch(shared, tgid)),
+        Before::Unwatch(tgid) => unwatch(shared, tgid),
+        Before::Wake(threads) => passing::wake(threads),
     }
 }
 
@@ -152,23 +152,6 @@ fn name(notification: &Notification) -> Option<(&'static Entry, Trapped)> {
     Some((entry, trapped))
 }
 
-/// Answers the call; says how, for the trace.
-fn reply(listener: &Listener, id: u64, result: Result<Done, Errno>) -> Result<i64, Errno> {
-    match result {
-        Ok(Done::Value(value)) => {
-            let _ = listener.answer(id, value);
-            Ok(value)
-        }
-        // Only the process itself does that: see `stop`.
-        Ok(Done::Inside(_) | Done::Flash { .. }) => Ok(0),
-        Ok(Done::Descriptor { fd, cloexec }) => hand_over(listener, id, &fd, cloexec),
-        Err(errno) => {
-            let _ = listener.fail(id, errno.raw_os_error());
-            Err(errno)
-        }
-    }
-}
-
 impl State {
     /// Whether calls of this process on this number stop for its tracer.
     fn is_covered(&self, tgid: u32, number: i32) -> bool {
@@ -181,26 +164,6 @@ impl State {
         let call = (trapped.tid, entry.name);
         self.log.call(call, &trapped.args, about, told);
     }
-}
-
-fn hand_over(listener: &Listener, id: u64, fd: &OwnedFd, cloexec: bool) -> Result<i64, Errno> {
-    let number = match listener.add_fd(id, fd.as_raw_fd(), cloexec, true) {
-        // Before Linux 5.14 adding and answering are two steps.
-        Err(Errno::INVAL) => {
-            let number = listener.add_fd(id, fd.as_raw_fd(), cloexec, false);
-            match number {
-                Ok(number) => drop(listener.answer(id, i64::from(number))),
-                Err(errno) => drop(listener.fail(id, errno.raw_os_error())),
-            }
-            number
-        }
-        Err(errno) => {
-            let _ = listener.fail(id, errno.raw_os_error());
-            Err(errno)
-        }
-        number => number,
-    };
-    number.map(i64::from)
 }
 
 /// Watches the signals of a process. One that somebody else traces goes without.
@@ -254,17 +217,16 @@ fn is_as_it_was(job: &Job, trapped: &Trapped) -> bool {
 
 /// Has something done inside the calling thread; the call is then over, or is
 /// made again.
-fn stop(shared: &Arc<Shared>, listener: &Listener, id: u64, trapped: Trapped, job: Job) {
+fn run_in_thread(shared: &Arc<Shared>, waiting: Waiting, trapped: Trapped, job: Job) {
     if is_as_it_was(&job, &trapped) {
-        let _ = listener.let_through(id);
+        waiting.let_through();
         return;
     }
     let (tid, tgid) = (trapped.tid, trapped.process().tgid());
-    let give = |folder: OwnedFd| listener.add_fd(id, folder.as_raw_fd(), true, false);
-    let job = match job.hand_over(give) {
+    let job = match job.hand_over(|folder: OwnedFd| waiting.give(&folder, true)) {
         Ok(job) => job,
         Err(errno) => {
-            let _ = listener.fail(id, errno.raw_os_error());
+            let _ = waiting.reply(Err(errno));
             return;
         }
     };
@@ -278,14 +240,13 @@ fn stop(shared: &Arc<Shared>, listener: &Listener, id: u64, trapped: Trapped, jo
         tracer::attach(shared, tgid, job, trapped)
     };
     drop(attaching);
-    let _ = match result {
-        Ok(()) => listener.fail(id, RESTART),
-        Err(errno) => {
-            shared.lock().warn(&format!(
-                "process {tgid} cannot be traced ({errno}), which writing to flash, block nodes \
-                 and mapped working directories need; is a debugger or strace attached to it?"
-            ));
-            listener.fail(id, libc::EPERM)
-        }
-    };
+    if let Err(errno) = result {
+        shared.lock().warn(&format!(
+            "process {tgid} cannot be traced ({errno}), which writing to flash, block nodes \
+             and mapped working directories need; is a debugger or strace attached to it?"
+        ));
+        let _ = waiting.reply(Err(Errno::PERM));
+        return;
+    }
+    waiting.restart();
 }

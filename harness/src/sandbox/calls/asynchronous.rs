@@ -62,5 +62,5 @@ pub(in crate::sandbox) fn submit(
     if reads_flash {
         state.handles.refresh()?;
     }
-    Ok(Answer::Through)
+    Ok(Answer::THROUGH)
 }

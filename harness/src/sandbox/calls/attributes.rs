@@ -2,7 +2,7 @@
 //! owner, its times.
 
 use crate::Errno;
-use crate::sandbox::call::{Answer, Decision, Done, PathArgument, Trapped};
+use crate::sandbox::call::{Answer, Decision, PathArgument, Reply, Trapped};
 use crate::sandbox::kernel::hosts;
 use crate::sandbox::kernel::process::c_string;
 use crate::sandbox::kernel::sys;
@@ -95,7 +95,7 @@ fn behind_descriptor(state: &mut State, trapped: &Trapped, fd: i32, change: Chan
         Some(node) => change_node(state, trapped, node.inode, change),
         None => match trapped.process().fd_path(fd) {
             Ok(path) if is_private_place(&path) => change_hosts(state, &path),
-            _ => Ok(Answer::Through),
+            _ => Ok(Answer::THROUGH),
         },
     }
 }
@@ -118,7 +118,7 @@ pub(in crate::sandbox) fn change(
     let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
     match state.target(trapped, path, follow)? {
         Target::Host(path) if is_private_place(&path) => change_hosts(state, &path),
-        Target::Host(_) | Target::Foreign | Target::Unknown => Ok(Answer::Through),
+        Target::Host(_) | Target::Foreign | Target::Unknown => Ok(Answer::THROUGH),
         Target::Node(_, node) => change_node(state, trapped, node.inode, change),
         Target::Elsewhere {
             kind: Kind::Pseudo, ..
@@ -135,7 +135,7 @@ pub(in crate::sandbox) fn change(
         Target::Descriptor(fd) if flags & libc::AT_EMPTY_PATH != 0 => {
             behind_descriptor(state, trapped, fd, change)
         }
-        Target::Descriptor(_) => Ok(Answer::Through),
+        Target::Descriptor(_) => Ok(Answer::THROUGH),
     }
 }
 
@@ -147,7 +147,7 @@ fn change_hosts(state: &mut State, path: &[u8]) -> Decision {
     // SAFETY: no arguments.
     match unsafe { libc::geteuid() } {
         0 => Err(state.refuse_on_hosts_device(path)),
-        _ => Ok(Answer::Through),
+        _ => Ok(Answer::THROUGH),
     }
 }
 
@@ -212,7 +212,7 @@ fn change_elsewhere(
             Change::Owner(user, group) => hosts::chown(&path, (user, group), flags),
             Change::Times(times) => hosts::utimens(&path, times.as_ref(), flags),
         };
-        answer.map(Done::Value)
+        answer.map(Reply::Value)
     })
 }
 

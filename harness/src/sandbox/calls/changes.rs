@@ -3,7 +3,7 @@
 
 use crate::Errno;
 use crate::mtd::NodeId;
-use crate::sandbox::call::{Answer, Decision, Done, PathArgument, Trapped};
+use crate::sandbox::call::{Answer, Decision, PathArgument, Reply, Trapped};
 use crate::sandbox::calls::private::File;
 use crate::sandbox::kernel::caller;
 use crate::sandbox::kernel::hosts;
@@ -39,7 +39,7 @@ pub(in crate::sandbox) fn mknod(
         Target::Host(path) => (path.clone(), path),
         // A hidden node of the host is not there: its place is free.
         Target::Hidden(path) => (path, Bytes::new()),
-        _ => return Ok(Answer::Through),
+        _ => return Ok(Answer::THROUGH),
     };
     caller::act(trapped.process(), || may_create(&seen, &real))?;
     if state.ends_in_slash(trapped, path) {
@@ -119,7 +119,7 @@ pub(in crate::sandbox) fn symlink(
     path: PathArgument,
 ) -> Decision {
     let Ok(text) = trapped.process().path(text) else {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     };
     make(state, trapped, path, move |path| {
         hosts::symlink(&c_string(&text), path)
@@ -147,11 +147,11 @@ fn make(
             let umask = trapped.process().umask();
             state.perform(&seen, kind, move || {
                 sys::umask(umask);
-                call(&c_string(&real)).map(Done::Value)
+                call(&c_string(&real)).map(Reply::Value)
             })
         }
         Target::Hidden(_) => Err(Errno::NOENT),
-        _ => Ok(Answer::Through),
+        _ => Ok(Answer::THROUGH),
     }
 }
 
@@ -175,7 +175,7 @@ pub(in crate::sandbox) fn unlink(
             return Answer::value(0);
         }
         Err(Target::Hidden(_)) => return Err(Errno::NOENT),
-        Err(_) => return Ok(Answer::Through),
+        Err(_) => return Ok(Answer::THROUGH),
         Ok(file) => file,
     };
     state.may_move(&file)?;
@@ -186,11 +186,11 @@ pub(in crate::sandbox) fn unlink(
         return hide(state, &file, removes_folder);
     }
     if file.is_plain {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     }
     let real = file.real;
     state.perform(&file.seen, file.kind, move || {
-        hosts::unlink(&c_string(&real), flags).map(Done::Value)
+        hosts::unlink(&c_string(&real), flags).map(Reply::Value)
     })
 }
 
@@ -226,10 +226,10 @@ pub(in crate::sandbox) fn truncate(
             kind: Kind::Pseudo, ..
         } => Err(Errno::PERM),
         Target::Elsewhere { real, .. } => {
-            Answer::perform(move || hosts::truncate(&c_string(&real), length).map(Done::Value))
+            Answer::perform(move || hosts::truncate(&c_string(&real), length).map(Reply::Value))
         }
         Target::Hidden(_) => Err(Errno::NOENT),
-        _ => Ok(Answer::Through),
+        _ => Ok(Answer::THROUGH),
     }
 }
 

@@ -18,7 +18,7 @@ fn on_flash(
     work: impl FnOnce(&mut Open) -> Result<i64, Errno>,
 ) -> Decision {
     let Some(answer) = with_flash(state, trapped, work) else {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     };
     Answer::value(answer?)
 }
@@ -30,7 +30,7 @@ fn changing_flash(
     work: impl FnOnce(&mut Open) -> Result<i64, Errno>,
 ) -> Decision {
     let Some(answer) = with_flash(state, trapped, work) else {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     };
     state.show_changes();
     Answer::value(answer?)
@@ -86,7 +86,7 @@ const DEVTMPFS_BLOCK_BYTES: i32 = 4096;
 fn clone(state: &mut State, trapped: &Trapped, command: u32, argument: u64) -> Decision {
     let process = trapped.process();
     if state.flash(process, trapped.int(0)).is_none() {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     }
     let from = match command {
         FICLONE => argument as i32,
@@ -112,12 +112,12 @@ fn loop_over(state: &mut State, trapped: &Trapped, command: u32, argument: u64) 
         // The first field of `struct loop_config`.
         LOOP_CONFIGURE => match trapped.process().read_u64(argument) {
             Ok(word) => word as u32 as i32,
-            Err(_) => return Ok(Answer::Through),
+            Err(_) => return Ok(Answer::THROUGH),
         },
         _ => argument as i32,
     };
     let Some((_, which)) = state.flash(trapped.process(), fd) else {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     };
     let open = state.handles.get(which)?;
     if !is_block(open.node) {
@@ -131,7 +131,7 @@ fn loop_over(state: &mut State, trapped: &Trapped, command: u32, argument: u64) 
         return Err(Errno::INVAL);
     }
     state.handles.refresh()?;
-    Ok(Answer::Through)
+    Ok(Answer::THROUGH)
 }
 
 /// Answers what fcntl would tell of a stand-in that is no node's business. No
@@ -164,7 +164,7 @@ fn set_direct(state: &mut State, trapped: &Trapped) -> Decision {
     let flash = state.flash(trapped.process(), trapped.int(0));
     match flash.map(|(_, which)| state.handles.get(which).map(|open| open.node)) {
         Some(Ok(NodeId::Character { .. })) => Err(Errno::INVAL),
-        _ => Ok(Answer::Through),
+        _ => Ok(Answer::THROUGH),
     }
 }
 
@@ -229,7 +229,7 @@ pub(in crate::sandbox) fn with_flags(state: &mut State, trapped: &Trapped) -> De
     const SYNCHRONOUS: i32 = libc::RWF_DSYNC | libc::RWF_SYNC;
     let (process, flags) = (trapped.process(), trapped.int(5));
     let Some((_, which)) = state.flash(process, trapped.int(0)) else {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     };
     let known = match is_block(state.handles.get(which)?.node) {
         true => libc::RWF_HIPRI | SYNCHRONOUS | libc::RWF_NOWAIT,
@@ -242,7 +242,7 @@ pub(in crate::sandbox) fn with_flags(state: &mut State, trapped: &Trapped) -> De
         return Err(Errno::AGAIN);
     }
     let Some(moved) = transfers::transfer(state, process, trapped.number, &trapped.args) else {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     };
     let moved = moved?;
     if trapped.number == libc::SYS_pwritev2 && flags & SYNCHRONOUS != 0 {
@@ -255,7 +255,7 @@ pub(in crate::sandbox) fn with_flags(state: &mut State, trapped: &Trapped) -> De
 pub(in crate::sandbox) fn sync(state: &mut State, _: &Trapped) -> Decision {
     state.handles.sync();
     state.show_changes();
-    Ok(Answer::Through)
+    Ok(Answer::THROUGH)
 }
 
 /// Answers mmap: no character node can be mapped. A block node's page cache
@@ -263,7 +263,7 @@ pub(in crate::sandbox) fn sync(state: &mut State, _: &Trapped) -> Decision {
 /// write to a shared mapping, so there is none.
 pub(in crate::sandbox) fn mmap(state: &mut State, trapped: &Trapped) -> Decision {
     let Some((_, which)) = state.flash(trapped.process(), trapped.int(4)) else {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     };
     let open = state.handles.get(which)?;
     let (length, protection, flags) = (trapped.args[1], trapped.int(2), trapped.int(3));
@@ -293,7 +293,7 @@ pub(in crate::sandbox) fn mmap(state: &mut State, trapped: &Trapped) -> Decision
         return Err(Errno::NODEV);
     }
     state.handles.refresh()?;
-    Ok(Answer::Through)
+    Ok(Answer::THROUGH)
 }
 
 /// Answers sendfile, splice and copy_file_range: no driver of a character node
@@ -318,7 +318,7 @@ pub(in crate::sandbox) fn copy(
         return Err(Errno::INVAL);
     }
     let Some((_, which)) = state.flash(trapped.process(), from) else {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     };
     let open = state.handles.get(which)?;
     if !reads_block || !is_block(open.node) {
@@ -328,7 +328,7 @@ pub(in crate::sandbox) fn copy(
         return Err(Errno::BADF);
     }
     state.handles.refresh()?;
-    Ok(Answer::Through)
+    Ok(Answer::THROUGH)
 }
 
 fn is_block(node: NodeId) -> bool {

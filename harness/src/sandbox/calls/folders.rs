@@ -23,19 +23,19 @@ pub(in crate::sandbox) fn chdir(
         Target::Elsewhere { real, .. } => {
             // Not O_PATH: the kernel hands no such descriptor over.
             let folder = sys::open(&c_string(&real), libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
-            Ok(Answer::Stop(Job::Chdir(folder)))
+            Ok(Answer::InThread(Job::Chdir(folder)))
         }
-        _ => Ok(Answer::Through),
+        _ => Ok(Answer::THROUGH),
     }
 }
 
 /// Answers getcwd.
 pub(in crate::sandbox) fn getcwd(state: &mut State, trapped: &Trapped) -> Decision {
     let Ok(real) = trapped.process().cwd() else {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     };
     let Some(mut seen) = state.namespace.seen(&real) else {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     };
     if let Some(root) = trapped.process().root() {
         let root = state.namespace.seen(&root).unwrap_or(root);
@@ -43,7 +43,7 @@ pub(in crate::sandbox) fn getcwd(state: &mut State, trapped: &Trapped) -> Decisi
             Some(b"") => seen = b"/".to_vec(),
             Some(rest) if rest[0] == b'/' => seen = rest.to_vec(),
             // It stands outside of its root: the kernel has words for that.
-            _ => return Ok(Answer::Through),
+            _ => return Ok(Answer::THROUGH),
         }
     }
     seen.push(0);
@@ -103,14 +103,14 @@ impl Entries {
 pub(in crate::sandbox) fn list(state: &mut State, trapped: &Trapped, form: Entries) -> Decision {
     let (fd, address) = (trapped.int(0), trapped.args[1]);
     if !state.may_list && !state.namespace.lists_more() {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     }
     let Some(folder) = state.folder_behind(trapped.process(), fd) else {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     };
     let folder = if folder == b"/" { Bytes::new() } else { folder };
     if !state.namespace.is_listing_changed(&folder) {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     }
     let mut bytes = entries(state, trapped, &folder, fd)?;
     form.convert(&mut bytes);

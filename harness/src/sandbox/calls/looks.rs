@@ -3,7 +3,7 @@
 
 use crate::Errno;
 use crate::mtd::NodeId;
-use crate::sandbox::call::{Answer, Decision, Done, PathArgument, Trapped};
+use crate::sandbox::call::{Answer, Decision, PathArgument, Reply, Trapped};
 use crate::sandbox::kernel::caller;
 use crate::sandbox::kernel::hosts;
 use crate::sandbox::kernel::plain::Plain;
@@ -69,7 +69,7 @@ pub(in crate::sandbox) fn stat(
         }
         Target::Hidden(_) => Err(Errno::NOENT),
         Target::Descriptor(fd) if by_descriptor => fstat(state, trapped, fd, buffer, form),
-        _ => Ok(Answer::Through),
+        _ => Ok(Answer::THROUGH),
     }
 }
 
@@ -86,13 +86,13 @@ pub(in crate::sandbox) fn fstat(
         return node_stat(process, &node, buffer, form);
     }
     if !state.shadow.is_filled() {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     }
     let Ok(real) = process.fd_path(fd) else {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     };
     let Some(pretended) = state.shadow.pretended(&real) else {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     };
     // What the descriptor is, be it a link itself.
     let path = process.proc(&format!("fd/{fd}"));
@@ -236,7 +236,7 @@ pub(in crate::sandbox) fn access(
             let path = c_string(&real);
             let ask = |flags: i32| {
                 let answer = hosts::access(&path, mode, flags);
-                answer.map(|value| Answer::Done(Done::Value(value)))
+                answer.map(|value| Answer::Reply(Reply::Value(value)))
             };
             // It is about the real user, which `act_as_real` makes the one that
             // counts.
@@ -246,7 +246,7 @@ pub(in crate::sandbox) fn access(
             }
         }
         Target::Hidden(_) => Err(Errno::NOENT),
-        _ => Ok(Answer::Through),
+        _ => Ok(Answer::THROUGH),
     }
 }
 
@@ -269,9 +269,9 @@ pub(in crate::sandbox) fn readlink(
         Target::Hidden(_) => return Err(Errno::NOENT),
         Target::Host(path) if path.starts_with(b"/proc/") => match seen_behind(state, &path) {
             Some(text) => text,
-            None => return Ok(Answer::Through),
+            None => return Ok(Answer::THROUGH),
         },
-        _ => return Ok(Answer::Through),
+        _ => return Ok(Answer::THROUGH),
     };
     let text = &text[..text.len().min(size as usize)];
     trapped.process().write(buffer, text)?;
@@ -306,7 +306,7 @@ pub(in crate::sandbox) fn statfs(
         } => file_system_of(&seen),
         Target::Elsewhere { real, .. } => real,
         Target::Hidden(_) => return Err(Errno::NOENT),
-        _ => return Ok(Answer::Through),
+        _ => return Ok(Answer::THROUGH),
     };
     put_statfs(trapped, &real, buffer)
 }
@@ -318,11 +318,11 @@ pub(in crate::sandbox) fn fstatfs(state: &mut State, trapped: &Trapped) -> Decis
         return put_statfs(trapped, b"/dev", buffer);
     }
     let Ok(real) = process.fd_path(fd) else {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     };
     match (state.shadow.pretended(&real), state.namespace.seen(&real)) {
         (Some(_), Some(seen)) => put_statfs(trapped, &file_system_of(&seen), buffer),
-        _ => Ok(Answer::Through),
+        _ => Ok(Answer::THROUGH),
     }
 }
 
@@ -346,7 +346,7 @@ fn put_statfs(trapped: &Trapped, real: &[u8], buffer: u64) -> Decision {
 /// Answers uname with the version that is played.
 pub(in crate::sandbox) fn uname(state: &mut State, trapped: &Trapped) -> Decision {
     let Some(version) = state.kernel else {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     };
     let mut about = libc::utsname::zero();
     // SAFETY: the structure is ours.

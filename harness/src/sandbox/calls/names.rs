@@ -1,7 +1,7 @@
 //! rename and link: a further or another name for a node or a file.
 
 use crate::Errno;
-use crate::sandbox::call::{Answer, Decision, Done, PathArgument, Trapped};
+use crate::sandbox::call::{Answer, Decision, PathArgument, Reply, Trapped};
 use crate::sandbox::calls::changes::may_create;
 use crate::sandbox::calls::private::File;
 use crate::sandbox::kernel::caller;
@@ -11,8 +11,8 @@ use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
 use crate::sandbox::view::namespace::{Bytes, Kind, Node, Place, is_private_place};
 
-fn rename_hosts(old: &[u8], new: &[u8], flags: u32) -> Result<Done, Errno> {
-    hosts::rename(&c_string(old), &c_string(new), flags).map(Done::Value)
+fn rename_hosts(old: &[u8], new: &[u8], flags: u32) -> Result<Reply, Errno> {
+    hosts::rename(&c_string(old), &c_string(new), flags).map(Reply::Value)
 }
 
 /// /dev is a file system of its own.
@@ -45,7 +45,7 @@ pub(in crate::sandbox) fn rename(
     state.links_change(&new);
     if flags & libc::RENAME_WHITEOUT != 0 {
         return match (old, new) {
-            (Target::Host(_), Target::Host(_)) => Ok(Answer::Through),
+            (Target::Host(_), Target::Host(_)) => Ok(Answer::THROUGH),
             _ => Err(Errno::INVAL),
         };
     }
@@ -77,7 +77,7 @@ pub(in crate::sandbox) fn rename(
             rename.file(state, &old, &new)
         }
         (Ok(old), Ok(new)) => rename.file(state, &old, &new),
-        _ => Ok(Answer::Through),
+        _ => Ok(Answer::THROUGH),
     }
 }
 
@@ -231,7 +231,7 @@ impl Rename {
         let (holds_old, holds_new) = (holds(state, &old.seen), holds(state, &new.seen));
         if !private && !holds_old && !holds_new {
             if old.is_plain && new.is_plain {
-                return Ok(Answer::Through);
+                return Ok(Answer::THROUGH);
             }
             let (old, new) = (old.real.clone(), new.real.clone());
             return Answer::perform(move || rename_hosts(&old, &new, flags));
@@ -265,7 +265,7 @@ impl Rename {
         }
         state.settle(&new.seen);
         state.settle(&old.seen);
-        Ok(Answer::Done(result?))
+        Ok(Answer::Reply(result?))
     }
 }
 
@@ -297,7 +297,7 @@ pub(in crate::sandbox) fn link(
         _ => state.target_to_make(trapped, to, false)?,
     };
     match (state.file(old), state.file(new)) {
-        (Err(Target::Unknown), _) | (_, Err(Target::Unknown)) => Ok(Answer::Through),
+        (Err(Target::Unknown), _) | (_, Err(Target::Unknown)) => Ok(Answer::THROUGH),
         (Err(Target::Hidden(_)), _) => Err(Errno::NOENT),
         (Ok(mut old), Err(Target::Node(..))) => {
             if slashed {
@@ -320,7 +320,7 @@ pub(in crate::sandbox) fn link(
             state.namespace.link_node(&new, node.inode);
             Answer::value(0)
         }
-        (Ok(old), Ok(new)) if old.is_plain && new.is_plain => Ok(Answer::Through),
+        (Ok(old), Ok(new)) if old.is_plain && new.is_plain => Ok(Answer::THROUGH),
         (Ok(old), Ok(new)) => {
             if let Err(errno) = same_file_system(&old.seen, &new.seen) {
                 state.settle(&new.seen);
@@ -329,9 +329,9 @@ pub(in crate::sandbox) fn link(
             let flags = (flags & libc::AT_SYMLINK_FOLLOW) as u32;
             state.perform(&new.seen, new.kind, move || {
                 let (old, new) = (c_string(&old.real), c_string(&new.real));
-                hosts::link(&old, &new, flags).map(Done::Value)
+                hosts::link(&old, &new, flags).map(Reply::Value)
             })
         }
-        _ => Ok(Answer::Through),
+        _ => Ok(Answer::THROUGH),
     }
 }

@@ -2,7 +2,9 @@
 
 use crate::Errno;
 use crate::mtd::NodeId;
-use crate::sandbox::call::{Answer, Decision, Done, Job, Level, PathArgument, Placed, Trapped};
+use crate::sandbox::call::{
+    Answer, Decision, Job, Level, PathArgument, Performed, Placed, Reply, Trapped,
+};
 use crate::sandbox::flash::handles::access;
 use crate::sandbox::kernel::caller;
 use crate::sandbox::kernel::hosts;
@@ -24,11 +26,11 @@ pub(in crate::sandbox) fn openat2(
     const SIZE_MAX: u64 = 4096;
     let mut bytes = vec![0u8; size.min(SIZE_MAX) as usize];
     if !(24..=SIZE_MAX).contains(&size) || trapped.process().read(how, &mut bytes).is_err() {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     }
     // The kernel judges the structure before the path, which here is none.
     if !matches!(hosts::openat2_nothing(&bytes), Err(Errno::NOENT)) {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     }
     let word = |index: usize| {
         let bytes = bytes[8 * index..][..8].try_into();
@@ -44,7 +46,7 @@ pub(in crate::sandbox) fn openat2(
         }
         target => {
             state.notice_folder(&target);
-            Ok(Answer::Through)
+            Ok(Answer::THROUGH)
         }
     }
 }
@@ -81,7 +83,7 @@ fn resolved_in_bounds(
     let below = resolve & (libc::RESOLVE_BENEATH | libc::RESOLVE_IN_ROOT) != 0;
     if below && written[0] != b'/' && state.is_in_mapped_folder(trapped, path.folder) {
         // The kernel stands in the real folder, and does not leave it.
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     }
     state.warn("openat2 with resolve flags is not emulated on this path: EXDEV");
     Err(Errno::XDEV)
@@ -122,7 +124,7 @@ pub(in crate::sandbox) fn open(
             state.warn("a node of a real flash was hidden from the program");
             Err(Errno::NODEV)
         }
-        _ => Ok(Answer::Through),
+        _ => Ok(Answer::THROUGH),
     }
 }
 
@@ -149,8 +151,8 @@ fn check(flags: i32) -> Result<(), Errno> {
     Ok(())
 }
 
-fn descriptor(fd: std::os::fd::OwnedFd, flags: i32) -> Done {
-    Done::Descriptor {
+fn descriptor(fd: std::os::fd::OwnedFd, flags: i32) -> Reply {
+    Reply::Descriptor {
         fd,
         cloexec: flags & libc::O_CLOEXEC != 0,
     }
@@ -173,8 +175,8 @@ fn open_elsewhere(
         let written = process.path(trapped.args[argument]);
         return Ok(match written.is_ok_and(|written| written == path) {
             // Locked up in a folder of ours, it finds that by itself.
-            true => Answer::Through,
-            false => Answer::Stop(Job::OpenPath { path, flags }),
+            true => Answer::THROUGH,
+            false => Answer::InThread(Job::OpenPath { path, flags }),
         });
     }
     let writes = flags & libc::O_ACCMODE != libc::O_RDONLY || flags & libc::O_CREAT != 0;
@@ -192,7 +194,9 @@ fn open_elsewhere(
         let path = c_string(&real);
         let inside = || {
             let path = process.inside(&real).ok_or(Errno::NOENT)?;
-            Ok(Done::Inside(Job::Again(Placed::path(path, argument))))
+            Ok(Performed::InThread(Job::Again(Placed::path(
+                path, argument,
+            ))))
         };
         // A FIFO waits for its other end, a terminal for its line: the program
         // does that itself, so that it can be interrupted and holds up nobody.
@@ -208,7 +212,7 @@ fn open_elsewhere(
             let set = sys::fcntl(fd.as_fd(), libc::F_GETFL, 0)? & !libc::O_NONBLOCK;
             sys::fcntl(fd.as_fd(), libc::F_SETFL, set)?;
         }
-        Ok(descriptor(fd, flags))
+        Ok(descriptor(fd, flags).into())
     };
     if is_new {
         return state.perform(&seen, kind, deed);
@@ -236,7 +240,7 @@ fn open_node(
         }
         let path = state.placeholder(node)?;
         let path = trapped.process().inside(&path).ok_or(Errno::NOENT)?;
-        return Ok(Answer::Stop(Job::OpenPath { path, flags }));
+        return Ok(Answer::InThread(Job::OpenPath { path, flags }));
     }
     if flags & (libc::O_CREAT | libc::O_EXCL) == libc::O_CREAT | libc::O_EXCL {
         return Err(Errno::EXIST);
@@ -263,15 +267,15 @@ fn open_node(
     }
     if let Some(level) = needed {
         if !state.is_traced(trapped.process(), level) {
-            return Ok(Answer::Stop(Job::Filter(level)));
+            return Ok(Answer::InThread(Job::Filter(level)));
         }
     }
     let fd = state.open_flash(node, flags)?;
     let cloexec = flags & libc::O_CLOEXEC != 0;
-    Ok(Answer::Done(match needed {
-        Some(_) => Done::Flash { fd, cloexec },
-        None => Done::Descriptor { fd, cloexec },
-    }))
+    Ok(match needed {
+        Some(_) => Answer::Flash { fd, cloexec },
+        None => Answer::Reply(Reply::Descriptor { fd, cloexec }),
+    })
 }
 
 impl State {

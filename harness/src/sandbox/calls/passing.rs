@@ -6,7 +6,7 @@
 //! mark in an argument that it does not have, which the first filter lets pass and the
 //! second one stops.
 
-use crate::sandbox::call::{Answer, Decision, Job, Trapped};
+use crate::sandbox::call::{Answer, Before, Decision, Job, Trapped};
 use crate::sandbox::kernel::process::Process;
 use crate::sandbox::kernel::ptrace::{self, Attachment};
 use crate::sandbox::state::State;
@@ -19,16 +19,16 @@ pub(in crate::sandbox) const RECEIVES: &[i64] =
 pub(in crate::sandbox) fn receive(state: &mut State, trapped: &Trapped) -> Decision {
     let process = trapped.process();
     if trapped.number == libc::SYS_recvmsg && !has_control(process, trapped.args[1]) {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     }
     // Perhaps a folder's.
     state.may_list = true;
     let Some(level) = state.handles.level_of_open() else {
         // It may wait for long, and flash be opened meanwhile: see `send`.
         state.receiving.insert(trapped.tid);
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     };
-    Ok(Answer::Stop(match state.is_traced(process, level) {
+    Ok(Answer::InThread(match state.is_traced(process, level) {
         true => Job::Marked,
         false => Job::Filter(level),
     }))
@@ -47,10 +47,12 @@ pub(in crate::sandbox) fn has_control(process: Process, message: u64) -> bool {
 /// since there was none is to make its call again.
 pub(in crate::sandbox) fn send(state: &mut State) -> Decision {
     if state.receiving.is_empty() || state.handles.level_of_open().is_none() {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     }
     let waiting = std::mem::take(&mut state.receiving);
-    Ok(Answer::Wake(waiting.into_iter().collect()))
+    Ok(Answer::Continue(Before::Wake(
+        waiting.into_iter().collect(),
+    )))
 }
 
 /// Has threads that wait for a message make their call again; they are traced then. Not

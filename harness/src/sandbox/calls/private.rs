@@ -5,7 +5,7 @@
 //! own; one that it removes is only taken out of its sight.
 
 use crate::Errno;
-use crate::sandbox::call::{Answer, Decision, Done, PathArgument, Trapped};
+use crate::sandbox::call::{Answer, Decision, PathArgument, Performed, Trapped};
 use crate::sandbox::kernel::process::c_string;
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
@@ -108,18 +108,18 @@ impl State {
 
     /// Does something that may make or remove a file: in /dev at once, because
     /// the view has to follow; elsewhere outside the lock.
-    pub fn perform(
+    pub fn perform<P: Into<Performed>>(
         &mut self,
         seen: &[u8],
         kind: Kind,
-        deed: impl FnOnce() -> Result<Done, Errno> + Send + 'static,
+        deed: impl FnOnce() -> Result<P, Errno> + Send + 'static,
     ) -> Decision {
         if kind != Kind::Private {
             return Answer::perform(deed);
         }
         let result = deed();
         self.settle(seen);
-        Ok(Answer::Done(result?))
+        Ok(Answer::from(result?.into()))
     }
 
     /// Whether a path argument ends in a slash.

@@ -41,14 +41,14 @@ pub(in crate::sandbox) fn exec(
             }
             (process.proc(&format!("fd/{fd}")).into_bytes(), false)
         }
-        Target::Descriptor(_) | Target::Foreign | Target::Unknown => return Ok(Answer::Through),
+        Target::Descriptor(_) | Target::Foreign | Target::Unknown => return Ok(Answer::THROUGH),
     };
     if elsewhere && !follow && sys::readlink(&c_string(&real)).is_ok() {
         return Err(Errno::LOOP);
     }
     let name = name_of(path.folder, &written);
     let Some(interpreter) = interpreters(state, trapped, name, (&mut real, &mut elsewhere))? else {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     };
     if !interpreter.is_empty() && will_be_closed(process, path.folder, &written) {
         // The interpreter would not find the script (fs/binfmt_script.c).
@@ -59,7 +59,7 @@ pub(in crate::sandbox) fn exec(
         true => Vec::new(),
         false => further_arguments(trapped, arguments)?,
     };
-    Ok(Answer::Stop(Job::Exec(Program {
+    Ok(Answer::InThread(Job::Exec(Program {
         path: process.inside(&real).ok_or(Errno::NOENT)?,
         arguments,
         environment,

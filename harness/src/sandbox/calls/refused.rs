@@ -24,7 +24,7 @@ pub(in crate::sandbox) fn on_path(
     };
     match is_ours {
         true => Err(state.refuse(trapped, errno)),
-        false => Ok(Answer::Through),
+        false => Ok(Answer::THROUGH),
     }
 }
 
@@ -38,7 +38,7 @@ pub(in crate::sandbox) fn on_paths(
     for path in paths {
         on_path(state, trapped, path, errno)?;
     }
-    Ok(Answer::Through)
+    Ok(Answer::THROUGH)
 }
 
 /// Answers chroot. The kernel really locks the process up, so that nothing but its own
@@ -55,13 +55,13 @@ pub(in crate::sandbox) fn chroot(state: &mut State, trapped: &Trapped) -> Decisi
         } => {
             state.resolver.notice_roots();
             let path = trapped.process().inside(&real).ok_or(Errno::NOENT)?;
-            return Ok(Answer::Stop(Job::Again(Placed::path(path, 0))));
+            return Ok(Answer::InThread(Job::Again(Placed::path(path, 0))));
         }
         target if is_ours(&target) => return Err(state.refuse(trapped, Errno::PERM)),
         _ => {}
     }
     state.resolver.notice_roots();
-    Ok(Answer::Through)
+    Ok(Answer::THROUGH)
 }
 
 /// The same for a call that leads to a descriptor of the path later on.
@@ -107,7 +107,7 @@ pub(in crate::sandbox) fn fsconfig(state: &mut State, trapped: &Trapped) -> Deci
             return Err(state.refuse_mount(&path, &node.id));
         }
     }
-    Ok(Answer::Through)
+    Ok(Answer::THROUGH)
 }
 
 fn is_ours(target: &Target) -> bool {

@@ -7,7 +7,7 @@
 //! [`crate::sandbox::tracing::interrupted`].
 
 use crate::Errno;
-use crate::sandbox::call::{Answer, Decision, Level, Trapped};
+use crate::sandbox::call::{Answer, Before, Decision, Level, Trapped};
 use crate::sandbox::kernel::process::Process;
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::State;
@@ -15,7 +15,9 @@ use std::io::Read;
 
 /// Answers setitimer and its relatives.
 pub(in crate::sandbox) fn timer(_: &mut State, trapped: &Trapped) -> Decision {
-    Ok(Answer::Watch(vec![trapped.process().tgid()]))
+    Ok(Answer::Continue(Before::Watch(vec![
+        trapped.process().tgid(),
+    ])))
 }
 
 /// Answers kill, which may mean a group, or everybody.
@@ -34,8 +36,8 @@ pub(in crate::sandbox) fn kill(state: &mut State, trapped: &Trapped) -> Decision
     let meant = ids.filter(|id| to == -1 || group.is_some() && group_of(*id) == group);
     let watched = meant.filter(|id| is_to_be_watched(state, *id, *id, signal));
     Ok(match watched.collect::<Vec<u32>>() {
-        watched if watched.is_empty() => Answer::Through,
-        watched => Answer::Watch(watched),
+        watched if watched.is_empty() => Answer::THROUGH,
+        watched => Answer::Continue(Before::Watch(watched)),
     })
 }
 
@@ -55,15 +57,15 @@ pub(in crate::sandbox) fn send(
     signal: i32,
 ) -> Decision {
     let Ok(to @ 1..) = u32::try_from(to) else {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     };
     let tgid = match to {
         _ if to == trapped.tid => trapped.process().tgid(),
         _ => Process { tid: to }.tgid(),
     };
     Ok(match is_to_be_watched(state, to, tgid, signal) {
-        true => Answer::Watch(vec![tgid]),
-        false => Answer::Through,
+        true => Answer::Continue(Before::Watch(vec![tgid])),
+        false => Answer::THROUGH,
     })
 }
 
@@ -91,7 +93,7 @@ pub(in crate::sandbox) fn handler(state: &mut State, trapped: &Trapped) -> Decis
         .read(trapped.args[1], &mut action)
         .is_err()
     {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     }
     let word = |at: usize| u64::from_ne_bytes(action[at..][..8].try_into().expect("eight bytes"));
     let (handler, flags) = (word(0), word(FLAGS_AT));
@@ -100,7 +102,7 @@ pub(in crate::sandbox) fn handler(state: &mut State, trapped: &Trapped) -> Decis
     if interrupts || state.of_children.get(trapped.tid).is_some() {
         state.of_children.note(trapped.tid, interrupts);
     }
-    Ok(Answer::Through)
+    Ok(Answer::THROUGH)
 }
 
 impl State {
@@ -164,11 +166,11 @@ pub(in crate::sandbox) fn ptrace(
     let tid = match request {
         libc::PTRACE_TRACEME => trapped.tid,
         libc::PTRACE_ATTACH | libc::PTRACE_SEIZE => target as u32,
-        _ => return Ok(Answer::Through),
+        _ => return Ok(Answer::THROUGH),
     };
     let tgid = Process { tid }.tgid();
     match state.traced.get(&tgid) {
-        Some(Level::Signals) => Ok(Answer::Unwatch(tgid)),
+        Some(Level::Signals) => Ok(Answer::Continue(Before::Unwatch(tgid))),
         // A request that the kernel refuses anyway is not ours to explain.
         Some(_) if Process { tid }.status("TracerPid").is_some() => {
             let name = std::fs::read_to_string(format!("/proc/{tid}/comm")).unwrap_or_default();
@@ -180,7 +182,7 @@ pub(in crate::sandbox) fn ptrace(
             ));
             Err(Errno::PERM)
         }
-        _ => Ok(Answer::Through),
+        _ => Ok(Answer::THROUGH),
     }
 }
 

@@ -6,7 +6,7 @@
 //! sees it and not the supervisor.
 
 use crate::Errno;
-use crate::sandbox::call::{Answer, Decision, Done, Job, PathArgument, Placed, Trapped};
+use crate::sandbox::call::{Answer, Decision, Job, PathArgument, Placed, Reply, Trapped};
 use crate::sandbox::calls::passing;
 use crate::sandbox::kernel::caller;
 use crate::sandbox::kernel::hosts;
@@ -25,7 +25,7 @@ const PATH_BYTES_MAX: usize = 108;
 pub(in crate::sandbox) fn bind(state: &mut State, trapped: &Trapped) -> Decision {
     let process = trapped.process();
     let Some(path) = unix_path(process, trapped.args[1], trapped.args[2]) else {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     };
     let place = PathArgument {
         folder: libc::AT_FDCWD,
@@ -44,22 +44,22 @@ pub(in crate::sandbox) fn bind(state: &mut State, trapped: &Trapped) -> Decision
         // It stands in the folder, and remembers what it wrote.
         Target::Elsewhere {
             kind: Kind::Mapped, ..
-        } if is_name => Ok(Answer::Through),
+        } if is_name => Ok(Answer::THROUGH),
         Target::Elsewhere { seen, real, kind } => {
             state.has_socket_paths = true;
             if let (Kind::Mapped, Some(address)) = (kind, address_of(process, &real)) {
-                return Ok(Answer::Stop(Job::Again(in_call(address, 1, 2))));
+                return Ok(Answer::InThread(Job::Again(in_call(address, 1, 2))));
             }
             let socket = state.duplicate(process, trapped.int(0))?;
             let umask = process.umask();
             state.perform(&seen, kind, move || {
                 sys::umask(umask);
                 let (address, _folder) = by_folder(&real)?;
-                hosts::bind(socket.as_fd(), &address).map(Done::Value)
+                hosts::bind(socket.as_fd(), &address).map(Reply::Value)
             })
         }
         Target::Hidden(_) => Err(Errno::NOENT),
-        _ => Ok(Answer::Through),
+        _ => Ok(Answer::THROUGH),
     }
 }
 
@@ -67,25 +67,25 @@ pub(in crate::sandbox) fn bind(state: &mut State, trapped: &Trapped) -> Decision
 pub(in crate::sandbox) fn connect(state: &mut State, trapped: &Trapped) -> Decision {
     let (process, address) = (trapped.process(), trapped.args[1]);
     match other_end(state, trapped, address, trapped.args[2])? {
-        Some(End::Address(address)) => Ok(Answer::Stop(Job::Again(in_call(address, 1, 2)))),
+        Some(End::Address(address)) => Ok(Answer::InThread(Job::Again(in_call(address, 1, 2)))),
         // Who listens sees the supervisor as its peer.
         Some(End::Far(real)) => {
             let socket = state.duplicate(process, trapped.int(0))?;
             Answer::perform(move || {
                 let (address, _folder) = by_folder(&real)?;
-                hosts::connect(socket.as_fd(), &address).map(Done::Value)
+                hosts::connect(socket.as_fd(), &address).map(Reply::Value)
             })
         }
-        None => Ok(Answer::Through),
+        None => Ok(Answer::THROUGH),
     }
 }
 
 /// Answers sendto.
 pub(in crate::sandbox) fn send_to(state: &mut State, trapped: &Trapped) -> Decision {
     match other_end(state, trapped, trapped.args[4], trapped.args[5])? {
-        Some(End::Address(address)) => Ok(Answer::Stop(Job::Again(in_call(address, 4, 5)))),
+        Some(End::Address(address)) => Ok(Answer::InThread(Job::Again(in_call(address, 4, 5)))),
         Some(End::Far(_)) => Err(state.refuse(trapped, Errno::NAMETOOLONG)),
-        None => Ok(Answer::Through),
+        None => Ok(Answer::THROUGH),
     }
 }
 
@@ -98,7 +98,7 @@ pub(in crate::sandbox) fn send_message(state: &mut State, trapped: &Trapped) -> 
         .read(trapped.args[1], &mut header)
         .is_err()
     {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     }
     let word = |at: usize| u64::from_ne_bytes(header[at..at + 8].try_into().expect("eight bytes"));
     let (name, length) = (word(0), word(8) & 0xffff_ffff);
@@ -111,7 +111,7 @@ pub(in crate::sandbox) fn send_message(state: &mut State, trapped: &Trapped) -> 
             let mut bytes = header.to_vec();
             bytes[8..12].copy_from_slice(&(address.len() as u32).to_ne_bytes());
             bytes.extend_from_slice(&address);
-            Ok(Answer::Stop(Job::Again(Placed {
+            Ok(Answer::InThread(Job::Again(Placed {
                 bytes,
                 argument: 1,
                 inner: Some(HEADER_BYTES),
@@ -120,7 +120,7 @@ pub(in crate::sandbox) fn send_message(state: &mut State, trapped: &Trapped) -> 
         }
         Some(End::Far(_)) => Err(state.refuse(trapped, Errno::NAMETOOLONG)),
         None if word(40) > 0 => passing::send(state),
-        None => Ok(Answer::Through),
+        None => Ok(Answer::THROUGH),
     }
 }
 
@@ -146,25 +146,25 @@ pub(in crate::sandbox) fn send_messages(state: &mut State, trapped: &Trapped) ->
     }
     match has_control {
         true => passing::send(state),
-        false => Ok(Answer::Through),
+        false => Ok(Answer::THROUGH),
     }
 }
 
 /// Answers getsockname and getpeername: a path of ours as the program calls it.
 pub(in crate::sandbox) fn name(state: &mut State, trapped: &Trapped, is_own: bool) -> Decision {
     if !state.has_socket_paths {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     }
     let process = trapped.process();
     let Ok(socket) = state.duplicate(process, trapped.int(0)) else {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     };
     let Ok(address) = hosts::socket_name(socket.as_fd(), is_own) else {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     };
     let path = path_in(&address).and_then(|path| state.namespace.seen(&path.text));
     let Some(path) = path else {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     };
     let address = with_path(&path);
     let mut room = [0u8; 4];
@@ -300,9 +300,9 @@ pub(in crate::sandbox) fn watch(state: &mut State, trapped: &Trapped) -> Decisio
             let list = state.duplicate(trapped.process(), trapped.int(0))?;
             let path = c_string(&real);
             let watch = || hosts::watch(list.as_fd(), &path, mask);
-            caller::act(trapped.process(), watch).map(|value| Answer::Done(Done::Value(value)))
+            caller::act(trapped.process(), watch).map(|value| Answer::Reply(Reply::Value(value)))
         }
         Target::Hidden(_) => Err(Errno::NOENT),
-        _ => Ok(Answer::Through),
+        _ => Ok(Answer::THROUGH),
     }
 }

@@ -1,7 +1,7 @@
 //! Extended attributes: nodes have none, and mapped files have their own.
 
 use crate::Errno;
-use crate::sandbox::call::{Answer, Decision, Done, PathArgument, Trapped};
+use crate::sandbox::call::{Answer, Decision, PathArgument, Reply, Trapped};
 use crate::sandbox::kernel::hosts;
 use crate::sandbox::kernel::process::{Process, c_string};
 use crate::sandbox::state::{State, Target};
@@ -37,13 +37,13 @@ fn fill(
     buffer: u64,
     size: u64,
     call: impl FnOnce(&mut [u8]) -> Result<i64, Errno>,
-) -> Result<Done, Errno> {
+) -> Result<Reply, Errno> {
     let mut bytes = vec![0u8; size.min(SIZE_MAX) as usize];
     let length = call(&mut bytes)?;
     if size > 0 {
         process.write(buffer, &bytes[..length as usize])?;
     }
-    Ok(Done::Value(length))
+    Ok(Reply::Value(length))
 }
 
 /// Answers getxattr and lgetxattr.
@@ -54,7 +54,7 @@ pub(in crate::sandbox) fn get(
     follow: bool,
 ) -> Decision {
     let real = match owner(state, trapped, path, follow)? {
-        Owner::Host => return Ok(Answer::Through),
+        Owner::Host => return Ok(Answer::THROUGH),
         Owner::Node => return Err(Errno::NODATA),
         Owner::File(real, _) => real,
     };
@@ -76,7 +76,7 @@ pub(in crate::sandbox) fn list(
     follow: bool,
 ) -> Decision {
     let real = match owner(state, trapped, path, follow)? {
-        Owner::Host => return Ok(Answer::Through),
+        Owner::Host => return Ok(Answer::THROUGH),
         Owner::Node => return Answer::value(0),
         Owner::File(real, _) => real,
     };
@@ -102,7 +102,7 @@ pub(in crate::sandbox) fn set(
     }
     let name = trapped.process().path(trapped.args[1]).unwrap_or_default();
     let real = match owner(state, trapped, path, follow)? {
-        Owner::Host => return Ok(Answer::Through),
+        Owner::Host => return Ok(Answer::THROUGH),
         Owner::Node => return Err(state.refuse_attribute(trapped, &name)),
         Owner::File(_, Kind::Pseudo) => return Err(Errno::PERM),
         Owner::File(real, _) => real,
@@ -115,7 +115,7 @@ pub(in crate::sandbox) fn set(
     trapped.process().read(trapped.args[2], &mut value)?;
     Answer::perform(move || {
         let (path, name) = (c_string(&real), c_string(&name));
-        hosts::set_attribute(&path, &name, &value, flags, follow).map(Done::Value)
+        hosts::set_attribute(&path, &name, &value, flags, follow).map(Reply::Value)
     })
 }
 
@@ -128,14 +128,14 @@ pub(in crate::sandbox) fn remove(
 ) -> Decision {
     let name = trapped.process().path(trapped.args[1]).unwrap_or_default();
     let real = match owner(state, trapped, path, follow)? {
-        Owner::Host => return Ok(Answer::Through),
+        Owner::Host => return Ok(Answer::THROUGH),
         Owner::Node => return Err(state.refuse_attribute(trapped, &name)),
         Owner::File(_, Kind::Pseudo) => return Err(Errno::PERM),
         Owner::File(real, _) => real,
     };
     Answer::perform(move || {
         let (path, name) = (c_string(&real), c_string(&name));
-        hosts::remove_attribute(&path, &name, follow).map(Done::Value)
+        hosts::remove_attribute(&path, &name, follow).map(Reply::Value)
     })
 }
 
@@ -143,7 +143,7 @@ pub(in crate::sandbox) fn remove(
 pub(in crate::sandbox) fn fget(state: &mut State, trapped: &Trapped) -> Decision {
     match on_node(state, trapped)? {
         true => Err(Errno::NODATA),
-        false => Ok(Answer::Through),
+        false => Ok(Answer::THROUGH),
     }
 }
 
@@ -151,14 +151,14 @@ pub(in crate::sandbox) fn fget(state: &mut State, trapped: &Trapped) -> Decision
 pub(in crate::sandbox) fn flist(state: &mut State, trapped: &Trapped) -> Decision {
     match on_node(state, trapped)? {
         true => Answer::value(0),
-        false => Ok(Answer::Through),
+        false => Ok(Answer::THROUGH),
     }
 }
 
 /// Answers fsetxattr and fremovexattr.
 pub(in crate::sandbox) fn fchange(state: &mut State, trapped: &Trapped) -> Decision {
     if !on_node(state, trapped)? {
-        return Ok(Answer::Through);
+        return Ok(Answer::THROUGH);
     }
     let name = trapped.process().path(trapped.args[1]).unwrap_or_default();
     Err(state.refuse_attribute(trapped, &name))
