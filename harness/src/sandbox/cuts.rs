@@ -6,7 +6,7 @@
 //! single state: the power of the chip goes in the middle of an operation, and the
 //! program is killed with all that it started.
 
-mod told;
+mod captured;
 
 use crate::chip::Chip;
 use crate::chip::cut::{CutId, IdError, Journal, PowerCut, Step, Subject, Track};
@@ -14,10 +14,10 @@ use crate::profile::SimulatedDevice;
 use crate::sandbox::builder::Builder;
 use crate::sandbox::error::SandboxError;
 use crate::sandbox::run::{Outcome, Sandbox};
+use captured::{CapturedOutput, memory_file};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use told::{Told, memory_file};
 
 /// How long a program or a line may take.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -122,7 +122,7 @@ pub enum CutRunError {
 /// A program's run.
 struct Run {
     outcome: Outcome,
-    told: Told,
+    told: CapturedOutput,
 }
 
 impl UnderCuts {
@@ -283,7 +283,7 @@ impl UnderCuts {
 
     fn program(&self, device: &SimulatedDevice) -> Result<Run, SandboxError> {
         let sandbox = self.build(device)?;
-        let told = Told::listen(&device.system).map_err(SandboxError::io("a pipe"))?;
+        let told = CapturedOutput::listen(&device.system).map_err(SandboxError::io("a pipe"))?;
         let mut command = (self.command)();
         command.stdin(std::process::Stdio::null());
         command.stdout(told.pipe().map_err(SandboxError::io("a pipe"))?);

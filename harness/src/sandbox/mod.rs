@@ -12,12 +12,22 @@
 //! which the chip's cells are (`flash`), so reads are the kernel's own. Writes are
 //! emulated, in the processes that opened flash for writing (`tracing`).
 //!
-//! From below, each naming only what stands before it: `call` (the terms in which a
-//! stopped call is told and answered), `kernel` (what the host's kernel gives), `flash`
-//! and `view` (what is behind a descriptor, and behind a path), `state` (what one sandbox
-//! knows), `calls` (a table of the system calls, and who decides about each), `tracing`,
-//! `supervisor` (receives a call, has it decided and performed, replies), `run` and
-//! `builder`.
+//! From below, each naming only what stands before it:
+//!
+//! - `call`: the terms in which a stopped call is told and answered; `error`: what a user
+//!   is told where there is no sandbox;
+//! - `kernel`: what the host's kernel gives;
+//! - `waiting`: a stopped call that gets exactly one answer; `killer` and `power`: killing
+//!   a program, also because a chip lost its power;
+//! - `flash` and `view`: what is behind a descriptor, and behind a path;
+//! - `trace`: warnings, and each call as a value; `covered` (the numbers under which a
+//!   process had flash) and `child_handlers` (whom the end of a child interrupts);
+//! - `state`: what one sandbox knows; `shared`: whose turn it is to use that;
+//! - `calls`: a table of the system calls, and who decides about each;
+//! - `tracing`: the processes that write to flash;
+//! - `supervisor`: has one call decided and performed, and replies;
+//! - `dispatcher`: the threads that receive the calls;
+//! - `run`, `builder`: what a user holds; `cuts`: a program under cuts of power.
 //!
 //! This is a test bench, not a jail: a hostile program is not contained.
 //!
@@ -46,11 +56,11 @@ mod calls;
 mod child_handlers;
 mod covered;
 mod cuts;
+mod dispatcher;
 mod error;
 mod flash;
 mod kernel;
 mod killer;
-mod post;
 mod power;
 mod run;
 mod shared;

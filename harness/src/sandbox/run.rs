@@ -3,12 +3,12 @@
 use crate::Errno;
 use crate::profile::SimulatedDevice;
 use crate::sandbox::builder::Builder;
+use crate::sandbox::dispatcher::{self, Entered, Shutdown};
 use crate::sandbox::error::SandboxError;
 use crate::sandbox::kernel::filter::{self, FilterPlan};
 use crate::sandbox::kernel::handover;
 use crate::sandbox::kernel::keeper::{self, Prepared};
 use crate::sandbox::killer::Killer;
-use crate::sandbox::post::{self, Entered, Stop};
 use crate::sandbox::shared::Shared;
 use crate::sandbox::trace::Trace;
 use crate::sandbox::view::scratch::Kept;
@@ -61,7 +61,7 @@ pub struct Running {
     /// What the keeper is told through.
     orders: Killer,
     /// While it is there the supervisor's threads go on.
-    stop: Option<Stop>,
+    shutdown: Option<Shutdown>,
     thread: Option<JoinHandle<()>>,
     limit: Option<Limit>,
     /// See [`Sandbox`].
@@ -182,7 +182,7 @@ impl Sandbox {
     pub fn spawn(&self, command: &mut Command) -> Result<Running, SandboxError> {
         let setting_up = |what| SandboxError::io(what);
         let (orders_read, orders) = pipe().map_err(setting_up("a pipe"))?;
-        let (stopped, stop) = post::stop(pipe().map_err(setting_up("a pipe"))?);
+        let (receiver, shutdown) = dispatcher::shutdown(pipe().map_err(setting_up("a pipe"))?);
         let (ours, theirs) = socket_pair().map_err(setting_up("a socket pair"))?;
         let prepared = Arc::new(Prepared {
             program: self.program.clone(),
@@ -199,7 +199,7 @@ impl Sandbox {
             .name("sandbox".into())
             .spawn(move || {
                 let _on_panic = on_panic;
-                post::serve(&shared, ours, &stopped, |entered| {
+                dispatcher::serve(&shared, ours, &receiver, |entered| {
                     let _ = tell.send(entered);
                 });
             })
@@ -217,7 +217,7 @@ impl Sandbox {
             (Ok(child), _) => child,
             (Err(source), entered) => {
                 self.shared.lock().running -= 1;
-                drop((killer, stop));
+                drop((killer, shutdown));
                 let _ = thread.join();
                 return Err(start_error(command, source, entered));
             }
@@ -226,7 +226,7 @@ impl Sandbox {
             child: Some(child),
             shared: Arc::clone(&self.shared),
             orders: killer.clone(),
-            stop: Some(stop),
+            shutdown: Some(shutdown),
             thread: Some(thread),
             limit: self
                 .limit
@@ -320,7 +320,7 @@ impl Running {
 
     /// Once, after the program's end.
     fn finish(&mut self) {
-        if self.stop.take().is_none() {
+        if self.shutdown.take().is_none() {
             return;
         }
         if let Some(thread) = self.thread.take() {

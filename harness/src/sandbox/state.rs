@@ -197,6 +197,10 @@ impl State {
     }
 
     /// What a path argument is; an error is one that the kernel would not see.
+    ///
+    /// One question in four ways: this; [`State::target_to_look_at`], cheaper, for calls
+    /// that only look; [`State::target_to_make`], which claims a free place in /dev; and
+    /// [`State::target_at`], all of theirs, for a path that was read already.
     pub fn target(
         &mut self,
         trapped: &Trapped,
@@ -206,17 +210,17 @@ impl State {
         let process = trapped.process();
         let mut room = [0; SHORT_PATH_BYTES];
         if let Some(written) = process.short_path(path.address, &mut room) {
-            return self.target_of(trapped, path.folder, written.to_vec(), follow);
+            return self.target_at(trapped, path.folder, written.to_vec(), follow);
         }
         let written = match process.path(path.address) {
             Ok(written) => written,
             Err(Errno::PERM) => return self.unreadable(process),
             Err(_) => return Ok(Target::Unknown),
         };
-        self.target_of(trapped, path.folder, written, follow)
+        self.target_at(trapped, path.folder, written, follow)
     }
 
-    /// The same for a call that only looks. A single name that is not ours in any
+    /// What a path argument is, for a call that only looks. A single name that is not ours in any
     /// folder, and is no link that is to be followed, is the kernel's business, wherever
     /// the program stands.
     pub fn target_to_look_at(
@@ -237,13 +241,13 @@ impl State {
             {
                 Ok(Target::Foreign)
             }
-            Some(written) => self.target_of(trapped, path.folder, written.to_vec(), follow),
+            Some(written) => self.target_at(trapped, path.folder, written.to_vec(), follow),
             None => self.target(trapped, path, follow),
         }
     }
 
-    /// The same for a path that is known, relative to a folder's descriptor.
-    pub fn target_of(
+    /// What this path is, relative to a folder's descriptor.
+    pub fn target_at(
         &mut self,
         trapped: &Trapped,
         folder: i32,
@@ -282,11 +286,11 @@ impl State {
             let path = self.namespace.path_of(node.inode).cloned();
             return Ok(Target::Node(path.unwrap_or(resolved.path), node));
         }
-        self.target_at(resolved, written, follow)
+        self.place_of(resolved, written, follow)
     }
 
     /// What stands where a path was found to lead.
-    fn target_at(
+    fn place_of(
         &mut self,
         resolved: Resolved,
         written: Bytes,

@@ -13,7 +13,7 @@ use crate::sandbox::kernel::listener::{Listener, Notification};
 use crate::sandbox::kernel::sys;
 use crate::sandbox::shared::Shared;
 use crate::sandbox::state::State;
-use crate::sandbox::trace::{About, Told};
+use crate::sandbox::trace::{About, CallResult};
 use crate::sandbox::tracing::tracer;
 use crate::sandbox::waiting::Waiting;
 use std::os::fd::OwnedFd;
@@ -160,7 +160,7 @@ impl State {
     }
 
     /// Puts a call into the trace.
-    fn log_call(&mut self, entry: &Entry, trapped: &Trapped, about: About, told: Told) {
+    fn log_call(&mut self, entry: &Entry, trapped: &Trapped, about: About, told: CallResult) {
         let call = (trapped.tid, entry.name);
         self.log.call(call, &trapped.args, about, told);
     }
@@ -186,7 +186,7 @@ fn unwatch(shared: &Arc<Shared>, tgid: u32) {
     // Its tracer takes the signal away, and goes.
     let _ = sys::tgkill(tgid, tgid, libc::SIGSTOP);
     for _ in 0..ROUNDS {
-        if !shared.lock().traced.contains_key(&tgid) && !tracer::is_traced(tgid) {
+        if !shared.lock().traced.contains_key(&tgid) && !tracer::is_any_thread_traced(tgid) {
             break;
         }
         std::thread::sleep(std::time::Duration::from_micros(200));

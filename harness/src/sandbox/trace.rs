@@ -24,7 +24,7 @@ pub(super) struct About {
 }
 
 /// What a call is answered with; none: it goes on inside the process, and comes again.
-pub(super) type Told = Option<Result<i64, Errno>>;
+pub(super) type CallResult = Option<Result<i64, Errno>>;
 
 /// Lines for the user, and what a test wants to look at afterwards.
 pub(super) struct Log {
@@ -81,7 +81,7 @@ impl Log {
         (tid, name): (u32, &'static str),
         args: &[u64; 6],
         about: About,
-        answer: Told,
+        answer: CallResult,
     ) {
         if self.tracing {
             let call = Call::new(tid, name, args, about, answer);

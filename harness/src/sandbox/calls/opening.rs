@@ -260,13 +260,13 @@ fn open_node(
         return Err(Errno::ACCESS);
     }
     let want = access(flags);
-    let needed = state.handles.level_for(node.id, want)?;
+    let needed = state.handles.try_open(node.id, want)?;
     if is_character && flags & libc::O_DIRECT != 0 {
         // No driver of a character device does that (fs/open.c, do_dentry_open).
         return Err(Errno::INVAL);
     }
     if let Some(level) = needed {
-        if !state.is_traced(trapped.process(), level) {
+        if !state.is_traced_at(trapped.process(), level) {
             return Ok(Answer::InThread(Job::Filter(level)));
         }
     }
@@ -324,8 +324,9 @@ impl State {
         real.is_ok_and(|real| self.namespace.seen(&real).is_some())
     }
 
-    /// Whether reads (or only writes) of this process stop for its tracer.
-    pub fn is_traced(&self, process: Process, level: Level) -> bool {
+    /// Whether reads (or only writes) of this process stop for its tracer, as far as we
+    /// know: a thread that the kernel still has traced is the tracer's business.
+    pub fn is_traced_at(&self, process: Process, level: Level) -> bool {
         if self.traced.is_empty() {
             return false;
         }

@@ -28,7 +28,7 @@ pub(in crate::sandbox) fn receive(state: &mut State, trapped: &Trapped) -> Decis
         state.receiving.insert(trapped.tid);
         return Ok(Answer::THROUGH);
     };
-    Ok(Answer::InThread(match state.is_traced(process, level) {
+    Ok(Answer::InThread(match state.is_traced_at(process, level) {
         true => Job::Marked,
         false => Job::Filter(level),
     }))

@@ -139,7 +139,7 @@ impl State {
         while written.last() == Some(&b'/') {
             written.pop();
         }
-        let target = self.target_of(trapped, path.folder, written, false);
+        let target = self.target_at(trapped, path.folder, written, false);
         matches!(target, Ok(Target::Node(..)))
     }
 

@@ -93,7 +93,7 @@ fn interpreters(
         arguments.extend(argument);
         arguments.push(name);
         arguments.extend(rest);
-        *real = match state.target_of(trapped, libc::AT_FDCWD, next.clone(), true)? {
+        *real = match state.target_at(trapped, libc::AT_FDCWD, next.clone(), true)? {
             Target::Host(path) => path,
             Target::Elsewhere { real, .. } => {
                 *elsewhere = true;
@@ -223,7 +223,7 @@ impl State {
             return;
         };
         let path = String::from_utf8_lossy(&loader).into_owned();
-        let target = self.target_of(trapped, libc::AT_FDCWD, loader, true);
+        let target = self.target_at(trapped, libc::AT_FDCWD, loader, true);
         let Ok(Target::Elsewhere { real, .. }) = target else {
             return;
         };

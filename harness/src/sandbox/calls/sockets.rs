@@ -34,7 +34,7 @@ pub(in crate::sandbox) fn bind(state: &mut State, trapped: &Trapped) -> Decision
     let is_name = path.is_name();
     let target = match path.is_terminated {
         true => state.target_to_make(trapped, place, false)?,
-        false => state.target_of(trapped, libc::AT_FDCWD, path.text, false)?,
+        false => state.target_at(trapped, libc::AT_FDCWD, path.text, false)?,
     };
     match target {
         Target::Node(..) => Err(Errno::from_raw_os_error(libc::EADDRINUSE)),
@@ -198,7 +198,7 @@ fn other_end(
         return Ok(None);
     };
     let is_name = path.is_name();
-    match state.target_of(trapped, libc::AT_FDCWD, path.text, true)? {
+    match state.target_at(trapped, libc::AT_FDCWD, path.text, true)? {
         Target::Node(..) => Err(Errno::from_raw_os_error(libc::ECONNREFUSED)),
         Target::Elsewhere { real, kind, .. } => {
             state.has_socket_paths = true;

@@ -154,9 +154,9 @@ impl Handles {
         self.by_inode.get(&identity(stat)).map(|known| known.0)
     }
 
-    /// What has to be traced in a process that opens this node; the error that
-    /// the open would answer.
-    pub fn level_for(&mut self, node: NodeId, want: OpenFlags) -> Result<Option<Level>, Errno> {
+    /// Opens this node and closes it again, for the error that an open would answer;
+    /// without one, says what has to be traced in a process that opens it.
+    pub fn try_open(&mut self, node: NodeId, want: OpenFlags) -> Result<Option<Level>, Errno> {
         // So that a block node's last close happens before the next open.
         self.sweep();
         drop(self.system.open(node, want)?);

@@ -1,7 +1,7 @@
 //! Intercepted calls as values, for tests that want to know what a program did.
 
 use super::request;
-use super::{About, Told};
+use super::{About, CallResult};
 use crate::Errno;
 use crate::mtd::NodeId;
 use crate::sandbox::kernel::read_write;
@@ -39,7 +39,7 @@ impl Call {
         name: &'static str,
         args: &[u64; 6],
         about: About,
-        answer: Told,
+        answer: CallResult,
     ) -> Self {
         let request = (name == "ioctl").then(|| request::name(args[1] as u32));
         let more = match name {

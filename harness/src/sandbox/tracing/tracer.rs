@@ -189,8 +189,9 @@ fn tracer_of(tid: u32) -> Option<u32> {
     tracer.and_then(|id| id.parse().ok()).filter(|id| *id != 0)
 }
 
-/// Whether any thread of a process is traced by a thread of ours.
-pub(in crate::sandbox) fn is_traced(tgid: u32) -> bool {
+/// Whether the kernel has any thread of a process traced by a thread of ours; what we
+/// know ourselves is `State::traced`.
+pub(in crate::sandbox) fn is_any_thread_traced(tgid: u32) -> bool {
     let threads = std::fs::read_dir(format!("/proc/{tgid}/task"));
     let threads = threads.into_iter().flatten().flatten();
     let mut ids = threads.filter_map(|thread| thread.file_name().to_str()?.parse().ok());

@@ -14,7 +14,7 @@ const BYTES_MAX: usize = 1 << 20;
 
 /// Listens to a program's standard output. Whoever changes flash stops for that, so
 /// what it told before is in the pipe by then.
-pub(super) struct Told {
+pub(super) struct CapturedOutput {
     heard: Arc<Heard>,
     ours: Mutex<Option<(OwnedFd, JoinHandle<()>)>>,
 }
@@ -64,7 +64,7 @@ impl Watcher for Heard {
     }
 }
 
-impl Told {
+impl CapturedOutput {
     /// Listens, from now on, along with the first chip.
     pub fn listen(system: &MtdSystem) -> io::Result<Self> {
         let mut fds = [0; 2];

@@ -1,4 +1,5 @@
-//! The threads that receive the stopped calls of one program.
+//! The threads that receive the stopped calls of one program, and hand each to the
+//! supervisor.
 //!
 //! Tolerates: a panic of ours (it ends the thread, which closes the listener: the
 //! kernel then answers ENOSYS); processes that nobody collected.
@@ -26,46 +27,46 @@ pub(super) enum Entered {
     Silent,
 }
 
-/// The supervisor's side of [`Stop`].
-pub(super) struct Stopped {
+/// The receiving threads' side of [`Shutdown`].
+pub(super) struct ShutdownReceiver {
     fd: OwnedFd,
     is_told: Arc<AtomicBool>,
 }
 
 /// While it is there the threads go on. Dropped once the program has ended.
-pub(super) struct Stop {
+pub(super) struct Shutdown {
     is_told: Arc<AtomicBool>,
     /// Its other end is waited for.
     _fd: OwnedFd,
 }
 
 /// Both sides, of a pipe.
-pub(super) fn stop((read, write): (OwnedFd, OwnedFd)) -> (Stopped, Stop) {
+pub(super) fn shutdown((read, write): (OwnedFd, OwnedFd)) -> (ShutdownReceiver, Shutdown) {
     let is_told = Arc::new(AtomicBool::new(false));
-    let stopped = Stopped {
+    let receiver = ShutdownReceiver {
         fd: read,
         is_told: Arc::clone(&is_told),
     };
     (
-        stopped,
-        Stop {
+        receiver,
+        Shutdown {
             is_told,
             _fd: write,
         },
     )
 }
 
-impl Drop for Stop {
+impl Drop for Shutdown {
     fn drop(&mut self) {
         self.is_told.store(true, Ordering::Relaxed);
     }
 }
 
 /// Where the calls of one program's processes arrive.
-struct Post<'a> {
+struct Dispatcher<'a> {
     shared: &'a Arc<Shared>,
     listener: Listener,
-    stop: &'a Stopped,
+    shutdown: &'a ShutdownReceiver,
     /// Held by the thread whose turn it is to receive.
     turn: Mutex<()>,
     /// Threads that wait for their turn.
@@ -76,14 +77,14 @@ struct Post<'a> {
 }
 
 /// Waits for the listener, reports, and answers calls until the last process
-/// of the sandbox is gone or `stop` is told.
+/// of the sandbox is gone or `shutdown` is told.
 ///
 /// One thread receives and decides; before it does something that may take its
 /// time it gives its turn to another one, so that nobody is held up.
 pub(super) fn serve(
     shared: &Arc<Shared>,
     socket: OwnedFd,
-    stop: &Stopped,
+    shutdown: &ShutdownReceiver,
     entered: impl FnOnce(Entered),
 ) {
     let listener = match handover::receive(&socket) {
@@ -93,19 +94,19 @@ pub(super) fn serve(
     };
     drop(socket);
     entered(Entered::Yes);
-    let post = Post {
+    let dispatcher = Dispatcher {
         shared,
         listener,
-        stop,
+        shutdown,
         turn: Mutex::new(()),
         idle: AtomicUsize::new(0),
         ended: AtomicBool::new(false),
         looked: AtomicBool::new(false),
     };
-    std::thread::scope(|scope| post.work(scope));
+    std::thread::scope(|scope| dispatcher.work(scope));
 }
 
-impl Post<'_> {
+impl Dispatcher<'_> {
     /// One thread's life.
     fn work<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
         let _end_on_panic = EndOnPanic(&self.ended);
@@ -145,7 +146,7 @@ impl Post<'_> {
                 }
             }
             let pending = match self.listener.receive() {
-                Ok(call) if self.stop.is_told.load(Ordering::Relaxed) => self.end(&call),
+                Ok(call) if self.shutdown.is_told.load(Ordering::Relaxed) => self.end(&call),
                 Ok(call) => {
                     if !self.looked.swap(true, Ordering::Relaxed) {
                         let process = Process { tid: call.tid };
@@ -170,7 +171,7 @@ impl Post<'_> {
 
     /// Whether there is a call; none: there will be none.
     fn wait_or_look(&self, waits: bool) -> Option<bool> {
-        match self.listener.poll(self.stop.fd.as_fd(), waits) {
+        match self.listener.poll(self.shutdown.fd.as_fd(), waits) {
             Ok((true, _)) => Some(true),
             Ok((false, false)) => Some(false),
             Ok((false, true)) | Err(_) => None,
