@@ -325,3 +325,19 @@ fn an_old_kernel_lacks_later_calls() {
     .success()
     .stdout("131072\n");
 }
+
+/// A warning says whose it is; `--quiet` takes it away, and no line of the trace.
+#[test]
+fn quiet_takes_the_warnings_and_not_the_trace() {
+    let line = "(: <> /dev/mtd1) 2>/dev/null; : > '/var/wwwroot/warning: x'";
+    let warning = "mtdkeep sandbox: warning: /dev/mtd1 was not opened for writing";
+    for (quiet, warns) in [(&[][..], true), (&["--quiet"][..], false)] {
+        let rest = ["--trace", "--read-only", "--", "sh", "-c", line];
+        let run = sandbox(&[quiet, &rest].concat()).success();
+        let told = stderr(&run);
+        assert_eq!(told.contains(warning), warns, "{told}");
+        assert_eq!(told.contains("warning: /dev/mtd1"), warns, "{told}");
+        let traced = |line: &str| line.starts_with('[') && line.contains("warning: x");
+        assert!(told.lines().any(traced), "{told}");
+    }
+}
