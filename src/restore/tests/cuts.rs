@@ -121,6 +121,18 @@ fn tears(kind: OperationKind) -> Vec<Tear> {
     all
 }
 
+/// A model that is not in the lists is one that no cut meets.
+#[test]
+fn every_model_is_tried() {
+    let kinds = [OperationKind::Program, OperationKind::Erase];
+    let tried: Vec<Tear> = kinds.into_iter().flat_map(tears).collect();
+    for model in Model::ALL {
+        // A subset of few bits is one of `Bits`.
+        let is_tried = tried.iter().any(|tear| tear.model == model);
+        assert_eq!(is_tried, model != Model::Subset, "{model}");
+    }
+}
+
 /// All places where power can go in a run that nothing cuts.
 fn points(run: &Run) -> Vec<Point> {
     let mut points = Vec::new();

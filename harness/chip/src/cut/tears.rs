@@ -86,38 +86,62 @@ impl Tears {
         data: &[u8],
         word_bytes: u32,
     ) -> (u32, u32) {
-        let is_program = operation.kind == OperationKind::Program;
+        use OperationKind::{Erase, Program};
         let length = operation.length_bytes;
         let words = || words(operation.offset_bytes, length as usize, word_bytes);
         let zeros = || data.iter().map(|byte| byte.count_zeros()).sum::<u32>();
-        match model {
-            Model::Before | Model::After => (0, 1),
-            Model::Bytes if is_program => (1, length.saturating_sub(1)),
-            Model::Words if is_program => (1, words().saturating_sub(1)),
-            Model::Subset if is_program => match zeros() {
+        // Each model is named with both kinds: a new one does not compile until somebody
+        // has said what it tears.
+        match (model, operation.kind) {
+            (Model::Before | Model::After, Program | Erase) => (0, 1),
+            (Model::Bytes, Program) => (1, length.saturating_sub(1)),
+            (Model::Words, Program) => (1, words().saturating_sub(1)),
+            (Model::Subset, Program) => match zeros() {
                 zeros if (2..=self.exhaustive_bits).contains(&zeros) => (1, (1 << zeros) - 2),
                 _ => (0, 0),
             },
-            Model::Bits if is_program => match zeros() {
+            (Model::Bits, Program) => match zeros() {
                 zeros if zeros <= self.exhaustive_bits && self.models.contains(&Model::Subset) => {
                     (0, 0)
                 }
                 _ => (0, self.seeds),
             },
-            Model::WordsAndBits if is_program => (0, words()),
-            Model::UnstableProgram if is_program => match words() {
+            (Model::WordsAndBits, Program) => (0, words()),
+            (Model::UnstableProgram, Program) => match words() {
                 1 => (0, 1 + self.seeds),
                 words => (0, words + 1 + self.seeds),
             },
-            _ if is_program => (0, 0),
-            Model::EraseForward
-            | Model::EraseBackward
-            | Model::ZerosForward
-            | Model::ZerosBackward
-            | Model::PulledForward => (0, 9),
-            Model::Zeros => (0, 1),
-            Model::Pulled | Model::Between | Model::UnstableErase => (0, self.seeds),
-            _ => (0, 0),
+            (
+                Model::EraseForward
+                | Model::EraseBackward
+                | Model::ZerosForward
+                | Model::ZerosBackward
+                | Model::PulledForward,
+                Erase,
+            ) => (0, 9),
+            (Model::Zeros, Erase) => (0, 1),
+            (Model::Pulled | Model::Between | Model::UnstableErase, Erase) => (0, self.seeds),
+            (
+                Model::Bytes
+                | Model::Words
+                | Model::Subset
+                | Model::Bits
+                | Model::WordsAndBits
+                | Model::UnstableProgram,
+                Erase,
+            )
+            | (
+                Model::EraseForward
+                | Model::EraseBackward
+                | Model::ZerosForward
+                | Model::ZerosBackward
+                | Model::PulledForward
+                | Model::Zeros
+                | Model::Pulled
+                | Model::Between
+                | Model::UnstableErase,
+                Program,
+            ) => (0, 0),
         }
     }
 
@@ -205,6 +229,27 @@ mod tests {
                 tried.truncate(settled);
             }
             assert_eq!(tried, all, "{model}");
+        }
+    }
+
+    /// A model that tears neither is one that nobody tries.
+    #[test]
+    fn every_model_tears_a_program_or_an_erase() {
+        let of = |kind| Operation {
+            kind,
+            offset_bytes: 0,
+            length_bytes: 8,
+        };
+        let data = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xdf];
+        for model in Model::ALL {
+            let torn = |tear: &Tear| torn_program(*tear, 0, 4, &[0xff; 8], &data).is_some();
+            let programs = tried(of(OperationKind::Program), &data, 4, model);
+            let torn = programs.iter().any(torn) || {
+                let torn = |tear: &Tear| torn_erase(*tear, 4, &[0x5a; 8]).is_some();
+                let erases = tried(of(OperationKind::Erase), &[], 4, model);
+                erases.iter().any(torn)
+            };
+            assert!(torn, "{model}");
         }
     }
 

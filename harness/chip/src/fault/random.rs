@@ -22,8 +22,11 @@ pub struct RandomPlan {
 }
 
 impl FaultPlan {
-    /// Up to four faults of any kind but size changes, anywhere on a chip of
-    /// this geometry. The same seed and geometry give the same plan.
+    /// Up to four faults of single reads, programs and erases, anywhere on a chip of
+    /// this geometry: read errors, short reads, bit flips in a known or in some bit,
+    /// program errors, erase errors. None of those that lie, age, cut power or change a
+    /// size: they mean something only with what the caller does, who adds them. The same
+    /// seed and geometry give the same plan, in every version.
     ///
     /// ```
     /// use mtd_chip::{Geometry, fault::FaultPlan};

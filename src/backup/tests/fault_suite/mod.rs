@@ -55,6 +55,13 @@ enum Ending {
     Interrupted,
 }
 
+/// A plan with one fault more.
+fn and(plan: &FaultPlan, fault: &str) -> FaultPlan {
+    let both = [plan.to_string(), fault.into()].into_iter();
+    let both: Vec<String> = both.filter(|spec| !spec.is_empty()).collect();
+    both.join(",").parse().unwrap()
+}
+
 struct Case {
     seed: u64,
     faults: FaultPlan,
@@ -73,17 +80,11 @@ impl Case {
         let random = FaultPlan::random(seed, geometry);
         let mut faults = random.plan;
         if pick(8) == 0 {
-            let more = format!(
-                "size@mtd{}={}:after={}",
-                pick(6),
-                pick(0x2400),
-                1 + pick(40)
-            );
-            let both = [faults.to_string(), more].into_iter();
-            let both: Vec<String> = both.filter(|spec| !spec.is_empty()).collect();
-            faults = both.join(",").parse().unwrap();
+            let (index, size) = (pick(6), pick(0x2400));
+            let after = 1 + pick(40);
+            faults = and(&faults, &format!("size@mtd{index}={size}:after={after}"));
         }
-        Self {
+        let mut case = Self {
             seed,
             faults,
             may_change_data: random.may_change_data,
@@ -97,7 +98,14 @@ impl Case {
                 u32::MAX
             },
             digests: DIGESTS[pick(3) as usize],
+        };
+        // Bits that age while they are read: no plan of a seed has those.
+        if pick(8) == 0 {
+            let age = ["read-disturb:reads", "bit-rot:every"][pick(2) as usize];
+            case.faults = and(&case.faults, &format!("{age}={}", 1 + pick(20)));
+            case.may_change_data = true;
         }
+        case
     }
 
     fn run(&self, backend: &Backend, folder: &MemoryFolder) -> Result<Summary, ErrorKind> {
