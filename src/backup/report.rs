@@ -1,7 +1,8 @@
 //! What a check found: findings as data, and the words that are made of them.
 //!
 //! Invariants: what a finding means, what it is called and what to do about it
-//! follows from its [`Kind`] alone, in one table; sizes, digests and places are
+//! follows from its [`Kind`] alone, in one table ([`kind`]), and so do its words, but
+//! for those that hold values ([`Finding::message`]); sizes, digests and places are
 //! values of their own, so that a program need not look for them in a text.
 
 mod kind;
@@ -23,8 +24,10 @@ pub struct Report {
     pub(crate) manifest_sha256: Option<String>,
     /// The file that the images were compared with in place of a damaged manifest.
     pub(crate) known_by: Option<&'static str>,
-    /// What was found, what is about all of the backup first, then images in
-    /// order; empty if all is well.
+    /// What was found, in this order; empty if all is well: what is about all of the
+    /// backup; the images in the manifest's order; `SHA256SUMS`; other files; damage
+    /// that is known and what is proven in spite of it; what is missing; where the
+    /// backup comes from.
     pub findings: Vec<Finding>,
     /// How many images are as they should be.
     pub images_right: usize,
@@ -71,7 +74,7 @@ impl Report {
         let outcome = self.outcome()?;
         let mut deciding = self.findings.iter();
         let first = deciding.find(|f| f.kind.meaning() == outcome)?;
-        Some(first.kind.row().3.replace("{}", &first.subject))
+        Some(first.kind.row().advice.replace("{}", &first.subject))
     }
 }
 
@@ -199,7 +202,7 @@ impl Finding {
             Some(name) => format!("{} ({name})", self.subject),
             None => self.subject.clone(),
         };
-        match self.kind.row().2 {
+        match self.kind.row().text {
             "" => self.sentence(&subject),
             text => subject + text,
         }

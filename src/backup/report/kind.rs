@@ -124,151 +124,174 @@ const REPAIR: &str = "`mtdkeep repair` makes the manifest anew from what is prov
 const READ_AGAIN: &str = "see why it cannot be read, then verify again";
 const COMPLETE: &str = "back up into the same folder again to complete it";
 
+/// What a kind means, is called and asks for.
+pub(super) struct Row {
+    pub(super) meaning: Meaning,
+    /// Its word in a document.
+    pub(super) word: &'static str,
+    /// To be put after the subject; nothing where it depends on values.
+    pub(super) text: &'static str,
+    /// What to do about it, with the subject as `{}`, or nothing.
+    pub(super) advice: &'static str,
+}
+
+const fn row(
+    meaning: Meaning,
+    word: &'static str,
+    text: &'static str,
+    advice: &'static str,
+) -> Row {
+    Row {
+        meaning,
+        word,
+        text,
+        advice,
+    }
+}
+
 impl Kind {
-    /// Its meaning; its word in a document; its text, to be put after the subject,
-    /// or nothing where it depends on values; what to do about it, with the subject
-    /// as `{}`, or nothing.
-    pub(super) fn row(self) -> (Meaning, &'static str, &'static str, &'static str) {
+    /// Its row of the table.
+    pub(super) fn row(self) -> Row {
         use Meaning::{Differs, Note, Partial, Unchecked};
         match self {
-            Self::AnotherDevice => (Differs, "another_device", "", CONNECT),
-            Self::OtherDigest => (
+            Self::AnotherDevice => row(Differs, "another_device", "", CONNECT),
+            Self::OtherDigest => row(
                 Differs,
                 "other_digest",
                 " is not the one whose digest was given",
                 "if that digest was noted rightly, this backup was changed: do not use it",
             ),
-            Self::HoldsNothing => (Differs, "holds_nothing", " lists no image of a byte", ANEW),
-            Self::NotInLayout => (
+            Self::HoldsNothing => row(Differs, "holds_nothing", " lists no image of a byte", ANEW),
+            Self::NotInLayout => row(
                 Differs,
                 "not_in_layout",
                 ": the manifest's layout has no such partition",
                 ANEW,
             ),
-            Self::NoImage => (
+            Self::NoImage => row(
                 Differs,
                 "no_image",
                 ": the manifest has neither an image nor a reason",
                 ANEW,
             ),
-            Self::ImageAndReason => (
+            Self::ImageAndReason => row(
                 Differs,
                 "image_and_reason",
                 ": the manifest has an image, and a reason why not",
                 ANEW,
             ),
-            Self::Contradiction => (Differs, "contradiction", "", ANEW),
-            Self::OtherIdentity => (
+            Self::Contradiction => row(Differs, "contradiction", "", ANEW),
+            Self::OtherIdentity => row(
                 Differs,
                 "other_identity",
                 ": the manifest says that the device has another",
                 ANEW,
             ),
-            Self::ManifestDamaged => (Differs, "manifest_damaged", "", REPAIR),
-            Self::ManifestChanged => (
+            Self::ManifestDamaged => row(Differs, "manifest_damaged", "", REPAIR),
+            Self::ManifestChanged => row(
                 Differs,
                 "manifest_changed",
                 " is not what SHA256SUMS says",
                 COPY_AGAIN,
             ),
-            Self::Missing => (Differs, "missing", " is missing", COPY_AGAIN),
-            Self::NotPart => (
+            Self::Missing => row(Differs, "missing", " is missing", COPY_AGAIN),
+            Self::NotPart => row(
                 Differs,
                 "not_part",
                 " is not part of the backup",
                 "move what is not part of the backup to another place, and verify again",
             ),
-            Self::WrongSize => (Differs, "wrong_size", "", COPY_AGAIN),
-            Self::Damaged => (Differs, "damaged", "", COPY_AGAIN),
-            Self::Swapped => (
+            Self::WrongSize => row(Differs, "wrong_size", "", COPY_AGAIN),
+            Self::Damaged => row(Differs, "damaged", "", COPY_AGAIN),
+            Self::Swapped => row(
                 Differs,
                 "swapped",
                 "",
                 "give the files their right names, and verify again",
             ),
-            Self::ManifestDisagrees => (
+            Self::ManifestDisagrees => row(
                 Differs,
                 "manifest_disagrees",
                 " is what SHA256SUMS says, not what manifest.json says",
                 "copy manifest.json from its source again, or back up into a new folder",
             ),
-            Self::SumsDisagree => (Differs, "sums_disagree", "", COPY_AGAIN),
-            Self::SumsTorn => (Differs, "sums_torn", "", COPY_AGAIN),
-            Self::SumsLack => (Differs, "sums_lack", "", COPY_AGAIN),
-            Self::SumsRepeat => (Differs, "sums_repeat", "", COPY_AGAIN),
-            Self::SumsStray => (Differs, "sums_stray", "", COPY_AGAIN),
-            Self::FlashDiffers => (
+            Self::SumsDisagree => row(Differs, "sums_disagree", "", COPY_AGAIN),
+            Self::SumsTorn => row(Differs, "sums_torn", "", COPY_AGAIN),
+            Self::SumsLack => row(Differs, "sums_lack", "", COPY_AGAIN),
+            Self::SumsRepeat => row(Differs, "sums_repeat", "", COPY_AGAIN),
+            Self::SumsStray => row(Differs, "sums_stray", "", COPY_AGAIN),
+            Self::FlashDiffers => row(
                 Differs,
                 "flash_differs",
                 "",
                 "keep this backup, make another one in a new folder, and compare",
             ),
-            Self::NotOnDevice => (
+            Self::NotOnDevice => row(
                 Differs,
                 "not_on_device",
                 " is in the backup, but not on the device",
                 CONNECT,
             ),
-            Self::NotInBackup => (
+            Self::NotInBackup => row(
                 Differs,
                 "not_in_backup",
                 " is on the device, but unknown to the backup",
                 CONNECT,
             ),
-            Self::OtherPartition => (Differs, "other_partition", "", CONNECT),
-            Self::Unreadable => (Unchecked, "unreadable", " cannot be read", READ_AGAIN),
-            Self::Unknown => (
+            Self::OtherPartition => row(Differs, "other_partition", "", CONNECT),
+            Self::Unreadable => row(Unchecked, "unreadable", " cannot be read", READ_AGAIN),
+            Self::Unknown => row(
                 Unchecked,
                 "unknown",
                 " cannot be checked: nothing tells what it should hold",
                 READ_AGAIN,
             ),
-            Self::FlashNotOpened => (
+            Self::FlashNotOpened => row(
                 Unchecked,
                 "flash_not_opened",
                 " was not compared with the flash",
                 READ_AGAIN,
             ),
-            Self::FlashUnreadable => (Unchecked, "flash_unreadable", "", READ_AGAIN),
-            Self::LeftOut => (Partial, "left_out", " is not in this backup", COMPLETE),
-            Self::Hole => (Partial, "hole", "", COMPLETE),
-            Self::Doubt => (Partial, "doubt", " is in doubt", COMPLETE),
-            Self::Changed => (
+            Self::FlashUnreadable => row(Unchecked, "flash_unreadable", "", READ_AGAIN),
+            Self::LeftOut => row(Partial, "left_out", " is not in this backup", COMPLETE),
+            Self::Hole => row(Partial, "hole", "", COMPLETE),
+            Self::Doubt => row(Partial, "doubt", " is in doubt", COMPLETE),
+            Self::Changed => row(
                 Partial,
                 "changed",
                 ": the flash changed while it was read",
                 "stop what writes to the flash, and back up into a new folder",
             ),
-            Self::NotAskedFor => (Note, "not_asked_for", "", ""),
-            Self::NotProven => (Note, "not_proven", "", ""),
-            Self::Proven => (Note, "proven", "", ""),
-            Self::Litter => (Note, "litter", " was left there by an operating system", ""),
-            Self::TornCopy => (
+            Self::NotAskedFor => row(Note, "not_asked_for", "", ""),
+            Self::NotProven => row(Note, "not_proven", "", ""),
+            Self::Proven => row(Note, "proven", "", ""),
+            Self::Litter => row(Note, "litter", " was left there by an operating system", ""),
+            Self::TornCopy => row(
                 Note,
                 "torn_copy",
                 " is a damaged file that was replaced, and kept",
                 "",
             ),
-            Self::PageMissing => (
+            Self::PageMissing => row(
                 Note,
                 "page_missing",
                 " is missing (no image depends on it)",
                 "",
             ),
-            Self::Crc32Only => (Note, "crc32_only", "", ""),
-            Self::Empty => (Note, "empty", " is empty, as its partition is", ""),
-            Self::Ubi => (Note, "ubi", "", ""),
-            Self::Blank => (Note, "blank", "", ""),
+            Self::Crc32Only => row(Note, "crc32_only", "", ""),
+            Self::Empty => row(Note, "empty", " is empty, as its partition is", ""),
+            Self::Ubi => row(Note, "ubi", "", ""),
+            Self::Blank => row(Note, "blank", "", ""),
         }
     }
 
     /// What it means.
     pub fn meaning(self) -> Meaning {
-        self.row().0
+        self.row().meaning
     }
 
     /// The word for it in a document, always the same.
     pub(crate) fn word(self) -> &'static str {
-        self.row().1
+        self.row().word
     }
 }
