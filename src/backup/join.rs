@@ -295,7 +295,7 @@ impl Open<'_> {
         let image = &self.part.image;
         let goes_on = self.reader.read(&mut [0]).map_or(true, |count| count > 0);
         let values = self.digests.finish();
-        if goes_on || values.crc32 != image.crc32 || values.sha256 != image.sha256 {
+        if goes_on || !image.has(&values) {
             return Err(JoinError::Changed {
                 file: image.file.clone(),
             });

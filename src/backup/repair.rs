@@ -238,7 +238,7 @@ fn one_image_fits(
         let mut digests = Digests::new(choice);
         each_piece(folder, &image.file, work, |piece| digests.update(piece))?;
         let values = digests.finish();
-        if values.crc32 == image.crc32 && values.sha256 == image.sha256 {
+        if image.has(&values) {
             return Ok(());
         }
     }

@@ -152,7 +152,7 @@ impl Copy<'_> {
         let copied = copy().and_then(|()| {
             let values = digests.finish();
             // It was right when it was checked.
-            if values.sha256 != image.sha256 || values.crc32 != image.crc32 {
+            if !image.has(&values) {
                 return Err(BackupError::Interfered {
                     file: file.into(),
                     folder: self.archive.describe(),

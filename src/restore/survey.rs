@@ -132,10 +132,7 @@ impl Survey<'_> {
             self.work.observer.progress(within.len() as u64);
         }
         let values = digests.map(Digests::finish);
-        let agrees = values.is_some_and(|values| {
-            (image.crc32.is_none() || image.crc32 == values.crc32)
-                && (image.sha256.is_none() || image.sha256 == values.sha256)
-        });
+        let agrees = values.is_some_and(|values| image.has(&values));
         match agrees {
             true => Ok(()),
             false => Err(RestoreError::NotRight {

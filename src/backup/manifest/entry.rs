@@ -34,6 +34,11 @@ impl Image {
         DigestChoice::of(self.crc32.is_some(), self.sha256.is_some())
     }
 
+    /// Whether these are its digests: all that it has, and no others.
+    pub(crate) fn has(&self, values: &DigestValues) -> bool {
+        values.crc32 == self.crc32 && values.sha256 == self.sha256
+    }
+
     /// Its digests with what they are called, in the order of their lengths.
     pub(crate) fn named_digests(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let named = [("crc32", &self.crc32), ("sha256", &self.sha256)];
