@@ -145,10 +145,7 @@ impl SimulatedDevice {
             description: description.into(),
             system,
             nodes,
-            folders: match *layout == Layout::ispot() {
-                true => vec!["var/wwwroot".into()],
-                false => Vec::new(),
-            },
+            folders: ispot::folders(layout),
         }
     }
 

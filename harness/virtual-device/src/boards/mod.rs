@@ -1,5 +1,6 @@
 //! Boards: what a virtual device is made of, one file a board. Another board is
-//! another [`Board`]; all else in this crate asks it.
+//! another [`Board`], which the rest of this crate is handed; only the program
+//! `virtual-ispot` and what it asks of the guest name the one there is.
 //!
 //! What the boards have in common: an ARM processor that Linux starts with a tag
 //! list and that starts at the first byte of its one NOR chip, a RedBoot FIS
