@@ -6,12 +6,12 @@
 //! which the folder is known as a backup goes last, so that a clean-up that was cut
 //! off can be started again.
 
+use super::capture_format::{RECORD, RECORD_PART};
 use super::contents::{self, Contents, State, names};
 use super::destination::{Destination, Entry};
 use super::error::{BackupError, Failure};
 use super::manifest::{INDEX, MANIFEST, UNFINISHED};
 use super::texts;
-use crate::capture::format::{RECORD, RECORD_PART};
 
 /// What a clean-up removed, or would remove.
 #[derive(Debug, PartialEq, Eq)]

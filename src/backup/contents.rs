@@ -1,19 +1,19 @@
 //! What lies in a folder: nothing, a backup (finished or not), a backup of the
-//! article's shell script, or something foreign.
+//! shell script that the article on the iSpot prints, or something foreign.
 //!
 //! Invariants: a file counts as a backup's own only if a manifest that can be
 //! trusted says so, or if its name is one that only a backup uses; a backup whose
 //! manifest is damaged is told apart from a folder without a backup.
 
+use super::capture_format::{
+    FOLDER_MADE, MD5_SUMS, RECORD, RECORD_BYTES_MAX, RECORD_HEAD, RECORD_PART, SCRIPT_PAGE, TABLE,
+};
 use super::damage::{self, Damage};
 use super::destination::{Destination, Entry};
 use super::error::BackupError;
 use super::html;
 use super::litter::is_litter;
 use super::manifest::{INDEX, MANIFEST, MANIFEST_BYTES_MAX, Manifest, PART, SUMS, UNFINISHED};
-use crate::capture::format::{
-    FOLDER_MADE, MD5_SUMS, RECORD, RECORD_BYTES_MAX, RECORD_HEAD, RECORD_PART, SCRIPT_PAGE, TABLE,
-};
 use std::io::Read as _;
 
 /// How much of `index.html` is looked at to tell whose it is.
@@ -30,7 +30,7 @@ pub(crate) enum State {
     Unfinished(Box<Manifest>),
     /// A backup whose manifest, or whose mark, is torn or missing.
     Damaged(Box<Damage>),
-    /// A backup as the article's script makes it.
+    /// A backup as the script of that article makes it.
     Script,
     /// A capture by the script that `mtdkeep script` prints, finished or not.
     Capture {
@@ -45,7 +45,8 @@ pub(crate) enum State {
 #[derive(Debug)]
 pub(crate) struct Contents {
     pub(crate) state: State,
-    /// Files that a backup in this state has, under their final names.
+    /// Files that a backup in this state has, under their final names, sorted by name
+    /// as [`Destination::list`] gives them: they are looked up by halves.
     pub(crate) own: Vec<Entry>,
     /// Files that were being written when a backup was cut off.
     pub(crate) parts: Vec<Entry>,

@@ -15,6 +15,7 @@ mod between;
 mod blank;
 pub(crate) mod buffer;
 pub(crate) mod calls;
+pub(crate) mod capture_format;
 pub(crate) mod clean;
 mod consistency;
 pub(crate) mod contents;

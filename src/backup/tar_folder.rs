@@ -5,11 +5,11 @@
 //! whoever packs a folder makes it, is taken off. What reaches past the archive's end
 //! is an error.
 
+use super::capture_format::{MD5_SUMS, RECORD, TABLE};
 use super::contents::script_image;
 use super::destination::{Destination, Entry, FileId, NewFile};
 use super::image::read_full;
 use super::manifest::{INDEX, MANIFEST, SUMS};
-use crate::capture::format::{MD5_SUMS, RECORD, TABLE};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write as _};

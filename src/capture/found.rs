@@ -7,10 +7,12 @@
 
 use super::decode::{self, Form};
 use super::error::ImportError;
-use super::format::{MD5_SUMS, RECORD, RECORD_BYTES_MAX, RECORD_HEAD, RECORD_PART, TABLE};
 use super::names::{self, Name};
 use super::record::{self, Record};
 use super::sums::{self, Sum};
+use crate::backup::capture_format::{
+    MD5_SUMS, RECORD, RECORD_BYTES_MAX, RECORD_HEAD, RECORD_PART, TABLE,
+};
 use crate::backup::contents::{self, script_image};
 use crate::backup::html::manifest_copy;
 use crate::backup::litter::is_litter;

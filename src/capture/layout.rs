@@ -7,7 +7,7 @@
 //! [`KnownLayout::doubts`].
 
 use super::error::ImportError;
-use super::format::TABLE;
+use crate::backup::capture_format::TABLE;
 use crate::layout::{self as texts, Form, Reading, describe, place};
 use crate::mtd::{ISPOT_TABLE, MtdIndex, MtdInfo, ProcMtdEntry, infer_offsets, parse_proc_mtd};
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! What a device without this program can do, and what becomes of it on the PC: a
 //! script that captures, and the import of what it captured. Two ends of one thing;
-//! `format` is what passes between them.
+//! `backup::capture_format` is what passes between them.
 
 #[cfg(feature = "full")]
 mod assign;
@@ -16,7 +16,6 @@ mod diagnose;
 mod error;
 #[cfg(feature = "full")]
 mod evidence;
-pub(crate) mod format;
 #[cfg(feature = "full")]
 mod found;
 #[cfg(feature = "full")]
@@ -51,9 +50,9 @@ mod sums;
 mod text_mode;
 
 #[cfg(feature = "full")]
-pub(crate) use error::ImportError;
+pub(crate) use crate::backup::capture_format::RECORD;
 #[cfg(feature = "full")]
-pub(crate) use format::RECORD;
+pub(crate) use error::ImportError;
 #[cfg(feature = "full")]
 pub(crate) use import::import;
 #[cfg(feature = "full")]

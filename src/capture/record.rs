@@ -3,7 +3,7 @@
 //! Invariant: a record is understood whole or refused with the number of its bad
 //! line; one without its last line, `complete`, is of a run that was cut off.
 
-use super::format::RECORD_HEAD;
+use crate::backup::capture_format::RECORD_HEAD;
 use std::collections::BTreeMap;
 
 /// What became of one MTD device.

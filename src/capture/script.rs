@@ -7,7 +7,7 @@
 //! folder or a partition is called, it stands in the script as one quoted word, and never
 //! as something that a shell obeys.
 
-use super::format::{MD5_SUMS, RECORD, RECORD_HEAD, TABLE};
+use crate::backup::capture_format::{MD5_SUMS, RECORD, RECORD_HEAD, TABLE};
 use crate::backup::html::head as page_head;
 
 /// The scripts, with a mark for each parameter.

@@ -6,10 +6,10 @@
 
 use super::asked::{About, Algorithm, Pass};
 use super::coming::{Coming, Fate, Proven, block_bytes};
+use crate::backup::capture_format::{FOLDER_MADE, MD5_SUMS, RECORD, RECORD_HEAD, TABLE};
 use crate::backup::contents::script_image;
 use crate::backup::manifest::PART;
 use crate::backup::{BackupError, Destination, SUMS, file_error};
-use crate::capture::format::{FOLDER_MADE, MD5_SUMS, RECORD, RECORD_HEAD, TABLE};
 use crate::mtd::{parse_proc_mtd, total_bytes};
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};

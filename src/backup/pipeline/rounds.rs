@@ -82,8 +82,7 @@ impl Run<'_> {
             }
         }
         let values = digests.finish();
-        let is = (values.length_bytes, &values.crc32, &values.sha256);
-        if is != (image.size_bytes, &image.crc32, &image.sha256) {
+        if values.length_bytes != image.size_bytes || !image.has(&values) {
             return Err(self.refuse(
                 format!("has {file}, which is not what its manifest says"),
                 "`mtdkeep verify` says what is still good of it; back up into another folder \

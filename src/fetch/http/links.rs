@@ -1,9 +1,9 @@
 //! The names that a page links to: the page of a backup, of a capture script, or a web
 //! server's list of a folder.
 
+use crate::backup::capture_format::{MD5_SUMS, RECORD, TABLE};
 use crate::backup::contents::script_image;
 use crate::backup::{INDEX, MANIFEST, SUMS};
-use crate::capture::format::{MD5_SUMS, RECORD, TABLE};
 use std::collections::BTreeSet;
 
 /// Texts that are fetched beside the images.

@@ -16,7 +16,8 @@
 //! read twice, `left mtdN REASON`, or `skipped mtdN` where nobody had asked for it. Behind
 //! an image may stand `hole mtdN OFFSET BYTES`, in order: what could not be read.
 //!
-//! It imports nothing, so that both ends, and `backup`, may use it.
+//! It stands in `backup`, which knows what a folder holds, because both ends of a
+//! capture use that folder and not the other way round; it imports nothing.
 
 /// The record of a capture, and the mark that the folder holds one.
 pub(crate) const RECORD: &str = "capture.txt";
