@@ -7,7 +7,7 @@
 //! more holes. One buffer, a second one only to compare.
 
 use super::blank::Blank;
-use super::buffer;
+use super::buffer::{self, read_full};
 use super::contents::part;
 use super::destination::{self, Destination, Entry, NewFile};
 use super::digest::{DigestChoice, DigestValues, Digests};
@@ -19,7 +19,7 @@ use super::opening::Recognised;
 use super::reader::{Reader, Stop};
 use super::work::Work;
 use crate::mtd::{MtdIndex, MtdInfo, MtdRead};
-use std::io::{self, Read};
+use std::io;
 #[cfg(feature = "full")]
 use vouched::Vouched;
 
@@ -382,20 +382,6 @@ pub(crate) fn finish(
         doubt,
     };
     (image, recovered)
-}
-
-/// Reads until `buf` is full or the file ends.
-pub(crate) fn read_full(stream: &mut dyn Read, buf: &mut [u8]) -> io::Result<usize> {
-    let mut done = 0;
-    while done < buf.len() {
-        match stream.read(&mut buf[done..]) {
-            Ok(0) => break,
-            Ok(count) => done += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(done)
 }
 
 /// Where two pieces differ first; where one ends counts as a difference.

@@ -79,6 +79,8 @@ pub use report::{Finding, Kind, Meaning, Report};
 pub use stream::stream;
 pub use work::Work;
 
+#[cfg(feature = "full")]
+pub(crate) use buffer::read_full;
 pub(crate) use clean::plan_clean;
 #[cfg(all(test, feature = "full"))]
 pub(crate) use destination::FileId;
@@ -86,7 +88,7 @@ pub(crate) use destination::FileId;
 pub(crate) use destination::NewFile;
 pub(crate) use destination::{Destination, Entry};
 pub(crate) use digest::sha256;
-pub(crate) use image::{buffer_bytes, finish, first_difference, read_full};
+pub(crate) use image::{buffer_bytes, finish, first_difference};
 #[cfg(feature = "full")]
 pub(crate) use join::{JoinError, Plan, join, plan as plan_join};
 #[cfg(all(test, feature = "full"))]

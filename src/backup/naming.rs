@@ -12,10 +12,11 @@
 //! Invariant: a file that is not the one that was written is never renamed or
 //! removed on purpose, and never part of a success.
 
+use super::buffer::read_full;
+use super::contents::part;
 use super::destination::{Destination, FileId, NewFile};
 use super::digest::{DigestChoice, DigestValues, Digests};
 use super::error::BackupError;
-use super::image::read_full;
 use super::texts;
 use std::io;
 
@@ -147,6 +148,29 @@ fn is_blind() -> bool {
     return super::calls::faults::crippled().is_some();
     #[cfg(not(test))]
     false
+}
+
+/// Writes a small file so that its name stands for all of it or nothing.
+pub(super) fn write_whole(
+    folder: &dyn Destination,
+    file: &str,
+    text: &[u8],
+) -> Result<Placed, Box<BackupError>> {
+    let temporary = part(file);
+    let failed = |source| texts::error(folder, "cannot write", &temporary, source);
+    let naming = Naming(folder);
+    let mut out = folder.create(&temporary).map_err(failed)?;
+    let mut digests = Digests::new(DigestChoice::Both);
+    digests.update(text);
+    let placed = out
+        .write_all(text)
+        .and_then(|()| out.sync())
+        .map_err(failed)
+        .and_then(|()| naming.give(out.as_ref(), &temporary, file, digests.finish()));
+    if placed.is_err() {
+        naming.discard(out.as_ref(), &temporary);
+    }
+    placed
 }
 
 #[cfg(test)]

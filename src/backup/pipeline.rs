@@ -20,7 +20,7 @@ use super::erased::Used;
 use super::error::{BackupError, Failure};
 use super::image::{Buffers, FinishedImage, ImageWriter};
 use super::manifest::{INDEX, Image, MANIFEST, Manifest, Origin, SUMS, UNFINISHED};
-use super::naming::{Naming, Placed};
+use super::naming::{self, Naming, Placed};
 use super::opening::{Beginning, Opened, Recognised, begin, leave_out, tell_left_out};
 use super::reader::Stop;
 use super::work::Work;
@@ -341,7 +341,7 @@ impl Run<'_> {
     }
 
     fn write_whole(&self, file: &str, text: &[u8]) -> Result<Placed, Box<BackupError>> {
-        texts::write_whole(self.folder, file, text)
+        naming::write_whole(self.folder, file, text)
     }
 
     fn error(&self, operation: &'static str, file: &str, source: io::Error) -> Box<BackupError> {

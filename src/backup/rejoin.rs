@@ -5,11 +5,12 @@
 //! is never replaced.
 
 use super::buffer;
+use super::buffer::read_full;
 use super::contents::script_image;
 use super::damage::TORN;
 use super::destination::{Destination, Entry};
 use super::error::BackupError;
-use super::image::{first_difference, read_full};
+use super::image::first_difference;
 use super::opening::{Opened, Source};
 use super::reader::Reader;
 use super::texts;

@@ -22,7 +22,7 @@ use super::manifest::{
 };
 use super::sums::{self, SumLine};
 use super::work::Work;
-use super::{damage, html, texts, time};
+use super::{damage, html, naming, texts, time};
 use crate::mtd::MtdInfo;
 use rebuild::Sources;
 use salvage::Salvaged;
@@ -330,10 +330,10 @@ fn replace(
             .chain(numbered)
             .find(is_free)
             .unwrap_or_else(|| format!("{file}{TORN}"));
-        texts::write_whole(folder, &name, &there)?;
+        naming::write_whole(folder, &name, &there)?;
         repaired.kept.push(name);
     }
-    texts::write_whole(folder, file, text)?;
+    naming::write_whole(folder, file, text)?;
     repaired.written.push(file.into());
     Ok(())
 }

@@ -5,10 +5,10 @@
 //! whoever packs a folder makes it, is taken off. What reaches past the archive's end
 //! is an error.
 
+use super::buffer::read_full;
 use super::capture_format::{MD5_SUMS, RECORD, TABLE};
 use super::contents::script_image;
 use super::destination::{Destination, Entry, FileId, NewFile};
-use super::image::read_full;
 use super::manifest::{INDEX, MANIFEST, SUMS};
 use std::collections::BTreeMap;
 use std::fs::File;

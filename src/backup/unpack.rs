@@ -7,13 +7,13 @@
 //! again.
 
 use super::buffer;
+use super::buffer::read_full;
 use super::contents::{self, State, part};
 use super::destination::Destination;
 use super::digest::{DigestChoice, Digests};
 use super::error::{BackupError, Failure};
-use super::image::read_full;
 use super::manifest::{INDEX, Image, MANIFEST, MANIFEST_BYTES_MAX, Manifest, SUMS, UNFINISHED};
-use super::naming::{Naming, Placed};
+use super::naming::{self, Naming, Placed};
 use super::report::{Meaning, Report};
 use super::tar_folder::TarFolder;
 use super::texts;
@@ -98,7 +98,7 @@ impl Copy<'_> {
             let removed = self.folder.remove(name);
             removed.map_err(|source| texts::error(self.folder, "cannot remove", name, source))?;
         }
-        let mark = texts::write_whole(self.folder, UNFINISHED, text)?;
+        let mark = naming::write_whole(self.folder, UNFINISHED, text)?;
         let mut placed = Vec::new();
         let mut buffer = Vec::new();
         let buffer = buffer::grow(&mut buffer, self.work.buffer_bytes.max(1))?;
@@ -110,7 +110,7 @@ impl Copy<'_> {
         for name in [SUMS, INDEX] {
             if self.archive.id(name).is_ok() {
                 let text = contents::read_text(self.archive, name, 2 * MANIFEST_BYTES_MAX)?;
-                placed.push(texts::write_whole(self.folder, name, &text)?);
+                placed.push(naming::write_whole(self.folder, name, &text)?);
             }
         }
         let naming = Naming(self.folder);

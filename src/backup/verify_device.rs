@@ -70,7 +70,13 @@ fn identity_of(
     let Some(expected) = &manifest.device.identity else {
         return Ok(None);
     };
-    let found = recognise(backend, there, &mut Vec::new(), work)?;
+    let found = recognise(
+        backend,
+        there,
+        &mut Vec::new(),
+        Some(&expected.sha256),
+        work,
+    )?;
     let found = found.and_then(|found| found.identity());
     let Some(found) = found.filter(|found| found.partition == expected.partition) else {
         return Ok(None);

@@ -7,11 +7,12 @@
 
 use super::blank::Blank;
 use super::buffer;
+use super::buffer::read_full;
 use super::consistency::{Images, identity_image, other_identity};
 use super::destination::{Destination, Entry};
 use super::digest::{DigestChoice, DigestValues, Digests};
 use super::error::BackupError;
-use super::image::{first_difference, read_full};
+use super::image::first_difference;
 use super::manifest::{Image, Manifest, SUMS, Unreadable};
 use super::reader::{Reader, Stop};
 use super::report::{Finding, Kind, Meaning, Value};

@@ -1,19 +1,18 @@
 //! The table of commands as clap has it, from which completions and manual pages
 //! are generated. Nothing is parsed with it.
 
-use super::commands::COMMANDS;
-use super::spec::{ABOUT, CommandSpec, GLOBAL, OptionSpec, Takes};
+use super::spec::{ABOUT, CommandSpec, GLOBAL, OptionSpec, Table, Takes};
 use clap::{Arg, ArgAction};
 
 /// The whole program.
-pub(crate) fn program() -> clap::Command {
+pub(crate) fn program(table: Table) -> clap::Command {
     let program = clap::Command::new("mtdkeep")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
         .subcommand_required(true)
         .disable_help_subcommand(true)
         .args(GLOBAL.iter().map(argument));
-    COMMANDS.iter().fold(program, |program, command| {
+    table.iter().fold(program, |program, command| {
         program.subcommand(self::command(command))
     })
 }

@@ -7,9 +7,10 @@
 //! Partitions are those of the device that the other words name.
 
 use super::commands::completions::SHELLS;
-use super::commands::{self, COMMANDS, backup};
+use super::commands::{COMMANDS, backup};
 use super::common::device;
 use super::given::Given;
+use super::names;
 use super::spec::{CommandSpec, DEVICE, GLOBAL, OptionSpec, Takes};
 use crate::cli::output::Output;
 use crate::printable::printable;
@@ -110,7 +111,7 @@ impl<'a> Line<'a> {
             match self.command {
                 Some(_) => self.operands += 1,
                 None if word == "help" => self.is_help = true,
-                None => self.command = commands::named(word).ok(),
+                None => self.command = names::named(COMMANDS, word).ok(),
             }
             // What stands behind a program is its own.
             let rest = self.operand().is_some_and(|(_, rest)| rest);
@@ -218,7 +219,7 @@ impl<'a> Line<'a> {
         }
         let options = self.options.iter().filter(|(name, _)| of_device(name));
         let options = options.map(|(name, value)| (*name, value.map(OsString::from)));
-        let mut given = Given::new(command, Vec::new(), options.collect());
+        let mut given = Given::new(command, COMMANDS, Vec::new(), options.collect());
         let Ok(device) = device::parse(&mut given) else {
             return Vec::new();
         };

@@ -2,7 +2,7 @@
 //! it what it knows.
 
 use super::error::UsageError;
-use super::spec::{CommandSpec, Takes};
+use super::spec::{CommandSpec, Table, Takes};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -10,6 +10,9 @@ use std::path::PathBuf;
 #[derive(Debug)]
 pub(crate) struct Given {
     pub(crate) command: &'static CommandSpec,
+    /// All commands, for those that tell of them.
+    #[cfg(feature = "full")]
+    pub(crate) table: Table,
     operands: Vec<OsString>,
     /// Each option's name with its value; several times where it was.
     options: Vec<(&'static str, Option<OsString>)>,
@@ -18,11 +21,16 @@ pub(crate) struct Given {
 impl Given {
     pub(crate) fn new(
         command: &'static CommandSpec,
+        table: Table,
         operands: Vec<OsString>,
         options: Vec<(&'static str, Option<OsString>)>,
     ) -> Self {
+        #[cfg(not(feature = "full"))]
+        let _ = table;
         Self {
             command,
+            #[cfg(feature = "full")]
+            table,
             operands,
             options,
         }

@@ -1,7 +1,6 @@
 //! Help texts, made from the table of commands and options.
 
-use super::commands::COMMANDS;
-use super::spec::{ABOUT, ALL_EXIT_CODES, CommandSpec, GLOBAL, OptionSpec, Takes};
+use super::spec::{ABOUT, ALL_EXIT_CODES, CommandSpec, GLOBAL, OptionSpec, Table, Takes};
 use std::fmt::Write as _;
 
 /// Whether this build has what only the full program has.
@@ -10,10 +9,10 @@ const FULL: bool = cfg!(feature = "full");
 const HELP_ABOUT: &str = "Print this help, or that of a command";
 
 /// `mtdkeep --help`.
-pub(crate) fn program() -> String {
+pub(crate) fn program(table: Table) -> String {
     let about = paragraph(ABOUT, 0);
     let mut text = format!("{about}\n\nUsage: mtdkeep [OPTIONS] <COMMAND>\n\nCommands:\n");
-    for command in COMMANDS {
+    for command in table {
         // Writing into a String cannot fail, here and below.
         let _ = writeln!(text, "  {:<12} {}", command.name, command.about);
     }

@@ -1,9 +1,8 @@
 //! The manual pages: clap_mangen's sections, and those that it has not.
 
 use super::clap_tree;
-use super::commands::COMMANDS;
 use super::help;
-use super::spec::{ALL_EXIT_CODES, CommandSpec};
+use super::spec::{ALL_EXIT_CODES, CommandSpec, Table};
 use clap_mangen::roff::{Roff, bold, roman};
 use std::io;
 
@@ -45,8 +44,8 @@ const FILES: &[(&str, &str)] = &[
 const WITHOUT_FILES: &[&str] = &["completions", "man"];
 
 /// All pages: the command's name (none: the program's own).
-pub(crate) fn pages() -> impl Iterator<Item = Option<&'static CommandSpec>> {
-    std::iter::once(None).chain(COMMANDS.iter().map(Some))
+pub(crate) fn pages(table: Table) -> impl Iterator<Item = Option<&'static CommandSpec>> {
+    std::iter::once(None).chain(table.iter().map(Some))
 }
 
 /// `mtdkeep-backup`, of which the file is `mtdkeep-backup.1`.
@@ -62,9 +61,9 @@ pub(crate) fn name(command: Option<&CommandSpec>) -> String {
 /// # Errors
 ///
 /// None in practice: it is written into memory.
-pub(crate) fn page(command: Option<&CommandSpec>) -> io::Result<String> {
+pub(crate) fn page(table: Table, command: Option<&CommandSpec>) -> io::Result<String> {
     let tree = match command {
-        None => clap_tree::program(),
+        None => clap_tree::program(table),
         Some(command) => clap_tree::command(command),
     };
     let version = concat!("mtdkeep ", env!("CARGO_PKG_VERSION"));
@@ -82,7 +81,7 @@ pub(crate) fn page(command: Option<&CommandSpec>) -> io::Result<String> {
     man.render_options_section(&mut text)?;
     let mut roff = Roff::new();
     if command.is_none() {
-        commands(&mut roff);
+        commands(&mut roff, table);
     }
     examples(&mut roff, command);
     let codes = command.map_or(ALL_EXIT_CODES, |command| command.exit_codes);
@@ -90,14 +89,14 @@ pub(crate) fn page(command: Option<&CommandSpec>) -> io::Result<String> {
     if command.is_none_or(|command| !WITHOUT_FILES.contains(&command.name)) {
         files(&mut roff);
     }
-    see_also(&mut roff, command);
+    see_also(&mut roff, table, command);
     roff.to_writer(&mut text)?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-fn commands(roff: &mut Roff) {
+fn commands(roff: &mut Roff, table: Table) {
     roff.control("SH", ["COMMANDS"]);
-    for command in COMMANDS {
+    for command in table {
         roff.control("TP", []);
         roff.text([bold(format!("mtdkeep-{}(1)", command.name))]);
         roff.text([roman(command.about)]);
@@ -143,8 +142,8 @@ fn files(roff: &mut Roff) {
     }
 }
 
-fn see_also(roff: &mut Roff, command: Option<&CommandSpec>) {
-    let own = pages().filter(|page| page.map(|it| it.name) != command.map(|it| it.name));
+fn see_also(roff: &mut Roff, table: Table, command: Option<&CommandSpec>) {
+    let own = pages(table).filter(|page| page.map(|it| it.name) != command.map(|it| it.name));
     let mut all: Vec<String> = own.map(|page| format!("{}(1)", name(page))).collect();
     all.extend(["nanddump(1)".into(), "sha256sum(1)".into()]);
     roff.control("SH", ["SEE ALSO"]);

@@ -1,8 +1,9 @@
 //! The command line: what the user asked for, what is shown, and the exit code.
 //! Nothing beside it prints.
 //!
-//! [`parse`] tells the words apart by the table of [`commands`]; the command's
-//! own `parse` decides what they mean and gives the job that `main` runs.
+//! [`parse`] tells the words apart by the table of [`commands`], which is handed down
+//! from here; the command's own `parse` decides what they mean and gives the job that
+//! `main` runs.
 //!
 //! Invariants: results go to standard output, as text or as one JSON document;
 //! errors, warnings and progress go to standard error; `--quiet` leaves errors
@@ -16,10 +17,12 @@ mod common;
 #[cfg(feature = "full")]
 mod complete;
 mod error;
+mod exit;
 mod given;
 mod help;
 #[cfg(feature = "full")]
 mod manual;
+mod names;
 mod output;
 mod parse;
 mod progress;
@@ -27,54 +30,14 @@ mod spec;
 #[cfg(all(test, feature = "full"))]
 mod tests;
 
+use commands::COMMANDS;
 use common::signals;
 use error::CliError;
+pub(crate) use exit::Exit;
 use output::Output;
 use parse::Parsed;
 use spec::CommandSpec;
 use std::ffi::OsString;
-
-/// How the program ends; the numbers stand in `--help` and in the README.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Exit {
-    /// All is done.
-    Done,
-    /// Something differs.
-    Differs,
-    /// Wrong usage.
-    Usage,
-    /// Something is missing that was wanted, and is named.
-    Partial,
-    /// An I/O error.
-    Io,
-    /// Refused; nothing was changed.
-    Refused,
-    /// The flash was changed, and is not finished.
-    Unfinished,
-    /// Interrupted by the user.
-    Interrupted,
-    /// The exit status of the program that was run.
-    #[cfg(feature = "full")]
-    Program(u8),
-}
-
-impl Exit {
-    /// The number.
-    pub(crate) fn code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::Differs => 1,
-            Self::Usage => 2,
-            Self::Partial => 3,
-            Self::Io => 4,
-            Self::Refused => 5,
-            Self::Unfinished => 6,
-            Self::Interrupted => signals::exit_code(),
-            #[cfg(feature = "full")]
-            Self::Program(code) => code,
-        }
-    }
-}
 
 /// Tells of an error, and what to do next about it after this command.
 fn failed(output: &Output, command: Option<&CommandSpec>, error: &CliError) -> Exit {
@@ -93,7 +56,7 @@ pub(crate) fn main(words: Vec<OsString>) -> Exit {
         output.text(&complete::answer(typed));
         return output.finish(Exit::Done);
     }
-    let exit = match parse::parse(words.iter().cloned()) {
+    let exit = match parse::parse(COMMANDS, words.iter().cloned()) {
         Ok(Parsed::Print(text)) => {
             output.text(&text);
             Exit::Done

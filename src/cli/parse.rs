@@ -7,8 +7,8 @@
 
 use super::error::UsageError;
 use super::given::Given;
-use super::spec::{CommandSpec, GLOBAL, OptionSpec, Takes};
-use super::{commands, help};
+use super::spec::{CommandSpec, GLOBAL, OptionSpec, Table, Takes};
+use super::{help, names};
 use lexopt::{Arg, Parser};
 use std::ffi::OsString;
 use std::mem;
@@ -31,9 +31,15 @@ pub(crate) struct Misunderstood {
     pub(crate) error: UsageError,
 }
 
-/// Parses a command line, without the program's own name.
-pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Parsed, Misunderstood> {
-    let mut line = Line::default();
+/// Parses a command line, without the program's own name, by a table of commands.
+pub(crate) fn parse(
+    table: Table,
+    words: impl IntoIterator<Item = OsString>,
+) -> Result<Parsed, Misunderstood> {
+    let mut line = Line {
+        table,
+        ..Line::default()
+    };
     line.parse(words).map_err(|error| Misunderstood {
         command: line.command,
         error,
@@ -43,6 +49,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Parsed,
 /// What was read so far.
 #[derive(Default)]
 struct Line {
+    table: Table,
     command: Option<&'static CommandSpec>,
     operands: Vec<OsString>,
     options: Vec<(&'static str, Option<OsString>)>,
@@ -58,7 +65,7 @@ impl Line {
                     return Ok(Parsed::Print(version()));
                 }
                 Arg::Value(word) if self.command.is_none() && word == "help" => {
-                    return help_about(&mut parser).map(Parsed::Print);
+                    return help_about(self.table, &mut parser).map(Parsed::Print);
                 }
                 Arg::Value(word) => {
                     self.word(word, &mut parser)?;
@@ -88,7 +95,7 @@ impl Line {
     /// Takes a word that stands alone.
     fn word(&mut self, word: OsString, parser: &mut Parser) -> Result<(), UsageError> {
         let Some(command) = self.command else {
-            let command = commands::named(&word.to_string_lossy())?;
+            let command = names::named(self.table, &word.to_string_lossy())?;
             self.command = Some(command);
             let takes = |name| command.options().any(|option| option.name == name);
             return match self.options.iter().find(|(name, _)| !takes(*name)) {
@@ -123,7 +130,7 @@ impl Line {
             Some(command) => {
                 let word = option.trim_start_matches('-');
                 let known = command.options().map(|option| option.name);
-                let hint = commands::did_you_mean("--", word, known);
+                let hint = names::did_you_mean("--", word, known);
                 format!("`mtdkeep {}` has no option {option}{hint}", command.name)
             }
             None => format!("there is no option {option} before a command"),
@@ -131,7 +138,8 @@ impl Line {
     }
 
     fn help(&self) -> String {
-        self.command.map_or_else(help::program, help::command)
+        self.command
+            .map_or_else(|| help::program(self.table), help::command)
     }
 
     fn finish(&mut self) -> Result<Parsed, UsageError> {
@@ -139,19 +147,19 @@ impl Line {
             .command
             .ok_or_else(|| UsageError("a command is missing".into()))?;
         let (operands, options) = (mem::take(&mut self.operands), mem::take(&mut self.options));
-        let given = Given::new(command, operands, options);
+        let given = Given::new(command, self.table, operands, options);
         given.check()?;
         Ok(Parsed::Run(given))
     }
 }
 
 /// `mtdkeep help`, `mtdkeep help COMMAND`.
-fn help_about(parser: &mut Parser) -> Result<String, UsageError> {
+fn help_about(table: Table, parser: &mut Parser) -> Result<String, UsageError> {
     let mut words = parser.raw_args().map_err(wrong_word)?;
     match (words.next(), words.next()) {
-        (None, _) => Ok(help::program()),
-        (Some(name), None) if name == "help" => Ok(help::program()),
-        (Some(name), None) => commands::named(&name.to_string_lossy()).map(help::command),
+        (None, _) => Ok(help::program(table)),
+        (Some(name), None) if name == "help" => Ok(help::program(table)),
+        (Some(name), None) => names::named(table, &name.to_string_lossy()).map(help::command),
         (Some(_), Some(_)) => Err(UsageError("help takes one command".into())),
     }
 }
@@ -163,7 +171,7 @@ fn value_of(
 ) -> Result<Option<OsString>, UsageError> {
     let name = option.name;
     if option.full_only && !cfg!(feature = "full") {
-        return Err(commands::not_in_this_build(&format!("--{name}")));
+        return Err(names::not_in_this_build(&format!("--{name}")));
     }
     let value = match option.takes {
         // A value to it is an error at the next word.

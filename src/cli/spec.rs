@@ -46,6 +46,9 @@ pub(crate) struct OperandSpec {
 /// A command that was understood and only has to be run.
 pub(crate) type Job = Box<dyn FnOnce(&Output) -> Result<Exit, CliError>>;
 
+/// The commands of a build, in the order of the help.
+pub(crate) type Table = &'static [CommandSpec];
+
 /// One command.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CommandSpec {

@@ -1,15 +1,19 @@
 //! The parser: what the words of a command line come to.
 
 use super::clap_tree;
-use super::commands::{self, COMMANDS};
+use super::commands::COMMANDS;
 use super::error::UsageError;
-use super::help;
-use super::parse::{Parsed, parse};
+use super::parse::{self, Misunderstood, Parsed};
 use super::spec;
+use super::{help, names};
 use proptest::prelude::*;
 use rstest::rstest;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
+
+fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Parsed, Misunderstood> {
+    parse::parse(COMMANDS, words)
+}
 
 fn words(line: &str) -> Vec<OsString> {
     line.split(' ')
@@ -229,7 +233,7 @@ proptest! {
 
 #[test]
 fn help_tells_every_option_and_every_exit_code() {
-    let program = help::program();
+    let program = help::program(COMMANDS);
     for command in COMMANDS {
         assert!(program.contains(command.name));
         let text = help::command(command);
@@ -262,9 +266,9 @@ fn help_tells_every_option_and_every_exit_code() {
 
 #[test]
 fn the_table_is_sound() {
-    clap_tree::program().debug_assert();
+    clap_tree::program(COMMANDS).debug_assert();
     // The device's build knows by name what it lacks.
-    for name in commands::FULL_ONLY {
+    for name in names::FULL_ONLY {
         assert!(COMMANDS.iter().any(|command| command.name == *name));
     }
     for global in spec::GLOBAL {

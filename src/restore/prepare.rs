@@ -203,7 +203,9 @@ fn same_device(
     notes: &mut Vec<String>,
     work: &Work<'_>,
 ) -> Result<String, Box<RestoreError>> {
-    let found = recognise(backend, devices, &mut Vec::new(), work)?;
+    let expected = manifest.device.identity.as_ref();
+    let expected = expected.map(|identity| identity.sha256.as_str());
+    let found = recognise(backend, devices, &mut Vec::new(), expected, work)?;
     let found = found.and_then(|found| found.identity());
     let word = |identity: &Option<Identity>| match identity {
         Some(identity) => identity.sha256.clone(),

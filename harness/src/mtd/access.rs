@@ -7,83 +7,10 @@
 //! Invariant: no offset beyond the device's size reaches the chip, and nothing
 //! changes a device that is not writeable.
 
-use super::{EccStats, MtdDevice, State};
+use super::device::{EccStats, MtdDevice};
+use super::state::State;
 use crate::Errno;
 use crate::chip::{Chip, EraseBlock, Geometry};
-use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard};
-
-/// A chip behind a lock that refuses, loudly, to be taken twice by a thread.
-pub(super) struct ChipCell {
-    chip: Mutex<Chip>,
-    /// Known without the lock.
-    geometry: Geometry,
-    /// The thread that holds the lock, 0 for none.
-    owner: AtomicUsize,
-}
-
-impl ChipCell {
-    pub(super) fn new(chip: Chip) -> Self {
-        Self {
-            geometry: chip.geometry(),
-            chip: Mutex::new(chip),
-            owner: AtomicUsize::new(0),
-        }
-    }
-
-    /// Locks the chip.
-    ///
-    /// # Panics
-    /// If this thread holds it already, which would wait for ever.
-    pub(super) fn lock(&self) -> ChipGuard<'_> {
-        let me = thread_number();
-        assert!(
-            self.owner.load(Ordering::Relaxed) != me,
-            "the work given to MtdSystem::with_chip used the same chip's MTD layer; \
-             use the chip it was given"
-        );
-        // A panic in a test's closure must not make every later call panic.
-        let chip = self.chip.lock().unwrap_or_else(|e| e.into_inner());
-        self.owner.store(me, Ordering::Relaxed);
-        ChipGuard {
-            chip,
-            owner: &self.owner,
-        }
-    }
-}
-
-/// The locked chip.
-pub(super) struct ChipGuard<'a> {
-    chip: MutexGuard<'a, Chip>,
-    owner: &'a AtomicUsize,
-}
-
-impl Deref for ChipGuard<'_> {
-    type Target = Chip;
-    fn deref(&self) -> &Chip {
-        &self.chip
-    }
-}
-
-impl DerefMut for ChipGuard<'_> {
-    fn deref_mut(&mut self) -> &mut Chip {
-        &mut self.chip
-    }
-}
-
-impl Drop for ChipGuard<'_> {
-    fn drop(&mut self) {
-        self.owner.store(0, Ordering::Relaxed);
-    }
-}
-
-/// A number that this thread alone has; never 0.
-fn thread_number() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(1);
-    thread_local!(static MINE: usize = NEXT.fetch_add(1, Ordering::Relaxed));
-    MINE.with(|mine| *mine)
-}
 
 /// One registered MTD device, at the size it has while a call runs.
 #[derive(Clone, Copy)]

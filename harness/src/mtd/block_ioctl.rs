@@ -3,12 +3,12 @@
 //! Source of behaviour: Linux 6.1 block/ioctl.c. mtdblock adds none of its own
 //! (drivers/mtd/mtd_blkdevs.c), so MTD's commands and a terminal's are ENOTTY.
 
+use super::UserMemory;
 use super::block::{capacity_bytes, unit_bytes};
 use super::handle::Handle;
 use super::ioctl_number::*;
 use super::memory::{there, u32_at, u64_at};
 use super::mtdblock::SECTOR_BYTES;
-use super::{UserMemory, lock};
 use crate::Errno;
 
 /// Linux's read-ahead, 128 KiB, in sectors.
@@ -34,7 +34,7 @@ pub(super) fn ioctl(
         // Disks are numbered as they appear; here nothing else appears.
         BLKGETDISKSEQ => u64::from(mtd.device.index) + 1,
         BLKSSZGET | BLKPBSZGET | BLKIOMIN => SECTOR_BYTES as u64,
-        BLKROGET => lock(&handle.registered().block).is_read_only(mtd).into(),
+        BLKROGET => handle.block().is_read_only(mtd).into(),
         BLKRAGET | BLKFRAGET if argument == 0 => return Err(Errno::INVAL),
         BLKRAGET | BLKFRAGET => READ_AHEAD_SECTORS,
         BLKSECTGET => REQUEST_SECTORS_MAX.into(),
@@ -71,13 +71,13 @@ fn act(
     match command {
         BLKFLSBUF | BLKROSET | BLKRASET | BLKFRASET | BLKRRPART if !administrator => refuse(),
         BLKFLSBUF => {
-            let mut device = lock(&handle.registered().block);
+            let mut device = handle.block();
             device.flush_buffers(handle.mtd(), &mut |line| handle.system.note(line));
             Ok(0)
         }
         BLKROSET => {
             let read_only = u32_at(memory, argument)? != 0;
-            lock(&handle.registered().block).set_read_only = read_only;
+            handle.block().set_read_only = read_only;
             Ok(0)
         }
         BLKRASET | BLKFRASET => Ok(0),
@@ -96,7 +96,7 @@ fn act(
 
 /// The page cache's unit, as BLKBSZSET left it until the last close.
 fn unit_now(handle: &Handle) -> u32 {
-    let set = lock(&handle.registered().block).unit_set;
+    let set = handle.block().unit_set;
     set.unwrap_or_else(|| unit_bytes(handle.mtd()))
 }
 
@@ -113,7 +113,7 @@ fn set_unit(handle: &Handle, argument: u64, memory: &dyn UserMemory) -> Result<i
     if !unit.is_power_of_two() || !(SECTOR_BYTES as u32..=4096).contains(&unit) {
         return Err(Errno::INVAL);
     }
-    lock(&handle.registered().block).unit_set = Some(unit);
+    handle.block().unit_set = Some(unit);
     Ok(0)
 }
 
@@ -159,7 +159,7 @@ fn zero_out(handle: &Handle, argument: u64, memory: &dyn UserMemory) -> Result<i
         Some(end) if length > 0 && end <= capacity_bytes(mtd) => {}
         _ => return Err(Errno::INVAL),
     }
-    let mut device = lock(&handle.registered().block);
+    let mut device = handle.block();
     device.zero_out(mtd, start, length, &mut |line| handle.system.note(line))?;
     Ok(0)
 }

@@ -6,7 +6,7 @@
 
 use super::access::Transfer;
 use super::handle::{Driver, Handle};
-use super::{Seek, UserMemory, block, block_ioctl, character, ioctl, lock, mtdblock};
+use super::{Seek, UserMemory, block, block_ioctl, character, ioctl, mtdblock};
 use crate::Errno;
 
 /// read(2) and write(2) move at most this much in one call (MAX_RW_COUNT).
@@ -60,7 +60,7 @@ impl Handle {
         match self.driver {
             Driver::Character => character::read(self.mtd(), at, buf),
             Driver::Block => {
-                let mut device = lock(&self.registered().block);
+                let mut device = self.block();
                 device.read(self.mtd(), at, buf, &mut |line| self.system.note(line))
             }
         }
@@ -77,7 +77,7 @@ impl Handle {
         match self.driver {
             Driver::Character => character::write(self.mtd(), at, data),
             Driver::Block => {
-                let mut device = lock(&self.registered().block);
+                let mut device = self.block();
                 device.write(self.mtd(), at, data, &mut |line| self.system.note(line))
             }
         }
@@ -125,7 +125,7 @@ impl Handle {
         match self.driver {
             Driver::Character => Err(Errno::INVAL),
             Driver::Block => {
-                let mut device = lock(&self.registered().block);
+                let mut device = self.block();
                 let note = &mut |line| self.system.note(line);
                 let (seen, answer) = device.fsync(self.mtd(), self.errors_seen, note);
                 drop(device);
@@ -182,7 +182,7 @@ impl Handle {
         }
         match mode & !KEEP_SIZE {
             ZERO_RANGE => {
-                let mut device = lock(&self.registered().block);
+                let mut device = self.block();
                 device.zero_out(self.mtd(), offset, length, &mut |line| {
                     self.system.note(line)
                 })

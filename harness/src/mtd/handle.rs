@@ -3,8 +3,10 @@
 //!
 //! Source of behaviour: Linux 6.1 fs/open.c, drivers/mtd/mtdchar.c, block/fops.c.
 
+use super::block::BlockDevice;
 use super::{MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR, Mtd, MtdSystem, NodeId, OpenFlags, Registered, lock};
 use crate::Errno;
+use std::sync::MutexGuard;
 
 /// What `stat` tells of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +95,10 @@ impl Handle {
                 return Err(Errno::ACCESS);
             }
             Driver::Character => {}
-            Driver::Block => errors_seen = lock(&registered.block).open(),
+            Driver::Block => {
+                let block = system.block(index).ok_or(Errno::NXIO)?;
+                errors_seen = lock(block).open();
+            }
         }
         Ok(Self {
             system: system.clone(),
@@ -147,6 +152,11 @@ impl Handle {
         registered.expect("a registered device")
     }
 
+    /// The caches of its device's block node, locked.
+    pub(super) fn block(&self) -> MutexGuard<'_, BlockDevice> {
+        lock(self.system.block(self.index).expect("a registered device"))
+    }
+
     pub(super) fn mtd(&self) -> Mtd<'_> {
         self.system.mtd(self.registered())
     }
@@ -155,7 +165,7 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         if self.driver == Driver::Block {
-            let mut device = lock(&self.registered().block);
+            let mut device = self.block();
             device.close(self.mtd(), &mut |line| self.system.note(line));
         }
     }

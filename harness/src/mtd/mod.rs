@@ -2,7 +2,8 @@
 //! ioctls, errno by errno.
 //!
 //! The behaviour is that of Linux 6.1 (drivers/mtd), in these layers:
-//! registration (`register`), the checks of the core that every access goes through (`access`),
+//! registration (`register`), the devices (`device`) and what is shared of them and the
+//! chips (`state`), the checks of the core that every access goes through (`access`),
 //! character nodes (`character`, `ioctl`), block nodes (`block`, `mtdblock`,
 //! `block_ioctl`), open file descriptions (`handle`) and the calls on them (`file`), and
 //! the texts of proc and sysfs (`text`).
@@ -17,6 +18,7 @@ mod access;
 mod block;
 mod block_ioctl;
 mod character;
+mod device;
 mod file;
 mod handle;
 mod in_process;
@@ -25,70 +27,24 @@ pub mod ioctl_number;
 mod memory;
 mod mtdblock;
 mod register;
+mod state;
 #[cfg(test)]
 mod tests;
 mod text;
 
+pub use device::{EccStats, MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR, MtdDevice, NodeId};
 pub use handle::{Handle, NodeStat};
 pub use memory::{SliceMemory, UserMemory};
 
 use crate::Errno;
-use crate::chip::{Chip, EraseRegion};
+use crate::chip::Chip;
 use crate::layout::Layout;
-use access::{ChipCell, Mtd};
+use access::Mtd;
 use block::BlockDevice;
 #[allow(unused_imports, reason = "the sandbox alone watches")]
 pub(crate) use block::BlockWatcher;
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
-
-/// Major number of MTD's character nodes.
-pub const MTD_CHAR_MAJOR: u32 = 90;
-/// Major number of MTD's block nodes.
-pub const MTD_BLOCK_MAJOR: u32 = 31;
-
-/// A device node's identity, wherever in the file system it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum NodeId {
-    /// A character node: major 90, minor 2N for mtdN, 2N+1 for mtdNro.
-    Character {
-        /// Device driver number.
-        major: u32,
-        /// Device number within the driver.
-        minor: u32,
-    },
-    /// A block node: major 31, minor N for mtdblockN.
-    Block {
-        /// Device driver number.
-        major: u32,
-        /// Device number within the driver.
-        minor: u32,
-    },
-}
-
-impl NodeId {
-    /// The node of mtdN. Numbers past what Linux has nodes for (2^19 - 1) give one
-    /// that no device has.
-    pub fn mtd(index: u32) -> Self {
-        Self::Character {
-            major: MTD_CHAR_MAJOR,
-            minor: index.saturating_mul(2),
-        }
-    }
-    /// The node of mtdNro, the read-only twin.
-    pub fn mtd_read_only(index: u32) -> Self {
-        Self::Character {
-            major: MTD_CHAR_MAJOR,
-            minor: index.saturating_mul(2).saturating_add(1),
-        }
-    }
-    /// The node of mtdblockN.
-    pub fn mtdblock(index: u32) -> Self {
-        Self::Block {
-            major: MTD_BLOCK_MAJOR,
-            minor: index,
-        }
-    }
-}
+use state::{ChipCell, Registered, State, lock};
+use std::sync::{Arc, Mutex, Weak};
 
 /// What a process asks of `open`; only the flags that matter to MTD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,69 +86,14 @@ pub enum Seek {
     Other(i64),
 }
 
-/// What ECC came to in all reads so far (`struct mtd_ecc_stats`, its first half).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct EccStats {
-    /// Reads with bits that were corrected.
-    pub corrected: u32,
-    /// Reads with bits that could not be.
-    pub failed: u32,
-}
-
-/// One registered MTD device: what `/proc/mtd` and MEMGETINFO tell of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MtdDevice {
-    /// N of mtdN.
-    pub index: u32,
-    /// The partition's name.
-    pub name: String,
-    /// Index of its chip.
-    pub chip: usize,
-    /// The MTD device that it is a part of, where that is not the chip itself.
-    pub parent: Option<u32>,
-    /// Where it starts on its chip.
-    pub offset_bytes: u64,
-    /// Where it starts in its parent, or on its chip where it has none: what sysfs
-    /// tells.
-    pub offset_in_parent_bytes: u64,
-    /// Its size after Linux cut it to the chip.
-    pub size_bytes: u64,
-    /// Its erase-block size; the largest that it has something of, where a chip has
-    /// several.
-    pub erase_block_bytes: u32,
-    /// The erase regions that MEMGETREGIONINFO tells of: those of a chip that is a device
-    /// itself. Linux gives a partition none.
-    pub erase_regions: Vec<EraseRegion>,
-    /// False where Linux forces the partition read-only.
-    pub writeable: bool,
-    /// What ECC came to in reads of it, and of what is a part of it.
-    pub ecc: EccStats,
-}
-
-/// An MTD device as registered, with what changes afterwards.
-struct Registered {
-    device: MtdDevice,
-    /// The size that it reports and serves now; see [`MtdSystem::set_size`].
-    /// Not an atomic: ARMv5TE has none of 64 bits.
-    size_now: Mutex<u64>,
-    ecc: Mutex<EccStats>,
-    block: Mutex<BlockDevice>,
-}
-
-struct State {
-    chips: Vec<ChipCell>,
-    devices: Vec<Registered>,
-    log: Mutex<Vec<String>>,
-}
-
 /// The kernel's view: chips, registered MTD devices, block caches. Clones
 /// share one state; all methods may be called from several threads. The example of
 /// [this crate](crate) makes one.
 #[derive(Clone)]
 pub struct MtdSystem {
     state: Arc<State>,
+    /// Caches of the block nodes, in the order of the devices.
+    blocks: Arc<[Mutex<BlockDevice>]>,
 }
 
 impl MtdSystem {
@@ -211,20 +112,21 @@ impl MtdSystem {
         }
         let regions: Vec<_> = chips.iter().map(Chip::erase_regions).collect();
         let (devices, log) = register::register(layout, &regions);
-        let registered = |device: MtdDevice| Registered {
-            size_now: Mutex::new(device.size_bytes),
-            ecc: Mutex::default(),
-            block: Mutex::default(),
-            device,
-        };
         let state = State {
             chips: chips.into_iter().map(ChipCell::new).collect(),
-            devices: devices.into_iter().map(registered).collect(),
+            devices: devices.into_iter().map(Registered::new).collect(),
             log: Mutex::new(log),
         };
         // Chips may come with faults that are due already.
         (0..state.chips.len()).for_each(|chip| state.with_chip(chip, |_| {}));
+        Self::over(state)
+    }
+
+    /// Nothing open, and nothing in a cache.
+    fn over(state: State) -> Self {
+        let blocks = state.devices.iter().map(|_| Mutex::default());
         Self {
+            blocks: blocks.collect(),
             state: Arc::new(state),
         }
     }
@@ -239,12 +141,7 @@ impl MtdSystem {
     /// [`MtdSystem::with_chip`].
     #[must_use]
     pub fn fork(&self) -> Self {
-        let fork = |registered: &Registered| Registered {
-            size_now: Mutex::new(registered.device.size_bytes),
-            ecc: Mutex::default(),
-            block: Mutex::default(),
-            device: registered.device.clone(),
-        };
+        let fork = |registered: &Registered| Registered::new(registered.device.clone());
         let chips = self.state.chips.iter();
         let state = State {
             chips: chips
@@ -253,9 +150,7 @@ impl MtdSystem {
             devices: self.state.devices.iter().map(fork).collect(),
             log: Mutex::new(self.log()),
         };
-        Self {
-            state: Arc::new(state),
-        }
+        Self::over(state)
     }
 
     /// The registered MTD devices, in index order, with the sizes they have now.
@@ -310,9 +205,9 @@ impl MtdSystem {
     /// sync(2): dirty pages of all block nodes go to mtdblock, which keeps the
     /// last erase block in its cache all the same.
     pub fn sync(&self) {
-        for registered in &self.state.devices {
+        for (registered, block) in self.state.devices.iter().zip(&*self.blocks) {
             let mtd = self.mtd(registered);
-            lock(&registered.block).write_back(mtd, &mut |line| self.note(line));
+            lock(block).write_back(mtd, &mut |line| self.note(line));
         }
     }
 
@@ -361,7 +256,8 @@ impl MtdSystem {
     )]
     pub(crate) fn peek_block(&self, index: u32, at: u64, buf: &mut [u8]) -> Result<(), Errno> {
         let registered = self.registered(index).ok_or(Errno::NXIO)?;
-        lock(&registered.block).peek(self.mtd(registered), at, buf)
+        let block = self.block(index).ok_or(Errno::NXIO)?;
+        lock(block).peek(self.mtd(registered), at, buf)
     }
 
     /// Has somebody told where a block node reads otherwise from now on. A change
@@ -371,13 +267,18 @@ impl MtdSystem {
         reason = "the sandbox alone asks, which not every machine has"
     )]
     pub(crate) fn watch_block(&self, index: u32, watcher: Weak<dyn BlockWatcher>) {
-        if let Some(registered) = self.registered(index) {
-            lock(&registered.block).watch(watcher);
+        if let Some(block) = self.block(index) {
+            lock(block).watch(watcher);
         }
     }
 
     fn registered(&self, index: u32) -> Option<&Registered> {
         self.state.registered(index)
+    }
+
+    /// The caches of a device's block node.
+    fn block(&self, index: u32) -> Option<&Mutex<BlockDevice>> {
+        Some(&self.blocks[self.state.position(index)?])
     }
 
     fn mtd<'a>(&'a self, registered: &'a Registered) -> Mtd<'a> {
@@ -392,55 +293,4 @@ impl MtdSystem {
     fn note(&self, line: String) {
         lock(&self.state.log).push(line);
     }
-}
-
-impl State {
-    /// The device of that number; they are in the order of their numbers.
-    fn registered(&self, index: u32) -> Option<&Registered> {
-        let devices = &self.devices;
-        let at = devices.binary_search_by_key(&index, |registered| registered.device.index);
-        Some(&devices[at.ok()?])
-    }
-
-    /// Counts a read whose ECC said something, for the device and those that it is a
-    /// part of (Linux 6.1, drivers/mtd/mtdcore.c, mtd_update_ecc_stats).
-    fn count_ecc(&self, index: u32, answer: Errno) {
-        let mut next = Some(index);
-        while let Some(registered) = next.and_then(|index| self.registered(index)) {
-            let mut ecc = lock(&registered.ecc);
-            match answer {
-                Errno::BADMSG => ecc.failed = ecc.failed.wrapping_add(1),
-                _ => ecc.corrected = ecc.corrected.wrapping_add(1),
-            }
-            next = registered.device.parent;
-        }
-    }
-
-    /// Works on a chip, then makes the size changes that its faults ask for.
-    fn with_chip<R>(&self, chip: usize, work: impl FnOnce(&mut Chip) -> R) -> R {
-        let mut chip = self.chips[chip].lock();
-        let result = work(&mut chip);
-        for change in chip.take_size_changes() {
-            if let Some(registered) = self.registered(change.index) {
-                let size = change.size_bytes;
-                *lock(&registered.size_now) = size;
-            }
-        }
-        result
-    }
-}
-
-impl Registered {
-    fn now(&self) -> MtdDevice {
-        MtdDevice {
-            size_bytes: *lock(&self.size_now),
-            ecc: *lock(&self.ecc),
-            ..self.device.clone()
-        }
-    }
-}
-
-/// Locks; a panic elsewhere in a test does not spread.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|e| e.into_inner())
 }

@@ -6,9 +6,9 @@
 
 use super::{Buffers, FinishedImage, ImageWriter, Used, finish};
 use crate::backup::DigestChoice;
+use crate::backup::buffer::read_full;
 use crate::backup::digest::{DigestValues, Digests, hex};
 use crate::backup::error::BackupError;
-use crate::backup::image::read_full;
 use crate::backup::manifest::SecondReading;
 use crate::backup::naming::Naming;
 use crate::backup::reader::Reader;

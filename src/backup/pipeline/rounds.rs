@@ -5,11 +5,11 @@
 //! that is cut off loses none.
 
 use super::Run;
+use crate::backup::buffer::read_full;
 use crate::backup::contents;
 use crate::backup::destination::Entry;
 use crate::backup::digest::Digests;
 use crate::backup::error::BackupError;
-use crate::backup::image::read_full;
 use crate::backup::manifest::{Image, Manifest, Origin};
 use crate::backup::naming::Naming;
 

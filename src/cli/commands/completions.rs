@@ -6,7 +6,7 @@ use crate::cli::common::generated;
 use crate::cli::error::UsageError;
 use crate::cli::given::Given;
 use crate::cli::output::Output;
-use crate::cli::spec::{CommandSpec, Job, OperandSpec, QUIET_ONLY};
+use crate::cli::spec::{CommandSpec, Job, OperandSpec, QUIET_ONLY, Table};
 use clap_complete::{Generator as _, Shell};
 use std::str::FromStr as _;
 
@@ -34,6 +34,7 @@ The script goes to standard output as it is, so there is no --json.
 pub(crate) const SHELLS: &[&str] = &["bash", "zsh", "fish", "elvish", "powershell"];
 
 fn parse(given: &mut Given) -> Result<Job, UsageError> {
+    let table = given.table;
     let name = given.operand_text()?;
     let name = match (name, given.path("all")) {
         (Some(_), Some(_)) => {
@@ -45,7 +46,7 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
         (None, Some(folder)) => {
             return Ok(Box::new(move |output| {
                 let shells = SHELLS.iter().filter_map(|name| Shell::from_str(name).ok());
-                let files = shells.map(|shell| (shell.file_name("mtdkeep"), script(shell)));
+                let files = shells.map(|shell| (shell.file_name("mtdkeep"), script(table, shell)));
                 generated::write(&folder, files, output)
             }));
         }
@@ -56,24 +57,24 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
             "there are no completions for {name:?}, but for bash, zsh, fish, elvish and powershell"
         ))
     })?;
-    Ok(Box::new(move |output| Ok(run(shell, output))))
+    Ok(Box::new(move |output| Ok(run(table, shell, output))))
 }
 
-fn run(shell: Shell, output: &Output) -> Exit {
-    output.text(&script(shell));
+fn run(table: Table, shell: Shell, output: &Output) -> Exit {
+    output.text(&script(table, shell));
     Exit::Done
 }
 
 /// For the shells that people have beside MTD devices, a script that asks the
 /// program itself; for the others, what clap makes of the table of commands.
-fn script(shell: Shell) -> String {
+fn script(table: Table, shell: Shell) -> String {
     match shell {
         Shell::Bash => include_str!("completions/mtdkeep.bash").into(),
         Shell::Zsh => include_str!("completions/mtdkeep.zsh").into(),
         Shell::Fish => include_str!("completions/mtdkeep.fish").into(),
         _ => {
             let mut text = Vec::new();
-            clap_complete::generate(shell, &mut clap_tree::program(), "mtdkeep", &mut text);
+            clap_complete::generate(shell, &mut clap_tree::program(table), "mtdkeep", &mut text);
             String::from_utf8_lossy(&text).into_owned()
         }
     }

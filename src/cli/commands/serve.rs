@@ -1,7 +1,6 @@
 //! `mtdkeep serve`.
 
 use super::backup::{DIGEST, PARTITION, digests};
-use super::not_in_this_build;
 #[cfg(feature = "full")]
 use crate::backup::{self, Access, Destination as _, Folder};
 use crate::backup::{DigestChoice, size};
@@ -12,6 +11,7 @@ use crate::cli::common::folder;
 use crate::cli::common::{self, partitions, signals};
 use crate::cli::error::{CliError, UsageError};
 use crate::cli::given::Given;
+use crate::cli::names;
 use crate::cli::output::Output;
 use crate::cli::progress::{Lines, Progress};
 use crate::cli::spec::{
@@ -99,7 +99,7 @@ fn parse(given: &mut Given) -> Result<Job, UsageError> {
     let wrong = |text: &str| Err(UsageError(text.into()));
     let folder = given.operand().map(PathBuf::from);
     if folder.is_some() && !cfg!(feature = "full") {
-        return Err(not_in_this_build("serve DIR"));
+        return Err(names::not_in_this_build("serve DIR"));
     }
     let partitions = given.texts("partition")?;
     let digest = given.value("digest");

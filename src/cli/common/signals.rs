@@ -2,18 +2,15 @@
 //! In the end the program dies of the signal itself, so that whoever started it
 //! sees that: a shell's loop ends. One that was ignored from the start stays so.
 
-use crate::cli::Exit;
 use crate::cli::error::CliError;
+use crate::cli::exit::{ASKED_BY, Exit};
 use libc::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ, c_int};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Set when the user asks to stop.
 static ASKED: AtomicBool = AtomicBool::new(false);
-
-/// The signal that asked to stop; 0: none did.
-static ASKED_BY: AtomicU8 = AtomicU8::new(0);
 
 /// Whether something is being done that no signal may end in its middle.
 static PATIENT: AtomicBool = AtomicBool::new(false);
@@ -191,15 +188,6 @@ pub(crate) fn is_ignored(signal: i32) -> bool {
     unsafe {
         libc::sigaction(signal, std::ptr::null(), now.as_mut_ptr()) == 0
             && now.assume_init().sa_sigaction == libc::SIG_IGN
-    }
-}
-
-/// The exit code of a program that stopped because it was asked to: what a shell
-/// makes of the signal.
-pub(crate) fn exit_code() -> u8 {
-    match ASKED_BY.load(Ordering::Relaxed) {
-        0 => 128 + SIGINT as u8,
-        signal => 128 + signal,
     }
 }
 

@@ -33,9 +33,17 @@ pub fn named(folder: &str, crate_name: &str, sources: &[(String, String)]) -> Na
         }
         texts.insert(module, text);
     }
-    texts
+    let modules = texts
         .iter()
-        .map(|(module, text)| (module.clone(), names(module, text, crate_name, &texts)))
+        .map(|(module, text)| (module.clone(), code(text)))
+        .collect();
+    let all = Crate {
+        name: crate_name,
+        modules,
+    };
+    let named = all.modules.keys();
+    named
+        .map(|module| (module.clone(), all.names(module)))
         .collect()
 }
 
@@ -74,42 +82,80 @@ fn reach<'a>(from: &Module, named: &'a Named) -> BTreeSet<&'a Module> {
     seen
 }
 
-/// The other modules that a module's code names.
-fn names(
-    module: &Module,
-    text: &str,
-    crate_name: &str,
-    texts: &BTreeMap<Module, &str>,
-) -> BTreeSet<Module> {
-    let mut found = BTreeSet::new();
-    for path in paths(text, crate_name) {
-        let from_root = path[0] == "crate" || path[0] == crate_name;
-        let mut absolute: Module = match from_root {
-            true => Vec::new(),
-            false => module.clone(),
-        };
-        for part in path.iter().skip(usize::from(from_root)) {
-            match part.as_str() {
-                "self" => {}
-                "super" => drop(absolute.pop()),
-                part => absolute.push(part.into()),
-            }
-        }
-        // The deepest module on the way; what follows is an item of it.
-        while !absolute.is_empty() && !texts.contains_key(&absolute) {
-            absolute.pop();
-        }
-        if !absolute.is_empty() && absolute != *module && texts.contains_key(&absolute) {
-            found.insert(absolute);
-        }
-    }
-    found
+/// What an import brings into a module: its name there, and the path it stands for.
+#[derive(Clone)]
+struct Import {
+    name: String,
+    path: Module,
+    /// Whether it is there for others (`pub use`): then it names nothing by itself, and
+    /// who names it here names what it stands for.
+    is_passed_on: bool,
 }
 
-/// All paths in the code that begin with `crate` (or the crate's name), `self` or
-/// `super`, those of grouped imports one by one; comments and the file's own tests left
-/// out.
-fn paths(text: &str, crate_name: &str) -> Vec<Module> {
+/// The code of a module: its imports, and the other paths in it.
+struct Code {
+    imports: Vec<Import>,
+    paths: Vec<Module>,
+}
+
+/// All modules of a crate.
+struct Crate<'a> {
+    name: &'a str,
+    modules: BTreeMap<Module, Code>,
+}
+
+impl Crate<'_> {
+    /// The other modules that a module's code names.
+    fn names(&self, module: &Module) -> BTreeSet<Module> {
+        let code = &self.modules[module];
+        let imported = code.imports.iter().filter(|import| !import.is_passed_on);
+        let paths = imported.map(|import| &import.path).chain(&code.paths);
+        paths
+            .filter_map(|path| self.resolved(module, path, 0))
+            .filter(|named| !named.is_empty() && named != module)
+            .collect()
+    }
+
+    /// The deepest module on a path's way, as a module sees it; what follows is an item of
+    /// it. None where the path begins in another crate, or with a name of the code.
+    fn resolved(&self, from: &Module, path: &Module, depth: usize) -> Option<Module> {
+        let (first, below) = path.split_first()?;
+        let mut at = match first.as_str() {
+            "self" | "super" => from.clone(),
+            first if first == "crate" || first == self.name => Module::new(),
+            first => [&from[..], &[first.to_owned()]].concat(),
+        };
+        if first == "super" {
+            at.pop();
+        }
+        if !at.is_empty() && !self.modules.contains_key(&at) {
+            return None;
+        }
+        for part in below {
+            let child = [&at[..], &[part.clone()]].concat();
+            if part == "super" {
+                at.pop();
+            } else if self.modules.contains_key(&child) {
+                at = child;
+            } else {
+                let code = self.modules.get(&at)?;
+                let import = code.imports.iter().find(|import| import.name == *part);
+                // Imports that go round are no code that compiles.
+                let import = import.filter(|_| depth < 8);
+                let Some(named) = import.and_then(|i| self.resolved(&at, &i.path, depth + 1))
+                else {
+                    break;
+                };
+                at = named;
+            }
+        }
+        Some(at)
+    }
+}
+
+/// The imports and paths of a text, those of grouped imports one by one; comments and the
+/// file's own tests left out.
+fn code(text: &str) -> Code {
     let code: String = text
         .split("#[cfg(test)]\nmod tests {")
         .next()
@@ -119,18 +165,38 @@ fn paths(text: &str, crate_name: &str) -> Vec<Module> {
         .collect::<Vec<_>>()
         .join("\n");
     let words = words(&code);
-    let mut found = Vec::new();
-    for at in 0..words.len() {
-        let starts = matches!(words[at], "crate" | "self" | "super") || words[at] == crate_name;
-        if starts && (at == 0 || words[at - 1] != "::") {
-            follow(&words, at, &Vec::new(), &mut found);
+    let (mut imports, mut paths) = (Vec::new(), Vec::new());
+    let mut at = 0;
+    while at < words.len() {
+        let before = at.checked_sub(1).map_or("", |before| words[before]);
+        if words[at] == "use" {
+            let is_passed_on = matches!(before, "pub" | ")");
+            let mut found = Vec::new();
+            at = follow(&words, at + 1, &Vec::new(), &mut found);
+            imports.extend(found.into_iter().map(|(path, name)| Import {
+                name,
+                path,
+                is_passed_on,
+            }));
+        } else if words.get(at + 1) == Some(&"::") && !matches!(before, "::" | "in") {
+            let mut found = Vec::new();
+            at = follow(&words, at, &Vec::new(), &mut found).max(at + 1);
+            paths.extend(found.into_iter().map(|(path, _)| path));
+        } else {
+            at += 1;
         }
     }
-    found
+    Code { imports, paths }
 }
 
-/// Reads a path from `at` on, which may end in a group; answers where it ends.
-fn follow(words: &[&str], mut at: usize, before: &Module, found: &mut Vec<Module>) -> usize {
+/// Reads a path from `at` on, which may end in a group; answers where it ends. With each
+/// path, the name that its end has from there on.
+fn follow(
+    words: &[&str],
+    mut at: usize,
+    before: &Module,
+    found: &mut Vec<(Module, String)>,
+) -> usize {
     let mut path = before.clone();
     loop {
         match words.get(at) {
@@ -149,7 +215,15 @@ fn follow(words: &[&str], mut at: usize, before: &Module, found: &mut Vec<Module
             _ => return at,
         }
         if words.get(at) != Some(&"::") {
-            found.push(path);
+            if path.last().is_some_and(|last| last == "self") {
+                path.pop();
+            }
+            let mut name = path.last().cloned().unwrap_or_default();
+            if let (Some(&"as"), Some(other)) = (words.get(at), words.get(at + 1)) {
+                name = (*other).into();
+                at += 2;
+            }
+            found.push((path, name));
             return at;
         }
         at += 1;
@@ -185,4 +259,53 @@ fn a_circle_is_found_and_a_line_is_none() {
     ];
     let named = named("s", "s", &sources);
     assert_eq!(circles(&named), [["a", "b", "c"]]);
+}
+
+/// A folder's own file names what lies below it without a word before.
+#[test]
+fn a_path_that_begins_below_is_seen() {
+    let source = |path: &str, text: &str| (path.to_owned(), text.to_owned());
+    for text in [
+        "use block::Block;",
+        "use { block::{self, Block} };",
+        "fn f() { block::g() }",
+    ] {
+        let sources = [
+            source("s/lib.rs", "mod a;"),
+            source("s/a/mod.rs", &format!("mod block; mod other; {text}")),
+            source("s/a/block.rs", "fn f() { super::g(); other::h() }"),
+            source("s/a/other.rs", "fn h() {} // super::g"),
+        ];
+        let circles = circles(&named("s", "s", &sources));
+        assert_eq!(circles, [["a", "a/block"]], "{text}");
+    }
+    // What only looks like it: another crate's, a field, and what is there for others.
+    for text in [
+        "use std::block::x;",
+        "fn f() { self.block.g() }",
+        "pub use block::Block;",
+        "pub(in crate::a) use block::{Block as B};",
+    ] {
+        let sources = [
+            source("s/lib.rs", "mod a;"),
+            source("s/a/mod.rs", &format!("mod block; {text}")),
+            source("s/a/block.rs", "use super::f;"),
+        ];
+        assert!(circles(&named("s", "s", &sources)).is_empty(), "{text}");
+    }
+}
+
+/// Who names what a folder's own file passes on names where it comes from.
+#[test]
+fn what_is_passed_on_is_where_it_comes_from() {
+    let source = |path: &str, text: &str| (path.to_owned(), text.to_owned());
+    let sources = [
+        source(
+            "s/a/mod.rs",
+            "mod one; mod two; pub(crate) use two::{T as U};",
+        ),
+        source("s/a/one.rs", "use crate::a::U;"),
+        source("s/a/two.rs", "fn f(_: super::one::O) {}"),
+    ];
+    assert_eq!(circles(&named("s", "s", &sources)), [["a/one", "a/two"]]);
 }

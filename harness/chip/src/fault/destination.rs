@@ -12,6 +12,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use std::fmt;
 use std::io::{self, Write};
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 const NAMES: &str =
@@ -286,5 +287,16 @@ impl<W: Write> Write for FaultyWriter<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
+    }
+}
+
+impl FromStr for DestinationFaults {
+    type Err = SpecError;
+
+    fn from_str(text: &str) -> Result<Self, SpecError> {
+        text.split(',')
+            .map(Part::parse)
+            .collect::<Result<Vec<_>, _>>()
+            .and_then(Self::from_parts)
     }
 }

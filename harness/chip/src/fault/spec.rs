@@ -2,7 +2,7 @@
 //!
 //! Invariant: what `Display` prints parses to an equal plan.
 
-use super::{DestinationFaults, Fault, FaultKind, FaultPlan, SizeChange, Trigger, WornOut};
+use super::{Fault, FaultKind, FaultPlan, SizeChange, Trigger, WornOut};
 use crate::Errno;
 use crate::power::Tear;
 use std::fmt;
@@ -404,16 +404,5 @@ pub(super) fn number(text: &str) -> Option<u64> {
         Some(hex) if hex.starts_with('+') => None,
         Some(hex) => u64::from_str_radix(hex, 16).ok(),
         None => text.parse().ok(),
-    }
-}
-
-impl FromStr for DestinationFaults {
-    type Err = SpecError;
-
-    fn from_str(text: &str) -> Result<Self, SpecError> {
-        text.split(',')
-            .map(Part::parse)
-            .collect::<Result<Vec<_>, _>>()
-            .and_then(Self::from_parts)
     }
 }

@@ -1,6 +1,6 @@
 //! Backing up, proving and cleaning, where nothing is in the way.
 
-use super::{assert_chip_untouched, assert_images, device, run, virtual_ispot};
+use super::{WATCH, assert_chip_untouched, assert_images, device, run, virtual_ispot};
 use crate::cli::support::{mtdkeep, text};
 use rstest::rstest;
 
@@ -89,25 +89,17 @@ cd /var/wwwroot/mtd_backup; step sums sha256sum -c SHA256SUMS",
 #[test]
 #[ignore = "needs what ci/virtual-ispot installs"]
 fn a_backup_holds_little_memory() {
-    const LIMIT_KIB: u64 = 1536;
     let mut ispot = virtual_ispot();
     let steps = run(
         &mut ispot,
-        "mtdkeep backup -q --read-again & program=$!
-while kill -0 $program 2>/dev/null; do
-    cat /proc/$program/status 2>/dev/null | grep VmHWM
-done >/tmp/peaks
+        &format!(
+            "mtdkeep backup -q --read-again & program=$!
+{WATCH}
 wait $program || exit 9
-step peaks cat /tmp/peaks",
+step peaks cat /tmp/peaks"
+        ),
     );
-    let peaks = steps.expect("peaks", 0).stdout;
-    let kib = |line: &str| -> u64 { line.split_whitespace().nth(1).unwrap().parse().unwrap() };
-    let peaks: Vec<u64> = peaks.lines().map(kib).collect();
-    // The first looks may be at the shell that becomes the program.
-    let peak = peaks.last().copied().unwrap_or(0);
-    println!("{} looks, at most {peak} KiB resident", peaks.len());
-    assert!(peaks.len() >= 10, "{} looks are not enough", peaks.len());
-    assert!((64..=LIMIT_KIB).contains(&peak), "{peak} KiB: {peaks:?}");
+    steps.assert_peak_below(1536);
 }
 
 #[test]

@@ -115,7 +115,27 @@ impl Steps {
         assert!(status != 0 || step.stderr.is_empty(), "{name}: {step:#?}");
         step
     }
+
+    /// What [`WATCH`] saw was never more, and was seen often enough.
+    #[track_caller]
+    fn assert_peak_below(&self, limit_kib: u64) {
+        let peaks = self.expect("peaks", 0).stdout;
+        let kib = |line: &str| -> u64 { line.split_whitespace().nth(1).unwrap().parse().unwrap() };
+        let peaks: Vec<u64> = peaks.lines().map(kib).collect();
+        // The first looks may be at the shell that becomes the program.
+        let peak = peaks.last().copied().unwrap_or(0);
+        println!("{} looks, at most {peak} KiB resident", peaks.len());
+        assert!(peaks.len() >= 10, "{} looks are not enough", peaks.len());
+        assert!((64..=limit_kib).contains(&peak), "{peak} KiB: {peaks:?}");
+    }
 }
+
+/// Shell: looks again and again, until `$program` ends, at what the kernel counts for it
+/// at its peak. [`Steps::assert_peak_below`] wants it as the step `peaks`.
+const WATCH: &str = "\
+while kill -0 $program 2>/dev/null; do
+    cat /proc/$program/status 2>/dev/null | grep VmHWM
+done >/tmp/peaks";
 
 impl Step {
     /// All that was said contains these.

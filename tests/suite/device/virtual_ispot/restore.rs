@@ -1,6 +1,6 @@
 //! Restoring on a real kernel: what the README shows, and what it takes.
 
-use super::{ROOTFS_2, SYSTEM, run, virtual_ispot, with_step};
+use super::{ROOTFS_2, SYSTEM, WATCH, run, virtual_ispot, with_step};
 use mtd_virtual_device::{BootFrom, VirtualDevice, quote};
 use rstest::rstest;
 use std::time::Duration;
@@ -13,34 +13,26 @@ const MEDIUM: &str = "mount -t jffs2 /dev/mtdblock6 /mnt || exit 9\ncd /mnt";
 #[test]
 #[ignore = "needs what ci/virtual-ispot installs"]
 fn a_restore_holds_little_memory() {
-    const LIMIT_KIB: u64 = 1536;
     let mut ispot = virtual_ispot();
     let chip = ispot.chip().to_vec();
     let steps = run(
         &mut ispot,
-        "mtdkeep backup -q -o /tmp/backup || exit 9
+        &format!(
+            "mtdkeep backup -q -o /tmp/backup || exit 9
 tr '\\0-\\377' '\\1-\\377\\0' </tmp/backup/mtd4.bin >/dev/mtdblock4 || exit 8
 tr '\\0-\\377' '\\1-\\377\\0' </tmp/backup/mtd2.bin >/dev/mtdblock2 || exit 8
 mtdkeep restore --yes --journal-in-memory /tmp/backup >/steps/restore.out & program=$!
-while kill -0 $program 2>/dev/null; do
-    cat /proc/$program/status 2>/dev/null | grep VmHWM
-done >/tmp/peaks
+{WATCH}
 wait $program || exit 7
-step peaks cat /tmp/peaks",
+step peaks cat /tmp/peaks"
+        ),
     );
     let said = steps.outcome.file("/steps/restore.out").unwrap();
     let said = String::from_utf8_lossy(said);
     assert!(said.contains("17 erase blocks"), "{said}");
     assert_eq!(ispot.chip()[SYSTEM], chip[SYSTEM]);
     assert_eq!(ispot.chip()[LINUX], chip[LINUX]);
-    let peaks = steps.expect("peaks", 0).stdout;
-    let kib = |line: &str| -> u64 { line.split_whitespace().nth(1).unwrap().parse().unwrap() };
-    let peaks: Vec<u64> = peaks.lines().map(kib).collect();
-    // The first looks may be at the shell that becomes the program.
-    let peak = peaks.last().copied().unwrap_or(0);
-    println!("{} looks, at most {peak} KiB resident", peaks.len());
-    assert!(peaks.len() >= 10, "{} looks are not enough", peaks.len());
-    assert!((64..=LIMIT_KIB).contains(&peak), "{peak} KiB: {peaks:?}");
+    steps.assert_peak_below(1536);
 }
 
 /// Who has the flash mounted or open is seen on a real kernel, by whatever name.
