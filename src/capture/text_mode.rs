@@ -13,6 +13,9 @@ const FEEDS_MIN: u64 = 64;
 /// Of every other value there must be so many.
 const OTHERS_MIN: u64 = 16;
 
+/// How much is looked at at once: little, because where it cannot be had the program ends.
+const PIECE_BYTES: usize = 8 << 10;
+
 /// What shows that a stream passed in text mode, in words; `open` gives the stream, a
 /// second time where the first look is not enough.
 pub(super) fn traces(
@@ -22,7 +25,7 @@ pub(super) fn traces(
         return Ok(None);
     };
     let mut counts = [0_u64; 256];
-    let mut stream = BufReader::with_capacity(64 << 10, open()?);
+    let mut stream = BufReader::with_capacity(PIECE_BYTES, open()?);
     for byte in stream.by_ref().bytes() {
         counts[usize::from(byte?)] += 1;
     }
@@ -51,14 +54,14 @@ struct Lines {
 impl Lines {
     /// None where they are as in any bytes; most streams show that in their first lines.
     fn of(stream: impl Read) -> io::Result<Option<Self>> {
-        let mut stream = BufReader::with_capacity(64 << 10, stream);
+        let mut stream = BufReader::with_capacity(PIECE_BYTES, stream);
         let mut found = Self { feeds: 0, lone: 0 };
         let (mut has_return, mut line) = (false, Vec::new());
         loop {
             // Runs without an end of line do not fill the memory.
             let got = stream
                 .by_ref()
-                .take(64 << 10)
+                .take(PIECE_BYTES as u64)
                 .read_until(b'\n', &mut line)?;
             if got == 0 {
                 break;
