@@ -132,7 +132,7 @@ impl Crate<'_> {
             return None;
         }
         for part in below {
-            let child = [&at[..], &[part.clone()]].concat();
+            let child = [&at[..], std::slice::from_ref(part)].concat();
             if part == "super" {
                 at.pop();
             } else if self.modules.contains_key(&child) {
