@@ -14,6 +14,7 @@
 //! gigabytes cost no memory.
 
 mod builder;
+mod folders;
 mod generic;
 pub mod ispot;
 mod known;
@@ -145,7 +146,7 @@ impl SimulatedDevice {
             description: description.into(),
             system,
             nodes,
-            folders: ispot::folders(layout),
+            folders: folders::of(layout),
         }
     }
 

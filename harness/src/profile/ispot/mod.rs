@@ -158,15 +158,6 @@ fn ispot_geometry() -> Geometry {
     Layout::ispot().chips[0].geometry
 }
 
-/// The folder that its web server serves: every device that is laid out as an iSpot has
-/// it, whatever image it was made of; others have none.
-pub(super) fn folders(layout: &Layout) -> Vec<String> {
-    match *layout == Layout::ispot() {
-        true => vec!["var/wwwroot".into()],
-        false => Vec::new(),
-    }
-}
-
 fn contents(seed: u64, geometry: Geometry) -> Chip {
     let storage = LazyStorage::new(geometry, Box::new(Ispot::new(seed)));
     Chip::with_storage(geometry, Box::new(storage))
