@@ -25,6 +25,8 @@ enum Help<'a> {
     Remove(&'a Path),
     /// To choose one of these.
     ThereAre(&'a [MtdName]),
+    /// To choose one of these by its number.
+    ByNumber(&'a [MtdName]),
 }
 
 impl MtdError {
@@ -62,11 +64,18 @@ impl MtdError {
             Help::Text(text) => Some(text.into()),
             Help::Remove(path) => Some(format!("as root: rm -r {}", path.display())),
             Help::ThereAre(known) => Some(format!("there are {}", List(known))),
+            Help::ByNumber(candidates) => {
+                let first = candidates.first()?;
+                Some(format!(
+                    "say which with its number, as /dev/{}",
+                    first.index
+                ))
+            }
         }
     }
 
     fn row(&self) -> Row<'_> {
-        use Help::{Nothing, Remove, Text, ThereAre};
+        use Help::{ByNumber, Nothing, Remove, Text, ThereAre};
         match self {
             Self::NoMtd {
                 other_root, source, ..
@@ -111,7 +120,9 @@ impl MtdError {
             Self::ReadOnly { device, .. } => row(Kind::Refused, Text(READ_ONLY)).of(device),
             Self::BadRange { device, .. } => row(Kind::Refused, Nothing).of(device),
             Self::UnknownPartition { known, .. } => row(Kind::BadSelection, ThereAre(known)),
-            Self::AmbiguousPartition { .. } => row(Kind::BadSelection, Text(AMBIGUOUS)),
+            Self::AmbiguousPartition { candidates, .. } => {
+                row(Kind::BadSelection, ByNumber(candidates))
+            }
             Self::PartitionTwice { device, .. } => row(Kind::BadSelection, Text(TWICE)).of(device),
         }
     }
@@ -129,7 +140,6 @@ const FOREIGN: &str = "the node or the tree belongs to another device or kernel;
 const NOT_CAPTURED: &str = "if the device still works, capture it as well and import again";
 const READ_ONLY: &str = "a partition off an erase-block boundary is read-only to the kernel; \
     erasing it would hit its neighbour";
-const AMBIGUOUS: &str = "say which with its number, as /dev/mtd3";
 const TWICE: &str = "name each partition once";
 
 fn row<'a>(kind: Kind, help: Help<'a>) -> Row<'a> {

@@ -39,8 +39,8 @@ fn words_pick_their_partitions(#[case] wanted: &[&str], #[case] picked: &[u32]) 
 #[case::unknown_number(&["mtd6"], "no partition \"mtd6\"", "mtd5 (FIS directory)")]
 #[case::no_leading_zeros(&["mtd01"], "no partition \"mtd01\"", "mtd0 (RedBoot)")]
 #[case::another_case(&["redboot"], "no partition \"redboot\"", "mtd0 (RedBoot)")]
-#[case::two_of_a_name(&["rootfs"], "mtd2 (rootfs), mtd3 (rootfs)", "number")]
-#[case::name_like_a_number(&["mtd1"], "mtd1 (linux), mtd4 (mtd1)", "number")]
+#[case::two_of_a_name(&["rootfs"], "mtd2 (rootfs), mtd3 (rootfs)", "number, as /dev/mtd2")]
+#[case::name_like_a_number(&["mtd1"], "mtd1 (linux), mtd4 (mtd1)", "number, as /dev/mtd1")]
 #[case::twice(&["linux", "linux"], "mtd1 (linux) was asked for twice", "once")]
 #[case::twice_by_name_and_number(&["RedBoot", "mtd0"], "as \"RedBoot\" and as \"mtd0\"", "once")]
 fn a_word_that_is_not_clear_is_an_error(

@@ -5,6 +5,7 @@
 
 use super::dumps::{Chosen, Dumps, oob_in, refused};
 use crate::backend::Told;
+use crate::backup::count;
 use crate::cli::error::CliError;
 use crate::layout::Described;
 use crate::mtd::{MtdInfo, PartitionOffset};
@@ -44,8 +45,8 @@ pub(super) fn simulation_of(
     if let Some(first) = without.first() {
         return Err(refused(
             format!(
-                "the layout does not tell where {} partitions start, the first of them {}",
-                without.len(),
+                "the layout does not tell the start of {}, the first of them {}",
+                count(without.len() as u64, "partition"),
                 first.id()
             ),
             "add what tells it with --layout: a boot log, mtdparts=, U-Boot's list",
