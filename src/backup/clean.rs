@@ -129,5 +129,5 @@ fn refused(folder: &dyn Destination, holds: String, help: &str) -> Failure {
     .into()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "full"))]
 mod tests;

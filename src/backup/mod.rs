@@ -79,7 +79,6 @@ pub use report::{Finding, Kind, Meaning, Report};
 pub use stream::stream;
 pub use work::Work;
 
-#[cfg(feature = "full")]
 pub(crate) use buffer::read_full;
 pub(crate) use clean::plan_clean;
 #[cfg(all(test, feature = "full"))]
