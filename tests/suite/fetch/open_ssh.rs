@@ -5,6 +5,7 @@ use super::support::{TABLE, assert_good};
 use crate::cli::support::{program, text};
 use rstest::rstest;
 use std::fs;
+use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -114,7 +115,12 @@ fn dropbear(folder: &Path, port: u16) -> Server {
     let home = std::env::home_dir().unwrap().join(".ssh");
     fs::create_dir_all(&home).unwrap();
     fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
-    fs::write(home.join("authorized_keys"), keys).unwrap();
+    // Behind those of other tests: they run at the same time, and the home is one.
+    let all = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(home.join("authorized_keys"));
+    all.unwrap().write_all(keys.as_bytes()).unwrap();
     let child = Command::new("dropbear")
         .args(["-F", "-E", "-s", "-c", &device(folder)])
         .args(["-p", &format!("127.0.0.1:{port}")])

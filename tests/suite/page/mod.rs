@@ -262,11 +262,18 @@ fn a_browser_finds_nothing_wrong_and_downloads_all() {
 #[ignore = "needs chromium"]
 fn a_browser_downloads_many_small_files() {
     let outer = tempfile::tempdir().unwrap();
-    let table: String = (0..16)
-        .map(|mtd| format!("mtd{mtd}: 00001000 00001000 \"p{mtd}\"\n"))
+    let layout: String = (0..16)
+        .map(|mtd| {
+            format!(
+                "mtd{mtd}: chip 0, offset {:#x} (user), size 0x1000 (user), \
+                 erase block 0x1000 (user), name \"p{mtd}\"\n",
+                mtd * 0x1000
+            )
+        })
         .collect();
-    let file = outer.path().join("table");
-    fs::write(&file, format!("dev:    size   erasesize  name\n{table}")).unwrap();
+    let file = outer.path().join("layout");
+    let chip = "mtdkeep layout 1\nchip 0: size 0x10000, name \"\"\n";
+    fs::write(&file, format!("{chip}{layout}")).unwrap();
     let serving = Serving::start(&[&format!("--simulate={}", file.display())]);
     let got = outer.path().join("got");
     fs::create_dir(&got).unwrap();
