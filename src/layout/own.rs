@@ -230,32 +230,19 @@ impl Reader {
         Ok(())
     }
 
-    /// Whether a partition lies inside its chip and its parent.
+    /// Whether a partition lies inside its chip and its parent, as far as it is told.
     fn check_place(&self, at: usize) -> Result<(), LayoutTextError> {
         let facts = &self.partitions[at];
-        let (Some(start), Some(size_bytes)) = (facts.offset, facts.size_bytes) else {
+        let Some(start) = facts.offset else {
             return Ok(());
         };
-        // Both are below 2^63.
-        let end_bytes = start.bytes + size_bytes;
-        let past = |limit_bytes, of: String| LayoutTextError::PastTheEnd {
-            line: facts.line,
-            name: facts.name.clone(),
-            end_bytes,
-            limit_bytes,
-            of,
-        };
-        if i64::try_from(end_bytes).is_err() {
-            return Err(past(i64::MAX.unsigned_abs(), "any chip".into()));
-        }
         let chip_bytes = facts.chip.and_then(|chip| self.chips[chip].size_bytes);
-        if let Some(limit_bytes) = chip_bytes.filter(|limit| end_bytes > *limit) {
-            return Err(past(limit_bytes, "its chip".into()));
-        }
+        ends_within(facts, chip_bytes, || "its chip".into())?;
         let outer = facts.parent.map(|parent| &self.partitions[parent]);
         let Some((outer, place)) = outer.and_then(|outer| Some((outer, outer.offset?))) else {
             return Ok(());
         };
+        // Also where nobody tells how large it is.
         if start.bytes < place.bytes {
             return Err(LayoutTextError::BadLine {
                 line: facts.line,
@@ -263,13 +250,9 @@ impl Reader {
                 found: quoted(&facts.name),
             });
         }
-        match outer.end_bytes().filter(|limit| end_bytes > *limit) {
-            Some(limit_bytes) => Err(past(
-                limit_bytes,
-                format!("{:?}, which it lies in", outer.name),
-            )),
-            None => Ok(()),
-        }
+        ends_within(facts, outer.end_bytes(), || {
+            format!("{:?}, which it lies in", outer.name)
+        })
     }
 
     fn finish(mut self, skipped: Vec<super::Skipped>) -> Result<Reading, LayoutTextError> {
@@ -389,6 +372,33 @@ fn said_by<'a>(
         .and_then(FactSource::from_word)
         .ok_or_else(|| bad(line, "nobody's name in the parentheses"))?;
     Ok((fact, Some(source)))
+}
+
+/// Whether a partition that has a place and a size ends by there, and below 2^63.
+fn ends_within(
+    facts: &PartitionFacts,
+    limit_bytes: Option<u64>,
+    of: impl FnOnce() -> String,
+) -> Result<(), LayoutTextError> {
+    let Some((start, size_bytes)) = facts.offset.zip(facts.size_bytes) else {
+        return Ok(());
+    };
+    // Both are below 2^63.
+    let end_bytes = start.bytes + size_bytes;
+    let past = |limit_bytes, of| LayoutTextError::PastTheEnd {
+        line: facts.line,
+        name: facts.name.clone(),
+        end_bytes,
+        limit_bytes,
+        of,
+    };
+    if i64::try_from(end_bytes).is_err() {
+        return Err(past(i64::MAX.unsigned_abs(), "any chip".into()));
+    }
+    match limit_bytes.filter(|limit| end_bytes > *limit) {
+        Some(limit_bytes) => Err(past(limit_bytes, of())),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

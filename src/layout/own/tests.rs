@@ -78,6 +78,7 @@ proptest! {
 #[case("chip 0: size 0x10, name \"\"\nmtd0: chip 0, offset 0x8, size 0x9, name \"a\"")]
 #[case("mtd0: offset 0x4, size 0x8, name \"a\"\nmtd1: in mtd0, offset 0x8, size 0x5, name \"b\"")]
 #[case("mtd0: offset 0x4, size 0x8, name \"a\"\nmtd1: in mtd0, offset 0x2, size 0x5, name \"b\"")]
+#[case("mtd0: offset 0x4, size 0x8, name \"a\"\nmtd1: in mtd0, offset 0x2, name \"b\"")]
 #[case("mtd0: offset 0x7fffffffffffffff, size 0x8, name \"a\"")]
 #[case("mtd0: chip 0, name \"a\"")]
 #[case("mtd0: offset 0x0 (rumour), name \"a\"")]
