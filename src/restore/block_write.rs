@@ -6,6 +6,7 @@
 use super::blocks::{self, Need};
 use super::crippled::{Crippled, lacks};
 use super::flash;
+use crate::backup::first_difference;
 use crate::mtd::{Errno, MtdError, MtdWrite};
 
 /// What is said of an erase block that was not touched after all.
@@ -89,12 +90,10 @@ impl BlockWrite<'_> {
             return Ok(bytes);
         }
         flash::read(self.device, self.offset_bytes, self.back)?;
-        if self.back == self.wanted {
-            return Ok(bytes);
+        match first_difference(self.back, self.wanted) {
+            None => Ok(bytes),
+            Some(at) => Err(Fault::Differs(self.offset_bytes + at as u64)),
         }
-        let mut pairs = self.back.iter().zip(self.wanted);
-        let at = pairs.position(|(is, should)| is != should);
-        Err(Fault::Differs(self.offset_bytes + at.unwrap_or(0) as u64))
     }
 
     /// What the erase block holds now, as a sentence's end.

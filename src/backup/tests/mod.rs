@@ -7,4 +7,5 @@ mod properties;
 mod readings;
 mod repair;
 mod resume;
+mod small_device;
 mod verify;

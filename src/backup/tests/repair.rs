@@ -3,33 +3,17 @@
 
 use crate::backend::SimulatedBackend;
 use crate::backup::tests::memory_folder::MemoryFolder;
+use crate::backup::tests::small_device::device;
 use crate::backup::{
     self, DigestChoice, ErrorKind, Failure, How, INDEX, MANIFEST, Manifest, Meaning, RepairLayout,
     RepairRequest, Repaired, Report, Request, SUMS, UNFINISHED, Work,
 };
 use crate::mtd::MtdBackend as _;
-use mtd_harness::fault::FaultPlan;
-use mtd_harness::layout::Layout;
-use mtd_harness::profile;
 use rstest::rstest;
 use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
 type Files = BTreeMap<String, Vec<u8>>;
-
-const TABLE: &str = "dev:    size   erasesize  name
-mtd0: 00000800 00000400 \"boot\"
-mtd1: 00000400 00000400 \"param\"
-mtd2: 00001000 00000400 \"data\"
-";
-
-fn device(seed: u64, faults: &str) -> SimulatedBackend {
-    let device = profile::from_layout(&Layout::from_proc_mtd(TABLE).unwrap(), seed);
-    if !faults.is_empty() {
-        device.set_faults(0, Some(faults.parse::<FaultPlan>().unwrap()));
-    }
-    SimulatedBackend::new(device)
-}
 
 fn back_up(device: &SimulatedBackend, folder: &MemoryFolder) -> Result<(), Failure> {
     let request = Request {

@@ -4,8 +4,9 @@
 
 use crate::cli::support::{program, text};
 use crate::fetch::support::{TABLE, assert_good};
+use crate::serve::support::address_told;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::BufReader;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
@@ -32,14 +33,10 @@ fn served(folder: &Path) -> (Served, String) {
         .spawn()
         .unwrap();
     let mut said = BufReader::new(child.stdout.take().unwrap());
-    let mut line = String::new();
-    while !line.contains("http://") {
-        line.clear();
-        assert_ne!(said.read_line(&mut line).unwrap(), 0, "it said no address");
-    }
+    let address = address_told(&mut said);
     // It goes on to speak.
     std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
-    (Served(child), line.trim().to_owned())
+    (Served(child), address)
 }
 
 /// Everything is fetched, each image against the digest that the device made as it sent

@@ -2,7 +2,7 @@
 
 use super::client::{self, Client, TOKEN};
 use crate::cli::support::program;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::process::{Child, ExitStatus, Stdio};
 use std::thread::JoinHandle;
@@ -15,6 +15,16 @@ pub(crate) struct Serving {
     said: Option<JoinHandle<String>>,
 }
 
+/// The first address that a server tells.
+pub(crate) fn address_told(said: &mut impl BufRead) -> String {
+    let mut line = String::new();
+    while !line.contains("http://") {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).unwrap(), 0, "it told no address");
+    }
+    line.trim().to_owned()
+}
+
 impl Serving {
     /// With options, or a backup's folder.
     pub(crate) fn start(words: &[&str]) -> Self {
@@ -25,12 +35,8 @@ impl Serving {
             .spawn()
             .unwrap();
         let mut said = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("http://") {
-            line.clear();
-            assert_ne!(said.read_line(&mut line).unwrap(), 0, "it ended");
-        }
-        let address = line.trim().trim_start_matches("http://");
+        let address = address_told(&mut said);
+        let address = address.trim_start_matches("http://");
         let address = address.split('/').next().unwrap().parse().unwrap();
         let rest = move || {
             let mut rest = String::new();
