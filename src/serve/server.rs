@@ -204,6 +204,13 @@ impl Server {
 
     /// Lets a client in, in place of the one that was silent longest where it is full.
     fn accept(&self, connections: &mut Vec<Connection>, now: Instant) {
+        let is_full = connections.len() == CONNECTIONS_MAX;
+        let goes = is_full.then(|| least(connections, now)).flatten();
+        if is_full && goes.is_none() {
+            // Whoever would have gone has come on since that was asked: who is outside
+            // waits on, and is not let in to be thrown out.
+            return;
+        }
         let Ok((socket, Some(peer))) = rustix::net::acceptfrom(&self.listener) else {
             return;
         };
@@ -216,11 +223,8 @@ impl Server {
         if !is_welcome || prepare(&socket).is_err() {
             return;
         }
-        if connections.len() == CONNECTIONS_MAX {
-            match least(connections, now) {
-                Some(at) => drop(connections.remove(at)),
-                None => return,
-            }
+        if let Some(at) = goes {
+            drop(connections.remove(at));
         }
         let _ = sockopt::set_tcp_nodelay(&socket, true);
         connections.push(Connection::new(socket, address::host(peer), now));
@@ -279,3 +283,6 @@ fn network(source: io::Error) -> Failure {
     }
     .into()
 }
+
+#[cfg(all(test, feature = "full"))]
+mod tests;
