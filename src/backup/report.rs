@@ -195,7 +195,7 @@ impl Finding {
         self
     }
 
-    /// The finding in one sentence, without [`Finding::reason`] where that has a
+    /// The finding in one sentence, without its reason where that has a
     /// line of its own: `mtd3.bin (rootfs): damaged: SHA-256 differs`.
     pub fn message(&self) -> String {
         let subject = match &self.partition {
