@@ -22,6 +22,9 @@ pub enum BackupError {
         /// Why the first one cannot.
         first: MtdError,
     },
+    /// All that is wanted is empty partitions.
+    #[error("the wanted partitions hold no byte; nothing was changed")]
+    NothingWanted,
     /// The folder is missing, is no folder, or cannot be used.
     #[error("{operation} {folder}: {source}")]
     Folder {
@@ -173,7 +176,8 @@ impl BackupError {
                 MtdErrorKind::Refused => ErrorKind::Refused,
                 _ => ErrorKind::Io,
             },
-            Self::Refused { .. }
+            Self::NothingWanted
+            | Self::Refused { .. }
             | Self::Busy { .. }
             | Self::WouldLose { .. }
             | Self::Manifest { .. } => ErrorKind::Refused,
@@ -193,6 +197,7 @@ impl BackupError {
     pub fn help(&self) -> Option<String> {
         Some(match self {
             Self::Mtd(error) | Self::NothingReadable { first: error } => return error.help(),
+            Self::NothingWanted => "`mtdkeep list` shows what there is to back up".into(),
             // The command knows what it wanted there: the command line says more.
             Self::Folder { .. } => "check the folder, and the medium that holds it".into(),
             Self::File { source, .. } => match source.kind() {

@@ -147,7 +147,7 @@ pub(crate) fn leave_out(
         }
     }
     match gone.into_iter().next() {
-        Some((_, first)) if manifest.images.is_empty() => {
+        Some((_, first)) if manifest.images.iter().all(|image| image.size_bytes == 0) => {
             Err(BackupError::NothingReadable { first }.into())
         }
         _ => Ok(()),
@@ -155,7 +155,7 @@ pub(crate) fn leave_out(
 }
 
 /// Opens the wanted devices, all at once where that can be, else one after the
-/// other; an error only where none of them opens.
+/// other; an error only where none of them opens, or none that does has a byte.
 fn open(
     backend: &dyn MtdBackend,
     wanted: &[MtdInfo],
@@ -176,13 +176,15 @@ fn open(
             Err(error) => left_out.push((info.clone(), error)),
         }
     }
-    match left_out.first() {
-        Some((_, first)) if opened.is_empty() => Err(BackupError::NothingReadable {
-            first: first.clone(),
-        }
-        .into()),
-        _ => Ok((opened, left_out)),
+    // A backup without a byte is one that verify calls none.
+    if opened.iter().any(|device| device.info().size_bytes > 0) {
+        return Ok((opened, left_out));
     }
+    Err(match left_out.into_iter().next() {
+        Some((_, first)) => BackupError::NothingReadable { first },
+        None => BackupError::NothingWanted,
+    }
+    .into())
 }
 
 /// The manifest's layout: each device, with the reason where it has no image.

@@ -69,6 +69,10 @@ fn of_backup(name: &str, failure: &Failure) -> Option<String> {
             io::ErrorKind::PermissionDenied if !makes(name) => {
                 "run it as the user to whom the backup belongs"
             }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem if makes(name) => {
+                "run it as a user who may read and write there, or choose another folder with \
+                 --output"
+            }
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 "free some space and start the same command again"
             }

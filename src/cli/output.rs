@@ -214,12 +214,14 @@ impl Output {
         error.exit()
     }
 
-    /// The exit code in the end: what could not be shown is an error as well.
+    /// The exit code in the end: what could not be shown is an error as well, and whoever
+    /// reads of it has to know that the work itself is done (of restore, on the flash).
     pub(crate) fn finish(self, exit: Exit) -> Exit {
         match (exit, &*lock(&self.failed)) {
             (Exit::Done, Some(error)) => {
                 to_stderr(&format!(
-                    "mtdkeep: error: cannot write the output: {error}\n"
+                    "mtdkeep: error: cannot write the output: {error}; \
+                     all was done, but not all was shown\n"
                 ));
                 Exit::Io
             }

@@ -151,6 +151,32 @@ fn a_tree_gives_the_same_bytes_and_names_what_it_lacks() {
     mtdkeep().arg("verify").arg(&folder).assert().code(3);
 }
 
+/// A backup without a byte is none: verify would say so of what was called done.
+#[rstest]
+#[case::all(&[], 0, "mtd0 (gone)", 4)]
+#[case::chosen(&["-p", "mtd1"], 0x1000, "hold no byte; nothing was changed", 5)]
+#[case::chosen_as_a_tar(&["-p", "mtd1", "-o", "-"], 0x1000, "hold no byte", 5)]
+fn empty_partitions_alone_are_no_backup(
+    #[case] more: &[&str],
+    #[case] bytes: usize,
+    #[case] says: &str,
+    #[case] code: i32,
+) {
+    let outer = tempfile::tempdir().unwrap();
+    fs::create_dir_all(outer.path().join("tree/proc")).unwrap();
+    fs::create_dir_all(outer.path().join("tree/dev")).unwrap();
+    let table =
+        format!("{HEADER}mtd0: 00001000 00001000 \"gone\"\nmtd1: 00000000 00001000 \"empty\"\n");
+    fs::write(outer.path().join("tree/proc/mtd"), table).unwrap();
+    if bytes > 0 {
+        fs::write(outer.path().join("tree/dev/mtd0"), vec![7; bytes]).unwrap();
+    }
+    fs::write(outer.path().join("tree/dev/mtd1"), "").unwrap();
+    let arguments = [&["backup", "--root", "tree"], more].concat();
+    fails(&arguments, outer.path(), code, &[says, "help: "]);
+    assert_eq!(fs::read_dir(outer.path()).unwrap().count(), 1);
+}
+
 #[rstest]
 #[case::not_a_folder("file", &["file", "Not a directory"])]
 #[case::below_a_file("file/b", &["file/b"])]
@@ -176,7 +202,7 @@ fn a_destination_that_an_ordinary_user_may_not_write() {
         &arguments,
         outer.path(),
         4,
-        &["Permission denied", "help: "],
+        &["Permission denied", "help: run it as a user who may"],
     );
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
 }

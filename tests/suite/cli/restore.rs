@@ -2,7 +2,7 @@
 //! that the same command goes on.
 
 use crate::capture::import::manifest;
-use crate::cli::support::{mtdkeep, snapshot, text};
+use crate::cli::support::{mtdkeep, program, snapshot, text};
 use rstest::rstest;
 use std::fs;
 use std::path::Path;
@@ -43,6 +43,28 @@ fn damage(outer: &tempfile::TempDir, name: &str, places: &[usize]) {
 
 fn read(outer: &tempfile::TempDir, name: &str) -> Vec<u8> {
     fs::read(outer.path().join(name)).unwrap()
+}
+
+/// What it says must not be taken for its error before the first erase, after which the
+/// flash is as it was.
+#[test]
+fn a_restore_that_could_not_tell_of_its_end_was_done() {
+    let outer = furnished();
+    damage(&outer, "torn", &[SYSTEM + 5]);
+    let line = "restore --image torn --save after --yes backup >/dev/full";
+    let assert = assert_cmd::Command::new("sh")
+        .current_dir(&outer)
+        .args(["-c", &format!("exec \"$0\" {line}")])
+        .arg(program().get_program())
+        .assert()
+        .code(4);
+    let said = text(&assert.get_output().stderr).to_owned();
+    assert!(
+        said.contains("all was done, but not all was shown"),
+        "{said}"
+    );
+    assert!(read(&outer, "after") == read(&outer, "whole"));
+    assert!(tidy(&outer));
 }
 
 /// Nothing of an earlier or a finished run lies beside the backup.

@@ -85,6 +85,18 @@ fn what_cannot_be_run_has_codes_of_its_own() {
     sandbox(&["--", plain.path().to_str().unwrap()]).code(126);
     let map = sandbox(&["--map", "/x=/no/such", "--", "true"]).code(125);
     assert!(stderr(&map).contains("/no/such"), "{}", stderr(&map));
+    for (folder, code) in [("", 0), ("/no/such/folder", 125)] {
+        let mut command = mtdkeep();
+        command
+            .env("TMPDIR", folder)
+            .args(["sandbox", "--", "true"]);
+        let ended = command.env("PATH", "/usr/bin:/bin").assert().code(code);
+        let said = stderr(&ended);
+        assert!(
+            code == 0 || said.contains("/no/such/folder (TMPDIR)"),
+            "{said}"
+        );
+    }
     for wrong in [
         &["--map", "x", "--", "true"][..],
         &["--kernel", "old", "--", "true"],

@@ -36,8 +36,16 @@ enum Stage {
 impl Scratch {
     /// A name that nobody else has.
     pub fn new() -> io::Result<Self> {
+        let mut above = std::env::temp_dir();
+        if above.as_os_str().is_empty() {
+            // As for a shell, an empty TMPDIR is none.
+            above = "/tmp".into();
+        }
         // The kernel tells of files by paths without links.
-        let above = std::env::temp_dir().canonicalize()?;
+        let above = above.canonicalize().map_err(|error| {
+            let text = format!("in {} (TMPDIR): {error}", above.display());
+            io::Error::new(error.kind(), text)
+        })?;
         let hasher = std::collections::hash_map::RandomState::new().build_hasher();
         let name = format!("mtdkeep-sandbox-{:016x}", hasher.finish());
         Ok(Self(Arc::new(Folder {
