@@ -77,6 +77,10 @@ pub(super) enum Rule {
     Flags,
     /// Those without the supervisor's mark in the sixth argument, which they lack.
     Unmarked,
+    /// Those of clone and its relatives that make no thread, with one of these flags.
+    Kinds(u32),
+    /// Those by which a process asks for a listener of its own (seccomp).
+    Listener,
     /// Those that set what happens at the end of a child (rt_sigaction).
     ChildHandler,
     /// Only when an old kernel is played.

@@ -7,7 +7,7 @@ use crate::sandbox::covered::Covered;
 use crate::sandbox::flash::handles::{Handles, OpenId, identity};
 use crate::sandbox::flash::mirror::Refusal;
 use crate::sandbox::kernel::kernels::Version;
-use crate::sandbox::kernel::process::{Process, SHORT_PATH_BYTES, c_string};
+use crate::sandbox::kernel::process::{PATH_BYTES_MAX, Process, SHORT_PATH_BYTES, c_string};
 use crate::sandbox::kernel::sys;
 use crate::sandbox::power::Power;
 use crate::sandbox::view::namespace::{Bytes, Kind, Namespace, Node, Place};
@@ -300,9 +300,12 @@ impl State {
             Place::Node(_) if resolved.is_folder => return Err(Errno::NOTDIR),
             Place::Node(node) => Target::Node(resolved.path.clone(), node.clone()),
             Place::Elsewhere(mut real, kind) => {
-                if resolved.is_folder {
-                    real.push(b'/');
+                if real.len() >= PATH_BYTES_MAX && !written.contains(&b'/') {
+                    // Too far down to be named from above: the kernel finds it from where
+                    // the program stands.
+                    return Ok(Target::Unknown);
                 }
+                resolved.complete(&mut real);
                 self.make(&real, kind)?;
                 Target::Elsewhere {
                     seen: resolved.path,
@@ -313,8 +316,9 @@ impl State {
             Place::Hidden => Target::Hidden(resolved.path),
             Place::Host if resolved.diverged => {
                 let mut real = resolved.path.clone();
-                if real.is_empty() || resolved.is_folder {
-                    real.push(b'/');
+                match real.is_empty() {
+                    true => real.push(b'/'),
+                    false => resolved.complete(&mut real),
                 }
                 Target::Elsewhere {
                     seen: resolved.path,

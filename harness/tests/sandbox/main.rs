@@ -10,6 +10,7 @@ mod chroot;
 mod cut_programs;
 mod cuts;
 mod device_folder;
+mod edges;
 mod files;
 mod kernel_reads;
 mod kills;

@@ -52,6 +52,18 @@ use rstest::rstest;
     "mknod z c 90 2 && exec 3<z && rm z && stat -L -c '%h %T' /dev/fd/3",
     "0 2\n"
 )]
+#[case::folders_by_their_dots(
+    "mkdir -p d/e && { rmdir d/e/.; rmdir d/e/..; mv -T d/. y; mv -T d/e/.. y; mkdir d/e/.; } 2>&1 | sed 's/.*: //'; ls; ls d; rm -r d",
+    "Invalid argument\nDirectory not empty\nDevice or resource busy\nDevice or resource busy\nFile exists\nd\ne\n"
+)]
+#[case::a_removed_working_folder(
+    "mkdir g && cd g && rmdir ../g && ls -a && test -d . && ! touch x 2>/dev/null && test ../../wwwroot -ef /var/wwwroot && test -c ../../../dev/mtd0 && echo well",
+    "well\n"
+)]
+#[case::no_folder_above_a_node(
+    "ls /proc/self/fd/3/.. 3</dev/mtd0 2>&1 | sed 's/.*: //'",
+    "Not a directory\n"
+)]
 fn names_behave_as_names_do(#[case] line: &str, #[case] printed: &str) {
     let bench = bench();
     assert_eq!(

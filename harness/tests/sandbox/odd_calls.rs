@@ -64,6 +64,10 @@ fn on_open_nodes() {
         0
     );
     const FICLONE: i64 = 0x4004_9409;
+    const FIDEDUPERANGE: i64 = 0xc018_9436;
+    let range = [0u64; 3].as_ptr() as i64;
+    let answer = call(libc::SYS_ioctl, [fd, FIDEDUPERANGE, range, 0, 0]);
+    assert_eq!(answer, error(libc::EINVAL));
     for (from, expected) in [
         (plain_fd, libc::EXDEV),
         (fd, libc::EINVAL),
@@ -125,6 +129,25 @@ fn refused() {
         call(libc::SYS_userfaultfd, [1, 0, 0, 0, 0]),
         error(libc::ENOSYS)
     );
+    let root = c"/".as_ptr() as i64;
+    for (number, args, expected) in [
+        (libc::SYS_pivot_root, [root, root, 0, 0, 0], libc::EPERM),
+        (libc::SYS_io_uring_setup, [8, handle, 0, 0, 0], libc::ENOSYS),
+        (libc::SYS_seccomp, [1, 8, 0, 0, 0], libc::EBUSY),
+    ] {
+        assert_eq!(call(number, args), error(expected), "{number}");
+    }
+    for flags in [libc::CLONE_FILES, libc::CLONE_UNTRACED] {
+        let flags = i64::from(flags | libc::SIGCHLD);
+        // A fork, whose child ends at once.
+        match call(libc::SYS_clone, [flags, 0, 0, 0, 0]) {
+            // SAFETY: plain numbers.
+            0 => unsafe { libc::_exit(0) },
+            child => assert!(child > 0, "{child}"),
+        }
+    }
+    // Whether this user may does not matter here.
+    call(libc::SYS_unshare, [libc::CLONE_NEWNS.into(), 0, 0, 0, 0]);
     std::fs::write("/var/wwwroot/file", "").unwrap();
     let paths = [c"/dev/mtd4", c"/var/wwwroot/file", c"/proc/mtd"];
     // setxattrat to removexattrat (Linux 6.13), file_getattr and file_setattr (6.17).
@@ -148,6 +171,12 @@ fn odd_calls_on_nodes_answer_as_on_linux() {
         "userfaultfd",
         "setxattrat",
         "file_setattr",
+        "pivot_root",
+        "io_uring",
+        "seccomp listener",
+        "CLONE_FILES",
+        "CLONE_UNTRACED",
+        "CLONE_NEWNS",
     ] {
         assert!(warnings.contains(call), "{call}: {warnings}");
     }

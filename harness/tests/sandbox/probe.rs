@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What the calls are made on.
-const SUBJECTS: [&str; 19] = [
+const SUBJECTS: [&str; 22] = [
     "file",
     "folder",
     "empty",
@@ -31,6 +31,9 @@ const SUBJECTS: [&str; 19] = [
     "link/",
     "node/",
     "node/x",
+    "empty/.",
+    "file/.",
+    "node/.",
     "empty/../file",
     "missing/../file",
 ];

@@ -178,6 +178,11 @@ pub(in crate::sandbox) fn unlink(
         Err(_) => return Ok(Answer::THROUGH),
         Ok(file) => file,
     };
+    // A folder cannot be taken away by what it is called inside (fs/namei.c, do_rmdir).
+    let climbs = removes_folder && !file.is_plain && state.climbs_in_the_end(trapped, path);
+    if climbs && file.exists() {
+        return Err(Errno::NOTEMPTY);
+    }
     state.may_move(&file)?;
     if removes_folder && state.namespace.has_entries_in(&file.seen) {
         return Err(Errno::NOTEMPTY);

@@ -4,7 +4,7 @@
 use crate::Errno;
 use crate::mtd::{NodeId, Seek};
 use crate::sandbox::call::{Answer, Decision, Trapped};
-use crate::sandbox::calls::{signals, transfers};
+use crate::sandbox::calls::{folders, signals, transfers};
 use crate::sandbox::flash::handles::Open;
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::State;
@@ -66,6 +66,8 @@ pub(in crate::sandbox) fn ioctl(state: &mut State, trapped: &Trapped) -> Decisio
             Ok(0)
         }
         FIEMAP => Err(Errno::OPNOTSUPP),
+        // fs/remap_range.c, vfs_dedupe_file_range
+        FIDEDUPERANGE => Err(Errno::INVAL),
         _ => {
             let answer = open.handle.ioctl(command, argument, &mut memory);
             answer.map(i64::from)
@@ -76,6 +78,7 @@ pub(in crate::sandbox) fn ioctl(state: &mut State, trapped: &Trapped) -> Decisio
 // include/uapi/linux/fs.h and fiemap.h
 const FIGETBSZ: u32 = 2;
 const FIEMAP: u32 = 0xc020_660b;
+const FIDEDUPERANGE: u32 = 0xc018_9436;
 const FICLONE: u32 = 0x4004_9409;
 const FICLONERANGE: u32 = 0x4020_940d;
 const DEVTMPFS_BLOCK_BYTES: i32 = 4096;
@@ -179,6 +182,9 @@ pub(in crate::sandbox) fn readahead(state: &mut State, trapped: &Trapped) -> Dec
 
 /// Answers lseek.
 pub(in crate::sandbox) fn lseek(state: &mut State, trapped: &Trapped) -> Decision {
+    if let Some(sought) = folders::seek(state, trapped) {
+        return sought;
+    }
     let offset = trapped.args[1] as i64;
     let to = match trapped.int(2) {
         libc::SEEK_SET => Seek::Set(offset),

@@ -7,7 +7,8 @@ use crate::sandbox::kernel::process::{Process, c_string};
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
 use crate::sandbox::view::namespace::Bytes;
-use std::os::fd::AsFd;
+use crate::sandbox::view::resolve::is_removed;
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// Answers chdir.
 pub(in crate::sandbox) fn chdir(
@@ -34,7 +35,7 @@ pub(in crate::sandbox) fn getcwd(state: &mut State, trapped: &Trapped) -> Decisi
     let Ok(real) = trapped.process().cwd() else {
         return Ok(Answer::THROUGH);
     };
-    let Some(mut seen) = state.namespace.seen(&real) else {
+    let Some(mut seen) = state.namespace.seen(&real).filter(|_| !is_removed(&real)) else {
         return Ok(Answer::THROUGH);
     };
     if let Some(root) = trapped.process().root() {
@@ -102,21 +103,42 @@ impl Entries {
 /// ours.
 pub(in crate::sandbox) fn list(state: &mut State, trapped: &Trapped, form: Entries) -> Decision {
     let (fd, address) = (trapped.int(0), trapped.args[1]);
-    if !state.may_list && !state.namespace.lists_more() {
-        return Ok(Answer::THROUGH);
-    }
-    let Some(folder) = state.folder_behind(trapped.process(), fd) else {
+    let Some(folder) = state.changed_folder(trapped.process(), fd) else {
         return Ok(Answer::THROUGH);
     };
-    let folder = if folder == b"/" { Bytes::new() } else { folder };
-    if !state.namespace.is_listing_changed(&folder) {
-        return Ok(Answer::THROUGH);
-    }
     let mut bytes = entries(state, trapped, &folder, fd)?;
     form.convert(&mut bytes);
     trapped.process().write(address, &bytes)?;
     Answer::value(bytes.len() as i64)
 }
+
+/// Where in a listing our entries stand, each one further than the one before: what
+/// `telldir` tells of them. File systems do not count up to here; ext4's hashes of names,
+/// which come nearest, end below (fs/ext4/ext4.h, EXT4_HTREE_EOF_64BIT).
+const OURS_AT: i64 = 0x7fff_ffff_0000_0000;
+
+/// Answers a seek to one of our entries; none: it is another one.
+pub(in crate::sandbox) fn seek(state: &mut State, trapped: &Trapped) -> Option<Decision> {
+    let (process, fd, to) = (trapped.process(), trapped.int(0), trapped.args[1] as i64);
+    if trapped.int(2) != libc::SEEK_SET || to < OURS_AT {
+        return None;
+    }
+    state.changed_folder(process, fd)?;
+    Some(seek_to_ours(state, process, fd, to))
+}
+
+fn seek_to_ours(state: &mut State, process: Process, fd: i32, to: i64) -> Decision {
+    let duplicate = state.duplicate(process, fd)?;
+    // The host's entries are over.
+    let mut buf = [0; ENTRIES_BYTES];
+    while sys::getdents64(duplicate.as_fd(), &mut buf)? > 0 {}
+    let shown = usize::try_from(to - OURS_AT).unwrap_or(usize::MAX);
+    state.listed.insert((process.tgid(), fd), shown);
+    Answer::value(to)
+}
+
+/// Room for some entries, also for the longest one.
+const ENTRIES_BYTES: usize = 4096;
 
 fn entries(
     state: &mut State,
@@ -127,29 +149,34 @@ fn entries(
     const AT_ONCE_MAX: u64 = 1 << 20;
     let duplicate = state.duplicate(trapped.process(), fd)?;
     let key = (trapped.process().tgid(), fd);
-    let position = sys::lseek(duplicate.as_fd(), 0, libc::SEEK_CUR)?;
-    if position == 0 {
-        state.listed.remove(&key);
-    }
     let room = trapped.args[2].min(AT_ONCE_MAX) as usize;
     let mut buf = vec![0u8; room];
+    let mut is_over = sys::lseek(duplicate.as_fd(), 0, libc::SEEK_CUR)? != 0;
     loop {
         let count = sys::getdents64(duplicate.as_fd(), &mut buf)?;
         if count == 0 {
             break;
         }
-        let kept = without_hidden(state, folder, &buf[..count]);
+        // Whoever came back from our entries sees them all again.
+        is_over = false;
+        let mut kept = without_hidden(state, folder, &buf[..count]);
         if !kept.is_empty() {
+            state.forget_shown(trapped.tid, fd);
+            if ends_here(duplicate.as_fd())? {
+                set_last_offset(&mut kept, OURS_AT);
+            }
             return Ok(kept);
         }
     }
-    let shown = state.listed.get(&key).copied().unwrap_or(0);
-    let offset = sys::lseek(duplicate.as_fd(), 0, libc::SEEK_CUR)?;
+    let shown = match is_over {
+        true => state.shown_of(trapped.tid, key),
+        false => 0,
+    };
     let mut bytes = Vec::new();
     let mut now_shown = shown;
     let names = state.namespace.listed(folder).skip(shown);
     for (name, kind) in names {
-        let entry = entry(name, kind, offset);
+        let entry = entry(name, kind, OURS_AT + now_shown as i64 + 1);
         if bytes.len() + entry.len() > room {
             if bytes.is_empty() {
                 return Err(Errno::INVAL);
@@ -161,6 +188,62 @@ fn entries(
     }
     state.listed.insert(key, now_shown);
     Ok(bytes)
+}
+
+/// Whether the host has no further entry, without passing it.
+fn ends_here(folder: BorrowedFd) -> Result<bool, Errno> {
+    let at = sys::lseek(folder, 0, libc::SEEK_CUR)?;
+    let ends = sys::getdents64(folder, &mut [0; ENTRIES_BYTES])? == 0;
+    if !ends {
+        sys::lseek(folder, at, libc::SEEK_SET)?;
+    }
+    Ok(ends)
+}
+
+/// Makes whoever comes back to behind the last entry come back to here.
+fn set_last_offset(entries: &mut [u8], offset: i64) {
+    let mut at = 0;
+    while at + NAME_AT < entries.len() {
+        let length = usize::from(u16::from_ne_bytes([entries[at + 16], entries[at + 17]]));
+        if at + length >= entries.len() {
+            entries[at + 8..at + 16].copy_from_slice(&offset.to_ne_bytes());
+        }
+        at += length;
+    }
+}
+
+impl State {
+    /// The folder behind a descriptor, if its listing is not the host's.
+    fn changed_folder(&self, process: Process, fd: i32) -> Option<Bytes> {
+        if !self.may_list && !self.namespace.lists_more() {
+            return None;
+        }
+        let folder = self.folder_behind(process, fd)?;
+        let folder = if folder == b"/" { Bytes::new() } else { folder };
+        self.namespace.is_listing_changed(&folder).then_some(folder)
+    }
+
+    /// How many of our names this listing has shown: perhaps by another number, or to
+    /// another process, that has the same open folder.
+    fn shown_of(&mut self, tid: u32, key: (u32, i32)) -> usize {
+        const KNOWN_MAX: usize = 256;
+        if let Some(shown) = self.listed.get(&key) {
+            return *shown;
+        }
+        if self.listed.len() > KNOWN_MAX {
+            let is_there = |pid: u32| std::path::Path::new(&format!("/proc/{pid}")).exists();
+            self.listed.retain(|(pid, _), _| is_there(*pid));
+        }
+        let same = |other: &(u32, i32)| sys::is_same_open_file((tid, key.1), *other);
+        let other = self.listed.keys().copied().find(same);
+        other.and_then(|it| self.listed.remove(&it)).unwrap_or(0)
+    }
+
+    /// None of them: whoever reads it is at the host's entries.
+    fn forget_shown(&mut self, tid: u32, fd: i32) {
+        self.listed
+            .retain(|other, _| !sys::is_same_open_file((tid, fd), *other));
+    }
 }
 
 /// Where the name is in a `struct linux_dirent64`, behind its kind.

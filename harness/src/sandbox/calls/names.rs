@@ -39,6 +39,7 @@ pub(in crate::sandbox) fn rename(
         return Err(Errno::INVAL);
     }
     let slashed = state.ends_in_slash(trapped, from) || state.ends_in_slash(trapped, to);
+    let dotted = [from, to].map(|path| state.ends_in_dots(trapped, path));
     let old = state.target(trapped, from, false)?;
     let new = state.target(trapped, to, false)?;
     state.links_change(&old);
@@ -54,6 +55,7 @@ pub(in crate::sandbox) fn rename(
         keeps: flags & libc::RENAME_NOREPLACE != 0,
         exchanges: is_exchange,
         slashed,
+        dotted,
     };
     match (state.file(old), state.file(new)) {
         (Err(Target::Hidden(_)), _) => Err(Errno::NOENT),
@@ -90,6 +92,8 @@ struct Rename {
     exchanges: bool,
     /// One of the paths ends in a slash: only folders are renamed.
     slashed: bool,
+    /// The old, the new path ends in `.` or `..`.
+    dotted: [bool; 2],
 }
 
 impl Rename {
@@ -141,6 +145,9 @@ impl Rename {
         if self.keeps {
             return Err(Errno::EXIST);
         }
+        if self.dotted[1] {
+            return Err(Errno::BUSY);
+        }
         if self.exchanges {
             return self.exchange_file_and_node(state, new, old, node);
         }
@@ -162,16 +169,25 @@ impl Rename {
         state.may_move(old)?;
         let real = old.real.strip_suffix(b"/").unwrap_or(&old.real);
         let about = sys::stat(&c_string(real), false)?;
+        let is_folder = about.st_mode & libc::S_IFMT == libc::S_IFDIR;
+        if self.dotted[0] {
+            // Before anything else of it is looked at (fs/namei.c, do_renameat2).
+            return Err(if is_folder {
+                Errno::BUSY
+            } else {
+                Errno::NOTDIR
+            });
+        }
         if self.keeps {
             return Err(Errno::EXIST);
         }
-        if self.slashed && about.st_mode & libc::S_IFMT != libc::S_IFDIR {
+        if self.slashed && !is_folder {
             return Err(Errno::NOTDIR);
         }
         if self.exchanges {
             return self.exchange_file_and_node(state, old, new, node);
         }
-        if about.st_mode & libc::S_IFMT == libc::S_IFDIR {
+        if is_folder {
             return Err(Errno::NOTDIR);
         }
         self.file_into_nodes_place(state, old, new)?;
@@ -281,13 +297,16 @@ pub(in crate::sandbox) fn link(
         return Err(Errno::INVAL);
     }
     let follow = flags & libc::AT_SYMLINK_FOLLOW != 0;
-    let slashed = state.ends_in_slash(trapped, from);
+    let slashed = state.ends_in_slash(trapped, from) || state.ends_in_dots(trapped, from);
     let mut old = state.target(trapped, from, follow)?;
     if let Target::Descriptor(fd) = old {
         old = match state.node_behind(trapped.process(), fd) {
             Some(node) if flags & libc::AT_EMPTY_PATH != 0 => {
                 let path = state.namespace.path_of(node.inode).cloned();
                 Target::Node(path.ok_or(Errno::NOENT)?, node)
+            }
+            _ if flags & libc::AT_EMPTY_PATH != 0 => {
+                return link_descriptor(state, trapped, fd, to);
             }
             _ => Target::Descriptor(fd),
         };
@@ -330,6 +349,24 @@ pub(in crate::sandbox) fn link(
             state.perform(&new.seen, new.kind, move || {
                 let (old, new) = (c_string(&old.real), c_string(&new.real));
                 hosts::link(&old, &new, flags).map(Reply::Value)
+            })
+        }
+        _ => Ok(Answer::THROUGH),
+    }
+}
+
+/// linkat with AT_EMPTY_PATH of what is no node: a file without a name gets one.
+fn link_descriptor(state: &mut State, trapped: &Trapped, fd: i32, to: PathArgument) -> Decision {
+    let process = trapped.process();
+    let new = state.target_to_make(trapped, to, false)?;
+    match state.file(new) {
+        Err(Target::Node(..)) => Err(Errno::EXIST),
+        Ok(new) if !new.is_plain => {
+            let old = process.proc(&format!("fd/{fd}"));
+            state.perform(&new.seen, new.kind, move || {
+                process.fd_path(fd).map_err(|_| Errno::BADF)?;
+                let follow = libc::AT_SYMLINK_FOLLOW as u32;
+                hosts::link(&old, &c_string(&new.real), follow).map(Reply::Value)
             })
         }
         _ => Ok(Answer::THROUGH),

@@ -6,7 +6,7 @@
 //! mark in an argument that it does not have, which the first filter lets pass and the
 //! second one stops.
 
-use crate::sandbox::call::{Answer, Before, Decision, Job, Trapped};
+use crate::sandbox::call::{Answer, Before, Decision, Job, Level, Trapped};
 use crate::sandbox::kernel::process::Process;
 use crate::sandbox::kernel::ptrace::{self, Attachment};
 use crate::sandbox::state::State;
@@ -23,7 +23,10 @@ pub(in crate::sandbox) fn receive(state: &mut State, trapped: &Trapped) -> Decis
     }
     // Perhaps a folder's.
     state.may_list = true;
-    let Some(level) = state.handles.level_of_open() else {
+    // A traced process is just opening some, or had some open.
+    let is_traced = state.is_traced_at(process, Level::Writes);
+    let level = state.handles.level_of_open();
+    let Some(level) = level.or(is_traced.then_some(Level::Writes)) else {
         // It may wait for long, and flash be opened meanwhile: see `send`.
         state.receiving.insert(trapped.tid);
         return Ok(Answer::THROUGH);
@@ -68,7 +71,8 @@ pub(in crate::sandbox) fn wake(threads: Vec<u32>) {
     }
 }
 
-fn waits_for_messages(tid: u32) -> bool {
+/// Whether a thread waits for a message.
+pub(in crate::sandbox) fn waits_for_messages(tid: u32) -> bool {
     let call = std::fs::read_to_string(format!("/proc/{tid}/syscall")).unwrap_or_default();
     let number = call
         .split(' ')

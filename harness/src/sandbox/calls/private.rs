@@ -10,6 +10,7 @@ use crate::sandbox::kernel::process::c_string;
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
 use crate::sandbox::view::namespace::{Bytes, Kind, is_host_flash, is_private_place, split};
+use crate::sandbox::view::resolve::ends_in_dots;
 
 /// A file, as opposed to a node.
 #[derive(Debug, Clone)]
@@ -63,7 +64,9 @@ impl State {
         }
         let seen = seen.clone();
         let mut real = self.claim(&seen)?;
-        if self.ends_in_slash(trapped, path) {
+        if self.ends_in_dots(trapped, path) {
+            real.extend_from_slice(b"/.");
+        } else if self.ends_in_slash(trapped, path) {
             real.push(b'/');
         }
         Ok(private(seen, real))
@@ -126,6 +129,19 @@ impl State {
     pub fn ends_in_slash(&self, trapped: &Trapped, path: PathArgument) -> bool {
         let written = trapped.process().path(path.address);
         written.is_ok_and(|written| written.last() == Some(&b'/'))
+    }
+
+    /// Whether the last part of a path argument is `.` or `..`.
+    pub fn ends_in_dots(&self, trapped: &Trapped, path: PathArgument) -> bool {
+        let written = trapped.process().path(path.address);
+        written.is_ok_and(|written| ends_in_dots(&written))
+    }
+
+    /// Whether the last part of a path argument is `..`.
+    pub fn climbs_in_the_end(&self, trapped: &Trapped, path: PathArgument) -> bool {
+        let written = trapped.process().path(path.address).unwrap_or_default();
+        let mut parts = written.rsplit(|&byte| byte == b'/');
+        parts.find(|part| !part.is_empty()) == Some(b"..")
     }
 
     /// Whether a path argument is a node's with slashes behind it.

@@ -43,6 +43,7 @@ pub(in crate::sandbox) fn exec(
         }
         Target::Descriptor(_) | Target::Foreign | Target::Unknown => return Ok(Answer::THROUGH),
     };
+    note_lost_rights(state, process, &real);
     if elsewhere && !follow && sys::readlink(&c_string(&real)).is_ok() {
         return Err(Errno::LOOP);
     }
@@ -66,6 +67,28 @@ pub(in crate::sandbox) fn exec(
         interpreter,
         rest,
     })))
+}
+
+/// Names a program that would run with its owner's rights, and here does not: who starts
+/// a sandbox without root's rights has to give up getting new ones (kernel/seccomp.c).
+fn note_lost_rights(state: &mut State, process: Process, real: &[u8]) {
+    const SET_GROUP: u32 = libc::S_ISGID | libc::S_IXGRP;
+    // SAFETY: no arguments.
+    if unsafe { libc::geteuid() } == 0 {
+        return;
+    }
+    let Ok(about) = sys::stat(&c_string(real), true) else {
+        return;
+    };
+    let (user, group) = process.owner();
+    let gets_user = about.st_mode & libc::S_ISUID != 0 && about.st_uid != user;
+    let gets_group = about.st_mode & SET_GROUP == SET_GROUP && about.st_gid != group;
+    if gets_user || gets_group {
+        let path = String::from_utf8_lossy(real).into_owned();
+        state.warn(&format!(
+            "{path} is set-uid or set-gid: in an ordinary user's sandbox it gets no rights by that"
+        ));
+    }
 }
 
 /// The arguments that interpreters put before those of a program called `name`, and

@@ -75,11 +75,52 @@ pub(in crate::sandbox) fn on_path_to_open(
     on_path(state, trapped, path, errno)
 }
 
-/// Answers userfaultfd: a path in memory that another thread of the program fills would
-/// hold up the sandbox.
-pub(in crate::sandbox) fn userfaultfd(state: &mut State, _: &Trapped) -> Decision {
-    state.warn("userfaultfd is not emulated: ENOSYS");
-    Err(Errno::NOSYS)
+/// Refuses a call whatever it is about, with a warning that calls it `what`.
+pub(in crate::sandbox) fn by_name(state: &mut State, what: &str, errno: Errno) -> Decision {
+    state.warn(&format!("{what} is not emulated ({errno})"));
+    Err(errno)
+}
+
+/// The flags of clone that [`kinds`] has a word for.
+pub(in crate::sandbox) const KINDS: u32 =
+    (libc::CLONE_FILES | libc::CLONE_UNTRACED | libc::CLONE_NEWNS) as u32;
+
+/// Lets a clone or unshare through that leads to what the sandbox does not follow.
+pub(in crate::sandbox) fn kinds(state: &mut State, trapped: &Trapped, flags: u32) -> Decision {
+    let name = trapped.name;
+    let has = |flag: i32| flags & flag as u32 != 0;
+    if has(libc::CLONE_NEWNS) {
+        state.warn(&format!(
+            "{name} with CLONE_NEWNS: symbolic links on what is mounted there are not followed \
+             to nodes and mapped folders"
+        ));
+    }
+    if name == "clone" && has(libc::CLONE_FILES) {
+        state.warn(
+            "clone with CLONE_FILES alone: what one of the processes opens of flash for writing \
+             is not writable (EPERM) for the other",
+        );
+    }
+    if has(libc::CLONE_UNTRACED) {
+        state.warn(
+            "clone with CLONE_UNTRACED: the child's writes to flash that its parent opened are \
+             ENOSYS",
+        );
+    }
+    Ok(Answer::THROUGH)
+}
+
+/// The same for setns, of a mount namespace.
+pub(in crate::sandbox) fn setns(state: &mut State, trapped: &Trapped) -> Decision {
+    let namespace = trapped.process().fd_path(trapped.int(0));
+    let is_of_mounts = namespace.is_ok_and(|path| path.starts_with(b"mnt:"));
+    let flags = trapped.word(1)
+        | if is_of_mounts {
+            libc::CLONE_NEWNS as u32
+        } else {
+            0
+        };
+    kinds(state, trapped, flags & libc::CLONE_NEWNS as u32)
 }
 
 /// Answers mount: neither from flash nor into a mapped folder.

@@ -19,7 +19,8 @@ use crate::sandbox::calls::{
 };
 use crate::sandbox::state::State;
 use Rule::{
-    Address, Always, ChildHandler, Fcntl, Flags, Ioctl, Lseek, Mmap, Signal, Uname, Unmarked,
+    Address, Always, ChildHandler, Fcntl, Flags, Ioctl, Kinds, Listener, Lseek, Mmap, Signal,
+    Uname, Unmarked,
 };
 use folders::Entries;
 use looks::Form;
@@ -183,7 +184,7 @@ pub(in crate::sandbox) static CALLS: &[Entry] = &[
     call("fsconfig", libc::SYS_fsconfig, Always, refused::fsconfig),
     call("umount2", libc::SYS_umount2, Always, |s, c| refused::on_path(s, c, c.here(0), Errno::BUSY)),
     call("chroot", libc::SYS_chroot, Always, refused::chroot),
-    call("pivot_root", libc::SYS_pivot_root, Always, |s, c| refused::on_paths(s, c, [c.here(0), c.here(1)], Errno::PERM)),
+    call("pivot_root", libc::SYS_pivot_root, Always, |s, _| refused::by_name(s, "pivot_root", Errno::PERM)),
     call("move_mount", libc::SYS_move_mount, Always, |s, c| refused::on_paths(s, c, [c.at(0), c.at(2)], Errno::PERM)),
     call("open_tree", libc::SYS_open_tree, Always, |s, c| refused::on_path(s, c, c.at(0), Errno::PERM)),
     call("open_tree_attr", 467, Always, |s, c| refused::on_path(s, c, c.at(0), Errno::PERM)),
@@ -203,7 +204,17 @@ pub(in crate::sandbox) static CALLS: &[Entry] = &[
     call("removexattrat", 466, Always, |s, c| refused::on_path(s, c, c.at(0), Errno::NOSYS)),
     call("file_getattr", 468, Always, |s, c| refused::on_path(s, c, c.at(0), Errno::NOSYS)),
     call("file_setattr", 469, Always, |s, c| refused::on_path(s, c, c.at(0), Errno::NOSYS)),
-    call("userfaultfd", libc::SYS_userfaultfd, Always, refused::userfaultfd),
+
+    // A path in memory that another thread of the program fills would hold up the sandbox;
+    // io_uring opens and writes files past any filter; and the kernel has one listener.
+    call("userfaultfd", libc::SYS_userfaultfd, Always, |s, _| refused::by_name(s, "userfaultfd", Errno::NOSYS)),
+    call("io_uring_setup", libc::SYS_io_uring_setup, Always, |s, _| refused::by_name(s, "io_uring", Errno::NOSYS)),
+    call("seccomp", libc::SYS_seccomp, Listener, |s, _| refused::by_name(s, "a seccomp listener", Errno::BUSY)),
+
+    // Allowed, with a word of what will not work then.
+    call("clone", libc::SYS_clone, Kinds(refused::KINDS), |s, c| refused::kinds(s, c, c.word(0))),
+    call("unshare", libc::SYS_unshare, Kinds(libc::CLONE_NEWNS as u32), |s, c| refused::kinds(s, c, c.word(0))),
+    call("setns", libc::SYS_setns, Always, refused::setns),
 
     // What may bring a signal soon.
     call("setitimer", libc::SYS_setitimer, Always, signals::timer),

@@ -94,12 +94,6 @@ pub(in crate::sandbox) fn notifying(plan: &FilterPlan) -> Vec<libc::sock_filter>
             push_block(&mut program, number, block);
         }
     }
-    // io_uring opens and writes files past any filter.
-    push_block(
-        &mut program,
-        libc::SYS_io_uring_setup,
-        vec![errno(libc::ENOSYS)],
-    );
     program.push(answer(RET_ALLOW));
     program
 }
@@ -148,6 +142,27 @@ fn block(rule: Rule, plan: &FilterPlan) -> Option<Vec<libc::sock_filter>> {
             Step::If(JUMP_EQUAL, libc::SIGCHLD as u32, Goto::Next, Goto::Allow),
             Step::Load(low(1)),
             Step::If(JUMP_EQUAL, 0, Goto::Allow, Goto::Notify),
+        ]),
+        Rule::Kinds(flags) => assemble(&[
+            Step::Load(low(0)),
+            Step::If(JUMP_SET, libc::CLONE_THREAD as u32, Goto::Allow, Goto::Next),
+            Step::If(JUMP_SET, flags, Goto::Notify, Goto::Allow),
+        ]),
+        Rule::Listener => assemble(&[
+            Step::Load(low(0)),
+            Step::If(
+                JUMP_EQUAL,
+                libc::SECCOMP_SET_MODE_FILTER,
+                Goto::Next,
+                Goto::Allow,
+            ),
+            Step::Load(low(1)),
+            Step::If(
+                JUMP_SET,
+                libc::SECCOMP_FILTER_FLAG_NEW_LISTENER as u32,
+                Goto::Notify,
+                Goto::Allow,
+            ),
         ]),
         Rule::Flags => assemble(&[
             Step::Load(low(5)),

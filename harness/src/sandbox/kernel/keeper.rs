@@ -76,14 +76,19 @@ pub(in crate::sandbox) fn enter(prepared: &Prepared) -> io::Result<()> {
 fn become_program(prepared: &Prepared) -> io::Result<()> {
     // SAFETY: plain numbers, and a filter that outlives the call.
     unsafe {
-        if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 {
-            return Err(fail(prepared, STAGE_PRIVILEGES));
-        }
         let program = libc::sock_fprog {
             len: prepared.program.len() as libc::c_ushort,
             filter: prepared.program.as_ptr().cast_mut(),
         };
-        match install(&program) {
+        let mut listener = install(&program);
+        // Only root may do so and start set-uid programs later on, as a device's root does.
+        if listener == -1 && *libc::__errno_location() == libc::EACCES {
+            if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 {
+                return Err(fail(prepared, STAGE_PRIVILEGES));
+            }
+            listener = install(&program);
+        }
+        match listener {
             -1 => Err(fail(prepared, STAGE_FILTER)),
             listener => {
                 send(prepared.socket.as_raw_fd(), STAGE_LISTENING, 0, listener)?;

@@ -11,7 +11,7 @@ use crate::sandbox::kernel::sys;
 use std::ffi::CString;
 
 /// The longest path that Linux takes.
-const PATH_BYTES_MAX: usize = 4096;
+pub(in crate::sandbox) const PATH_BYTES_MAX: usize = 4096;
 
 /// What [`Process::short_path`] reads at most.
 pub(in crate::sandbox) const SHORT_PATH_BYTES: usize = 256;

@@ -206,6 +206,24 @@ pub(in crate::sandbox) fn getdents64(fd: BorrowedFd, buf: &mut [u8]) -> Result<u
     .map(|count| count as usize)
 }
 
+/// Whether two descriptors, each with the thread or process that has it, are of one
+/// open file (kcmp(2)).
+pub(in crate::sandbox) fn is_same_open_file(one: (u32, i32), other: (u32, i32)) -> bool {
+    const KCMP_FILE: libc::c_long = 0;
+    // SAFETY: plain numbers.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_kcmp,
+            one.0 as libc::c_long,
+            other.0 as libc::c_long,
+            KCMP_FILE,
+            one.1 as libc::c_long,
+            other.1 as libc::c_long,
+        )
+    };
+    answer == 0
+}
+
 /// Sends a signal to one thread.
 pub(in crate::sandbox) fn tgkill(tgid: u32, tid: u32, signal: i32) -> Result<(), Errno> {
     // SAFETY: plain numbers.

@@ -254,7 +254,14 @@ impl Tracee {
         let mode = u64::from(libc::SECCOMP_SET_MODE_FILTER);
         let flags = libc::SECCOMP_FILTER_FLAG_TSYNC | libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW;
         let cookie = u64::from(SUPERVISOR_COOKIE);
-        let answer = self.call(libc::SYS_seccomp, [mode, flags, page, 0, 0, cookie])?;
+        let install = [mode, flags, page, 0, 0, cookie];
+        let mut answer = self.call(libc::SYS_seccomp, install)?;
+        if answer == -i64::from(libc::EACCES) {
+            // Root's rights were given up, and are not to come back.
+            let no_new = libc::PR_SET_NO_NEW_PRIVS as u64;
+            self.call(libc::SYS_prctl, [no_new, 1, 0, 0, 0, 0])?;
+            answer = self.call(libc::SYS_seccomp, install)?;
+        }
         self.call(libc::SYS_munmap, [page, SCRATCH_BYTES, 0, 0, 0, 0])?;
         Ok(match answer {
             0 => Ok(()),

@@ -17,6 +17,7 @@
 
 use crate::Errno;
 use crate::sandbox::call::{Job, Level, Trapped};
+use crate::sandbox::calls::passing;
 use crate::sandbox::kernel::arch;
 use crate::sandbox::kernel::process::Process;
 use crate::sandbox::kernel::ptrace::{self, Attachment, Event};
@@ -307,6 +308,18 @@ impl Tracer<'_> {
         }
     }
 
+    /// Has the other threads that wait for a message make their call again: what they are
+    /// handed may be flash, and calls on it stop from now on.
+    fn wake_receivers(&self, tid: u32) {
+        let receiving = self.shared.lock().receiving.clone();
+        let others = receiving
+            .iter()
+            .filter(|it| **it != tid && self.known.contains(it));
+        for other in others.filter(|it| passing::waits_for_messages(**it)) {
+            let _ = ptrace::interrupt(*other);
+        }
+    }
+
     fn let_go(&mut self, tid: u32) {
         self.known.remove(&tid);
         ptrace::detach(tid);
@@ -347,9 +360,13 @@ impl Tracer<'_> {
         if let Job::Marked = work {
             self.marked.insert(tid, trapped.args[MARKED]);
         }
+        let covers = matches!(work, Job::Filter(_));
         let mut tracee = Tracee::new(tid, trapped.behind);
         match tracee.perform(self.shared, work, &trapped) {
             Ok(()) => {
+                if covers {
+                    self.wake_receivers(tid);
+                }
                 tracee.give_signals_back(trapped.process().tgid());
                 if self.stays {
                     ptrace::go_on(tid, 0);

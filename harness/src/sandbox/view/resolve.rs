@@ -27,10 +27,23 @@ pub(in crate::sandbox) struct Resolved {
     pub diverged: bool,
     /// It ended in a slash: only a folder may stand there.
     pub is_folder: bool,
+    /// It ended in `.` or `..`: a folder that is neither made nor taken away there.
+    pub ends_in_dots: bool,
     /// A symbolic link was followed.
     pub followed: bool,
     /// It is a descriptor in /proc/PID/fd: (process, descriptor).
     pub descriptor: Option<(u32, i32)>,
+}
+
+impl Resolved {
+    /// Ends a real path as it was written, so that the kernel says about it what it says.
+    pub fn complete(&self, real: &mut Bytes) {
+        if self.ends_in_dots {
+            real.extend_from_slice(b"/.");
+        } else if self.is_folder {
+            real.push(b'/');
+        }
+    }
 }
 
 /// Resolves paths, and remembers what system folders are.
@@ -60,6 +73,8 @@ struct Walk<'a> {
     descriptor: Option<(u32, i32)>,
     /// Nothing below here exists on the host.
     missing: bool,
+    /// It starts in a folder of ours that was removed, and is about to leave it.
+    leaves_removed: bool,
 }
 
 impl Resolver {
@@ -133,7 +148,7 @@ impl Resolver {
             walk.at.clone_from(&walk.root);
             walk.push_front(path);
         } else {
-            walk.start_at(dirfd)?;
+            walk.start_at(dirfd, path)?;
             walk.push_front(path);
         }
         walk.run(follow)?;
@@ -145,6 +160,7 @@ impl Resolver {
             path: walk.at,
             diverged: walk.diverged,
             is_folder: walk.is_folder,
+            ends_in_dots: ends_in_dots(path),
             followed: walk.links > 0,
             descriptor: walk.descriptor,
         })
@@ -171,11 +187,12 @@ impl<'a> Walk<'a> {
             is_folder: false,
             descriptor: None,
             missing: false,
+            leaves_removed: false,
         }
     }
 
-    fn start_at(&mut self, dirfd: i32) -> Result<(), Errno> {
-        let real = if dirfd == libc::AT_FDCWD {
+    fn start_at(&mut self, dirfd: i32, path: &[u8]) -> Result<(), Errno> {
+        let mut real = if dirfd == libc::AT_FDCWD {
             self.process.cwd()?
         } else {
             // Not open: the kernel says so itself.
@@ -183,6 +200,15 @@ impl<'a> Walk<'a> {
         };
         if real.first() != Some(&b'/') {
             return Err(Errno::NOTDIR);
+        }
+        if is_removed(&real) && self.namespace.seen(&real).is_some() {
+            let mut parts = path.split(|&byte| byte == b'/');
+            if parts.find(|part| !matches!(*part, b"" | b".")) != Some(b"..") {
+                // What is left of it the kernel finds by itself.
+                return Err(Errno::SRCH);
+            }
+            real.truncate(real.len() - REMOVED.len());
+            self.leaves_removed = true;
         }
         self.at = match self.namespace.seen(&real) {
             Some(seen) => {
@@ -226,7 +252,9 @@ impl<'a> Walk<'a> {
         if self.missing {
             return Err(Errno::NOENT);
         }
-        if !matches!(self.namespace.place(&self.at), Place::Host) {
+        if std::mem::take(&mut self.leaves_removed) {
+            self.diverged = true;
+        } else if !matches!(self.namespace.place(&self.at), Place::Host) {
             self.diverged = true;
             let real = self.namespace.real(&self.at);
             let about = sys::stat(&c_string(&real), true)?;
@@ -290,6 +318,10 @@ impl<'a> Walk<'a> {
         }
         // The links of /proc name real files, not what the program calls them.
         let is_of_proc = self.at.starts_with(b"/proc/");
+        if is_of_proc && target.starts_with(b"/memfd:") {
+            // A stand-in, or other memory that is no folder.
+            return Err(Errno::NOTDIR);
+        }
         let seen = match is_of_proc {
             true => self.namespace.seen(target),
             false => None,
@@ -310,6 +342,21 @@ impl<'a> Walk<'a> {
         self.push_front(target);
         Ok(())
     }
+}
+
+/// What the kernel puts behind the name of what was removed (fs/d_path.c).
+const REMOVED: &[u8] = b" (deleted)";
+
+/// Whether a name that the kernel gave is of something that was removed.
+pub(in crate::sandbox) fn is_removed(real: &[u8]) -> bool {
+    real.ends_with(REMOVED) && sys::stat(&c_string(real), false).is_err()
+}
+
+/// Whether the last part of a path is `.` or `..`.
+pub(in crate::sandbox) fn ends_in_dots(written: &[u8]) -> bool {
+    let end = written.iter().rposition(|&byte| byte != b'/');
+    let written = &written[..end.map_or(0, |end| end + 1)];
+    matches!(split(written).1, b"." | b"..")
 }
 
 /// Takes /proc/PID/fd/N and /proc/PID/task/TID/fd/N apart. What this process holds for

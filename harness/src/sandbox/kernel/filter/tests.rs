@@ -104,7 +104,12 @@ const ALL: u64 = u64::MAX;
 #[case::flags(libc::SYS_fcntl, [3, 4, 0x800, 0, 0, 0], RET_ALLOW)]
 #[case::direct_transfers(libc::SYS_fcntl, [3, 4, libc::O_DIRECT as u64, 0, 0, 0], RET_NOTIFY)]
 #[case::signals_of_data(libc::SYS_fcntl, [3, 8, 1, 0, 0, 0], RET_NOTIFY)]
-#[case::io_uring(libc::SYS_io_uring_setup, [0; 6], RET_ERRNO | libc::ENOSYS as u32)]
+#[case::io_uring(libc::SYS_io_uring_setup, [0; 6], RET_NOTIFY)]
+#[case::thread(libc::SYS_clone, [0x3d0f00, 0, 0, 0, 0, 0], RET_ALLOW)]
+#[case::fork(libc::SYS_clone, [0x1200011, 0, 0, 0, 0, 0], RET_ALLOW)]
+#[case::shares_descriptors(libc::SYS_clone, [0x411, 0, 0, 0, 0, 0], RET_NOTIFY)]
+#[case::filter_of_its_own(libc::SYS_seccomp, [1, 0, 0, 0, 0, 0], RET_ALLOW)]
+#[case::listener_of_its_own(libc::SYS_seccomp, [1, 8, 0, 0, 0, 0], RET_NOTIFY)]
 fn calls_stop_where_a_node_differs(
     #[case] number: i64,
     #[case] args: [u64; 6],
