@@ -15,11 +15,11 @@ use crate::chip::Geometry;
 use std::fmt;
 
 mod proc_mtd;
+mod reported;
 #[cfg(test)]
 mod tests;
-mod told;
 
-pub use told::{Lacking, Told, ToldChip, ToldError, ToldPartition};
+pub use reported::{Lacking, ReportedChip, ReportedError, ReportedLayout, ReportedPartition};
 
 /// One partition as a layout asks for it.
 ///

@@ -2,19 +2,19 @@
 
 use super::model::{BLOCK, FORMS, Form, Model, pasted};
 use crate::layout::{self, Reading};
-use mtd_harness::layout::{Lacking, Told, ToldChip, ToldPartition};
+use mtd_harness::layout::{Lacking, ReportedChip, ReportedLayout, ReportedPartition};
 use rand::SeedableRng as _;
 use rand_xoshiro::Xoshiro256PlusPlus as SmallRng;
 use rstest::rstest;
 
 /// What the program reads, in the harness's words.
-pub(super) fn in_its_words(reading: &Reading) -> Told {
-    let chip = |chip: &layout::ChipFacts| ToldChip {
+pub(super) fn in_its_words(reading: &Reading) -> ReportedLayout {
+    let chip = |chip: &layout::ChipFacts| ReportedChip {
         name: chip.name.clone(),
         size_bytes: chip.size_bytes,
         erase_block_bytes: chip.erase_block_bytes,
     };
-    let partition = |p: &layout::PartitionFacts| ToldPartition {
+    let partition = |p: &layout::PartitionFacts| ReportedPartition {
         line: p.line,
         number: p.index.map(|index| index.0),
         name: p.name.clone(),
@@ -30,7 +30,7 @@ pub(super) fn in_its_words(reading: &Reading) -> Told {
         announced: list.announced,
         found: list.found,
     };
-    Told {
+    ReportedLayout {
         chips: reading.chips.iter().map(chip).collect(),
         partitions: reading.partitions.iter().map(partition).collect(),
         lacking: reading.incomplete.iter().map(lacking).collect(),
@@ -38,11 +38,11 @@ pub(super) fn in_its_words(reading: &Reading) -> Told {
 }
 
 /// What the model says, as far as a form can tell it.
-fn wanted(model: &Model, form: Form) -> Vec<ToldPartition> {
+fn wanted(model: &Model, form: Form) -> Vec<ReportedPartition> {
     let has_places = form != Form::Table;
     let has_parents = has_places && form != Form::CommandLine;
     let has_numbers = matches!(form, Form::Own | Form::Table);
-    let parts = model.parts.iter().map(|part| ToldPartition {
+    let parts = model.parts.iter().map(|part| ReportedPartition {
         line: 0,
         number: has_numbers.then_some(part.number),
         name: part.name.clone(),
@@ -66,8 +66,8 @@ fn on_random_layouts_in_every_form() {
             let context = || format!("seed {seed}, {form:?}:\n{text}");
             let ours = layout::read(text.as_bytes());
             let ours = in_its_words(&ours.unwrap_or_else(|error| panic!("{error}: {}", context())));
-            let theirs =
-                Told::parse(&text).unwrap_or_else(|error| panic!("{error}: {}", context()));
+            let theirs = ReportedLayout::parse(&text)
+                .unwrap_or_else(|error| panic!("{error}: {}", context()));
             assert_eq!(ours, theirs, "{}", context());
             assert_eq!(ours.lacking, [], "{}", context());
             let mut got = ours.partitions;
@@ -90,6 +90,6 @@ fn on_fixtures(#[case] name: &str) {
     let path = format!("{}/fixtures/layout/{name}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
     let ours = in_its_words(&layout::read(text.as_bytes()).unwrap());
-    assert_eq!(ours, Told::parse(&text).unwrap());
+    assert_eq!(ours, ReportedLayout::parse(&text).unwrap());
     assert!(ours.partitions.len() >= 3, "{ours:?}");
 }

@@ -5,7 +5,7 @@
 use super::agree::in_its_words;
 use super::model::{FORMS, Model, pasted};
 use crate::layout::{self, LayoutTextError, merge};
-use mtd_harness::layout::Told;
+use mtd_harness::layout::ReportedLayout;
 use rand::RngExt as _;
 use rand::SeedableRng as _;
 use rand_xoshiro::Xoshiro256PlusPlus as SmallRng;
@@ -116,7 +116,10 @@ fn texts_of_form(form: usize, count: u64) {
         // One layout gives many texts.
         let model = Model::random(&mut SmallRng::seed_from_u64(seed / 64));
         let text = mutated(&pasted(&model.text(FORMS[form]), &mut rng), &mut rng);
-        let (ours, theirs) = (layout::read_each(text.as_bytes()), Told::each(&text));
+        let (ours, theirs) = (
+            layout::read_each(text.as_bytes()),
+            ReportedLayout::each(&text),
+        );
         assert_eq!(ours.len(), theirs.len(), "seed {seed}:\n{text}");
         both += u64::from(merge::merged(ours.clone()).is_ok());
         for pair in ours.into_iter().zip(theirs) {
@@ -140,11 +143,15 @@ fn texts_of_form(form: usize, count: u64) {
 #[case("Size: 16 MB in +128 Sectors\n")]
 fn a_sign_is_no_part_of_a_number(#[case] text: &str) {
     assert!(layout::read(text.as_bytes()).is_err());
-    assert!(Told::parse(text).is_err());
+    assert!(ReportedLayout::parse(text).is_err());
     let (unsigned, _) = text.split_once('+').unwrap();
     let unsigned = unsigned.to_owned() + &text[unsigned.len() + 1..];
     let read = layout::read(unsigned.as_bytes());
-    assert_eq!(read.is_ok(), Told::parse(&unsigned).is_ok(), "{read:?}");
+    assert_eq!(
+        read.is_ok(),
+        ReportedLayout::parse(&unsigned).is_ok(),
+        "{read:?}"
+    );
 }
 
 #[rstest]

@@ -5,7 +5,7 @@
 use super::model::{BLOCK, Form, Model};
 use crate::backend::SimulatedBackend;
 use crate::backup::{self, Folder, Manifest, Request, Work, join, plan_join};
-use mtd_harness::layout::Told;
+use mtd_harness::layout::ReportedLayout;
 use mtd_harness::profile::{ImagePart, from_images};
 use rand::RngExt as _;
 use rand::SeedableRng as _;
@@ -15,7 +15,10 @@ use std::path::{Path, PathBuf};
 
 /// Backs up the partitions of a chip of dumps that a text cuts.
 fn cut(text: &str, chips: &[PathBuf], names: &[String], at: &Path) -> (Folder, Manifest) {
-    let layout = Told::parse(text).unwrap().layout(BLOCK as u32).unwrap();
+    let layout = ReportedLayout::parse(text)
+        .unwrap()
+        .layout(BLOCK as u32)
+        .unwrap();
     let part = |path: &PathBuf| ImagePart::new(path, 0);
     let parts: Vec<_> = chips.iter().map(part).collect();
     let backend = SimulatedBackend::new(from_images(&parts, &layout).unwrap());

@@ -16,34 +16,34 @@ mod scan;
 mod table;
 mod types;
 
-pub use types::{Lacking, Told, ToldChip, ToldError, ToldPartition};
+pub use types::{Lacking, ReportedChip, ReportedError, ReportedLayout, ReportedPartition};
 
 use super::{ChipLayout, Layout, PartitionSpec};
 use crate::chip::Geometry;
 
-impl Told {
+impl ReportedLayout {
     /// Reads a text of any of the forms.
     ///
     /// ```
-    /// use mtd_harness::layout::Told;
+    /// use mtd_harness::layout::ReportedLayout;
     ///
-    /// let told = Told::parse("mtdparts=spi0.0:256k(boot)ro,-(rest)")?;
-    /// assert_eq!(told.partitions[1].offset_bytes, Some(0x4_0000));
-    /// assert_eq!(told.partitions[1].size_bytes, None);
-    /// # Ok::<(), mtd_harness::layout::ToldError>(())
+    /// let reported = ReportedLayout::parse("mtdparts=spi0.0:256k(boot)ro,-(rest)")?;
+    /// assert_eq!(reported.partitions[1].offset_bytes, Some(0x4_0000));
+    /// assert_eq!(reported.partitions[1].size_bytes, None);
+    /// # Ok::<(), mtd_harness::layout::ReportedError>(())
     /// ```
     ///
     /// # Errors
-    /// [`ToldError::Nothing`], [`ToldError::Line`].
-    pub fn parse(text: &str) -> Result<Self, ToldError> {
+    /// [`ReportedError::Nothing`], [`ReportedError::Line`].
+    pub fn parse(text: &str) -> Result<Self, ReportedError> {
         let first = Self::each(text).into_iter().next();
-        first.unwrap_or(Err(ToldError::Nothing))
+        first.unwrap_or(Err(ReportedError::Nothing))
     }
 
     /// Reads a text in each form that it has, the one that tells most first: this
     /// program's own, the table of the device, what its kernel did, what its boot loader
     /// lists, what its kernel was told.
-    pub fn each(text: &str) -> Vec<Result<Self, ToldError>> {
+    pub fn each(text: &str) -> Vec<Result<Self, ReportedError>> {
         let lines = scan::lines(text);
         let forms = [
             own::read,
@@ -62,12 +62,12 @@ impl Told {
     /// whose size is not told ends with its last partition.
     ///
     /// # Errors
-    /// [`ToldError::Lacks`] where places or sizes are not told; [`ToldError::Layout`].
-    pub fn layout(&self, erase_block_bytes: u32) -> Result<Layout, ToldError> {
+    /// [`ReportedError::Lacks`] where places or sizes are not told; [`ReportedError::Layout`].
+    pub fn layout(&self, erase_block_bytes: u32) -> Result<Layout, ReportedError> {
         let count = self.chips.len().max(1);
         let mut layout = Layout { chips: Vec::new() };
         for chip in 0..count {
-            let on_chip = |(_, p): &(usize, &ToldPartition)| p.chip.unwrap_or(0) == chip;
+            let on_chip = |(_, p): &(usize, &ReportedPartition)| p.chip.unwrap_or(0) == chip;
             let places: Vec<_> = self.partitions.iter().enumerate().filter(on_chip).collect();
             let known = self.chips.get(chip).cloned().unwrap_or_default();
             let block = places.iter().find_map(|(_, p)| p.erase_block_bytes);
@@ -77,24 +77,24 @@ impl Told {
                 .unwrap_or(erase_block_bytes);
             let mut partitions = Vec::new();
             let mut end = 0;
-            for (at, told) in &places {
-                let lacks = |what| ToldError::Lacks {
-                    name: told.name.clone(),
+            for (at, reported) in &places {
+                let lacks = |what| ReportedError::Lacks {
+                    name: reported.name.clone(),
                     what,
                 };
-                let start = told.offset_bytes.ok_or_else(|| lacks("a place"))?;
+                let start = reported.offset_bytes.ok_or_else(|| lacks("a place"))?;
                 let rest = || known.size_bytes?.checked_sub(start);
-                let size = told
+                let size = reported
                     .size_bytes
                     .or_else(rest)
                     .ok_or_else(|| lacks("a size"))?;
                 end = end.max(start.saturating_add(size));
                 let place_of = |parent: usize| places.iter().position(|(at, _)| *at == parent);
                 partitions.push(PartitionSpec {
-                    number: told.number.or(u32::try_from(*at).ok()),
-                    parent: told.parent.and_then(place_of),
-                    read_only: told.read_only,
-                    ..PartitionSpec::new(told.name.clone(), start, size)
+                    number: reported.number.or(u32::try_from(*at).ok()),
+                    parent: reported.parent.and_then(place_of),
+                    read_only: reported.read_only,
+                    ..PartitionSpec::new(reported.name.clone(), start, size)
                 });
             }
             let size = known.size_bytes.unwrap_or(end).max(1);
@@ -114,15 +114,15 @@ impl Told {
 
     /// Adds a partition after looking at its end, and answers its place. `start` counts
     /// from its parent.
-    fn add(&mut self, start: u64, mut told: ToldPartition) -> Result<usize, ToldError> {
-        let line = told.line;
-        let wrong = |why| ToldError::Line { line, why };
-        let outer = told.parent.map(|at| &self.partitions[at]);
+    fn add(&mut self, start: u64, mut reported: ReportedPartition) -> Result<usize, ReportedError> {
+        let line = reported.line;
+        let wrong = |why| ReportedError::Line { line, why };
+        let outer = reported.parent.map(|at| &self.partitions[at]);
         let base = outer.map_or(0, |outer| outer.offset_bytes.unwrap_or(0));
         let offset = base
             .checked_add(start)
             .ok_or_else(|| wrong("past 64 bits"))?;
-        let end = match told.size_bytes {
+        let end = match reported.size_bytes {
             Some(size) => offset
                 .checked_add(size)
                 .ok_or_else(|| wrong("past 64 bits"))?,
@@ -132,7 +132,7 @@ impl Told {
             return Err(wrong("past 63 bits"));
         }
         let outer_end = outer.and_then(|o| o.offset_bytes?.checked_add(o.size_bytes?));
-        let chip_end = told.chip.and_then(|chip| self.chips[chip].size_bytes);
+        let chip_end = reported.chip.and_then(|chip| self.chips[chip].size_bytes);
         if [outer_end, chip_end]
             .into_iter()
             .flatten()
@@ -140,15 +140,15 @@ impl Told {
         {
             return Err(wrong("past the end of what it lies in"));
         }
-        told.offset_bytes = Some(offset);
-        self.partitions.push(told);
+        reported.offset_bytes = Some(offset);
+        self.partitions.push(reported);
         Ok(self.partitions.len() - 1)
     }
 
     fn add_chip(&mut self, name: &str) -> usize {
-        self.chips.push(ToldChip {
+        self.chips.push(ReportedChip {
             name: name.to_owned(),
-            ..ToldChip::default()
+            ..ReportedChip::default()
         });
         self.chips.len() - 1
     }

@@ -7,10 +7,10 @@
 //! ```
 
 use super::scan::{Line, Scan, decimal};
-use super::{Told, ToldChip, ToldError, ToldPartition};
+use super::{ReportedChip, ReportedError, ReportedLayout, ReportedPartition};
 
-fn wrong(line: &Line, why: &'static str) -> ToldError {
-    ToldError::Line {
+fn wrong(line: &Line, why: &'static str) -> ReportedError {
+    ReportedError::Line {
         line: line.number,
         why,
     }
@@ -23,14 +23,14 @@ struct Entry<'a> {
     name: &'a str,
 }
 
-pub(super) fn read(lines: &[Line]) -> Result<Option<Told>, ToldError> {
+pub(super) fn read(lines: &[Line]) -> Result<Option<ReportedLayout>, ReportedError> {
     let Some(head) = lines
         .iter()
         .position(|line| line.text == "mtdkeep layout 1")
     else {
         return Ok(None);
     };
-    let mut told = Told::default();
+    let mut reported = ReportedLayout::default();
     let mut parents: Vec<Option<u32>> = Vec::new();
     for line in &lines[head + 1..] {
         let subject = line.text.split_once(':').map(|(subject, _)| subject);
@@ -43,23 +43,23 @@ pub(super) fn read(lines: &[Line]) -> Result<Option<Told>, ToldError> {
         let entry = entry(line)?;
         match entry.subject.strip_prefix("chip ") {
             Some(number) => {
-                if decimal(number) != Some(told.chips.len()) {
+                if decimal(number) != Some(reported.chips.len()) {
                     return Err(wrong(line, "chips count up from 0"));
                 }
-                told.chips.push(chip(line, &entry)?);
+                reported.chips.push(chip(line, &entry)?);
             }
             None => {
-                let (partition, parent) = partition(line, &entry, &told)?;
-                told.partitions.push(partition);
+                let (partition, parent) = partition(line, &entry, &reported)?;
+                reported.partitions.push(partition);
                 parents.push(parent);
             }
         }
     }
-    resolve(&mut told, &parents)?;
-    Ok(Some(told))
+    resolve(&mut reported, &parents)?;
+    Ok(Some(reported))
 }
 
-fn entry(line: &Line) -> Result<Entry<'_>, ToldError> {
+fn entry(line: &Line) -> Result<Entry<'_>, ReportedError> {
     let text = line.text.as_str();
     let colon = text.find(':').unwrap_or(0);
     let named = text[colon + 1..].split_once(" name \"");
@@ -93,7 +93,7 @@ fn entry(line: &Line) -> Result<Entry<'_>, ToldError> {
 }
 
 /// All of a field's rest as a number below 2^63.
-fn number(line: &Line, text: &str) -> Result<u64, ToldError> {
+fn number(line: &Line, text: &str) -> Result<u64, ReportedError> {
     let mut scan = Scan(text);
     let number = scan.size().flatten().filter(|_| scan.0.is_empty());
     number
@@ -101,17 +101,17 @@ fn number(line: &Line, text: &str) -> Result<u64, ToldError> {
         .ok_or_else(|| wrong(line, "no number below 2^63"))
 }
 
-fn mtd(line: &Line, text: &str) -> Result<u32, ToldError> {
+fn mtd(line: &Line, text: &str) -> Result<u32, ReportedError> {
     let number = text.strip_prefix("mtd").and_then(decimal);
     number
         .filter(|number| *number <= super::super::NUMBER_MAX)
         .ok_or_else(|| wrong(line, "no number of a device"))
 }
 
-fn chip(line: &Line, entry: &Entry<'_>) -> Result<ToldChip, ToldError> {
-    let mut chip = ToldChip {
+fn chip(line: &Line, entry: &Entry<'_>) -> Result<ReportedChip, ReportedError> {
+    let mut chip = ReportedChip {
         name: entry.name.to_owned(),
-        ..ToldChip::default()
+        ..ReportedChip::default()
     };
     for field in &entry.fields {
         match field.rsplit_once(' ') {
@@ -126,16 +126,16 @@ fn chip(line: &Line, entry: &Entry<'_>) -> Result<ToldChip, ToldError> {
 fn partition(
     line: &Line,
     entry: &Entry<'_>,
-    told: &Told,
-) -> Result<(ToldPartition, Option<u32>), ToldError> {
-    let mut found = ToldPartition {
+    reported: &ReportedLayout,
+) -> Result<(ReportedPartition, Option<u32>), ReportedError> {
+    let mut found = ReportedPartition {
         line: line.number,
         name: entry.name.to_owned(),
-        ..ToldPartition::default()
+        ..ReportedPartition::default()
     };
     if entry.subject != "partition" {
         let index = mtd(line, entry.subject)?;
-        if told
+        if reported
             .partitions
             .iter()
             .any(|other| other.number == Some(index))
@@ -149,7 +149,7 @@ fn partition(
         let (word, rest) = field.split_once(' ').unwrap_or((field, ""));
         match word {
             "chip" => {
-                let chip = decimal(rest).filter(|chip| *chip < told.chips.len());
+                let chip = decimal(rest).filter(|chip| *chip < reported.chips.len());
                 found.chip = Some(chip.ok_or_else(|| wrong(line, "no such chip"))?);
             }
             "in" => parent = Some(mtd(line, rest)?),
@@ -169,7 +169,7 @@ fn partition(
 }
 
 /// The number before a source in parentheses.
-fn source_of<'a>(line: &Line, text: &'a str) -> Result<&'a str, ToldError> {
+fn source_of<'a>(line: &Line, text: &'a str) -> Result<&'a str, ReportedError> {
     const SOURCES: [&str; 12] = [
         "sysfs",
         "simulation",
@@ -198,16 +198,16 @@ fn source_of<'a>(line: &Line, text: &'a str) -> Result<&'a str, ToldError> {
 }
 
 /// Parents by their places; ends and rings are looked at when all is there.
-fn resolve(told: &mut Told, parents: &[Option<u32>]) -> Result<(), ToldError> {
-    let line = |at: usize| told.partitions[at].line;
+fn resolve(reported: &mut ReportedLayout, parents: &[Option<u32>]) -> Result<(), ReportedError> {
+    let line = |at: usize| reported.partitions[at].line;
     let mut places = Vec::new();
     for (at, parent) in parents.iter().enumerate() {
         let place = match parent {
             None => None,
             Some(number) => {
-                let of_number = |p: &ToldPartition| p.number == Some(*number);
-                let place = told.partitions.iter().position(of_number);
-                Some(place.ok_or(ToldError::Line {
+                let of_number = |p: &ReportedPartition| p.number == Some(*number);
+                let place = reported.partitions.iter().position(of_number);
+                Some(place.ok_or(ReportedError::Line {
                     line: line(at),
                     why: "there is no such parent",
                 })?)
@@ -220,7 +220,7 @@ fn resolve(told: &mut Told, parents: &[Option<u32>]) -> Result<(), ToldError> {
         let mut up = places[at];
         while let Some(outer) = up {
             if seen.contains(&outer) {
-                return Err(ToldError::Line {
+                return Err(ReportedError::Line {
                     line: line(at),
                     why: "it lies in itself",
                 });
@@ -230,13 +230,13 @@ fn resolve(told: &mut Told, parents: &[Option<u32>]) -> Result<(), ToldError> {
         }
     }
     for (at, place) in places.iter().enumerate() {
-        let this = &told.partitions[at];
+        let this = &reported.partitions[at];
         let end = this
             .offset_bytes
             .zip(this.size_bytes)
             .map(|(start, size)| start.checked_add(size));
-        let chip_end = this.chip.and_then(|chip| told.chips[chip].size_bytes);
-        let outer = place.map(|outer| &told.partitions[outer]);
+        let chip_end = this.chip.and_then(|chip| reported.chips[chip].size_bytes);
+        let outer = place.map(|outer| &reported.partitions[outer]);
         let outer_end = outer.and_then(|o| o.offset_bytes?.checked_add(o.size_bytes?));
         let limit = [chip_end, outer_end].into_iter().flatten().min();
         let is_past = end.is_some_and(|end| {
@@ -246,13 +246,13 @@ fn resolve(told: &mut Told, parents: &[Option<u32>]) -> Result<(), ToldError> {
             .and_then(|outer| outer.offset_bytes)
             .zip(this.offset_bytes);
         if is_past || starts.is_some_and(|(outer, this)| this < outer) {
-            return Err(ToldError::Line {
+            return Err(ReportedError::Line {
                 line: this.line,
                 why: "past the end of what it lies in",
             });
         }
     }
-    for (partition, place) in told.partitions.iter_mut().zip(places) {
+    for (partition, place) in reported.partitions.iter_mut().zip(places) {
         partition.parent = place;
     }
     Ok(())

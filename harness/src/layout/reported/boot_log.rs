@@ -5,7 +5,7 @@
 
 use super::forms::{Read, below_2_63, range, wrong};
 use super::scan::{Line, Scan, decimal};
-use super::{Lacking, Told, ToldError, ToldPartition};
+use super::{Lacking, ReportedError, ReportedLayout, ReportedPartition};
 
 /// Where a partition's lines count from: a chip, and perhaps a partition of it.
 type Base = (usize, Option<usize>);
@@ -16,7 +16,7 @@ type Heading = (Base, u32, u32, usize);
 
 #[derive(Default)]
 struct Log {
-    told: Told,
+    reported: ReportedLayout,
     /// The innermost last.
     headings: Vec<Heading>,
     /// A split without a heading: its base is lost where what was split is.
@@ -42,13 +42,13 @@ pub(super) fn read(lines: &[Line]) -> Read {
     }
     log.close();
     let Log {
-        mut told,
+        mut reported,
         chips,
         nands,
         is_pair,
         ..
     } = log;
-    for chip in &mut told.chips {
+    for chip in &mut reported.chips {
         let sizes: Vec<Size> = chips
             .iter()
             .filter(|(name, _)| *name == chip.name)
@@ -59,33 +59,33 @@ pub(super) fn read(lines: &[Line]) -> Read {
         }
     }
     let of_nand = ["nand", "snfi"];
-    let called: Vec<usize> = (0..told.chips.len())
+    let called: Vec<usize> = (0..reported.chips.len())
         .filter(|at| {
-            let name = told.chips[*at].name.to_ascii_lowercase();
+            let name = reported.chips[*at].name.to_ascii_lowercase();
             of_nand.iter().any(|word| name.contains(word))
         })
         .collect();
     if let ([at], Some(size), false) = (&called[..], nands.first(), is_pair) {
-        let chip = &mut told.chips[*at];
+        let chip = &mut reported.chips[*at];
         if chip.size_bytes.is_none() && nands.iter().all(|other| other == size) {
             (chip.size_bytes, chip.erase_block_bytes) = (Some(size.0), size.1);
         }
     }
-    for part in &told.partitions {
+    for part in &reported.partitions {
         let end = part.offset_bytes.unwrap_or(0) + part.size_bytes.unwrap_or(0);
-        let chip = part.chip.and_then(|chip| told.chips[chip].size_bytes);
+        let chip = part.chip.and_then(|chip| reported.chips[chip].size_bytes);
         if chip.is_some_and(|chip| end > chip) {
-            return Err(ToldError::Line {
+            return Err(ReportedError::Line {
                 line: part.line,
                 why: "past the end of its chip",
             });
         }
     }
-    Ok((!told.partitions.is_empty()).then_some(told))
+    Ok((!reported.partitions.is_empty()).then_some(reported))
 }
 
 impl Log {
-    fn take(&mut self, line: &Line) -> Result<(), ToldError> {
+    fn take(&mut self, line: &Line) -> Result<(), ReportedError> {
         let text = behind_stamps(&line.text);
         if let Some((count, name)) = heading(text) {
             self.heading(count, name, line.number);
@@ -99,12 +99,12 @@ impl Log {
         {
             self.is_pair |= said.ends_with(" chips detected");
             self.nands.extend(size_of_nand(said));
-        } else if is_created(text) && !self.told.partitions.is_empty() {
-            let last = &self.told.partitions[self.told.partitions.len() - 1];
+        } else if is_created(text) && !self.reported.partitions.is_empty() {
+            let last = &self.reported.partitions[self.reported.partitions.len() - 1];
             self.split = Some((Some((last.chip.unwrap_or(0), last.parent)), 1));
         } else if self.kernels_word(text).is_none() {
             if let Some((count, name)) = found_on(text) {
-                let of = self.told.partitions.iter().rfind(|p| p.name == name);
+                let of = self.reported.partitions.iter().rfind(|p| p.name == name);
                 let base = of.map(|of| (of.chip.unwrap_or(0), of.parent));
                 self.split = Some((base, count));
             }
@@ -113,7 +113,7 @@ impl Log {
     }
 
     fn heading(&mut self, count: u32, name: &str, line: usize) {
-        let parts = &self.told.partitions;
+        let parts = &self.reported.partitions;
         let within = parts
             .iter()
             .rposition(|p| !name.is_empty() && p.name == name);
@@ -129,8 +129,12 @@ impl Log {
     }
 
     fn chip(&mut self, name: &str) -> usize {
-        let known = self.told.chips.iter().position(|chip| chip.name == name);
-        known.unwrap_or_else(|| self.told.add_chip(name))
+        let known = self
+            .reported
+            .chips
+            .iter()
+            .position(|chip| chip.name == name);
+        known.unwrap_or_else(|| self.reported.add_chip(name))
     }
 
     /// What is still open has lost lines.
@@ -138,13 +142,13 @@ impl Log {
         let inner = std::mem::take(&mut self.inner);
         if self.headings.iter().any(|(_, left, ..)| *left > 0) {
             for at in inner {
-                let part = &mut self.told.partitions[at];
+                let part = &mut self.reported.partitions[at];
                 (part.offset_bytes, part.parent) = (None, None);
             }
         }
         for (_, left, count, line) in std::mem::take(&mut self.headings) {
             if left > 0 {
-                self.told.lacking.push(Lacking {
+                self.reported.lacking.push(Lacking {
                     line,
                     announced: count,
                     found: count - left,
@@ -159,7 +163,7 @@ impl Log {
         start: Option<u64>,
         end: Option<u64>,
         name: &str,
-    ) -> Result<(), ToldError> {
+    ) -> Result<(), ReportedError> {
         let (base, is_lost) = self.base();
         let start = below_2_63(start, line)?;
         let end = below_2_63(end, line)?;
@@ -167,33 +171,35 @@ impl Log {
             .checked_sub(start)
             .ok_or_else(|| wrong(line, "it ends before it starts"))?;
         // Where the parent itself lies may be lost; how long it is, is not.
-        let outer = base.1.and_then(|at| self.told.partitions[at].size_bytes);
+        let outer = base
+            .1
+            .and_then(|at| self.reported.partitions[at].size_bytes);
         if outer.is_some_and(|outer| end > outer) {
             return Err(wrong(line, "past the end of what it lies in"));
         }
-        let partition = ToldPartition {
+        let partition = ReportedPartition {
             line: line.number,
             name: name.to_owned(),
             chip: Some(base.0),
             parent: base.1,
             size_bytes: Some(size),
-            ..ToldPartition::default()
+            ..ReportedPartition::default()
         };
-        let at = self.told.add(start, partition)?;
+        let at = self.reported.add(start, partition)?;
         // A log that came twice.
         let said = (base, start, end, name.to_owned());
         if self.said.contains(&said) {
-            self.told.partitions.pop();
+            self.reported.partitions.pop();
             return Ok(());
         }
         self.said.push(said);
-        let part = &mut self.told.partitions[at];
+        let part = &mut self.reported.partitions[at];
         let outer = part.parent;
         if is_lost {
             (part.offset_bytes, part.parent) = (None, None);
         } else if let Some(outer) = outer {
-            if self.told.partitions[outer].offset_bytes.is_none() {
-                self.told.partitions[at].offset_bytes = None;
+            if self.reported.partitions[outer].offset_bytes.is_none() {
+                self.reported.partitions[at].offset_bytes = None;
             }
             self.inner.push(at);
         }
@@ -228,11 +234,11 @@ impl Log {
             .split_once("\" extends beyond the end of device \"")
             .and_then(|(name, rest)| Some((name, rest.rsplit_once("\" ")?.1)));
         let (name, word) = cut.or_else(|| rest.rsplit_once("\" "))?;
-        let parts = &self.told.partitions;
+        let parts = &self.reported.partitions;
         let at = parts.iter().rposition(|p| p.name == name)?;
-        let parent = self.told.partitions[at].parent;
-        let start = parent.and_then(|parent| self.told.partitions[parent].offset_bytes);
-        let part = &mut self.told.partitions[at];
+        let parent = self.reported.partitions[at].parent;
+        let start = parent.and_then(|parent| self.reported.partitions[parent].offset_bytes);
+        let part = &mut self.reported.partitions[at];
         if word.ends_with("forcing read-only") || word.ends_with("force read-only") {
             part.read_only = true;
         } else if word == "is out of reach -- disabled" {

@@ -4,7 +4,7 @@
 
 use super::forms::{Read, below_2_63, wrong};
 use super::scan::{Line, Scan};
-use super::{Told, ToldError, ToldPartition};
+use super::{ReportedError, ReportedLayout, ReportedPartition};
 
 /// From the heading on, or, without one, wherever there are whole rows; several may stand
 /// on a line, and something before them.
@@ -27,19 +27,23 @@ pub(super) fn read(lines: &[Line]) -> Read {
             0
         }
     };
-    let mut told = Told::default();
+    let mut reported = ReportedLayout::default();
     for (line, found) in &all[start..] {
         for text in found.iter().filter(|text| !is_heading(text)) {
             let Some(partition) = row(line, text)? else {
                 continue;
             };
-            if told.partitions.iter().any(|p| p.number == partition.number) {
+            if reported
+                .partitions
+                .iter()
+                .any(|p| p.number == partition.number)
+            {
                 return Err(wrong(line, "a number that was there before"));
             }
-            told.partitions.push(partition);
+            reported.partitions.push(partition);
         }
     }
-    Ok(Some(told))
+    Ok(Some(reported))
 }
 
 /// The heading, perhaps with something before it.
@@ -108,7 +112,7 @@ fn number<'a>(scan: &mut Scan<'a>) -> Option<&'a str> {
 }
 
 /// A row; nothing where the text does not begin as one.
-fn row(line: &Line, text: &str) -> Result<Option<ToldPartition>, ToldError> {
+fn row(line: &Line, text: &str) -> Result<Option<ReportedPartition>, ReportedError> {
     let mut scan = Scan(text);
     let Some(number) = number(&mut scan) else {
         return Ok(None);
@@ -135,12 +139,12 @@ fn row(line: &Line, text: &str) -> Result<Option<ToldPartition>, ToldError> {
     let name = scan
         .quoted()
         .ok_or_else(|| wrong(line, "no name in quotes"))?;
-    Ok(Some(ToldPartition {
+    Ok(Some(ReportedPartition {
         line: line.number,
         number: Some(number),
         name: name.to_owned(),
         size_bytes: Some(size),
         erase_block_bytes: Some(block),
-        ..ToldPartition::default()
+        ..ReportedPartition::default()
     }))
 }

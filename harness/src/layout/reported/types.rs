@@ -4,7 +4,7 @@ use crate::layout::LayoutError;
 
 /// A chip, as far as a text tells of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ToldChip {
+pub struct ReportedChip {
     /// Its name there, or none.
     pub name: String,
     /// Its size.
@@ -15,16 +15,16 @@ pub struct ToldChip {
 
 /// A partition, as far as a text tells of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ToldPartition {
+pub struct ReportedPartition {
     /// The line that tells of it, from 1.
     pub line: usize,
     /// N of mtdN.
     pub number: Option<u32>,
     /// Its name.
     pub name: String,
-    /// Its chip, by place in [`Told::chips`].
+    /// Its chip, by place in [`ReportedLayout::chips`].
     pub chip: Option<usize>,
-    /// What it is a part of, by place in [`Told::partitions`].
+    /// What it is a part of, by place in [`ReportedLayout::partitions`].
     pub parent: Option<usize>,
     /// Where it starts on its chip.
     pub offset_bytes: Option<u64>,
@@ -49,11 +49,11 @@ pub struct Lacking {
 
 /// All that a text tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct ReportedLayout {
     /// Chips in the text's order.
-    pub chips: Vec<ToldChip>,
+    pub chips: Vec<ReportedChip>,
     /// Partitions in the text's order.
-    pub partitions: Vec<ToldPartition>,
+    pub partitions: Vec<ReportedPartition>,
     /// Lists that lack lines: the text's order tells no numbers.
     pub lacking: Vec<Lacking>,
 }
@@ -61,7 +61,7 @@ pub struct Told {
 /// Why a text tells no layout.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ToldError {
+pub enum ReportedError {
     /// It has none of the forms.
     #[error("the text tells of no partition")]
     Nothing,

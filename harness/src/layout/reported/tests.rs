@@ -14,9 +14,10 @@ const LOG: &str = "\
 [    0.91] 0x000000fa0000-0x000001000000 : \"radio\"\r
 ";
 
-fn places(told: &Told) -> Vec<(&str, Option<usize>, u64)> {
-    let place = |p: &ToldPartition| p.offset_bytes.unwrap_or(u64::MAX);
-    told.partitions
+fn places(reported: &ReportedLayout) -> Vec<(&str, Option<usize>, u64)> {
+    let place = |p: &ReportedPartition| p.offset_bytes.unwrap_or(u64::MAX);
+    reported
+        .partitions
         .iter()
         .map(|p| (p.name.as_str(), p.parent, place(p)))
         .collect()
@@ -24,7 +25,7 @@ fn places(told: &Told) -> Vec<(&str, Option<usize>, u64)> {
 
 #[test]
 fn a_boot_log_becomes_a_device() {
-    let told = Told::parse(LOG).unwrap();
+    let reported = ReportedLayout::parse(LOG).unwrap();
     let wanted = [
         ("u-boot", None, 0),
         ("firmware", None, 0x4_0000),
@@ -33,14 +34,14 @@ fn a_boot_log_becomes_a_device() {
         ("rootfs_data", Some(1), 0x68_0000),
         ("radio", None, 0xfa_0000),
     ];
-    assert_eq!(places(&told), wanted);
-    let layout = told.layout(0x1000).unwrap();
+    assert_eq!(places(&reported), wanted);
+    let layout = reported.layout(0x1000).unwrap();
     let device = crate::profile::from_layout(&layout, 1);
     let devices = device.system.devices();
     assert_eq!(devices[4].parent, Some(1));
     assert_eq!(devices[4].offset_in_parent_bytes, 0x64_0000);
     // The kernel of that device says it again.
-    let again = Told::parse(&device.system.log().join("\n")).unwrap();
+    let again = ReportedLayout::parse(&device.system.log().join("\n")).unwrap();
     assert_eq!(places(&again), wanted);
 }
 
@@ -51,7 +52,7 @@ fn a_boot_log_becomes_a_device() {
 #[case::table("x\ndev:    size   erasesize  name\nmtd4: 00001000 00000100 \"x\"\n$ ", &[("x", None, u64::MAX)])]
 #[case::own("mtdkeep layout 1\nmtd4: in mtd9, offset 0x10 (sysfs), size 4, name \"x\"\nmtd9: offset 0x8, size 0x20, name \"y\"", &[("x", Some(1), 0x10), ("y", None, 8)])]
 fn each_form(#[case] text: &str, #[case] wanted: &[(&str, Option<usize>, u64)]) {
-    assert_eq!(places(&Told::parse(text).unwrap()), wanted);
+    assert_eq!(places(&ReportedLayout::parse(text).unwrap()), wanted);
 }
 
 #[rstest]
@@ -67,15 +68,21 @@ fn each_form(#[case] text: &str, #[case] wanted: &[(&str, Option<usize>, u64)]) 
 )]
 #[case("* a\n - 0x0-0x10 : \"a\"\n   - 0x0-0x20 : \"b\"", 3)]
 fn errors_have_their_line(#[case] text: &str, #[case] wanted: usize) {
-    match Told::parse(text) {
-        Err(ToldError::Line { line, .. }) => assert_eq!(line, wanted),
+    match ReportedLayout::parse(text) {
+        Err(ReportedError::Line { line, .. }) => assert_eq!(line, wanted),
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
 fn what_tells_nothing() {
-    assert_eq!(Told::parse("hello\n"), Err(ToldError::Nothing));
-    let told = Told::parse("mtdparts=a:-(b)").unwrap();
-    assert!(matches!(told.layout(1), Err(ToldError::Lacks { .. })));
+    assert_eq!(
+        ReportedLayout::parse("hello\n"),
+        Err(ReportedError::Nothing)
+    );
+    let reported = ReportedLayout::parse("mtdparts=a:-(b)").unwrap();
+    assert!(matches!(
+        reported.layout(1),
+        Err(ReportedError::Lacks { .. })
+    ));
 }

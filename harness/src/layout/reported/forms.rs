@@ -4,18 +4,18 @@
 //! cmd/mtdparts.c, common/flash.c.
 
 use super::scan::{Line, Scan, decimal};
-use super::{Told, ToldError, ToldPartition};
+use super::{ReportedError, ReportedLayout, ReportedPartition};
 
-pub(super) type Read = Result<Option<Told>, ToldError>;
+pub(super) type Read = Result<Option<ReportedLayout>, ReportedError>;
 
-pub(super) fn wrong(line: &Line, why: &'static str) -> ToldError {
-    ToldError::Line {
+pub(super) fn wrong(line: &Line, why: &'static str) -> ReportedError {
+    ReportedError::Line {
         line: line.number,
         why,
     }
 }
 
-pub(super) fn below_2_63(number: Option<u64>, line: &Line) -> Result<u64, ToldError> {
+pub(super) fn below_2_63(number: Option<u64>, line: &Line) -> Result<u64, ReportedError> {
     number
         .filter(|number| *number <= i64::MAX as u64)
         .ok_or_else(|| wrong(line, "a number past 63 bits"))
@@ -38,7 +38,7 @@ pub(super) fn range(text: &str) -> Option<(Option<u64>, Option<u64>, &str)> {
 /// `mtdparts=` wherever it stands in a line.
 pub(super) fn command_line(lines: &[Line]) -> Read {
     const KEY: &str = "mtdparts=";
-    let mut told: Option<(Told, String)> = None;
+    let mut reported: Option<(ReportedLayout, String)> = None;
     for line in lines {
         let Some(at) = line.text.find(KEY) else {
             continue;
@@ -54,22 +54,22 @@ pub(super) fn command_line(lines: &[Line]) -> Read {
             true => after.split('"').next().unwrap_or(""),
             false => word(after),
         };
-        match &told {
+        match &reported {
             Some((_, first)) if first == value => continue,
             Some(_) => return Err(wrong(line, "a second mtdparts= that says something else")),
             None => {
-                let mut found = Told::default();
+                let mut found = ReportedLayout::default();
                 let mut rest = value.trim_start_matches(';');
                 while !rest.is_empty() {
                     let (chip, others) = rest.split_at(end_of_chip(rest));
                     parts_of_chip(line, chip, &mut found)?;
                     rest = others.trim_start_matches(';');
                 }
-                told = Some((found, value.to_owned()));
+                reported = Some((found, value.to_owned()));
             }
         }
     }
-    Ok(told.map(|(told, _)| told))
+    Ok(reported.map(|(reported, _)| reported))
 }
 
 /// Up to the first blank or quote that is in no parentheses.
@@ -103,14 +103,18 @@ fn end_of_chip(text: &str) -> usize {
     }
 }
 
-fn parts_of_chip(line: &Line, text: &str, told: &mut Told) -> Result<(), ToldError> {
+fn parts_of_chip(
+    line: &Line,
+    text: &str,
+    reported: &mut ReportedLayout,
+) -> Result<(), ReportedError> {
     let names = text.find('(').unwrap_or(text.len());
     let colon = text[..names].rfind(':').filter(|colon| *colon > 0);
     let colon = colon.ok_or_else(|| wrong(line, "no chip before its partitions"))?;
-    let chip = told.add_chip(&text[..colon]);
+    let chip = reported.add_chip(&text[..colon]);
     let mut scan = Scan(&text[colon + 1..]);
     let mut next = Some(0);
-    let before = told.partitions.len();
+    let before = reported.partitions.len();
     loop {
         let size = match scan.skip("-") {
             true => None,
@@ -123,7 +127,7 @@ fn parts_of_chip(line: &Line, text: &str, told: &mut Told) -> Result<(), ToldErr
             let start = scan.size().ok_or_else(|| wrong(line, "no offset"))?;
             next = Some(below_2_63(start, line)?);
         }
-        let mut name = format!("Partition_{:03}", told.partitions.len() - before);
+        let mut name = format!("Partition_{:03}", reported.partitions.len() - before);
         if scan.skip("(") {
             let (inside, rest) = scan.0.split_once(')').ok_or_else(|| wrong(line, "no )"))?;
             (name, scan.0) = (inside.to_owned(), rest);
@@ -131,15 +135,15 @@ fn parts_of_chip(line: &Line, text: &str, told: &mut Told) -> Result<(), ToldErr
         let read_only = scan.skip("ro");
         let _ = scan.skip("lk") | scan.skip("slc");
         let start = next.ok_or_else(|| wrong(line, "behind one that takes the rest"))?;
-        let partition = ToldPartition {
+        let partition = ReportedPartition {
             line: line.number,
             name,
             chip: Some(chip),
             size_bytes: size,
             read_only,
-            ..ToldPartition::default()
+            ..ReportedPartition::default()
         };
-        told.add(start, partition)?;
+        reported.add(start, partition)?;
         next = size.and_then(|size| start.checked_add(size));
         if scan.0.is_empty() {
             return Ok(());
@@ -152,7 +156,7 @@ fn parts_of_chip(line: &Line, text: &str, told: &mut Told) -> Result<(), ToldErr
 
 /// U-Boot's `mtd list`, `mtdparts` and `flinfo`.
 pub(super) fn u_boot(lines: &[Line]) -> Read {
-    let mut told = Told::default();
+    let mut reported = ReportedLayout::default();
     let (mut has_bank, mut in_table, mut has_net) = (false, false, false);
     // Partitions around the line with their depths; the chip itself has no place.
     let mut around: Vec<(usize, Option<usize>)> = Vec::new();
@@ -163,21 +167,21 @@ pub(super) fn u_boot(lines: &[Line]) -> Read {
             .map(str::trim)
             .or_else(|| device(text));
         if let Some(name) = chip_name {
-            told.add_chip(name);
+            reported.add_chip(name);
             around.clear();
             in_table = !text.starts_with('*');
         } else if text.starts_with("Bank # ") && text.contains("Size: ") && text.contains(" in ") {
-            bank(line, &mut told)?;
+            bank(line, &mut reported)?;
             around.clear();
             (has_bank, in_table) = (true, false);
         } else if in_table {
             if text.starts_with("#: name") {
                 has_net = text.contains("net size");
             } else {
-                in_table = row(line, has_net, &mut told)?;
+                in_table = row(line, has_net, &mut reported)?;
             }
         } else if let (Some(rest), Some(chip)) =
-            (text.strip_prefix("- "), told.chips.len().checked_sub(1))
+            (text.strip_prefix("- "), reported.chips.len().checked_sub(1))
         {
             if let Some((start, end, name)) = range(rest) {
                 let (Some(start), Some(end)) = (start, end) else {
@@ -188,19 +192,19 @@ pub(super) fn u_boot(lines: &[Line]) -> Read {
                     .ok_or_else(|| wrong(line, "it ends before it starts"))?;
                 around.retain(|(depth, _)| *depth < line.depth);
                 let Some(&(_, parent)) = around.last() else {
-                    told.chips[chip].size_bytes = Some(size);
+                    reported.chips[chip].size_bytes = Some(size);
                     around.push((line.depth, None));
                     continue;
                 };
-                let partition = ToldPartition {
+                let partition = ReportedPartition {
                     line: line.number,
                     name: name.to_owned(),
                     chip: Some(chip),
                     parent,
                     size_bytes: Some(size),
-                    ..ToldPartition::default()
+                    ..ReportedPartition::default()
                 };
-                let at = told.add(start, partition)?;
+                let at = reported.add(start, partition)?;
                 around.push((line.depth, Some(at)));
             } else if let Some(rest) = rest.strip_prefix("block size: ") {
                 let mut scan = Scan(rest);
@@ -209,11 +213,11 @@ pub(super) fn u_boot(lines: &[Line]) -> Read {
                     .flatten()
                     .filter(|_| ["", " bytes"].contains(&scan.0));
                 let block = block.ok_or_else(|| wrong(line, "no block size"))?;
-                told.chips[chip].erase_block_bytes = Some(block);
+                reported.chips[chip].erase_block_bytes = Some(block);
             }
         }
     }
-    Ok((has_bank || !told.partitions.is_empty()).then_some(told))
+    Ok((has_bank || !reported.partitions.is_empty()).then_some(reported))
 }
 
 /// The chip of `device nor0 <spi0.0>, # parts = 2`.
@@ -228,7 +232,7 @@ fn device(text: &str) -> Option<&str> {
 
 /// ` 0: u-boot   0x00030000   0x00000000   0`; whether it is such a row. Some have the size
 /// without bad blocks behind the size.
-fn row(line: &Line, has_net: bool, told: &mut Told) -> Result<bool, ToldError> {
+fn row(line: &Line, has_net: bool, reported: &mut ReportedLayout) -> Result<bool, ReportedError> {
     let Some((number, rest)) = line.text.split_once(": ") else {
         return Ok(false);
     };
@@ -253,20 +257,20 @@ fn row(line: &Line, has_net: bool, told: &mut Told) -> Result<bool, ToldError> {
     let (Some(size), Some(start)) = (hex(size), hex(start)) else {
         return Err(wrong(line, "no size and offset"));
     };
-    let partition = ToldPartition {
+    let partition = ReportedPartition {
         line: line.number,
         name: name.join(" "),
-        chip: told.chips.len().checked_sub(1),
+        chip: reported.chips.len().checked_sub(1),
         size_bytes: Some(size),
         read_only: *flags != "0",
-        ..ToldPartition::default()
+        ..ReportedPartition::default()
     };
-    told.add(start, partition)?;
+    reported.add(start, partition)?;
     Ok(true)
 }
 
 /// `Size: 16 MB in 128 Sectors`.
-fn bank(line: &Line, told: &mut Told) -> Result<(), ToldError> {
+fn bank(line: &Line, reported: &mut ReportedLayout) -> Result<(), ReportedError> {
     let why = || wrong(line, "no size of a bank");
     let (_, rest) = line.text.split_once("Size: ").ok_or_else(why)?;
     let (size, sectors) = rest.split_once(" in ").ok_or_else(why)?;
@@ -281,9 +285,9 @@ fn bank(line: &Line, told: &mut Told) -> Result<(), ToldError> {
     let size = number.checked_mul(1024_u64.pow(power)).ok_or_else(why)?;
     let count = sectors.split_whitespace().next().and_then(decimal::<u64>);
     let count = count.filter(|count| *count > 0).ok_or_else(why)?;
-    let chip = told.add_chip("");
-    told.chips[chip].size_bytes = Some(size);
+    let chip = reported.add_chip("");
+    reported.chips[chip].size_bytes = Some(size);
     let even = size % count == 0 && (size / count).is_power_of_two();
-    told.chips[chip].erase_block_bytes = even.then(|| size / count);
+    reported.chips[chip].erase_block_bytes = even.then(|| size / count);
     Ok(())
 }
