@@ -17,9 +17,9 @@ mod tests;
 pub use linux::LinuxBackend;
 pub(crate) use linux::make_node;
 #[cfg(feature = "full")]
-pub use simulated::SimulatedBackend;
+pub(crate) use simulated::Provenance;
 #[cfg(feature = "full")]
-pub(crate) use simulated::Told;
+pub use simulated::SimulatedBackend;
 
 use crate::mtd::{MtdError, MtdInfo, WritePermit};
 

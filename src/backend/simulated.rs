@@ -24,12 +24,12 @@ use std::path::PathBuf;
 pub struct SimulatedBackend {
     device: SimulatedDevice,
     may_make_nodes: bool,
-    told: Vec<Told>,
+    provenance: Vec<Provenance>,
 }
 
 /// What is known of a simulated partition beside what the harness holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct Provenance {
     /// Who tells where it starts; none: nobody, and nothing lets it be inferred.
     pub(crate) source: Option<FactSource>,
     /// Nobody tells how large its erase blocks are.
@@ -50,14 +50,14 @@ impl SimulatedBackend {
         Self {
             device,
             may_make_nodes: true,
-            told: Vec::new(),
+            provenance: Vec::new(),
         }
     }
 
     /// Who told the layout, in the order of the MTD numbers; what nobody is named for is the
     /// simulation's own.
-    pub(crate) fn with_told(mut self, told: Vec<Told>) -> Self {
-        self.told = told;
+    pub(crate) fn with_provenance(mut self, provenance: Vec<Provenance>) -> Self {
+        self.provenance = provenance;
         self
     }
 
@@ -178,27 +178,28 @@ impl MtdBackend for SimulatedBackend {
             );
             let at = registered.binary_search_by_key(&device.index.0, |known| known.index);
             if let Ok(at) = at {
-                let (known, told) = (&registered[at], self.told.get(at));
-                let source = told.map_or(Some(FactSource::Simulation), |told| told.source);
+                let (known, provenance) = (&registered[at], self.provenance.get(at));
+                let source = provenance.map_or(Some(FactSource::Simulation), |known| known.source);
                 device.offset = source.map(|source| PartitionOffset {
                     bytes: known.offset_bytes,
                     source,
                 });
                 device.parent = known.parent.map(MtdIndex);
-                device.erase_block_assumed = told.is_some_and(|told| told.erase_block_assumed);
+                device.erase_block_assumed =
+                    provenance.is_some_and(|known| known.erase_block_assumed);
                 device.chip = u32::try_from(known.chip).ok();
                 let of_chip = |chip: &mut mtd_harness::chip::Chip| chip.geometry().size_bytes;
-                device.chip_bytes = match told {
-                    Some(told) => told.chip_bytes,
+                device.chip_bytes = match provenance {
+                    Some(provenance) => provenance.chip_bytes,
                     None => Some(self.device.system.with_chip(known.chip, of_chip)),
                 };
                 device.writeable = Some(known.writeable);
                 let simulated =
                     |source: Option<FactSource>| source.unwrap_or(FactSource::Simulation);
-                device.size_source = simulated(told.and_then(|told| told.size_source));
-                let source = told.and_then(|told| told.erase_block_source);
+                device.size_source = simulated(provenance.and_then(|known| known.size_source));
+                let source = provenance.and_then(|known| known.erase_block_source);
                 device.erase_block_source = simulated(source);
-                let source = told.and_then(|told| told.writeable_source);
+                let source = provenance.and_then(|known| known.writeable_source);
                 device.writeable_source = Some(simulated(source));
             }
             device.node = self.node_state(&Node::character(device.index));

@@ -73,7 +73,7 @@ pub(crate) fn open(device: &DeviceArgs, output: &Output) -> Result<Box<dyn MtdBa
     if let Some(args) = &device.simulated {
         let simulated = simulated::open(args, output)?;
         let backend = crate::backend::SimulatedBackend::new(simulated.device);
-        return Ok(Box::new(backend.with_told(simulated.told)));
+        return Ok(Box::new(backend.with_provenance(simulated.provenance)));
     }
     #[cfg(not(feature = "full"))]
     let _ = output;

@@ -34,7 +34,7 @@ impl Target {
         let save = save.map(|file| (simulated.device.clone(), file.to_owned()));
         let backend = crate::backend::SimulatedBackend::new(simulated.device);
         Ok(Self {
-            backend: Box::new(backend.with_told(simulated.told)),
+            backend: Box::new(backend.with_provenance(simulated.provenance)),
             save,
         })
     }

@@ -4,7 +4,7 @@
 //! so; then what it lacks is unreadable, and what it has beyond is told.
 
 use super::dumps::{Chosen, Dumps, oob_in, refused};
-use crate::backend::Told;
+use crate::backend::Provenance;
 use crate::backup::count;
 use crate::cli::error::CliError;
 use crate::layout::Described;
@@ -74,7 +74,7 @@ pub(super) fn simulation_of(
         .check()
         .map_err(|error| refused(error.to_string(), "the layout cannot be a device's"))?;
     notes.extend(assumed.iter().cloned());
-    let told = described.devices.iter().map(|device| Told {
+    let provenance = described.devices.iter().map(|device| Provenance {
         source: device.offset.map(|offset| offset.source),
         erase_block_assumed: device.erase_block_bytes == 0,
         size_source: Some(device.size_source),
@@ -84,7 +84,7 @@ pub(super) fn simulation_of(
         chip_bytes: told_bytes.get(&device.chip).copied().flatten(),
     });
     Ok(Chosen {
-        told: told.collect(),
+        provenance: provenance.collect(),
         parts,
         layout,
         notes,

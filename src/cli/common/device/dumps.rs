@@ -1,6 +1,6 @@
 //! What is to be cut, and by what: dumps, and the layout that was chosen for them.
 
-use crate::backend::Told;
+use crate::backend::Provenance;
 use crate::capture::{OobPages, WithoutOob};
 use crate::cli::Exit;
 use crate::cli::error::CliError;
@@ -39,7 +39,7 @@ pub(super) struct Chosen {
     /// Where the dumps have its chips; empty where there is no dump.
     pub(super) parts: Vec<ImagePart>,
     /// In the order of the MTD numbers.
-    pub(super) told: Vec<Told>,
+    pub(super) provenance: Vec<Provenance>,
     /// What must be said of it.
     pub(super) notes: Vec<String>,
     /// What goes into the description of the device, and so into a manifest.
@@ -49,8 +49,9 @@ pub(super) struct Chosen {
 impl Chosen {
     /// Whether nobody told where the partitions start.
     pub(super) fn is_inferred(&self) -> bool {
-        let is_certain = |told: &Told| told.source.is_some_and(|source| !source.is_inferred());
-        !self.told.iter().all(is_certain)
+        let is_certain =
+            |known: &Provenance| known.source.is_some_and(|source| !source.is_inferred());
+        !self.provenance.iter().all(is_certain)
     }
 }
 

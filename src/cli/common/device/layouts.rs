@@ -7,7 +7,7 @@
 
 use super::chips;
 use super::dumps::{Chosen, Dumps, profiles, refused};
-use crate::backend::Told;
+use crate::backend::Provenance;
 use crate::cli::Exit;
 use crate::cli::common::layout::{self as common, FORMS};
 use crate::cli::error::CliError;
@@ -215,7 +215,7 @@ fn in_a_row(
     })?;
     // A single partition is its whole chip.
     let alone = layout.chips.iter().all(|chip| chip.partitions.len() == 1);
-    let told = Told {
+    let provenance = Provenance {
         source: alone.then_some(FactSource::Simulation),
         erase_block_assumed: false,
         size_source: Some(FactSource::ProcMtd),
@@ -224,7 +224,7 @@ fn in_a_row(
         chip_bytes: None,
     };
     Ok(Chosen {
-        told: vec![told; layout.partitions().count()],
+        provenance: vec![provenance; layout.partitions().count()],
         parts: chips::one_dump(&layout, dumps)?,
         layout,
         notes,

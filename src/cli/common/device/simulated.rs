@@ -7,7 +7,7 @@
 
 use super::dumps::{self, Chosen, Dumps, refused};
 use super::layouts;
-use crate::backend::Told;
+use crate::backend::Provenance;
 use crate::capture::OobPages;
 use crate::cli::Exit;
 use crate::cli::error::{CliError, UsageError};
@@ -167,14 +167,15 @@ impl Args {
 pub(crate) struct Simulated {
     pub(crate) device: SimulatedDevice,
     /// Who told where its partitions start, by MTD number; empty: the simulation.
-    pub(crate) told: Vec<Told>,
+    pub(crate) provenance: Vec<Provenance>,
 }
 
 impl Simulated {
     /// Nobody told where its partitions start: they are put one after the other.
     pub(crate) fn offsets_are_inferred(&self) -> bool {
-        let is_certain = |told: &Told| told.source.is_some_and(|source| !source.is_inferred());
-        !self.told.iter().all(is_certain)
+        let is_certain =
+            |known: &Provenance| known.source.is_some_and(|source| !source.is_inferred());
+        !self.provenance.iter().all(is_certain)
     }
 }
 
@@ -238,7 +239,7 @@ pub(crate) fn open(args: &Args, output: &Output) -> Result<Simulated, CliError> 
     }
     Ok(Simulated {
         device,
-        told: chosen.map(|chosen| chosen.told).unwrap_or_default(),
+        provenance: chosen.map(|chosen| chosen.provenance).unwrap_or_default(),
     })
 }
 

@@ -33,7 +33,7 @@ fn cut(seed: u64, form: Form) {
     let chosen = chosen.unwrap_or_else(|error| panic!("{error:?}: {}", context()));
     assert!(!chosen.is_inferred(), "{}", context());
     let device = from_images(&chosen.parts, &chosen.layout).unwrap();
-    let backend = SimulatedBackend::new(device).with_told(chosen.told);
+    let backend = SimulatedBackend::new(device).with_provenance(chosen.provenance);
     let devices = backend.devices().unwrap();
     assert_eq!(devices.len(), model.parts.len(), "{}", context());
     let numbered = matches!(form, Form::Own);
