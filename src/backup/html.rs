@@ -10,7 +10,7 @@
 
 mod chip;
 mod copy;
-mod told;
+mod sources;
 mod words;
 
 use super::erased::Used;
@@ -148,7 +148,7 @@ impl Page<'_> {
             partition(page, image, is_ispot);
         }
         page.push_str("</ul>\n");
-        told::put(page, self.manifest);
+        sources::put(page, self.manifest);
         page.push_str("<p>And what proves them: ");
         link(page, MANIFEST);
         if self.has_sums() {

@@ -16,13 +16,13 @@ mod calls;
 mod discover;
 mod flash_table;
 mod in_use;
+#[cfg(feature = "full")]
+mod kernel_layout;
+#[cfg(not(feature = "full"))]
+mod kernel_layout_on_device;
 mod nesting;
 mod node;
 mod root;
-#[cfg(feature = "full")]
-mod told;
-#[cfg(not(feature = "full"))]
-mod told_on_device;
 
 use super::open_device::{DeviceCalls, OpenDevice};
 use crate::mtd::{
@@ -30,14 +30,14 @@ use crate::mtd::{
     WritePermit, infer_offsets, parse_proc_mtd,
 };
 use calls::{CharDevice, PlainFile};
+#[cfg(not(feature = "full"))]
+use kernel_layout_on_device as kernel_layout;
 use nesting::Link;
 pub(crate) use node::make_node;
 use node::{Found, Opened};
 use root::Root;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-#[cfg(not(feature = "full"))]
-use told_on_device as told;
 
 /// What stands for a device in `dev`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,7 +219,7 @@ impl MtdBackend for LinuxBackend {
             devices.push(device);
         }
         nesting::resolve(&mut devices, &links);
-        told::add(&self.root, &mut devices);
+        kernel_layout::add(&self.root, &mut devices);
         infer_offsets(&mut devices);
         flash_table::add(self, &mut devices);
         Ok(devices)

@@ -2,10 +2,10 @@
 
 #[cfg(feature = "full")]
 mod both_backends;
+mod kernel_layout;
 #[cfg(feature = "full")]
 mod linux_tree;
 mod nesting;
-mod told;
 #[path = "../../../tests/suite/backend/tree.rs"]
 #[allow(dead_code)] // what only the contract needs
 mod tree;

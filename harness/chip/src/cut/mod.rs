@@ -62,6 +62,7 @@
 //! # Ok::<(), mtd_chip::cut::ExploreError>(())
 //! ```
 
+mod display;
 mod error;
 mod explore;
 mod id;
@@ -78,7 +79,6 @@ mod subject;
 mod tears;
 #[cfg(test)]
 mod tests;
-mod told;
 mod work;
 
 pub use crate::chip::Journal;

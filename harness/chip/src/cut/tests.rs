@@ -1,8 +1,8 @@
 //! The search finds what is wrong, finds nothing where nothing is, and what it finds
 //! replays.
 
+mod display;
 mod log_store;
-mod told;
 mod weak;
 
 use super::*;

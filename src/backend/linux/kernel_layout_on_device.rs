@@ -1,8 +1,8 @@
 //! What stands beside `/proc/mtd` and tells of partitions, as the device's own program
 //! asks for it: the kernel's command line. The full program asks the device tree as well
-//! (see `told`), and this is small.
+//! (see `kernel_layout`), and this is small.
 //!
-//! Invariants and faults tolerated: as in `told`.
+//! Invariants and faults tolerated: as in `kernel_layout`.
 
 use super::discover;
 use super::root::Root;
