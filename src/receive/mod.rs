@@ -2,9 +2,9 @@
 //! each partition, and this takes them.
 //!
 //! ```text
-//! a shell on the device          server ─▶ room ─▶ asked, decode   heads, text to bytes
-//! nc, or wget --post-data ─────▶             │
-//!                                            └──▶ store ─▶ coming   a folder, as a capture
+//! a shell on the device          server ─▶ connection ─▶ asked, decode  heads, text to bytes
+//! nc, or wget --post-data ─────▶                │
+//!                                               └──▶ store ─▶ coming   a folder, as a capture
 //! ```
 //!
 //! What has come lies in a folder in the form of a capture, and becomes a backup as any
@@ -16,8 +16,8 @@
 
 mod asked;
 mod coming;
+mod connection;
 mod decode;
-mod room;
 mod server;
 mod store;
 #[cfg(all(
@@ -27,7 +27,7 @@ mod store;
 ))]
 mod tests;
 
-pub(crate) use room::Watcher;
+pub(crate) use connection::Watcher;
 pub(crate) use server::Receiver;
 
 /// What a fuzzer throws at the reader of a device's requests.

@@ -7,7 +7,7 @@
 //! that is slow has all the time it needs as long as bytes come; one that is cut off
 //! loses an erase block at most.
 
-use super::room::{HEAD_TIME, Room, Watcher};
+use super::connection::{HEAD_TIME, Handler, Watcher};
 use super::store::Store;
 use crate::backup::{BackupError, Destination, Failure};
 use crate::serve::{host, is_near, own_addresses};
@@ -88,7 +88,7 @@ impl Receiver {
     ) -> Result<(), Failure> {
         let began = Instant::now();
         let clock = move || began.elapsed();
-        let room = Room {
+        let handler = Handler {
             store: Mutex::new(Store::new(folder, first_session())),
             token: &self.token,
             script,
@@ -100,28 +100,28 @@ impl Receiver {
         };
         std::thread::scope(|scope| {
             loop {
-                let store = room.store();
+                let store = handler.store();
                 let is_over = store.is_done || store.failed.is_some();
                 drop(store);
                 if is_over || interrupt.load(Ordering::Relaxed) {
                     // The last answers are on their way.
-                    room.ended.store(true, Ordering::Relaxed);
+                    handler.ended.store(true, Ordering::Relaxed);
                     return;
                 }
                 // Where all places are taken, the next one waits for the first that is free.
-                if room.connections.load(Ordering::Relaxed) >= CONNECTIONS_MAX {
+                if handler.connections.load(Ordering::Relaxed) >= CONNECTIONS_MAX {
                     std::thread::sleep(LOOK / 5);
                     continue;
                 }
                 match self.listener.accept() {
                     Ok((stream, peer)) if self.is_welcome(&stream, peer) => {
-                        let room = &room;
-                        room.connections.fetch_add(1, Ordering::Relaxed);
+                        let handler = &handler;
+                        handler.connections.fetch_add(1, Ordering::Relaxed);
                         scope.spawn(move || {
                             // Whoever hangs up is nobody's concern.
-                            let _ = room.attend(&stream, peer.ip());
+                            let _ = handler.attend(&stream, peer.ip());
                             let _ = stream.shutdown(Shutdown::Both);
-                            room.connections.fetch_sub(1, Ordering::Relaxed);
+                            handler.connections.fetch_sub(1, Ordering::Relaxed);
                         });
                     }
                     Ok(_) => {}
@@ -129,7 +129,7 @@ impl Receiver {
                 }
             }
         });
-        let store = room
+        let store = handler
             .store
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);

@@ -111,9 +111,9 @@ fn script(
     })
 }
 
-struct Told<'a>(&'a Output);
+struct OutputWatcher<'a>(&'a Output);
 
-impl Watcher for Told<'_> {
+impl Watcher for OutputWatcher<'_> {
     fn tell(&self, text: &str) {
         self.0.sentence(text);
     }
@@ -153,7 +153,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     let path = staging::beside(&target, "receiving");
     let folder = staging::open(&path, &target, output)?;
     let make = |host: &str, port| script(args, host, port, &token).unwrap_or_default();
-    let came = receiver.run(&folder, &make, interrupt, &Told(output));
+    let came = receiver.run(&folder, &make, interrupt, &OutputWatcher(output));
     came.map_err(|failure| staging::left(*failure.error, &folder))?;
     drop(folder);
     let lines = Lines::of(args.verbose);

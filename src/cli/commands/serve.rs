@@ -159,9 +159,9 @@ struct Body<'a> {
 }
 
 /// A line for each file that went out whole.
-struct Told<'a>(&'a Output);
+struct OutputWatcher<'a>(&'a Output);
 
-impl Watcher for Told<'_> {
+impl Watcher for OutputWatcher<'_> {
     fn sent(&self, peer: &str, file: &str, bytes: u64) {
         self.0
             .line(&format!("{peer} has got {} of {file}", size(bytes)));
@@ -244,7 +244,7 @@ fn serve(
     }
     let progress = Progress::new(output, Lines::None);
     let work = common::work(interrupt, &progress);
-    let is_done = server.run(content, args.until, &work, &Told(output))?;
+    let is_done = server.run(content, args.until, &work, &OutputWatcher(output))?;
     let removed = is_done && at_end()?;
     let (exit, outcome) = match (is_done, content.is_partial()) {
         (false, _) => (Exit::Interrupted, "interrupted"),

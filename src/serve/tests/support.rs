@@ -22,9 +22,9 @@ pub(crate) struct Serving {
 }
 
 /// Keeps what it is told.
-struct Told(Arc<Mutex<Vec<String>>>);
+struct Recorded(Arc<Mutex<Vec<String>>>);
 
-impl Watcher for Told {
+impl Watcher for Recorded {
     fn sent(&self, _: &str, file: &str, bytes: u64) {
         self.0
             .lock()
@@ -50,14 +50,14 @@ impl Serving {
         let address = address.trim_start_matches("http://");
         let address = address.split('/').next().unwrap().parse().unwrap();
         let (stop, said) = (Arc::new(AtomicBool::new(false)), Arc::default());
-        let (flag, told) = (Arc::clone(&stop), Told(Arc::clone(&said)));
+        let (flag, watcher) = (Arc::clone(&stop), Recorded(Arc::clone(&said)));
         let thread = std::thread::spawn(move || {
             let work = Work {
                 interrupt: &flag,
                 ..Work::default()
             };
             let mut content = content(&work);
-            let ended = server.run(&mut content, until, &work, &told).unwrap();
+            let ended = server.run(&mut content, until, &work, &watcher).unwrap();
             (ended, content.is_fetched())
         });
         Self {

@@ -26,7 +26,7 @@ pub(crate) trait Watcher: Sync {
 }
 
 /// What all connections share.
-pub(super) struct Room<'a> {
+pub(super) struct Handler<'a> {
     pub(super) store: Mutex<Store<'a>>,
     pub(super) token: &'a str,
     pub(super) script: &'a (dyn Fn(&str, u16) -> String + Sync),
@@ -41,7 +41,7 @@ pub(super) struct Room<'a> {
 /// Why a connection is over before its answer.
 pub(super) struct Gone;
 
-impl<'a> Room<'a> {
+impl<'a> Handler<'a> {
     pub(super) fn store(&self) -> MutexGuard<'_, Store<'a>> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -331,7 +331,12 @@ struct Body<'a> {
 
 impl Body<'_> {
     /// The next bytes; 0 at the end, and where the device stopped before it.
-    fn read(&mut self, room: &Room<'_>, buffer: &mut [u8], id: Option<u64>) -> Result<usize, Gone> {
+    fn read(
+        &mut self,
+        handler: &Handler<'_>,
+        buffer: &mut [u8],
+        id: Option<u64>,
+    ) -> Result<usize, Gone> {
         let left = usize::try_from(self.left_bytes).unwrap_or(usize::MAX);
         let room_bytes = buffer.len().min(left);
         let buffer = &mut buffer[..room_bytes];
@@ -345,7 +350,7 @@ impl Body<'_> {
                 self.ready.drain(..count);
                 count
             }
-            true => room.receive(self.stream, buffer, room.silence, id)?,
+            true => handler.receive(self.stream, buffer, handler.silence, id)?,
         };
         self.left_bytes -= count as u64;
         Ok(count)

@@ -27,7 +27,7 @@ fn a_head_that_drips_is_given_up() {
         let _ = (&stranger).write_all(b"x");
         Duration::from_secs(seconds.fetch_add(1, Ordering::Relaxed))
     };
-    let room = Room {
+    let handler = Handler {
         store: Mutex::new(Store::new(&folder, 1)),
         token: "token",
         script: &|_, _| String::new(),
@@ -38,7 +38,7 @@ fn a_head_that_drips_is_given_up() {
         connections: AtomicUsize::new(1),
     };
     // Not one that is refused because it became too long.
-    assert!(room.attend(&stream, peer.ip()).is_err());
+    assert!(handler.attend(&stream, peer.ip()).is_err());
     let looks = seconds.load(Ordering::Relaxed);
     assert!((10..16).contains(&looks), "{looks} looks");
 }
