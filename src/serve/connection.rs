@@ -3,7 +3,7 @@
 use super::answer::{Answer, answer};
 use super::body::{Body, Step};
 use super::content::Content;
-use super::door::Door;
+use super::context::Context;
 use super::request::{HEAD_BYTES_MAX, Parsed, parse};
 use crate::backup::{BackupError, Work};
 use rustix::fd::OwnedFd;
@@ -119,7 +119,7 @@ impl Connection {
     /// whole, if something was.
     pub(super) fn step(
         &mut self,
-        door: &Door<'_>,
+        context: &Context<'_>,
         content: &mut Content,
         work: &Work<'_>,
         now: Instant,
@@ -136,11 +136,11 @@ impl Connection {
                 self.state = State::Ending;
                 self.throw_away();
             }
-            State::Head => self.read(door, content, now),
-            State::Waiting(length) => self.answer(length, door, content, now),
+            State::Head => self.read(context, content, now),
+            State::Waiting(length) => self.answer(length, context, content, now),
             State::Sending(mut body) => {
                 let room = content.buffer_bytes(work.buffer_bytes);
-                let made = match self.room(room) {
+                let made = match self.make_buffer(room) {
                     true => body.fill(content, &mut self.output, work),
                     false => return None,
                 };
@@ -154,7 +154,7 @@ impl Connection {
                         // The images first; the length does not matter any more.
                         self.state = State::Sending(body);
                         self.since = now;
-                        door.wait();
+                        context.wait();
                     }
                     Ok(Step::End) => {
                         self.end_answer(now);
@@ -163,7 +163,7 @@ impl Connection {
                     // Cut: whoever counts knows that it is not all.
                     Err(error) => {
                         if !matches!(*error, BackupError::Interrupted) {
-                            door.warn(&error.to_string());
+                            context.warn(&error.to_string());
                         }
                         self.state = State::Over;
                     }
@@ -174,7 +174,7 @@ impl Connection {
     }
 
     /// A buffer for pieces; false, and the end, where there is no memory for one.
-    fn room(&mut self, bytes: usize) -> bool {
+    fn make_buffer(&mut self, bytes: usize) -> bool {
         let missing = bytes.saturating_sub(self.output.len());
         if self.output.try_reserve_exact(missing).is_err() {
             self.state = State::Over;
@@ -225,7 +225,7 @@ impl Connection {
         }
     }
 
-    fn read(&mut self, door: &Door<'_>, content: &mut Content, now: Instant) {
+    fn read(&mut self, context: &Context<'_>, content: &mut Content, now: Instant) {
         // What came with the request before is looked at first.
         if !std::mem::take(&mut self.has_next) {
             let mut buffer = [0; HEAD_BYTES_MAX];
@@ -251,19 +251,25 @@ impl Connection {
             Parsed::Request(request) => request.length,
             Parsed::Refused(_) => self.input.len(),
         };
-        self.answer(length, door, content, now);
+        self.answer(length, context, content, now);
     }
 
     /// Answers the request in the first bytes of the input.
-    fn answer(&mut self, length: usize, door: &Door<'_>, content: &mut Content, now: Instant) {
+    fn answer(
+        &mut self,
+        length: usize,
+        context: &Context<'_>,
+        content: &mut Content,
+        now: Instant,
+    ) {
         let made = match parse(&self.input) {
-            Parsed::Request(request) => answer(&request, door.token(), content),
+            Parsed::Request(request) => answer(&request, context.token(), content),
             Parsed::Refused(status) => Some(Answer::refused(status)),
             Parsed::More => return,
         };
         let Some(answer) = made else {
             self.state = State::Waiting(length);
-            door.wait();
+            context.wait();
             return;
         };
         self.input.drain(..length);
@@ -282,7 +288,7 @@ mod tests {
     use super::*;
     use crate::backend::SimulatedBackend;
     use crate::backup::DigestChoice;
-    use crate::serve::door::Watcher;
+    use crate::serve::context::Watcher;
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
     use std::cell::Cell;
     use std::time::SystemTime;
@@ -307,7 +313,7 @@ mod tests {
         let choice = DigestChoice::Crc32;
         let content = Content::of_device(&device, &[], choice, SystemTime::UNIX_EPOCH, &work);
         let mut content = content.unwrap();
-        let door = Door {
+        let context = Context {
             token: None,
             watcher: &Nobody,
             waits: Cell::new(false),
@@ -320,7 +326,7 @@ mod tests {
         {
             let now = first + Duration::from_secs(second as u64);
             rustix::io::write(&client, &[*byte]).unwrap();
-            connection.step(&door, &mut content, &work, now);
+            connection.step(&context, &mut content, &work, now);
             assert_eq!(connection.need(), Need::Read);
             assert_eq!(connection.deadline(), first + HEAD_TIME, "second {second}");
         }

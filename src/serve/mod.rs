@@ -25,7 +25,7 @@ pub(crate) mod anything;
 mod body;
 mod connection;
 mod content;
-mod door;
+mod context;
 #[cfg(feature = "full")]
 mod folder;
 mod part;
@@ -43,7 +43,7 @@ pub(crate) use address::parse as parse_address;
 #[cfg(feature = "full")]
 pub(crate) use address::{host, is_near, own as own_addresses};
 pub(crate) use content::Content;
-pub(crate) use door::Watcher;
+pub(crate) use context::Watcher;
 pub(crate) use server::{Server, Until};
 #[cfg(feature = "full")]
 pub(crate) use token::is_same as is_same_token;

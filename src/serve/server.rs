@@ -8,7 +8,7 @@
 use super::address::{self, is_near, own};
 use super::connection::{Connection, Need};
 use super::content::Content;
-use super::door::{Door, Watcher};
+use super::context::{Context, Watcher};
 use crate::backup::{BackupError, Failure, Work};
 use rustix::fd::{AsRawFd as _, OwnedFd};
 use rustix::net::{AddressFamily, SocketType, sockopt};
@@ -108,7 +108,7 @@ impl Server {
         watcher: &dyn Watcher,
     ) -> Result<bool, Failure> {
         let mut connections: Vec<Connection> = Vec::new();
-        let door = Door {
+        let context = Context {
             token: self.token.as_deref(),
             watcher,
             waits: Cell::new(false),
@@ -128,8 +128,10 @@ impl Server {
                 linger(&connections);
                 return Ok(true);
             }
-            let ready = self.poll(&connections, door.waits.get()).map_err(network)?;
-            if door.waits.replace(false) {
+            let ready = self
+                .poll(&connections, context.waits.get())
+                .map_err(network)?;
+            if context.waits.replace(false) {
                 let bytes = content.buffer_bytes(work.buffer_bytes);
                 let buffer = crate::backup::buffer::grow(&mut buffer, bytes)?;
                 if let Err(error) = content.read_on(buffer, work) {
@@ -144,7 +146,7 @@ impl Server {
             };
             for (connection, is_ready) in connections.iter_mut().zip(&ready[1..]) {
                 if *is_ready || connection.need() == Need::Digests {
-                    let sent = connection.step(&door, content, &piece, now);
+                    let sent = connection.step(&context, content, &piece, now);
                     if let Some((file, bytes)) = sent {
                         watcher.sent(&connection.peer, &file, bytes);
                     }

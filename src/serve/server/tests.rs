@@ -18,13 +18,13 @@ fn busy(content: &mut Content, now: Instant) -> (Connection, OwnedFd) {
     )
     .unwrap();
     rustix::io::write(&client, b"GET /mtd3.bin HTTP/1.0\r\n\r\n").unwrap();
-    let door = Door {
+    let context = Context {
         token: None,
         watcher: &Nobody,
         waits: Cell::new(false),
     };
     let mut connection = Connection::new(socket, "client".into(), now);
-    connection.step(&door, content, &Work::default(), now);
+    connection.step(&context, content, &Work::default(), now);
     assert_eq!(connection.need(), Need::Write);
     (connection, client)
 }

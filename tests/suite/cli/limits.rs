@@ -1,4 +1,4 @@
-//! Numbers past every bound at each door, and readers that have gone.
+//! Numbers past every bound at each way in, and readers that have gone.
 
 use crate::cli::support::{mtdkeep, program, text};
 use proptest::prelude::*;
@@ -6,9 +6,9 @@ use rstest::rstest;
 use std::fs;
 use std::path::Path;
 
-/// Each door that takes a number from outside; `{}` is the number, `{x}` the same
+/// Each argument or file that takes a number from outside; `{}` is the number, `{x}` the same
 /// in hex as the kernel writes it, and `{p}` a prepared file of that name.
-const DOORS: &[&[&str]] = &[
+const INPUTS: &[&[&str]] = &[
     &["list", "--simulate", "--seed", "{}"],
     &["list", "--simulate={p}table"],
     &["list", "--root", "{p}root"],
@@ -43,7 +43,7 @@ const FAULTS: &[&str] = &[
     "read-error:errno={}",
 ];
 
-/// What a folder must hold for the doors.
+/// What a folder must hold for them.
 fn prepare(folder: &Path, number: u128) {
     let table = format!(
         "dev:    size   erasesize  name\n\
@@ -106,14 +106,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_number_is_too_large_for_a_door(
+    fn no_number_is_too_large_for_an_input(
         number in number(),
-        door in prop::sample::select(DOORS),
+        input in prop::sample::select(INPUTS),
     ) {
         println!("number {number}");
         let outer = tempfile::tempdir().unwrap();
         prepare(outer.path(), number);
-        survives(door, number, outer.path())?;
+        survives(input, number, outer.path())?;
     }
 
     #[test]

@@ -15,14 +15,14 @@ pub(crate) trait Watcher {
 }
 
 /// Who comes in, and what has to be said; what a connection sees of the server.
-pub(super) struct Door<'a> {
+pub(super) struct Context<'a> {
     pub(super) token: Option<&'a str>,
     pub(super) watcher: &'a dyn Watcher,
     /// A connection waits for images to be read.
     pub(super) waits: Cell<bool>,
 }
 
-impl Door<'_> {
+impl Context<'_> {
     pub(super) fn token(&self) -> Option<&str> {
         self.token
     }
