@@ -2,7 +2,7 @@
 //! hold of them. `tests/fuzz` gives them to libFuzzer, `tests/suite/fuzz.rs` seeded
 //! mutations on a stable Rust.
 
-use crate::backup::{Destination, TarFolder, sums};
+use crate::backup::{Directory, TarFolder, sums};
 use crate::{fetch, receive, serve};
 use std::path::Path;
 
@@ -45,7 +45,7 @@ pub fn tar(bytes: &[u8], folder: &Path) {
         );
         let size = entry.size_bytes.unwrap_or(0);
         assert!(size <= bytes.len() as u64, "{}: {size}", entry.name);
-        let mut member = Destination::open(&tar, &entry.name).expect("it is listed");
+        let mut member = Directory::open(&tar, &entry.name).expect("it is listed");
         let read = std::io::copy(&mut member, &mut std::io::sink());
         assert_eq!(read.ok(), Some(size), "{}", entry.name);
     }

@@ -1,7 +1,7 @@
 //! A folder of the tests with somebody in between, who notes what is asked of it and does
 //! something behind each renaming.
 
-use super::destination::{Destination, Entry, FileId, NewFile};
+use super::directory::{Directory, Entry, FileId, NewFile};
 use std::io::{self, Read};
 use std::sync::{Mutex, PoisonError};
 
@@ -10,13 +10,13 @@ type AfterRename<'a> = &'a (dyn Fn(&str) + Sync);
 
 /// The folder behind it does what it does; names made, changed and removed are noted.
 pub(super) struct Between<'a> {
-    folder: &'a dyn Destination,
+    folder: &'a dyn Directory,
     asked: Mutex<Vec<String>>,
     after_rename: AfterRename<'a>,
 }
 
 impl<'a> Between<'a> {
-    pub(super) fn new(folder: &'a dyn Destination, after_rename: AfterRename<'a>) -> Self {
+    pub(super) fn new(folder: &'a dyn Directory, after_rename: AfterRename<'a>) -> Self {
         Self {
             folder,
             asked: Mutex::default(),
@@ -36,7 +36,7 @@ impl<'a> Between<'a> {
     }
 }
 
-impl Destination for Between<'_> {
+impl Directory for Between<'_> {
     fn describe(&self) -> String {
         self.folder.describe()
     }

@@ -8,7 +8,7 @@
 
 use super::capture_format::{RECORD, RECORD_PART};
 use super::contents::{self, Contents, State, names};
-use super::destination::{Destination, Entry};
+use super::directory::{Directory, Entry};
 use super::error::{BackupError, Failure};
 use super::manifest::{INDEX, MANIFEST, UNFINISHED};
 use super::texts;
@@ -43,7 +43,7 @@ impl Cleaning {
 }
 
 /// Tells what [`clean`] would remove, and removes nothing.
-pub(crate) fn plan_clean(folder: &dyn Destination) -> Result<Cleaning, Failure> {
+pub(crate) fn plan_clean(folder: &dyn Directory) -> Result<Cleaning, Failure> {
     let found = contents::look(folder)?;
     let (keystone, folder_was_created) = keystone(folder, &found)?;
     if !found.foreign.is_empty() {
@@ -68,7 +68,7 @@ pub(crate) fn plan_clean(folder: &dyn Destination) -> Result<Cleaning, Failure> 
 
 /// The file by which the folder is known as a backup, and whether a backup made
 /// the folder.
-fn keystone(folder: &dyn Destination, found: &Contents) -> Result<(&'static str, bool), Failure> {
+fn keystone(folder: &dyn Directory, found: &Contents) -> Result<(&'static str, bool), Failure> {
     Ok(match &found.state {
         State::Finished(manifest) => (MANIFEST, manifest.folder_created),
         State::Unfinished(manifest) => (UNFINISHED, manifest.folder_created),
@@ -102,7 +102,7 @@ fn keystone(folder: &dyn Destination, found: &Contents) -> Result<(&'static str,
 }
 
 /// Removes a backup's files from a folder.
-pub(crate) fn clean(folder: &dyn Destination) -> Result<Cleaning, Failure> {
+pub(crate) fn clean(folder: &dyn Directory) -> Result<Cleaning, Failure> {
     let plan = plan_clean(folder)?;
     for (gone, entry) in plan.files.iter().enumerate() {
         let failed = |source| Failure {
@@ -120,7 +120,7 @@ pub(crate) fn clean(folder: &dyn Destination) -> Result<Cleaning, Failure> {
     Ok(plan)
 }
 
-fn refused(folder: &dyn Destination, holds: String, help: &str) -> Failure {
+fn refused(folder: &dyn Directory, holds: String, help: &str) -> Failure {
     BackupError::Refused {
         folder: folder.describe(),
         holds,

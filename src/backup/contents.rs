@@ -9,7 +9,7 @@ use super::capture_format::{
     FOLDER_MADE, MD5_SUMS, RECORD, RECORD_BYTES_MAX, RECORD_HEAD, RECORD_PART, SCRIPT_PAGE, TABLE,
 };
 use super::damage::{self, Damage};
-use super::destination::{Destination, Entry};
+use super::directory::{Directory, Entry};
 use super::error::BackupError;
 use super::html;
 use super::litter::is_litter;
@@ -46,7 +46,7 @@ pub(crate) enum State {
 pub(crate) struct Contents {
     pub(crate) state: State,
     /// Files that a backup in this state has, under their final names, sorted by name
-    /// as [`Destination::list`] gives them: they are looked up by halves.
+    /// as [`Directory::list`] gives them: they are looked up by halves.
     pub(crate) own: Vec<Entry>,
     /// Files that were being written when a backup was cut off.
     pub(crate) parts: Vec<Entry>,
@@ -57,7 +57,7 @@ pub(crate) struct Contents {
 }
 
 /// Looks into a folder; changes nothing.
-pub(crate) fn look(folder: &dyn Destination) -> Result<Contents, Box<BackupError>> {
+pub(crate) fn look(folder: &dyn Directory) -> Result<Contents, Box<BackupError>> {
     let entries = folder.list().map_err(|source| BackupError::Folder {
         operation: "cannot list",
         folder: folder.describe(),
@@ -97,7 +97,7 @@ pub(crate) fn has(entries: &[Entry], name: &str) -> bool {
         .any(|entry| entry.name == name && entry.size_bytes.is_some())
 }
 
-fn state_of(folder: &dyn Destination, entries: &[Entry]) -> Result<State, Box<BackupError>> {
+fn state_of(folder: &dyn Directory, entries: &[Entry]) -> Result<State, Box<BackupError>> {
     let has = |name: &str| has(entries, name);
     for file in [MANIFEST, UNFINISHED] {
         if has(file) {
@@ -139,7 +139,7 @@ fn state_of(folder: &dyn Destination, entries: &[Entry]) -> Result<State, Box<Ba
 
 /// Reads a small file, up to a limit.
 pub(crate) fn read_text(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     file: &str,
     limit_bytes: u64,
 ) -> Result<Vec<u8>, Box<BackupError>> {
@@ -159,11 +159,11 @@ pub(crate) fn read_text(
 }
 
 /// Whether the folder's `index.html` is a page of a backup.
-pub(crate) fn page_is_ours(folder: &dyn Destination) -> Result<bool, Box<BackupError>> {
+pub(crate) fn page_is_ours(folder: &dyn Directory) -> Result<bool, Box<BackupError>> {
     Ok(page_head(folder)?.contains(html::GENERATOR))
 }
 
-fn page_head(folder: &dyn Destination) -> Result<String, Box<BackupError>> {
+fn page_head(folder: &dyn Directory) -> Result<String, Box<BackupError>> {
     let head = read_text(folder, INDEX, PAGE_HEAD_BYTES)?;
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
@@ -194,7 +194,7 @@ pub(crate) fn is_image_of(numbers: &[u32], name: &str) -> bool {
 }
 
 fn is_own(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     state: &State,
     images: &Images,
     entry: &Entry,

@@ -9,8 +9,8 @@
 //! version's, or somebody's trap, and is refused.
 
 use super::contents::{self, page_is_ours, script_image};
-use super::destination::{Destination, Entry};
 use super::digest::sha256;
+use super::directory::{Directory, Entry};
 use super::error::BackupError;
 use super::html;
 use super::manifest::{
@@ -44,7 +44,7 @@ impl Damage {
     /// Of a text that is no manifest. An error where it is not damaged, but not to
     /// be trusted.
     pub(crate) fn of_text(
-        folder: &dyn Destination,
+        folder: &dyn Directory,
         entries: &[Entry],
         file: &'static str,
         text: &[u8],
@@ -90,7 +90,7 @@ impl Damage {
 
     /// Of a folder with neither manifest nor mark, where something tells of one.
     pub(crate) fn of_missing(
-        folder: &dyn Destination,
+        folder: &dyn Directory,
         entries: &[Entry],
     ) -> Result<Option<Self>, Box<BackupError>> {
         let has_page = contents::has(entries, INDEX) && page_is_ours(folder)?;
@@ -116,7 +116,7 @@ impl Damage {
     /// or what `SHA256SUMS` knows.
     pub(crate) fn what_is_known(
         &self,
-        folder: &dyn Destination,
+        folder: &dyn Directory,
         own: &[Entry],
     ) -> Result<Known, Box<BackupError>> {
         if let Some(text) = page_copy(folder, own)? {
@@ -174,7 +174,7 @@ pub(crate) fn is_torn_copy(name: &str) -> bool {
 /// The lines of `SHA256SUMS` that speak of a backup's files, also where other
 /// lines of it are torn.
 pub(crate) fn read_sums(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     entries: &[Entry],
 ) -> Result<Vec<SumLine>, Box<BackupError>> {
     if !contents::has(entries, SUMS) {
@@ -188,7 +188,7 @@ pub(crate) fn read_sums(
 
 /// The manifest's copy in the folder's own `index.html`, as text.
 pub(crate) fn page_copy(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     entries: &[Entry],
 ) -> Result<Option<Vec<u8>>, Box<BackupError>> {
     if !contents::has(entries, INDEX) || !page_is_ours(folder)? {
@@ -201,7 +201,7 @@ pub(crate) fn page_copy(
 /// The manifest's copy in the page, where `SHA256SUMS` vouches for it and not for
 /// the manifest: a text that can be read may have changed all the same.
 pub(crate) fn better_copy(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     own: &[Entry],
 ) -> Result<Option<Manifest>, Box<BackupError>> {
     let lines = read_sums(folder, own)?;

@@ -1,4 +1,4 @@
-//! A real folder as a backup's destination.
+//! A real folder as a backup's directory.
 //!
 //! Invariants: it is locked as long as it is open ([`lock`](super::lock)); a new
 //! file is opened so that neither an existing file nor a symbolic link is ever
@@ -7,7 +7,7 @@
 //! of the folders made for it, are on the medium before anything is put into it.
 
 use super::calls::{self, Call, call};
-use super::destination::{Destination, Entry, FileId, NewFile};
+use super::directory::{Directory, Entry, FileId, NewFile};
 use super::lock::{self, Access, LockedFolder};
 use super::page_cache;
 use rustix::fd::OwnedFd;
@@ -133,7 +133,7 @@ impl Folder {
     }
 }
 
-impl Destination for Folder {
+impl Directory for Folder {
     fn describe(&self) -> String {
         self.path.display().to_string()
     }

@@ -1,5 +1,5 @@
 //! What a caller of the library calls: the pipeline on a [`Folder`]. Inside, the same
-//! works on any [`Destination`](super::destination::Destination).
+//! works on any [`Directory`](super::directory::Directory).
 
 use super::clean::Cleaning;
 use super::error::Failure;

@@ -9,8 +9,8 @@
 use super::blank::Blank;
 use super::buffer::{self, read_full};
 use super::contents::part;
-use super::destination::{self, Destination, Entry, NewFile};
 use super::digest::{DigestChoice, DigestValues, Digests};
+use super::directory::{self, Directory, Entry, NewFile};
 use super::erased::Used;
 use super::error::BackupError;
 use super::manifest::{Image, SecondReading, image_file};
@@ -31,7 +31,7 @@ const TRIES: u64 = 3;
 
 /// What making an image needs beside the device; shared by all workers.
 pub(crate) struct ImageWriter<'a> {
-    pub(crate) folder: &'a dyn Destination,
+    pub(crate) folder: &'a dyn Directory,
     /// The mark of this run; while it lies there, nobody else's does.
     pub(crate) mark: &'a Placed,
     /// Images of an earlier run, sorted by name.
@@ -68,7 +68,7 @@ pub(crate) struct FinishedImage {
 impl ImageWriter<'_> {
     /// Whether an earlier run made this device's image.
     pub(crate) fn has(&self, number: MtdIndex) -> bool {
-        destination::named(self.existing, &image_file(number)).is_some()
+        directory::named(self.existing, &image_file(number)).is_some()
     }
 
     /// Makes the image of one device, or finds that it is there already.
@@ -101,7 +101,7 @@ impl ImageWriter<'_> {
     ) -> Result<FinishedImage, Box<BackupError>> {
         let info = device.info().clone();
         let file = image_file(info.index);
-        let existing = destination::named(self.existing, &file);
+        let existing = directory::named(self.existing, &file);
         #[cfg_attr(not(feature = "full"), allow(unused_mut))]
         let mut compares = existing.is_some_and(|e| e.size_bytes == Some(info.size_bytes));
         #[cfg(feature = "full")]

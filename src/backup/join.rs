@@ -8,8 +8,8 @@
 #[cfg(test)]
 mod tests;
 
-use super::destination::Destination;
 use super::digest::{DigestChoice, Digests};
+use super::directory::Directory;
 use super::manifest::{Image, Manifest};
 use crate::layout::{Conflict, Reading, place};
 use crate::mtd::{MtdInfo, MtdName};
@@ -310,7 +310,7 @@ impl Open<'_> {
 /// # Errors
 /// [`JoinError`].
 pub(crate) fn join(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     plan: &Plan,
     sink: &mut dyn FnMut(&[u8]) -> io::Result<()>,
 ) -> Result<(), JoinError> {
@@ -335,7 +335,7 @@ pub(crate) fn join(
     Ok(())
 }
 
-fn open_part<'a>(folder: &dyn Destination, part: &'a Part) -> Result<Open<'a>, JoinError> {
+fn open_part<'a>(folder: &dyn Directory, part: &'a Part) -> Result<Open<'a>, JoinError> {
     let file = &part.image.file;
     let reader = folder.open(file).map_err(|source| JoinError::Read {
         file: file.clone(),

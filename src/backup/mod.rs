@@ -20,8 +20,8 @@ pub(crate) mod clean;
 mod consistency;
 pub(crate) mod contents;
 mod damage;
-mod destination;
 pub(crate) mod digest;
+mod directory;
 pub(crate) mod erased;
 mod error;
 mod events;
@@ -81,12 +81,12 @@ pub use work::Work;
 
 pub(crate) use buffer::read_full;
 pub(crate) use clean::plan_clean;
-#[cfg(all(test, feature = "full"))]
-pub(crate) use destination::FileId;
-#[cfg(feature = "full")]
-pub(crate) use destination::NewFile;
-pub(crate) use destination::{Destination, Entry};
 pub(crate) use digest::sha256;
+#[cfg(all(test, feature = "full"))]
+pub(crate) use directory::FileId;
+#[cfg(feature = "full")]
+pub(crate) use directory::NewFile;
+pub(crate) use directory::{Directory, Entry};
 pub(crate) use image::{buffer_bytes, finish, first_difference};
 #[cfg(feature = "full")]
 pub(crate) use join::{JoinError, Plan, join, plan as plan_join};

@@ -14,8 +14,8 @@
 
 use super::buffer::read_full;
 use super::contents::part;
-use super::destination::{Destination, FileId, NewFile};
 use super::digest::{DigestChoice, DigestValues, Digests};
+use super::directory::{Directory, FileId, NewFile};
 use super::error::BackupError;
 use super::texts;
 use std::io;
@@ -30,7 +30,7 @@ pub(super) struct Placed {
 
 /// The files of one run.
 #[derive(Clone, Copy)]
-pub(super) struct Naming<'a>(pub(super) &'a dyn Destination);
+pub(super) struct Naming<'a>(pub(super) &'a dyn Directory);
 
 impl Naming<'_> {
     /// Gives a file that was written as `from`, and synced, its name.
@@ -152,7 +152,7 @@ fn is_blind() -> bool {
 
 /// Writes a small file so that its name stands for all of it or nothing.
 pub(super) fn write_whole(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     file: &str,
     text: &[u8],
 ) -> Result<Placed, Box<BackupError>> {

@@ -14,8 +14,8 @@ mod joining;
 mod rounds;
 
 use super::contents::{self, State};
-use super::destination::{Destination, Entry};
 use super::digest::DigestChoice;
+use super::directory::{Directory, Entry};
 use super::erased::Used;
 use super::error::{BackupError, Failure};
 use super::image::{Buffers, FinishedImage, ImageWriter};
@@ -81,7 +81,7 @@ impl Summary {
 /// Backs up a device into a folder.
 pub(crate) fn backup(
     backend: &dyn MtdBackend,
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     request: &Request<'_>,
     work: &Work<'_>,
 ) -> Result<Summary, Failure> {
@@ -95,7 +95,7 @@ pub(crate) type OriginOf<'a> = &'a dyn Fn(&[Image]) -> Origin;
 /// device itself.
 pub(crate) fn backup_of(
     backend: &dyn MtdBackend,
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     request: &Request<'_>,
     work: &Work<'_>,
     origin: Option<OriginOf<'_>>,
@@ -157,7 +157,7 @@ enum Outcome {
 struct Run<'a> {
     backend: &'a dyn MtdBackend,
     origin: Option<OriginOf<'a>>,
-    folder: &'a dyn Destination,
+    folder: &'a dyn Directory,
     request: &'a Request<'a>,
     work: &'a Work<'a>,
     /// Grows its images as they are finished.

@@ -8,7 +8,7 @@ use super::buffer;
 use super::buffer::read_full;
 use super::contents::script_image;
 use super::damage::TORN;
-use super::destination::{Destination, Entry};
+use super::directory::{Directory, Entry};
 use super::error::BackupError;
 use super::image::first_difference;
 use super::opening::{Opened, Source};
@@ -20,7 +20,7 @@ use crate::mtd::MtdBackend;
 /// The first image in the folder that is not what the opened devices' flash holds.
 /// An empty file holds nothing that could be lost.
 pub(super) fn first_other(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     own: &[Entry],
     backend: &dyn MtdBackend,
     opened: &mut Opened,
@@ -56,7 +56,7 @@ pub(super) fn first_other(
 }
 
 fn is_same(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     file: &str,
     mut flash: Reader<'_>,
     buffer_bytes: usize,
@@ -81,7 +81,7 @@ fn is_same(
 /// Gives a damaged file a name under which it is kept, where it is there; says
 /// which.
 pub(super) fn set_aside(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     file: &str,
 ) -> Result<Option<String>, Box<BackupError>> {
     let entries = folder.list().map_err(|source| BackupError::Folder {

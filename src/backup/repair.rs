@@ -14,8 +14,8 @@ mod salvage;
 use super::buffer;
 use super::contents::{self, Contents, State};
 use super::damage::{TORN, page_copy, read_sums};
-use super::destination::{self, Destination, Entry};
 use super::digest::{Digests, sha256};
+use super::directory::{self, Directory, Entry};
 use super::error::{BackupError, Failure};
 use super::manifest::{
     FORMAT_VERSION, INDEX, MANIFEST, MANIFEST_BYTES_MAX, Manifest, Rebuilt, SUMS,
@@ -74,7 +74,7 @@ pub(crate) struct Repaired {
 
 /// Makes a backup's texts whole again.
 pub(crate) fn repair(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     request: &RepairRequest,
     work: &Work<'_>,
 ) -> Result<Repaired, Failure> {
@@ -106,7 +106,7 @@ pub(crate) fn repair(
     Ok(repaired)
 }
 
-fn check_state(folder: &dyn Destination, found: &Contents) -> Result<(), Box<BackupError>> {
+fn check_state(folder: &dyn Directory, found: &Contents) -> Result<(), Box<BackupError>> {
     let unfinished = match &found.state {
         State::Finished(_) => return Ok(()),
         State::Damaged(damage) if damage.was_finished() => return Ok(()),
@@ -129,7 +129,7 @@ fn check_state(folder: &dyn Destination, found: &Contents) -> Result<(), Box<Bac
     Err(refused(folder, holds.into(), help))
 }
 
-fn refused(folder: &dyn Destination, holds: String, help: &str) -> Box<BackupError> {
+fn refused(folder: &dyn Directory, holds: String, help: &str) -> Box<BackupError> {
     BackupError::Refused {
         folder: folder.describe(),
         holds,
@@ -140,7 +140,7 @@ fn refused(folder: &dyn Destination, holds: String, help: &str) -> Box<BackupErr
 
 /// The manifest's text, from whoever has it.
 fn find_manifest(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     own: &[Entry],
     request: &RepairRequest,
     work: &Work<'_>,
@@ -223,14 +223,14 @@ fn marked(text: &[u8], request: &RepairRequest, from: &str, doubt: &str) -> Vec<
 
 /// A copy that nobody vouches for is only taken where it fits an image at least.
 fn one_image_fits(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     own: &[Entry],
     text: &[u8],
     work: &Work<'_>,
 ) -> Result<(), Box<BackupError>> {
     let images = Manifest::parse(text).map(|manifest| manifest.images);
     for image in images.unwrap_or_default() {
-        let there = destination::named(own, &image.file);
+        let there = directory::named(own, &image.file);
         let (Some(choice), Some(_)) = (image.digests(), there) else {
             continue;
         };
@@ -251,7 +251,7 @@ fn one_image_fits(
 
 /// Reads a file of the folder from end to end.
 fn each_piece(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     file: &str,
     work: &Work<'_>,
     mut piece: impl FnMut(&[u8]),
@@ -274,7 +274,7 @@ fn each_piece(
 }
 
 fn read_if_there(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     own: &[Entry],
     file: &str,
 ) -> Result<Option<Vec<u8>>, Box<BackupError>> {
@@ -286,7 +286,7 @@ fn read_if_there(
 
 /// Writes what is not right yet, the manifest last.
 fn write(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     found: &Contents,
     text: &[u8],
     repaired: &mut Repaired,
@@ -316,7 +316,7 @@ fn write(
 
 /// Replaces a text; what stood there is kept under another name.
 fn replace(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     own: &[Entry],
     file: &str,
     text: &[u8],

@@ -6,7 +6,7 @@
 //! holding its lock, and goes; what somebody is writing is left alone.
 
 use super::calls::{Call, call};
-use super::destination::NewFile as _;
+use super::directory::NewFile as _;
 use super::folder::{OpenFile, make_missing, sync_around};
 use super::lock::{self, Access};
 use rustix::fd::OwnedFd;

@@ -8,7 +8,7 @@
 use super::buffer::read_full;
 use super::capture_format::{MD5_SUMS, RECORD, TABLE};
 use super::contents::script_image;
-use super::destination::{Destination, Entry, FileId, NewFile};
+use super::directory::{Directory, Entry, FileId, NewFile};
 use super::manifest::{INDEX, MANIFEST, SUMS};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -290,7 +290,7 @@ fn read_only() -> io::Error {
     io::ErrorKind::ReadOnlyFilesystem.into()
 }
 
-impl Destination for TarFolder {
+impl Directory for TarFolder {
     fn describe(&self) -> String {
         self.name.clone()
     }

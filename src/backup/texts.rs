@@ -1,15 +1,11 @@
 //! Names of files in a folder, and what is said where one fails.
 
-use super::destination::Destination;
+use super::directory::Directory;
 use super::error::BackupError;
 use std::io;
 
 /// Gives a file another name, on the medium.
-pub(super) fn rename(
-    folder: &dyn Destination,
-    from: &str,
-    to: &str,
-) -> Result<(), Box<BackupError>> {
+pub(super) fn rename(folder: &dyn Directory, from: &str, to: &str) -> Result<(), Box<BackupError>> {
     folder
         .rename(from, to)
         .and_then(|()| folder.sync())
@@ -17,7 +13,7 @@ pub(super) fn rename(
 }
 
 pub(crate) fn error(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     operation: &'static str,
     file: &str,
     source: io::Error,

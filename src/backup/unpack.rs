@@ -9,8 +9,8 @@
 use super::buffer;
 use super::buffer::read_full;
 use super::contents::{self, State, part};
-use super::destination::Destination;
 use super::digest::{DigestChoice, Digests};
+use super::directory::Directory;
 use super::error::{BackupError, Failure};
 use super::manifest::{INDEX, Image, MANIFEST, MANIFEST_BYTES_MAX, Manifest, SUMS, UNFINISHED};
 use super::naming::{self, Naming, Placed};
@@ -27,7 +27,7 @@ use super::work::Work;
 /// # Errors
 /// [`Failure`]: the archive cannot be read, the folder not be used, or it holds
 /// something else.
-pub(crate) fn unpack<D: Destination>(
+pub(crate) fn unpack<D: Directory>(
     archive: &TarFolder,
     folder: impl FnOnce() -> Result<D, Failure>,
     work: &Work<'_>,
@@ -61,7 +61,7 @@ pub(crate) fn unpack<D: Destination>(
 }
 
 /// What is to be taken out of the folder first: what an earlier run of the same began.
-fn look(folder: &dyn Destination, text: &[u8]) -> Result<Vec<String>, Box<BackupError>> {
+fn look(folder: &dyn Directory, text: &[u8]) -> Result<Vec<String>, Box<BackupError>> {
     let found = contents::look(folder)?;
     let same = match &found.state {
         State::Empty => true,
@@ -83,7 +83,7 @@ fn look(folder: &dyn Destination, text: &[u8]) -> Result<Vec<String>, Box<Backup
 
 struct Copy<'a> {
     archive: &'a TarFolder,
-    folder: &'a dyn Destination,
+    folder: &'a dyn Directory,
     work: &'a Work<'a>,
 }
 

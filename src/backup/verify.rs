@@ -8,8 +8,8 @@
 use super::consistency::{self, Images};
 use super::contents::{self, Contents, State};
 use super::damage::{self, is_torn_copy};
-use super::destination::{Destination, Entry};
 use super::digest;
+use super::directory::{Directory, Entry};
 use super::error::{BackupError, Failure};
 use super::manifest::{INDEX, Image, MANIFEST, MANIFEST_BYTES_MAX, Manifest, SUMS};
 use super::report::{Finding, Kind, Meaning, Report, Value};
@@ -27,7 +27,7 @@ const SUMS_BYTES_MAX: u64 = MANIFEST_BYTES_MAX;
 /// What is found is in the report; the error is for what kept the check from being done
 /// at all.
 pub(crate) fn verify(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     backend: Option<&dyn MtdBackend>,
     work: &Work<'_>,
 ) -> Result<Report, Failure> {
@@ -37,7 +37,7 @@ pub(crate) fn verify(
 /// The same, but for images whose digests somebody knows, because he made them while he
 /// stored them, or compares them himself when he reads them: they are not read here.
 pub(crate) fn verify_but(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     backend: Option<&dyn MtdBackend>,
     digested: &Digested<'_>,
     work: &Work<'_>,
@@ -109,7 +109,7 @@ pub(crate) fn verify_but(
 
 /// The digest of the manifest that stands in the folder, if one does.
 fn sha256_of_manifest(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     own: &[Entry],
 ) -> Result<Option<String>, Box<BackupError>> {
     if !contents::has(own, MANIFEST) {
@@ -139,7 +139,7 @@ struct Known {
 }
 
 fn known(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     backend: Option<&dyn MtdBackend>,
     state: State,
     own: &[Entry],
@@ -281,7 +281,7 @@ fn tell_what_is_missing(manifest: &Manifest, findings: &mut Vec<Finding>) {
 
 /// The lines of `SHA256SUMS`, sorted by file; of a torn one those that are whole.
 fn read_sums(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     manifest: &Manifest,
     images: &Images<'_>,
     own: &[Entry],

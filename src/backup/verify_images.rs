@@ -9,8 +9,8 @@ use super::blank::Blank;
 use super::buffer;
 use super::buffer::read_full;
 use super::consistency::{Images, identity_image, other_identity};
-use super::destination::{Destination, Entry};
 use super::digest::{DigestChoice, DigestValues, Digests};
+use super::directory::{Directory, Entry};
 use super::error::BackupError;
 use super::image::first_difference;
 use super::manifest::{Image, Manifest, SUMS, Unreadable};
@@ -27,7 +27,7 @@ pub(crate) type Digested<'a> = dyn Fn(&Image) -> Option<DigestValues> + Sync + '
 
 /// How images are read, and from where.
 pub(super) struct ImageReading<'a> {
-    pub(super) folder: &'a dyn Destination,
+    pub(super) folder: &'a dyn Directory,
     pub(super) work: &'a Work<'a>,
     pub(super) digested: &'a Digested<'a>,
     pub(super) stop: Stop<'a>,

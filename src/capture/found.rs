@@ -17,8 +17,7 @@ use crate::backup::contents::{self, script_image};
 use crate::backup::html::manifest_copy;
 use crate::backup::litter::is_litter;
 use crate::backup::{
-    Access, BackupError, Destination as _, Entry, Folder, INDEX, MANIFEST, Manifest, SUMS,
-    UNFINISHED,
+    Access, BackupError, Directory as _, Entry, Folder, INDEX, MANIFEST, Manifest, SUMS, UNFINISHED,
 };
 use crate::layout::encoding;
 use crate::mtd::parse_proc_mtd;

@@ -26,14 +26,14 @@
 use super::captured::CapturedBackend;
 use super::error::ImportError;
 use super::inspect::Capture;
-use crate::backup::{self, Destination, DigestChoice, Image, Request, Summary, Work};
+use crate::backup::{self, DigestChoice, Directory, Image, Request, Summary, Work};
 use std::time::SystemTime;
 
 /// Makes a backup of an inspected capture, in a folder of its own; `now` is the time to
 /// put into the manifest.
 pub(crate) fn import(
     capture: &Capture,
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     now: SystemTime,
     work: &Work<'_>,
 ) -> Result<Summary, ImportError> {

@@ -7,7 +7,7 @@
 
 use super::wire::{Fault, Patience, Source};
 use crate::backup::{
-    self, Destination, DigestChoice, Failure, Image, Origin, Request, Summary, Work,
+    self, DigestChoice, Directory, Failure, Image, Origin, Request, Summary, Work,
 };
 use crate::mtd::{
     Errno, MtdBackend, MtdError, MtdIndex, MtdInfo, MtdRead, MtdWrite, Operation, OwnDigest,
@@ -259,7 +259,7 @@ pub(crate) struct FetchRequest<'a> {
 /// [`MtdError::Unreachable`], with what is whole kept.
 pub(crate) fn fetch(
     backend: &RemoteBackend,
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     request: &FetchRequest<'_>,
     work: &Work<'_>,
 ) -> Result<Summary, Failure> {

@@ -6,7 +6,7 @@
 use super::asked::{Algorithm, Pass};
 use crate::backup::digest::{DigestChoice, Digests, hex};
 use crate::backup::manifest::{PART, image_file};
-use crate::backup::{Destination, NewFile, read_full};
+use crate::backup::{Directory, NewFile, read_full};
 use crate::mtd::ProcMtdEntry;
 use md5::Digest as _;
 use std::io::{self, Read, Write as _};
@@ -87,7 +87,7 @@ impl Coming {
     /// would leave a gap is refused by whoever calls.
     pub(super) fn put(
         &mut self,
-        folder: &dyn Destination,
+        folder: &dyn Directory,
         pass: Pass,
         offset: u64,
         bytes: &[u8],
@@ -114,7 +114,7 @@ impl Coming {
     /// What the device cannot read; zeros stand for it.
     pub(super) fn hole(
         &mut self,
-        folder: &dyn Destination,
+        folder: &dyn Directory,
         pass: Pass,
         offset: u64,
         length: u64,
@@ -139,7 +139,7 @@ impl Coming {
         Ok(())
     }
 
-    fn open(&mut self, folder: &dyn Destination) -> io::Result<&mut Box<dyn NewFile>> {
+    fn open(&mut self, folder: &dyn Directory) -> io::Result<&mut Box<dyn NewFile>> {
         if self.out.is_none() {
             self.out = Some(match self.held_bytes {
                 0 => folder.create(&self.part())?,
@@ -149,7 +149,7 @@ impl Coming {
         self.out.as_mut().ok_or_else(|| io::ErrorKind::Other.into())
     }
 
-    fn reader(&mut self, folder: &dyn Destination) -> io::Result<&mut dyn Read> {
+    fn reader(&mut self, folder: &dyn Directory) -> io::Result<&mut dyn Read> {
         if self.stored.is_none() {
             self.stored = Some(folder.open(&self.part())?);
         }
@@ -172,7 +172,7 @@ impl Coming {
     /// Compares what came with the digest that the device made of its flash.
     pub(super) fn prove(
         &mut self,
-        folder: &dyn Destination,
+        folder: &dyn Directory,
         algorithm: Algorithm,
         theirs: &str,
     ) -> io::Result<Proven> {
@@ -201,13 +201,13 @@ impl Coming {
     }
 
     /// What the second pass came to.
-    pub(super) fn twice(&mut self, folder: &dyn Destination) -> io::Result<Proven> {
+    pub(super) fn twice(&mut self, folder: &dyn Directory) -> io::Result<Proven> {
         self.judge(folder, self.second_same, None)
     }
 
     fn judge(
         &mut self,
-        folder: &dyn Destination,
+        folder: &dyn Directory,
         same: bool,
         digest: Option<(Algorithm, String)>,
     ) -> io::Result<Proven> {
@@ -226,7 +226,7 @@ impl Coming {
     /// Gives the file its name.
     pub(super) fn settle(
         &mut self,
-        folder: &dyn Destination,
+        folder: &dyn Directory,
         same: Option<bool>,
         digest: Option<(Algorithm, String)>,
     ) -> io::Result<()> {
@@ -238,7 +238,7 @@ impl Coming {
     }
 
     /// It does not come.
-    pub(super) fn give_up(&mut self, folder: &dyn Destination, fate: Fate) -> io::Result<()> {
+    pub(super) fn give_up(&mut self, folder: &dyn Directory, fate: Fate) -> io::Result<()> {
         (self.out, self.stored) = (None, None);
         self.fate = Some(fate);
         match folder.remove(&self.part()) {

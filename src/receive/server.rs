@@ -9,7 +9,7 @@
 
 use super::connection::{HEAD_TIME, Handler, Watcher};
 use super::store::Store;
-use crate::backup::{BackupError, Destination, Failure};
+use crate::backup::{BackupError, Directory, Failure};
 use crate::serve::{host, is_near, own_addresses};
 use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener};
@@ -81,7 +81,7 @@ impl Receiver {
     /// system says. What has come stays, and the next run goes on there.
     pub(crate) fn run(
         &self,
-        folder: &dyn Destination,
+        folder: &dyn Directory,
         script: &(dyn Fn(&str, u16) -> String + Sync),
         interrupt: &AtomicBool,
         watcher: &dyn Watcher,

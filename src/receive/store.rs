@@ -9,7 +9,7 @@ use super::coming::{Coming, Fate, Proven, block_bytes};
 use crate::backup::capture_format::{FOLDER_MADE, MD5_SUMS, RECORD, RECORD_HEAD, TABLE};
 use crate::backup::contents::script_image;
 use crate::backup::manifest::PART;
-use crate::backup::{BackupError, Destination, SUMS, file_error};
+use crate::backup::{BackupError, Directory, SUMS, file_error};
 use crate::mtd::{parse_proc_mtd, total_bytes};
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
@@ -57,7 +57,7 @@ struct Transfer {
 }
 
 pub(super) struct Store<'a> {
-    folder: &'a dyn Destination,
+    folder: &'a dyn Directory,
     session: u32,
     table: Vec<u8>,
     coming: BTreeMap<u32, Coming>,
@@ -71,7 +71,7 @@ pub(super) struct Store<'a> {
 
 impl<'a> Store<'a> {
     /// `session` is the number before the first device's.
-    pub(super) fn new(folder: &'a dyn Destination, session: u32) -> Self {
+    pub(super) fn new(folder: &'a dyn Directory, session: u32) -> Self {
         Self {
             folder,
             session,

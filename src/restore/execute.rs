@@ -19,7 +19,7 @@ use super::plan::{Plan, PlannedBlock, PlannedPartition};
 use super::preconditions;
 use super::prepare::enough_space;
 use super::survey::{Pair, Survey, buffer};
-use crate::backup::{BackupError, Destination, Work, sha256};
+use crate::backup::{BackupError, Directory, Work, sha256};
 use crate::mtd::{MtdBackend, MtdWrite, WritePermit};
 use std::sync::atomic::Ordering;
 
@@ -46,8 +46,8 @@ pub(crate) struct Restored {
 pub(crate) fn restore(
     plan: &Plan,
     backend: &dyn MtdBackend,
-    backup: &dyn Destination,
-    journal: &dyn Destination,
+    backup: &dyn Directory,
+    journal: &dyn Directory,
     permit: &WritePermit,
     work: &Work<'_>,
 ) -> Result<Restored, Stopped> {
@@ -75,7 +75,7 @@ pub(crate) fn restore(
 }
 
 struct Run<'a> {
-    backup: &'a dyn Destination,
+    backup: &'a dyn Directory,
     journal: Journal<'a>,
     work: &'a Work<'a>,
     pair: Pair,

@@ -3,7 +3,7 @@
 //! Faults tolerated: short and interrupted reads.
 
 use super::error::RestoreError;
-use crate::backup::{BackupError, Destination};
+use crate::backup::{BackupError, Directory};
 use crate::mtd::{Errno, MtdError, MtdRead};
 use std::io::{self, Read};
 
@@ -40,14 +40,14 @@ pub(crate) fn read<D: MtdRead + ?Sized>(
 /// An image of the backup, read from front to back, and from its start again where that
 /// is asked for.
 pub(crate) struct Source<'a> {
-    pub(crate) folder: &'a dyn Destination,
+    pub(crate) folder: &'a dyn Directory,
     pub(crate) file: &'a str,
     open: Option<Box<dyn Read + Send>>,
     position_bytes: u64,
 }
 
 impl<'a> Source<'a> {
-    pub(crate) fn new(folder: &'a dyn Destination, file: &'a str) -> Self {
+    pub(crate) fn new(folder: &'a dyn Directory, file: &'a str) -> Self {
         Self {
             folder,
             file,

@@ -12,7 +12,7 @@
 
 use super::crippled::{Crippled, lacks};
 use super::error::RestoreError;
-use crate::backup::{Destination, read_full, sha256};
+use crate::backup::{Directory, read_full, sha256};
 use crate::mtd::MtdIndex;
 use std::io::{self, Read, Write as _};
 
@@ -54,7 +54,7 @@ pub(crate) struct Old<'a> {
 
 /// The files of erase blocks' old bytes, in a folder.
 pub(crate) struct Journal<'a> {
-    pub(crate) folder: &'a dyn Destination,
+    pub(crate) folder: &'a dyn Directory,
     /// What tells the device from another, as far as that is known: old bytes of one
     /// are never put into the other. The same in each run of the same command, also
     /// where that partition itself is restored.
@@ -62,7 +62,7 @@ pub(crate) struct Journal<'a> {
 }
 
 /// Whether an erase block's old bytes lie in a folder.
-pub(crate) fn has_old(folder: &dyn Destination) -> bool {
+pub(crate) fn has_old(folder: &dyn Directory) -> bool {
     let entries = folder.list().unwrap_or_default();
     entries.iter().any(|entry| entry.name.ends_with(OLD))
 }

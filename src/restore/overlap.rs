@@ -11,7 +11,7 @@ use super::error::RestoreError;
 use super::flash::Source;
 use super::plan::PlannedPartition;
 use super::survey::Pair;
-use crate::backup::{Destination, first_difference};
+use crate::backup::{Directory, first_difference};
 
 /// How much of two images is compared at once.
 const PIECE_BYTES: u64 = 16 << 10;
@@ -19,7 +19,7 @@ const PIECE_BYTES: u64 = 16 << 10;
 /// Lets each partition that lies in another of the plan be written with that.
 pub(super) fn join(
     parts: &mut [PlannedPartition],
-    backup: &dyn Destination,
+    backup: &dyn Directory,
     notes: &mut Vec<String>,
 ) -> Result<(), Box<RestoreError>> {
     for at in 0..parts.len() {
@@ -80,7 +80,7 @@ fn start_in(whole: &PlannedPartition, part: &PlannedPartition) -> u64 {
 fn agree(
     whole: &PlannedPartition,
     part: &PlannedPartition,
-    backup: &dyn Destination,
+    backup: &dyn Directory,
 ) -> Result<(), Box<RestoreError>> {
     let start = start_in(whole, part);
     let mut outer = Source::new(backup, &whole.image.file);

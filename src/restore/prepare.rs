@@ -10,7 +10,7 @@ use super::roles::Role;
 use super::survey::Survey;
 use crate::backup::opening::recognise;
 use crate::backup::{
-    self, Destination, Identity, Image, Kind, Manifest, Meaning, Report, Work, verify_but,
+    self, Directory, Identity, Image, Kind, Manifest, Meaning, Report, Work, verify_but,
 };
 use crate::mtd::{MtdBackend, MtdInfo, select};
 
@@ -41,8 +41,8 @@ const JOURNAL_SPARE_BYTES: u64 = 16 << 10;
 /// flash is unfinished before, and stays so.
 pub(crate) fn plan(
     backend: &dyn MtdBackend,
-    backup: &dyn Destination,
-    journal: Option<&dyn Destination>,
+    backup: &dyn Directory,
+    journal: Option<&dyn Directory>,
     request: &Request<'_>,
     work: &Work<'_>,
 ) -> Result<Plan, Stopped> {
@@ -54,8 +54,8 @@ pub(crate) fn plan(
 
 fn made(
     backend: &dyn MtdBackend,
-    backup: &dyn Destination,
-    journal: Option<&dyn Destination>,
+    backup: &dyn Directory,
+    journal: Option<&dyn Directory>,
     request: &Request<'_>,
     work: &Work<'_>,
 ) -> Result<Plan, Box<RestoreError>> {
@@ -125,7 +125,7 @@ fn made(
 /// proven when they are compared with the flash: one reading of a backup that is as large
 /// as the flash is enough.
 fn proven(
-    backup: &dyn Destination,
+    backup: &dyn Directory,
     chosen: &[MtdInfo],
     work: &Work<'_>,
 ) -> Result<Report, Box<RestoreError>> {
@@ -176,7 +176,7 @@ fn route(device: &MtdInfo, devices: &[MtdInfo], request: &Request<'_>) -> Result
 
 /// That the backup is finished and what its manifest says. Files that are no part of it
 /// do not matter here.
-pub(super) fn right(backup: &dyn Destination, report: &Report) -> Result<(), Box<RestoreError>> {
+pub(super) fn right(backup: &dyn Directory, report: &Report) -> Result<(), Box<RestoreError>> {
     let matters = |meaning| matches!(meaning, Meaning::Differs | Meaning::Unchecked);
     let wrong = report
         .findings
@@ -272,7 +272,7 @@ fn images<'a>(
 
 /// That there is room for an erase block's old bytes.
 pub(super) fn enough_space(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     block_bytes: u64,
 ) -> Result<(), Box<RestoreError>> {
     let needed_bytes = block_bytes + JOURNAL_SPARE_BYTES;

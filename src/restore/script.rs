@@ -10,7 +10,7 @@ use super::blocks::{on_chip, overlap};
 use super::error::{Obstacle, RestoreError};
 use super::prepare::right;
 use super::roles::{Role, bank};
-use crate::backup::{self, Destination, Image, Manifest, Work, file_error};
+use crate::backup::{self, Directory, Image, Manifest, Work, file_error};
 use crate::capture::quoted;
 use crate::mtd::{MtdError, MtdInfo, select};
 use md5::{Digest as _, Md5};
@@ -112,7 +112,7 @@ pub(crate) struct Script {
 /// # Errors
 /// What keeps the backup from being restored so. Nothing is changed.
 pub(crate) fn script(
-    backup: &dyn Destination,
+    backup: &dyn Directory,
     request: &ScriptRequest<'_>,
     work: &Work<'_>,
 ) -> Result<Script, Box<RestoreError>> {
@@ -192,7 +192,7 @@ fn table(devices: &[MtdInfo]) -> String {
 }
 
 struct Planner<'a> {
-    backup: &'a dyn Destination,
+    backup: &'a dyn Directory,
     devices: &'a [MtdInfo],
     allowed: Vec<MtdInfo>,
     request: &'a ScriptRequest<'a>,

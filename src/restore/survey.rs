@@ -9,7 +9,7 @@ use super::error::{Obstacle, RestoreError};
 use super::flash::{self, Source};
 use super::journal::{Journal, Kept};
 use super::plan::{PlannedBlock, PlannedPartition};
-use crate::backup::{BackupError, Destination, Digests, Finding, Image, Work, sha256};
+use crate::backup::{BackupError, Digests, Directory, Finding, Image, Work, sha256};
 use crate::mtd::{MtdBackend, MtdInfo, MtdRead};
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 /// What a survey looks at.
 pub(super) struct Survey<'a> {
     pub(super) backend: &'a dyn MtdBackend,
-    pub(super) backup: &'a dyn Destination,
+    pub(super) backup: &'a dyn Directory,
     pub(super) journal: Option<&'a Journal<'a>>,
     pub(super) in_hand: &'a [Kept],
     pub(super) work: &'a Work<'a>,

@@ -139,8 +139,8 @@ impl Connection {
             State::Head => self.read(context, content, now),
             State::Waiting(length) => self.answer(length, context, content, now),
             State::Sending(mut body) => {
-                let room = content.buffer_bytes(work.buffer_bytes);
-                let made = match self.make_buffer(room) {
+                let buffer_bytes = content.buffer_bytes(work.buffer_bytes);
+                let made = match self.make_buffer(buffer_bytes) {
                     true => body.fill(content, &mut self.output, work),
                     false => return None,
                 };

@@ -6,7 +6,7 @@ use crate::backup::calls::{Call, call};
 use crate::backup::contents::{self, State};
 use crate::backup::html;
 use crate::backup::manifest::{INDEX, MANIFEST, MANIFEST_BYTES_MAX, SUMS};
-use crate::backup::{BackupError, Destination as _, Failure, Folder, Image, LayoutEntry};
+use crate::backup::{BackupError, Directory as _, Failure, Folder, Image, LayoutEntry};
 use crate::mtd::{Errno, MtdError, MtdIndex, MtdInfo, MtdRead, Operation};
 use rustix::fd::OwnedFd;
 

@@ -9,7 +9,7 @@ use crate::backend::SimulatedBackend;
 use crate::backup::calls::Call;
 use crate::backup::calls::faults::{self, Crippled, Fault, How, Plan};
 use crate::backup::{
-    self, Access, BackupError, Destination as _, DigestChoice, Failure, MANIFEST, Meaning, Request,
+    self, Access, BackupError, DigestChoice, Directory as _, Failure, MANIFEST, Meaning, Request,
     UNFINISHED,
 };
 use crate::capture;

@@ -3,7 +3,7 @@
 
 use super::Run;
 use crate::backup::contents::{self, Contents, State, names};
-use crate::backup::destination::{Destination, Entry};
+use crate::backup::directory::{Directory, Entry};
 use crate::backup::error::BackupError;
 use crate::backup::manifest::Manifest;
 use crate::backup::opening::Opened;
@@ -11,7 +11,7 @@ use crate::backup::rejoin;
 
 /// Refuses what needs no look at the device.
 pub(super) fn refuse_at_first_sight(
-    folder: &dyn Destination,
+    folder: &dyn Directory,
     found: &Contents,
 ) -> Result<(), Box<BackupError>> {
     let refuse = |holds: String, help: &str| {

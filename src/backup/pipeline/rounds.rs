@@ -7,8 +7,8 @@
 use super::Run;
 use crate::backup::buffer::read_full;
 use crate::backup::contents;
-use crate::backup::destination::Entry;
 use crate::backup::digest::Digests;
+use crate::backup::directory::Entry;
 use crate::backup::error::BackupError;
 use crate::backup::manifest::{Image, Manifest, Origin};
 use crate::backup::naming::Naming;

@@ -6,8 +6,8 @@
 //! image is proven, or there is no manifest.
 
 use super::super::contents::script_image;
-use super::super::destination;
 use super::super::digest::{DigestValues, Digests};
+use super::super::directory;
 use super::super::known;
 use super::super::manifest::{
     Device, FORMAT, FORMAT_VERSION, Identity, Image, LayoutEntry, LeftOut, MANIFEST, Manifest,
@@ -16,7 +16,7 @@ use super::super::manifest::{
 use super::super::sums::SumLine;
 use super::super::time;
 use super::super::work::Work;
-use super::super::{BackupError, Destination, DigestChoice, Entry};
+use super::super::{BackupError, DigestChoice, Directory, Entry};
 use super::salvage::Salvaged;
 use super::{RepairLayout, RepairRequest};
 use crate::mtd::{ISPOT_TABLE, MtdInfo, parse_proc_mtd, total_bytes};
@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What there is to rebuild from.
 pub(super) struct Sources<'a> {
-    pub(super) folder: &'a dyn Destination,
+    pub(super) folder: &'a dyn Directory,
     pub(super) own: &'a [Entry],
     /// Of `SHA256SUMS`, by file.
     pub(super) lines: BTreeMap<&'a str, &'a SumLine>,
@@ -171,7 +171,7 @@ impl Sources<'_> {
     fn ispot(&self) -> Option<Vec<MtdInfo>> {
         let entries = parse_proc_mtd(ISPOT_TABLE.as_bytes()).ok()?;
         let size = |file: &str| {
-            let entry = destination::named(self.own, file)?;
+            let entry = directory::named(self.own, file)?;
             entry.size_bytes
         };
         let fits = |entry: &crate::mtd::ProcMtdEntry| match size(&image_file(entry.index)) {
@@ -212,7 +212,7 @@ impl Sources<'_> {
         work: &Work<'_>,
     ) -> Result<Option<Image>, Box<BackupError>> {
         let file = image_file(entry.index());
-        let stored = destination::named(self.own, &file);
+        let stored = directory::named(self.own, &file);
         let line = self.lines.get(file.as_str()).copied();
         let told = self.salvaged.image(entry.mtd).filter(|image| {
             image.file == file

@@ -1,11 +1,11 @@
-//! A destination in memory, with the harness's faults in front, that knows what
+//! A directory in memory, with the harness's faults in front, that knows what
 //! would be left after a power cut.
 //!
 //! Two states are kept: what a reader sees now, and what is surely on the medium:
 //! names as of the last sync of the folder, contents as of each file's last sync.
 //! A cut at operation N makes that and every later operation fail.
 
-use crate::backup::{Destination, Entry, FileId, NewFile};
+use crate::backup::{Directory, Entry, FileId, NewFile};
 use mtd_harness::fault::DestinationFaults;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -130,7 +130,7 @@ impl MemoryFolder {
     }
 }
 
-impl Destination for MemoryFolder {
+impl Directory for MemoryFolder {
     fn describe(&self) -> String {
         "memory".into()
     }

@@ -1,6 +1,6 @@
 //! `mtdkeep backup`.
 
-use crate::backup::{self, Destination as _, DigestChoice, Request, Summary};
+use crate::backup::{self, DigestChoice, Directory as _, Request, Summary};
 use crate::cli::Exit;
 use crate::cli::common::device::{self, DeviceArgs};
 use crate::cli::common::folder::{self, FOLDER_ON_DEVICE};

@@ -4,7 +4,7 @@ mod http;
 mod ssh;
 
 use super::backup::PARTITION;
-use crate::backup::Destination as _;
+use crate::backup::Directory as _;
 use crate::cli::Exit;
 use crate::cli::common::new_backup::NewBackup;
 use crate::cli::common::{folder, layout, signals};

@@ -1,6 +1,6 @@
 //! `mtdkeep import`.
 
-use crate::backup::{Destination as _, Folder, Summary};
+use crate::backup::{Directory as _, Folder, Summary};
 use crate::capture::{Capture, ImportRequest, OobPages, import, inspect};
 use crate::cli::Exit;
 use crate::cli::common::new_backup::NewBackup;

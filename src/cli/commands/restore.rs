@@ -7,7 +7,7 @@ mod target;
 mod tell;
 
 use super::backup::PARTITION;
-use crate::backup::{Access, BackupError, Destination, Folder};
+use crate::backup::{Access, BackupError, Directory, Folder};
 use crate::cli::Exit;
 use crate::cli::common::device::{self, DeviceArgs};
 use crate::cli::common::signals::{self, WaitFor};
@@ -189,7 +189,7 @@ fn run(args: &Args, output: &Output) -> Result<Exit, CliError> {
     };
     let progress = Progress::new(output, Lines::None);
     let work = common::work(interrupt, &progress);
-    let known = journal.as_ref().map(|folder| folder as &dyn Destination);
+    let known = journal.as_ref().map(|folder| folder as &dyn Directory);
     let planned = restore::plan(target.backend(), &backup, known, &request, &work);
     progress.end();
     let plan = planned.map_err(CliError::Restore)?;

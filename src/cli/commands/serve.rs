@@ -2,7 +2,7 @@
 
 use super::backup::{DIGEST, PARTITION, digests};
 #[cfg(feature = "full")]
-use crate::backup::{self, Access, Destination as _, Folder};
+use crate::backup::{self, Access, Directory as _, Folder};
 use crate::backup::{DigestChoice, size};
 use crate::cli::Exit;
 use crate::cli::common::device::{self, DeviceArgs};

@@ -1,6 +1,6 @@
 //! `mtdkeep verify`.
 
-use crate::backup::{self, Access, Destination, Finding, MANIFEST, Meaning, Report, SUMS, size};
+use crate::backup::{self, Access, Directory, Finding, MANIFEST, Meaning, Report, SUMS, size};
 use crate::cli::Exit;
 use crate::cli::common::device::{self, DeviceArgs};
 #[cfg(feature = "full")]
@@ -139,7 +139,7 @@ fn open(
     path: &Path,
     interrupt: &'static AtomicBool,
     output: &Output,
-) -> Result<Box<dyn Destination>, CliError> {
+) -> Result<Box<dyn Directory>, CliError> {
     #[cfg(feature = "full")]
     if let Some(archive) = stream::archive(path, &std::env::temp_dir(), interrupt)? {
         return Ok(Box::new(archive));

@@ -1,7 +1,7 @@
 //! The folder of a backup.
 
 use super::work;
-use crate::backup::{Access, BackupError, Destination as _, Folder, Work};
+use crate::backup::{Access, BackupError, Directory as _, Folder, Work};
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use crate::cli::progress::{Lines, Progress};

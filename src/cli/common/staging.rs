@@ -3,7 +3,7 @@
 
 use super::folder;
 use super::new_backup::NewBackup;
-use crate::backup::{BackupError, Destination as _, Entry, Failure, Folder, Summary};
+use crate::backup::{BackupError, Directory as _, Entry, Failure, Folder, Summary};
 use crate::capture::{ImportRequest, import as import_captured, inspect};
 use crate::cli::Exit;
 use crate::cli::error::CliError;

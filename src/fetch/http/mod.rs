@@ -23,7 +23,7 @@ use super::wire::{Fault, Patience};
 use crate::backup::contents::script_image;
 use crate::backup::manifest::PART;
 use crate::backup::{
-    BackupError, Destination, DigestValues, INDEX, MANIFEST, NewFile, Work, file_error, read_full,
+    BackupError, DigestValues, Directory, INDEX, MANIFEST, NewFile, Work, file_error, read_full,
 };
 use crate::mtd::MtdError;
 use answer::{hopeless, of_status};
@@ -41,7 +41,7 @@ pub(crate) struct Download<'a> {
     /// Where from.
     pub(crate) url: Url,
     /// Where to: a folder for this alone.
-    pub(crate) folder: &'a dyn Destination,
+    pub(crate) folder: &'a dyn Directory,
     /// Each image is downloaded a second time and compared.
     pub(crate) twice: bool,
     /// How long a server that does not answer is waited for.

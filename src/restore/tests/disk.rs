@@ -4,7 +4,7 @@
 //! Names and contents are on the medium as of their last sync; what lies between may be
 //! there or not, or in part ([`Loss`]).
 
-use crate::backup::{Destination, Entry, FileId, NewFile};
+use crate::backup::{Directory, Entry, FileId, NewFile};
 use mtd_harness::profile::SimulatedDevice;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -192,7 +192,7 @@ pub(super) fn hash(files: &BTreeMap<String, Vec<u8>>) -> u64 {
     hasher.finish()
 }
 
-impl Destination for Disk {
+impl Directory for Disk {
     fn describe(&self) -> String {
         "memory".into()
     }

@@ -4,7 +4,7 @@
 use super::disk::{Disk, Loss};
 use super::ways::Bench;
 use super::world::BLOCK;
-use crate::backup::{self, Destination as _};
+use crate::backup::{self, Directory as _};
 use std::io::Write as _;
 
 /// What lies in what is written as well is written once, with that, and its header after

@@ -9,7 +9,7 @@ use super::disk::{Disk, Loss};
 use super::ways::Bench;
 use super::world::{self, BLOCK, BLOCKS};
 use crate::backend::SimulatedBackend;
-use crate::backup::{self, Destination as _, Work};
+use crate::backup::{self, Directory as _, Work};
 use crate::mtd::{
     InUse, MtdBackend, MtdError, MtdIndex, MtdInfo, MtdRead, MtdWrite, PartitionOffset, WritePermit,
 };

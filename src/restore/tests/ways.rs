@@ -5,7 +5,7 @@
 use super::disk::{Disk, Loss};
 use super::world::{BLOCK, BLOCKS, device};
 use crate::backend::SimulatedBackend;
-use crate::backup::{self, Destination as _, Work};
+use crate::backup::{self, Directory as _, Work};
 use crate::mtd::{InUse, MtdBackend, MtdError, MtdIndex, MtdInfo, MtdRead, MtdWrite, WritePermit};
 use crate::restore::{self, Plan, Request, RestoreError, Restored, Stopped};
 use mtd_harness::chip::cut::{PowerCut, Tear};

@@ -1,7 +1,7 @@
 //! `mtdkeep fetch http://…`.
 
 use super::Args;
-use crate::backup::{BackupError, Destination as _, Folder, Image, Report, Work, verify_but};
+use crate::backup::{BackupError, Directory as _, Folder, Image, Report, Work, verify_but};
 use crate::cli::Exit;
 use crate::cli::common::new_backup::NewBackup;
 use crate::cli::common::{self, staging};

@@ -1,7 +1,7 @@
 //! `mtdkeep import` of a backup's tar, and of a capture's.
 
 use super::Args;
-use crate::backup::{self, BackupError, Destination as _, Failure, Folder, Report, TarFolder};
+use crate::backup::{self, BackupError, Directory as _, Failure, Folder, Report, TarFolder};
 use crate::capture::ImportError;
 use crate::capture::RECORD;
 use crate::cli::Exit;

@@ -1,9 +1,9 @@
-//! Where a backup goes, as the pipeline sees it, so that tests can stand between
-//! it and the folder. Names are plain file names.
+//! Where the files of a backup lie, as those see it who write and who read them, so that
+//! tests can stand between them and the folder. Names are plain file names.
 
 use std::io::{self, Read, Write};
 
-/// One thing that lies in a destination.
+/// One thing that lies in a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// Its name. One that is not UTF-8 is shown with escapes.
@@ -36,8 +36,8 @@ pub(crate) struct FileId {
     pub(crate) size_bytes: u64,
 }
 
-/// A folder for a backup's files.
-pub(crate) trait Destination: Sync {
+/// What the files of a backup lie in: a folder, a tar, or what a test puts there.
+pub(crate) trait Directory: Sync {
     /// The folder, as messages call it.
     fn describe(&self) -> String;
     /// Whether it was made for the backup that goes there, so that whoever removes the
@@ -50,7 +50,7 @@ pub(crate) trait Destination: Sync {
     /// Makes a new, empty file for writing; an older file of that name goes.
     fn create(&self, name: &str) -> io::Result<Box<dyn NewFile>>;
     /// Opens a file to go on behind its first `keep_bytes`; what is behind them goes.
-    /// Not every destination can.
+    /// Not every directory can.
     #[cfg(feature = "full")]
     fn append(&self, name: &str, keep_bytes: u64) -> io::Result<Box<dyn NewFile>> {
         let _ = (name, keep_bytes);
