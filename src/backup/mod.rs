@@ -98,7 +98,7 @@ pub(crate) use manifest::{Origin, Rebuilt, UNFINISHED};
 #[cfg(feature = "full")]
 pub(crate) use repair::{How, RepairLayout, RepairRequest, Repaired, repair};
 #[cfg(feature = "full")]
-pub(crate) use single_file::SingleFile;
+pub(crate) use single_file::{NotFinished, SingleFile};
 #[cfg(all(test, feature = "full"))]
 pub(crate) use tar::header as tar_header;
 #[cfg(feature = "full")]

@@ -76,9 +76,8 @@ impl SingleFile {
     /// Gives the file its name.
     ///
     /// Errors: the system's; [`io::ErrorKind::AlreadyExists`] where a file has
-    /// that name meanwhile. There is no file then, or, if only its folder could not
-    /// be synced, all of it.
-    pub(crate) fn finish(mut self) -> io::Result<()> {
+    /// that name meanwhile.
+    pub(crate) fn finish(mut self) -> Result<(), NotFinished> {
         let named = self.file.sync().and_then(|()| {
             let whole = self.file.id()?.size_bytes == self.length_bytes;
             if whole && lock::is_at(&self.file.0, &self.temporary)? {
@@ -87,13 +86,13 @@ impl SingleFile {
                 Err(io::Error::other("something else is at work on it"))
             }
         });
-        match named {
-            Ok(()) => sync_around(&self.path),
-            Err(error) => {
+        named
+            .and_then(|()| sync_around(&self.path))
+            .map_err(|source| {
+                let is_named = lock::is_at(&self.file.0, &self.path).unwrap_or(false);
                 self.discard();
-                Err(error)
-            }
-        }
+                NotFinished { source, is_named }
+            })
     }
 
     /// Removes what was written; whether nothing is left.
@@ -106,6 +105,16 @@ impl SingleFile {
     pub(crate) fn temporary(&self) -> &Path {
         &self.temporary
     }
+}
+
+/// Why a file is not finished.
+#[derive(Debug)]
+pub(crate) struct NotFinished {
+    /// The system's answer.
+    pub(crate) source: io::Error,
+    /// It has its name, and all of it is there, but perhaps not on the medium for good.
+    /// What else has that name is somebody else's.
+    pub(crate) is_named: bool,
 }
 
 impl Write for SingleFile {

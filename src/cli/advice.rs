@@ -101,7 +101,9 @@ fn folder_step(name: &str, kind: io::ErrorKind) -> &'static str {
         (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, _) => {
             "free some space and start the same command again"
         }
-        (_, false) if name == "fetch" => "choose another folder, one that this user may write",
+        (_, false) if matches!(name, "fetch" | "receive") => {
+            "choose another folder, one that this user may write"
+        }
         (io::ErrorKind::NotFound, false) => "look at the name: there is no such folder",
         (io::ErrorKind::NotADirectory, false) => {
             "name the folder that holds the backup, not one of its files; `mtdkeep import` makes \

@@ -15,6 +15,9 @@ struct Scripted {
     /// Answers to pread and pwrite, in order.
     transfers: VecDeque<Result<usize, Errno>>,
     erased: Vec<(u32, u64, u64)>,
+    /// How many pages ECC has given up so far, in the order of the questions; then nobody
+    /// counts.
+    given_up: VecDeque<u32>,
 }
 
 const MIB: u64 = 1 << 20;
@@ -28,6 +31,7 @@ impl Scripted {
             erase64: Ok(()),
             transfers: VecDeque::new(),
             erased: Vec::new(),
+            given_up: VecDeque::new(),
         }
     }
 
@@ -55,7 +59,9 @@ impl DeviceCalls for Scripted {
             return Ok(0);
         }
         if request.opcode() == ECCGETSTATS {
-            return Err(Errno::NOTTY); // nobody counts
+            let count = self.given_up.pop_front().ok_or(Errno::NOTTY)?;
+            request.bytes_mut()[4..8].copy_from_slice(&count.to_ne_bytes());
+            return Ok(0);
         }
         let (offset, length) = request.erase_range().expect("an erase");
         self.erased.push((request.opcode(), offset, length));
@@ -98,6 +104,30 @@ fn a_system_that_knows_neither_ioctl_nor_end_goes_by_the_table(#[case] errno: Er
         ..Scripted::new()
     };
     assert!(calls.open(MIB).is_ok());
+}
+
+/// Linux (drivers/mtd/mtdchar.c) hands on the bytes of a page that ECC gave up, as if all
+/// were well, and counts.
+#[test]
+fn bytes_that_ecc_could_not_correct_are_an_error() {
+    let calls = Scripted {
+        given_up: [3, 3, 4, 4].into(),
+        transfers: [Ok(16), Ok(16), Ok(16)].into(),
+        ..Scripted::new()
+    };
+    let mut device = calls.open(MIB).unwrap();
+    let mut read = |at| device.read_at(at, &mut [0; 16]);
+    assert_eq!(read(0), Ok(16));
+    let error = read(16).unwrap_err();
+    assert_eq!(error.errno(), Some(Errno::BADMSG));
+    assert_eq!(read(32), Ok(16));
+}
+
+#[test]
+fn a_byte_past_the_end_leaves_the_device() {
+    let mut device = Scripted::new().open(MIB).unwrap();
+    let error = device.program(MIB - 1, &[0; 2]).unwrap_err();
+    assert_eq!(error.kind(), MtdErrorKind::Refused);
 }
 
 #[test]

@@ -9,7 +9,7 @@ fn make(path: &Path, bytes: &[u8]) -> io::Result<()> {
         file.discard();
         return Err(error);
     }
-    file.finish()
+    file.finish().map_err(|error| error.source)
 }
 
 fn files(folder: &Path) -> Vec<String> {
@@ -66,13 +66,52 @@ fn a_file_that_appeared_meanwhile_stays(
     assert_eq!(calls.contains(&Call::Link), missing_calls > 0);
     assert_eq!(calls.contains(&Call::Create), missing_calls > 1);
     if appears {
-        assert_eq!(named.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        let error = named.unwrap_err();
+        assert_eq!(error.source.kind(), io::ErrorKind::AlreadyExists);
+        assert!(!error.is_named, "what is there is somebody else's");
         assert_eq!(fs::read(&path).unwrap(), b"mine");
     } else {
         named.unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
     }
     assert_eq!(files(outer.path()), ["f"]);
+}
+
+/// Whatever fails and whatever is there: only the file that was written is called so.
+#[rstest]
+fn what_is_told_to_be_there_is_the_file_that_was_written(
+    #[values(false, true)] appears: bool,
+    #[values(0, 1, 2)] missing_calls: usize,
+) {
+    for at in 0.. {
+        let outer = tempfile::tempdir().unwrap();
+        let path = outer.path().join("f");
+        let mut file = SingleFile::create(&path).unwrap();
+        file.write_all(b"new").unwrap();
+        if appears {
+            fs::write(&path, b"mine").unwrap();
+        }
+        let without = [(Call::RenameNew, Errno::INVAL), (Call::Link, Errno::PERM)];
+        let plan = Plan {
+            cannot: without[..missing_calls].to_vec(),
+            fault: Some(Fault {
+                at,
+                errno: Errno::IO,
+                how: How::Once,
+            }),
+            ..Plan::default()
+        };
+        let (ended, calls) = faults::with(plan, || file.finish());
+        if let Err(error) = ended {
+            let there = fs::read(&path).ok();
+            let is_ours = there.as_deref() == Some(b"new");
+            assert_eq!(error.is_named, is_ours, "{at}: {error:?} {calls:?}");
+            assert!(appears == (there.as_deref() == Some(b"mine")) || is_ours);
+        }
+        if at >= calls.len() {
+            break;
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `mtdkeep image`: the whole chip of a simulated device, or of a backup, as one file.
 
-use crate::backup::{Observer as _, SingleFile, size};
+use crate::backup::{NotFinished, Observer as _, SingleFile, size};
 use crate::cli::Exit;
 use crate::cli::common::device::simulated;
 use crate::cli::common::signals;
@@ -279,19 +279,21 @@ fn not_begun(path: &Path, source: &io::Error) -> CliError {
     }
 }
 
-fn not_named(path: &Path, source: &io::Error) -> CliError {
-    if source.kind() == io::ErrorKind::AlreadyExists {
+fn not_named(path: &Path, NotFinished { source, is_named }: &NotFinished) -> CliError {
+    if source.kind() == io::ErrorKind::AlreadyExists && !is_named {
         return is_there(path);
     }
-    let left = if path.exists() {
-        "the file is there and whole, but perhaps not on the medium for good"
-    } else {
-        "there is no such file"
+    let (left, help) = match is_named {
+        true => (
+            "the file is there and whole, but perhaps not on the medium for good",
+            "check the medium, remove the file, and start the same command again",
+        ),
+        false => ("nothing of it was left behind", help_for(source)),
     };
     CliError::Other {
         exit: Exit::Io,
         message: format!("cannot finish {}: {source}; {left}", path.display()),
-        help: Some(help_for(source).into()),
+        help: Some(help.into()),
     }
 }
 

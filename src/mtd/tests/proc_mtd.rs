@@ -136,6 +136,10 @@ fn a_torn_line_is_an_error_that_names_it(#[case] torn: &str) {
 #[rstest]
 #[case("mtd0: 10000000000000000 00020000 \"a\"\n", "size past 63 bits")]
 #[case("mtd0: ffffffffffffffff 00020000 \"a\"\n", "size past 63 bits")]
+#[case(
+    "mtd0: 7fffffffffffffff 00020000 \"a\"\nmtd1: 00000001 00020000 \"b\"\n",
+    "line 3: with this one all sizes together are past 63 bits"
+)]
 #[case("mtd0: 00040000 100000000 \"a\"\n", "erase-block size past 32 bits")]
 #[case("mtd524288: 00040000 00020000 \"a\"\n", "number past 524287")]
 #[case(

@@ -67,6 +67,27 @@ fn a_restore_that_could_not_tell_of_its_end_was_done() {
     assert!(tidy(&outer));
 }
 
+/// Half a chip under the name of a whole one is worse than none.
+#[test]
+fn a_chip_that_cannot_be_saved_leaves_nothing() {
+    let outer = furnished();
+    damage(&outer, "torn", &[SYSTEM + 5]);
+    // Less than a chip, more than an erase block's old bytes.
+    let line = "ulimit -f 4096; exec \"$0\" restore --image torn --save after --yes backup";
+    let assert = assert_cmd::Command::new("sh")
+        .current_dir(&outer)
+        .args(["-c", line])
+        .arg(program().get_program())
+        .assert()
+        .code(4);
+    let said = text(&assert.get_output().stderr).to_owned();
+    assert!(said.contains("nothing of it was left behind"), "{said}");
+    assert!(said.contains("help: name a place"), "{said}");
+    let left = fs::read_dir(&outer).unwrap();
+    let names = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(names.filter(|name| name.starts_with("after")).count() == 0);
+}
+
 /// Nothing of an earlier or a finished run lies beside the backup.
 fn tidy(outer: &tempfile::TempDir) -> bool {
     let names = ["backup.restore", "backup.rehearsal"];

@@ -217,6 +217,18 @@ fn the_script_can_be_pasted() {
     }
 }
 
+/// The folder is one to be made, not one that holds a backup.
+#[rstest]
+#[case("receive", "127.0.0.1:0")]
+#[case("fetch", "http://127.0.0.1:9/b/")]
+fn a_folder_that_cannot_be_made_is_told_as_that(#[case] command: &str, #[case] from: &str) {
+    // Nobody makes folders there, root neither.
+    let words = [command, from, "/proc/b"];
+    let assert = mtdkeep().args(words).assert().code(4);
+    let said = text(&assert.get_output().stderr).to_owned();
+    assert!(said.contains("help: choose another folder"), "{said}");
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();

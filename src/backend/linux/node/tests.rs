@@ -87,3 +87,24 @@ fn a_node_is_made_once_and_never_replaced_by_root() {
     let again = make_node(root.path(), &node, &ghost().id()).unwrap_err();
     assert_eq!(again.errno(), Some(Errno::EXIST));
 }
+
+/// Whoever may write would otherwise open flash for that only to read it.
+#[test]
+fn what_is_opened_to_be_read_cannot_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mtd0");
+    std::fs::write(&path, "data").unwrap();
+    for (for_writing, mode) in [(false, OFlags::RDONLY), (true, OFlags::RDWR)] {
+        let opened = open(&path, &ghost(), DeviceFiles::PlainFiles, for_writing).unwrap();
+        let flags = rustix::fs::fcntl_getfl(&opened.fd).unwrap();
+        assert_eq!(flags & OFlags::RWMODE, mode);
+    }
+}
+
+/// Between the look at it and its opening, a node may have become another one.
+#[test]
+fn what_was_opened_is_looked_at_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = open(folder.path(), &ghost(), DeviceFiles::PlainFiles, false).unwrap_err();
+    assert!(matches!(error, MtdError::NodeWrong { .. }), "{error:?}");
+}

@@ -3,6 +3,7 @@
 use super::super::cut::{self, Moment};
 use super::{Args, not_run, other};
 use crate::cli::Exit;
+use crate::cli::common::device::saved;
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use mtd_harness::chip::cut::{CutId, Explorer, Model, Report, Step};
@@ -97,15 +98,13 @@ pub(super) fn run(args: Args, device: SimulatedDevice, output: &Output) -> Resul
     } else {
         Exit::Differs
     };
+    // What was found is told also where the chip cannot be saved.
+    print(&found, output);
     if let (Some(path), Some(failure)) = (&args.save, found.failures.first()) {
         let id: CutId = failure.id.parse().map_err(|error| refused(&error))?;
         let left = subject.replay(&id).map_err(trouble)?.left;
-        left.save_to(path).map_err(|error| {
-            let text = format!("cannot save the chip to {}: {error}", path.display());
-            other(Exit::Io, text)
-        })?;
+        saved::save_chip(&left, path)?;
     }
-    print(&found, output);
     output.document("sandbox", exit, &found);
     Ok(exit)
 }
