@@ -4,6 +4,8 @@
 //! And just before every call another process does its worst, on a file system
 //! without locks.
 
+mod order;
+
 use super::Folder;
 use crate::backend::SimulatedBackend;
 use crate::backup::calls::Call;

@@ -38,6 +38,19 @@ fn a_link_is_neither_written_nor_read_through() {
     folder.sync().unwrap();
 }
 
+/// Bytes that somebody else knows by another name would go as well.
+#[cfg(feature = "full")]
+#[test]
+fn what_has_another_name_is_not_gone_on_with() {
+    let outer = tempfile::tempdir().unwrap();
+    let mine = outer.path().join("mine");
+    std::fs::write(&mine, b"precious").unwrap();
+    let folder = Folder::open_or_create(&outer.path().join("inner")).unwrap();
+    std::fs::hard_link(&mine, outer.path().join("inner/x.part")).unwrap();
+    assert!(folder.append("x.part", 0).is_err());
+    assert_eq!(std::fs::read(&mine).unwrap(), b"precious");
+}
+
 #[test]
 fn only_a_folder_that_was_missing_counts_as_created() {
     let outer = tempfile::tempdir().unwrap();

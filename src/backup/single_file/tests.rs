@@ -77,6 +77,17 @@ fn a_file_that_appeared_meanwhile_stays(
     assert_eq!(files(outer.path()), ["f"]);
 }
 
+#[test]
+fn it_is_synced_before_it_has_its_name_and_the_name_is_synced() {
+    let outer = tempfile::tempdir().unwrap();
+    let path = outer.path().join("f");
+    let (made, calls) = faults::with(Plan::default(), || make(&path, b"all of it"));
+    made.unwrap();
+    let last = |call| calls.iter().rposition(|other| *other == call);
+    let order = [Call::Write, Call::Sync, Call::RenameNew, Call::SyncFolder].map(last);
+    assert!(order.is_sorted() && order[0].is_some(), "{calls:?}");
+}
+
 /// Whatever fails and whatever is there: only the file that was written is called so.
 #[rstest]
 fn what_is_told_to_be_there_is_the_file_that_was_written(
