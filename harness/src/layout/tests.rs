@@ -92,7 +92,7 @@ fn texts_that_are_no_table(#[case] text: &str, #[case] message: &str) {
 #[case(r#"mtd1: 00020000 00020000 "param" x"#, "no closing quotation mark")]
 #[case(r#"mtd1: 00020000 "param""#, "no erase-block size")]
 #[case(r#"mtd1: 00020000 00020000"param""#, "no blank before the name")]
-#[case(r#"mtd1: 20000 00020000 "param""#, "no size of at least eight")]
+#[case(r#"mtd1: 0020000 00020000 "param""#, "no size of at least eight")]
 #[case(r#"mtd1: +0020000 00020000 "param""#, "no size of at least eight")]
 #[case(r#"mtd1: 00020000 00020000 7 "param""#, "more than two numbers")]
 #[case(r#"mtd: 00020000 00020000 "param""#, "`mtdN:`")]

@@ -3,6 +3,7 @@
 mod allocations;
 mod fault_suite;
 mod memory_folder;
+mod odd_devices;
 mod properties;
 mod readings;
 mod repair;
