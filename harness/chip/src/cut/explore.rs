@@ -3,22 +3,22 @@
 //! Level by level, so that what is found first has the fewest cuts. A level's states come
 //! from the recorded runs of the level before, without running anything again; a state
 //! that is equal to one before (the chip's hash and the promise's) is not explored again.
-//! The search is deterministic whatever the number of threads: states are made and compared
-//! in order by one of them while the others explore, and noted in the same order.
+//! The search is deterministic whatever the number of threads: states are compared and
+//! noted in their order by one of them, while the others make and explore them.
 
 use super::error::{ExploreError, same};
-use super::id::{CutId, Step};
+use super::feed::{Depth, Feed, Parent};
+use super::id::CutId;
 use super::mark;
 use super::pool::Pool;
-use super::recovery::{Outcome, Recovery, Waiting, candidates};
+use super::recovery::{Outcome, Recovery, candidates};
 use super::report::{Level, Report};
 use super::run::{Job, Run, run};
 use super::search::{Progress, Sample, Search};
-use super::states::States;
 use super::subject::Subject;
 use super::tears::Tears;
-use crate::{Chip, Errno};
-use std::collections::HashSet;
+use crate::Chip;
+use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 type Watch<'a> = Box<dyn FnMut(Progress) + 'a>;
@@ -73,14 +73,6 @@ const ACCESSES_FACTOR: u64 = 20;
 const ACCESSES_MIN: u64 = 10_000;
 /// Cells of states that wait to be explored, at most.
 const BATCH_BYTES: usize = 32 << 20;
-
-/// A distinct state to start from: how it was reached, and what there is to try in what
-/// followed.
-struct Parent {
-    steps: Vec<Step>,
-    operations: u64,
-    candidates: u64,
-}
 
 impl<'a, S: Subject> Explorer<'a, S> {
     /// A search that starts on this chip: one cut, every tear, as many threads as the
@@ -216,32 +208,6 @@ impl<'a, S: Subject> Explorer<'a, S> {
         Ok(first)
     }
 
-    /// The recovery after the last cut of a path that starts in the work; None: the path
-    /// has no cut. `states` are the work's.
-    pub(super) fn rerun(
-        &self,
-        work: &Run<S::Promise>,
-        states: &mut States<'_>,
-        steps: &[Step],
-        accesses_max: u64,
-    ) -> Result<Option<Run<S::Promise>>, Errno> {
-        let mut recovery = None;
-        for step in steps {
-            let last = recovery.as_ref().unwrap_or(work);
-            let left = match recovery {
-                Some(_) => States::at(&last.start, &last.journal, *step)?,
-                None => states.reach(*step)?,
-            };
-            let Ok(chip) = left else {
-                break; // the caller compares the number of operations
-            };
-            let promise = last.track.during(step.operation).clone();
-            let next = run(self.subject, Job::Recover, &chip, promise, accesses_max);
-            recovery = Some(next);
-        }
-        Ok(recovery)
-    }
-
     /// Explores the states that one more cut leads to; answers those from which a further
     /// one can start.
     fn level(
@@ -265,38 +231,49 @@ impl<'a, S: Subject> Explorer<'a, S> {
         });
         let mut watch = self.progress.take();
         let mut next = Vec::new();
-        let mut note = |outcomes: Vec<Outcome>, search: &mut Search<'_>| {
-            let is_news = !outcomes.is_empty();
-            for outcome in outcomes {
-                // What follows a broken promise is not worth another cut.
-                let parent = (outcome.verdict.is_ok() && cuts < self.cuts).then(|| Parent {
-                    steps: outcome.steps.clone(),
-                    operations: outcome.operations,
-                    candidates: outcome.candidates,
-                });
-                search.note(&outcome.steps, outcome.verdict, &outcome.marks);
-                next.extend(parent);
-            }
-            if let (Some(watch), true) = (&mut watch, is_news) {
+        let note = |outcome: Outcome, search: &mut Search<'_>| {
+            // What follows a broken promise is not worth another cut.
+            let parent = (outcome.verdict.is_ok() && cuts < self.cuts).then(|| Parent {
+                steps: outcome.steps.clone(),
+                operations: outcome.operations,
+                candidates: outcome.candidates,
+            });
+            search.note(&outcome.steps, outcome.verdict, &outcome.marks);
+            next.extend(parent);
+            if let Some(watch) = &mut watch {
                 watch(search.progress(cuts));
             }
         };
         let block_bytes = self.start.geometry().erase_block_bytes.max(1) as usize;
-        let room = match self.threads {
-            1 => 0,
-            _ => (BATCH_BYTES / block_bytes).clamp(16, 4096),
+        let batch = (BATCH_BYTES / block_bytes).clamp(16, 4096);
+        let depth = Depth {
+            work,
+            parents,
+            sample: &sample,
+            tears: &self.tears,
+            recovery: Recovery {
+                subject: self.subject,
+                accesses_max: search.accesses_max,
+                tears: (cuts < self.cuts).then_some(&self.tears),
+            },
         };
-        let this = &*self;
-        let recovery = Recovery {
-            subject: this.subject,
-            accesses_max: search.accesses_max,
-            tears: (cuts < this.cuts).then_some(&this.tears),
-        };
-        let pool = Pool::new(room, |state| recovery.explore(state));
+        let room = if self.threads == 1 { 0 } else { batch };
+        let pool = Pool::new(room, |task| depth.answer(task));
+        let ahead = self.threads + 1;
         std::thread::scope(|scope| {
             let _closing = pool.closing();
-            (1..this.threads).for_each(|_| drop(scope.spawn(|| pool.serve())));
-            this.feed(work, parents, &sample, search, &pool, &mut note)
+            (1..self.threads).for_each(|_| drop(scope.spawn(|| pool.serve())));
+            let feed = Feed {
+                depth: &depth,
+                pool: &pool,
+                search,
+                note,
+                time: self.time,
+                ahead,
+                piece_states: (batch / ahead).clamp(8, 512),
+                answers: VecDeque::new(),
+            };
+            feed.run()
         })?;
         self.progress = watch;
         if let (Some(level), None, false) = (
@@ -307,85 +284,6 @@ impl<'a, S: Subject> Explorer<'a, S> {
             level.tried = level.candidates; // some of them did not exist after all
         }
         Ok(next)
-    }
-
-    /// Gives the pool all that one more cut leads to, and notes what becomes of it.
-    fn feed(
-        &self,
-        work: &Run<S::Promise>,
-        parents: &[Parent],
-        sample: &Sample,
-        search: &mut Search<'_>,
-        pool: &Pool<Waiting<S::Promise>, Outcome, impl Fn(Waiting<S::Promise>) -> Outcome + Sync>,
-        note: &mut impl FnMut(Vec<Outcome>, &mut Search<'_>),
-    ) -> Result<(), ExploreError> {
-        self.made(work, parents, sample, search, |state, search| {
-            note(pool.push(state), search);
-            let is_over = search.is_over(self.time);
-            if is_over {
-                search.stop(pool.drop_waiting());
-            }
-            !is_over
-        })?;
-        loop {
-            let some = pool.rest();
-            if some.is_empty() {
-                return Ok(());
-            }
-            note(some, search);
-            if search.is_over(self.time) {
-                match pool.drop_waiting() {
-                    0 => {} // the last ones are under way
-                    dropped => search.stop(dropped),
-                }
-            }
-        }
-    }
-
-    /// Makes the states that one more cut leads to, in order, and gives each that is new
-    /// to `take`, until that answers false.
-    fn made(
-        &self,
-        work: &Run<S::Promise>,
-        parents: &[Parent],
-        sample: &Sample,
-        search: &mut Search<'_>,
-        mut take: impl FnMut(Waiting<S::Promise>, &mut Search<'_>) -> bool,
-    ) -> Result<(), ExploreError> {
-        let mut first = 0;
-        let mut reached = States::new(&work.start, &work.journal, &self.tears);
-        for parent in parents {
-            let range = first..first + parent.candidates;
-            first = range.end;
-            if !range.clone().any(|index| sample.takes(index)) {
-                continue;
-            }
-            let again = self.rerun(work, &mut reached, &parent.steps, search.accesses_max)?;
-            let run = again.as_ref().unwrap_or(work);
-            if run.journal.len() != parent.operations {
-                return Err(ExploreError::OtherCount {
-                    first: parent.operations,
-                    second: run.journal.len(),
-                });
-            }
-            let chosen = |index| sample.takes(range.start + index);
-            for state in States::chosen(&run.start, &run.journal, &self.tears, chosen) {
-                let (step, chip) = state?;
-                search.count_tried();
-                let promise = run.track.during(step.operation);
-                if search.is_new(&chip, promise)? {
-                    let waiting = Waiting {
-                        steps: parent.steps.iter().copied().chain([step]).collect(),
-                        chip,
-                        promise: promise.clone(),
-                    };
-                    if !take(waiting, search) {
-                        return Ok(());
-                    }
-                }
-            }
-        }
-        Ok(())
     }
 }
 

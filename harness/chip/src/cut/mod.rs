@@ -62,9 +62,12 @@
 //! # Ok::<(), mtd_chip::cut::ExploreError>(())
 //! ```
 
+mod again;
+mod cursor;
 mod display;
 mod error;
 mod explore;
+mod feed;
 mod id;
 mod mark;
 mod pool;

@@ -118,12 +118,11 @@ impl<J: Send, A: Send, W: Fn(J) -> A + Sync> Pool<J, A, W> {
         Self::ready(queue)
     }
 
-    /// Drops what waits; answers how many jobs that were.
-    pub(super) fn drop_waiting(&self) -> u64 {
+    /// Takes back what waits.
+    pub(super) fn drop_waiting(&self) -> Vec<J> {
         let mut queue = self.queue();
-        let dropped = queue.waiting.len() as u64;
-        queue.waiting.clear();
-        queue.pushed -= dropped;
+        let dropped: Vec<J> = queue.waiting.drain(..).map(|(_, job)| job).collect();
+        queue.pushed -= dropped.len() as u64;
         dropped
     }
 
@@ -202,7 +201,7 @@ mod tests {
     fn what_is_dropped_is_not_waited_for() {
         let pool = Pool::new(10, |n: u32| n);
         let mut all: Vec<u32> = (0..7).flat_map(|n| pool.push(n)).collect();
-        assert_eq!(pool.drop_waiting(), 7);
+        assert_eq!(pool.drop_waiting(), [0, 1, 2, 3, 4, 5, 6]);
         all.extend(pool.push(7));
         all.extend(all_the_rest(&pool));
         assert_eq!(all, [7]);

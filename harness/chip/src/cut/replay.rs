@@ -1,10 +1,11 @@
 //! One state again, and the shortest path to a failure.
 
+use super::again::Again;
+use super::cursor::{Cursor, Missing};
 use super::error::ExploreError;
 use super::explore::{Explorer, accesses_max};
 use super::id::{CutId, IdError, Step};
 use super::run::{Job, Run, run};
-use super::states::{Missing, States};
 use super::subject::Subject;
 use crate::power::{Operation, Tear};
 use crate::{Chip, Errno};
@@ -70,7 +71,7 @@ impl<S: Subject> Explorer<'_, S> {
         let (mut cuts, mut struck) = (Vec::new(), None);
         for (index, step) in steps.iter().enumerate() {
             let last = recovery.as_ref().unwrap_or(work);
-            let chip = match States::at(&last.start, &last.journal, *step)? {
+            let chip = match Cursor::new(&last.start).reach(&last.journal, *step)? {
                 Ok(chip) => chip,
                 Err(Missing::Operation) => {
                     return Err(ReplayError::Id(IdError::NoSuchOperation {
@@ -165,9 +166,8 @@ impl<S: Subject> Explorer<'_, S> {
         index: usize,
         accesses_max: u64,
     ) -> Result<Vec<Step>, Errno> {
-        let mut states = States::new(&work.start, &work.journal, &self.tears);
-        let again = self.rerun(work, &mut states, &steps[..index], accesses_max)?;
-        let run = again.as_ref().unwrap_or(work);
+        let mut again = Again::new(self.subject, work, accesses_max);
+        let run = again.run_after(&steps[..index])?;
         let own = steps[index];
         let word_bytes = self.start.programming().word_bytes;
         let mut plainer: Vec<Step> = Vec::new();

@@ -26,6 +26,7 @@ pub struct Progress {
 
 /// What a search has found so far.
 pub(super) struct Search<'a> {
+    /// The keys of all states met so far.
     pub(super) seen: HashSet<u128>,
     pub(super) report: &'a mut Report,
     pub(super) id: CutId,
@@ -73,18 +74,17 @@ impl Search<'_> {
         }
     }
 
-    /// Whether no equal state was met before.
-    pub(super) fn is_new(&mut self, chip: &Chip, promise: &impl Hash) -> Result<bool, Errno> {
-        let mut hasher = DefaultHasher::new();
-        promise.hash(&mut hasher);
-        let promise = u128::from(hasher.finish());
-        let state = chip.state_hash()?;
-        Ok(self.seen.insert(state ^ promise << 37 ^ promise))
-    }
-
     pub(super) fn is_over(&self, time: Option<Duration>) -> bool {
         time.is_some_and(|most| self.began.elapsed() >= most)
     }
+}
+
+/// What equal states have in common, and others have not.
+pub(super) fn key_of(chip: &Chip, promise: &impl Hash) -> Result<u128, Errno> {
+    let mut hasher = DefaultHasher::new();
+    promise.hash(&mut hasher);
+    let promise = u128::from(hasher.finish());
+    Ok(chip.state_hash()? ^ promise << 37 ^ promise)
 }
 
 /// Which states of a level are tried.

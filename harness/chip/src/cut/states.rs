@@ -1,9 +1,10 @@
 //! The states that one power cut in a run can leave.
 
+use super::cursor::{Cursor, entry};
 use super::id::Step;
 use super::tears::Tears;
 use crate::chip::Journal;
-use crate::power::{Operation, OperationKind, Tear};
+use crate::power::{Operation, Tear};
 use crate::{Chip, Errno};
 
 /// Every state that a power cut in a run can leave, one by one: before and in each
@@ -32,11 +33,8 @@ use crate::{Chip, Errno};
 pub struct States<'a> {
     journal: &'a Journal,
     tears: Tears,
-    start: Chip,
-    /// The chip before `operation`.
-    chip: Chip,
-    operation: u64,
-    /// What is left to be tried on it; None: not asked for yet.
+    cursor: Cursor,
+    /// What is left to be tried on the operation in hand; None: not asked for yet.
     left: Option<std::vec::IntoIter<Tear>>,
     index: u64,
     chosen: Box<dyn Fn(u64) -> bool + Send + 'a>,
@@ -59,9 +57,7 @@ impl<'a> States<'a> {
         Self {
             journal,
             tears: tears.clone(),
-            start: start.clone(),
-            chip: start.clone(),
-            operation: 1,
+            cursor: Cursor::new(start),
             left: None,
             index: 0,
             chosen: Box::new(chosen),
@@ -80,61 +76,9 @@ impl<'a> States<'a> {
         each.sum::<u64>() + 1
     }
 
-    /// The chip before the operation in hand, or after the last one, as it was then.
-    fn before(&self) -> Chip {
-        let mut chip = self.chip.clone();
-        chip.restore_ambient(self.journal, self.operation);
-        chip
-    }
-
-    fn advance(&mut self) -> Result<(), Errno> {
-        if let Some((operation, data)) = entry(self.journal, self.operation) {
-            self.chip.repeat(operation, data)?;
-        }
-        self.operation += 1;
-        self.left = None;
-        Ok(())
-    }
-
-    /// What a tear leaves of the operation in hand; None where it has no such tear.
-    fn torn(&self, operation: Operation, data: &[u8], tear: Tear) -> Result<Option<Chip>, Errno> {
-        let mut chip = self.before();
-        Ok(chip.leave_torn(operation, data, tear)?.then_some(chip))
-    }
-
-    /// The chip that one step leaves; [`Missing`] tells what the run does not have.
-    pub(crate) fn at(
-        start: &Chip,
-        journal: &Journal,
-        step: Step,
-    ) -> Result<Result<Chip, Missing>, Errno> {
-        States::new(start, journal, &Tears::atomic()).reach(step)
-    }
-
-    /// The same, from where this stands on: for steps in their order.
-    pub(crate) fn reach(&mut self, step: Step) -> Result<Result<Chip, Missing>, Errno> {
-        if self.operation > step.operation {
-            *self = States::new(&self.start, self.journal, &self.tears);
-        }
-        while self.operation < step.operation {
-            if self.operation > self.journal.len() {
-                return Ok(Err(Missing::Operation));
-            }
-            self.advance()?;
-        }
-        match entry(self.journal, step.operation) {
-            Some((operation, data)) => {
-                let torn = self.torn(operation, data, step.tear)?;
-                Ok(torn.ok_or(Missing::Tear(operation)))
-            }
-            None if step.tear == Tear::BEFORE => Ok(Ok(self.before())),
-            None => Ok(Err(Missing::Operation)),
-        }
-    }
-
     /// What is to be tried on the operation in hand; none where none of it is chosen.
     fn tears_of(&mut self, operation: Operation, data: &[u8]) -> Vec<Tear> {
-        let word_bytes = self.chip.programming().word_bytes;
+        let word_bytes = self.cursor.word_bytes();
         let end = self.index + self.tears.count(operation, data, word_bytes);
         if !(self.index..end).any(&self.chosen) {
             self.index = end;
@@ -145,45 +89,34 @@ impl<'a> States<'a> {
 
     fn take(&mut self) -> Result<Option<(Step, Chip)>, Errno> {
         while !self.ended {
-            let Some((operation, data)) = entry(self.journal, self.operation) else {
+            let number = self.cursor.operation();
+            let step = |tear| Step {
+                operation: number,
+                tear,
+            };
+            let Some((operation, data)) = entry(self.journal, number) else {
                 self.ended = true;
-                let step = Step {
-                    operation: self.operation,
-                    tear: Tear::BEFORE,
-                };
-                return Ok((self.chosen)(self.index).then(|| (step, self.before())));
+                let last = || (step(Tear::BEFORE), self.cursor.before(self.journal));
+                return Ok((self.chosen)(self.index).then(last));
             };
             if self.left.is_none() {
                 self.left = Some(self.tears_of(operation, data).into_iter());
             }
             let Some(tear) = self.left.as_mut().and_then(Iterator::next) else {
-                self.advance()?;
+                self.cursor.advance(self.journal)?;
+                self.left = None;
                 continue;
             };
             self.index += 1;
             if !(self.chosen)(self.index - 1) {
                 continue;
             }
-            if let Some(chip) = self.torn(operation, data, tear)? {
-                let operation = self.operation;
-                return Ok(Some((Step { operation, tear }, chip)));
+            if let Some(chip) = self.cursor.torn(self.journal, tear)? {
+                return Ok(Some((step(tear), chip)));
             }
         }
         Ok(None)
     }
-}
-
-/// What a run does not have.
-pub(crate) enum Missing {
-    Operation,
-    Tear(Operation),
-}
-
-fn entry(journal: &Journal, number: u64) -> Option<(Operation, &[u8])> {
-    let operation = journal.operation(number)?;
-    let data = journal.data(number)?;
-    debug_assert!(operation.kind == OperationKind::Erase || !data.is_empty());
-    Some((operation, data))
 }
 
 impl Iterator for States<'_> {
@@ -222,7 +155,13 @@ mod tests {
             let (step, chip) = state.unwrap();
             assert_eq!(
                 struck(&chip),
-                struck(&States::at(&start, &journal, step).unwrap().ok().unwrap())
+                struck(
+                    &Cursor::new(&start)
+                        .reach(&journal, step)
+                        .unwrap()
+                        .ok()
+                        .unwrap()
+                )
             );
             seen.insert(step.operation, struck(&chip));
         }

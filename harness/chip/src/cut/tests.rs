@@ -3,6 +3,7 @@
 
 mod display;
 mod log_store;
+mod pieces;
 mod weak;
 
 use super::*;
@@ -107,7 +108,7 @@ fn a_search_is_the_same_with_any_number_of_threads() {
     let report = |threads| {
         let search = Explorer::new(&chip, &store)
             .threads(threads)
-            .cuts(2)
+            .cuts(3)
             .states(6_000);
         let report = search.run().unwrap();
         (
@@ -137,6 +138,38 @@ fn a_budget_of_time_is_kept_and_told(#[values(1, 3)] threads: usize) {
     assert!((level.distinct..=level.distinct + 1).contains(&level.tried));
     assert_eq!(report.levels.len(), 1);
     assert!(report.to_string().contains("the time was over"), "{report}");
+}
+
+/// The same in the middle of second cuts, whose states are made ahead.
+#[rstest]
+fn a_budget_of_time_can_end_at_any_depth(#[values(1, 3)] threads: usize) {
+    let (chip, store) = (chip(), Scripted::new(work(), drive(Flaw::None)));
+    let mut time = Duration::from_millis(50);
+    loop {
+        // The first state of a second cut takes all the time there is.
+        let mut rest = Some(time);
+        let search = Explorer::new(&chip, &store).threads(threads).time(time);
+        let search = search
+            .cuts(2)
+            .tears(Tears::only([Model::Bytes, Model::Bits]));
+        let report = search.progress(|at| match (at.cuts, rest.take()) {
+            (2, Some(all)) => std::thread::sleep(all),
+            (_, same) => rest = same.or(rest),
+        });
+        let report = report.run().unwrap();
+        if report.levels.get(1).is_none_or(|level| level.distinct == 0) {
+            time *= 2; // a machine that was slower than that
+            continue;
+        }
+        assert!(report.is_cut_short, "{report}");
+        let level = &report.levels[1];
+        assert!(
+            level.distinct >= 1 && level.tried < level.candidates,
+            "{report}"
+        );
+        assert!(level.distinct <= level.tried, "{report}");
+        return;
+    }
 }
 
 #[rstest]
