@@ -244,8 +244,6 @@ impl<'a, S: Subject> Explorer<'a, S> {
                 watch(search.progress(cuts));
             }
         };
-        let block_bytes = self.start.geometry().erase_block_bytes.max(1) as usize;
-        let batch = (BATCH_BYTES / block_bytes).clamp(16, 4096);
         let depth = Depth {
             work,
             parents,
@@ -257,24 +255,7 @@ impl<'a, S: Subject> Explorer<'a, S> {
                 tears: (cuts < self.cuts).then_some(&self.tears),
             },
         };
-        let room = if self.threads == 1 { 0 } else { batch };
-        let pool = Pool::new(room, |task| depth.answer(task));
-        let ahead = self.threads + 1;
-        std::thread::scope(|scope| {
-            let _closing = pool.closing();
-            (1..self.threads).for_each(|_| drop(scope.spawn(|| pool.serve())));
-            let feed = Feed {
-                depth: &depth,
-                pool: &pool,
-                search,
-                note,
-                time: self.time,
-                ahead,
-                piece_states: (batch / ahead).clamp(8, 512),
-                answers: VecDeque::new(),
-            };
-            feed.run()
-        })?;
+        self.try_all(&depth, search, note)?;
         self.progress = watch;
         if let (Some(level), None, false) = (
             search.report.levels.last_mut(),
@@ -284,6 +265,35 @@ impl<'a, S: Subject> Explorer<'a, S> {
             level.tried = level.candidates; // some of them did not exist after all
         }
         Ok(next)
+    }
+
+    /// Has the threads explore what one depth leads to.
+    fn try_all(
+        &self,
+        depth: &Depth<'_, S>,
+        search: &mut Search<'_>,
+        note: impl FnMut(Outcome, &mut Search<'_>),
+    ) -> Result<(), ExploreError> {
+        let block_bytes = self.start.geometry().erase_block_bytes.max(1) as usize;
+        let batch = (BATCH_BYTES / block_bytes).clamp(16, 4096);
+        let room = if self.threads == 1 { 0 } else { batch };
+        let pool = Pool::new(room, |task| depth.answer(task));
+        let ahead = self.threads + 1;
+        std::thread::scope(|scope| {
+            let _closing = pool.closing();
+            (1..self.threads).for_each(|_| drop(scope.spawn(|| pool.serve())));
+            let feed = Feed {
+                depth,
+                pool: &pool,
+                search,
+                note,
+                time: self.time,
+                ahead,
+                piece_states: (batch / ahead).clamp(8, 512),
+                answers: VecDeque::new(),
+            };
+            feed.run()
+        })
     }
 }
 
