@@ -6,6 +6,7 @@
 use super::block::BlockDevice;
 use super::{MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR, Mtd, MtdSystem, NodeId, OpenFlags, Registered, lock};
 use crate::Errno;
+use std::fmt;
 use std::sync::MutexGuard;
 
 /// What `stat` tells of a node.
@@ -64,6 +65,16 @@ pub struct Handle {
     /// The block node's write-back errors that this handle has seen.
     pub(super) errors_seen: u64,
     node: NodeId,
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("node", &self.node)
+            .field("flags", &self.flags)
+            .field("position", &self.position)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Handle {

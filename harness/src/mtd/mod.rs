@@ -44,6 +44,7 @@ use block::BlockDevice;
 #[allow(unused_imports, reason = "the sandbox alone watches")]
 pub(crate) use block::BlockWatcher;
 use state::{ChipCell, Registered, State, lock};
+use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
 
 /// What a process asks of `open`; only the flags that matter to MTD.
@@ -94,6 +95,14 @@ pub struct MtdSystem {
     state: Arc<State>,
     /// Caches of the block nodes, in the order of the devices.
     blocks: Arc<[Mutex<BlockDevice>]>,
+}
+
+impl fmt::Debug for MtdSystem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MtdSystem")
+            .field("devices", &self.devices())
+            .finish_non_exhaustive()
+    }
 }
 
 impl MtdSystem {

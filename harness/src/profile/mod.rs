@@ -36,6 +36,7 @@ use crate::fault::FaultPlan;
 use crate::layout::Layout;
 use crate::mtd::{MtdDevice, MtdSystem, NodeId};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// A simulated device: the kernel's view plus the nodes in its `/dev`.
@@ -126,6 +127,15 @@ pub enum ProfileError {
     /// The image file cannot be used.
     #[error(transparent)]
     Image(#[from] ImageError),
+}
+
+impl fmt::Debug for SimulatedDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimulatedDevice")
+            .field("description", &self.description)
+            .field("system", &self.system)
+            .finish_non_exhaustive()
+    }
 }
 
 impl SimulatedDevice {

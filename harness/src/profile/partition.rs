@@ -52,10 +52,8 @@ impl SimulatedDevice {
     /// that of [`crate::fault`].
     ///
     /// # Errors
-    /// [`ProfileError::Faults`]: not a SPEC, or a place past the end of its partition.
-    ///
-    /// # Panics
-    /// If a chip has faults already ([`Chip::set_faults`]).
+    /// [`ProfileError::Faults`]: not a SPEC, a place past the end of its partition, or a
+    /// chip that has faults already ([`Chip::set_faults`]). Nothing was put then.
     pub fn put_faults(&self, spec: &str) -> Result<(), ProfileError> {
         let devices = self.system.devices();
         let mut by_chip: BTreeMap<usize, Vec<String>> = BTreeMap::new();
@@ -70,6 +68,18 @@ impl SimulatedDevice {
                 why: error.to_string(),
             })?;
             plans.push((chip, plan));
+        }
+        for (chip, _) in &plans {
+            let there = self
+                .system
+                .with_chip(*chip, |chip| chip.faults().map(FaultPlan::to_string));
+            if let Some(there) = there {
+                let why = format!(
+                    "the chip has the faults `{there}`; take them away before you put \
+                     `{spec}`, or put both as one plan"
+                );
+                return Err(ProfileError::Faults { why });
+            }
         }
         for (chip, plan) in plans {
             self.set_faults(chip, Some(plan));

@@ -41,8 +41,8 @@ pub(super) struct Piece {
 }
 
 pub(super) enum Task<P> {
-    Make(Piece),
-    Explore(Waiting<P>),
+    Make(Box<Piece>),
+    Explore(Box<Waiting<P>>),
 }
 
 pub(super) enum Answer<P> {
@@ -53,7 +53,7 @@ pub(super) enum Answer<P> {
 /// A state, and what equal ones have in common.
 pub(super) struct Made<P> {
     pub(super) key: u128,
-    pub(super) state: Waiting<P>,
+    pub(super) state: Box<Waiting<P>>,
 }
 
 /// One depth of a search: what there is to try.
@@ -69,18 +69,18 @@ impl<S: Subject> Depth<'_, S> {
     /// What a thread does.
     pub(super) fn answer(&self, task: Task<S::Promise>) -> Answer<S::Promise> {
         match task {
-            Task::Make(piece) => Answer::Made(self.make(piece)),
-            Task::Explore(state) => Answer::Explored(self.recovery.explore(state)),
+            Task::Make(piece) => Answer::Made(self.make(&piece)),
+            Task::Explore(state) => Answer::Explored(self.recovery.explore(*state)),
         }
     }
 
     /// The states of a piece, in their order.
-    pub(super) fn make(&self, piece: Piece) -> Result<Vec<Made<S::Promise>>, ExploreError> {
+    pub(super) fn make(&self, piece: &Piece) -> Result<Vec<Made<S::Promise>>, ExploreError> {
         let (subject, most) = (self.recovery.subject, self.recovery.accesses_max);
-        let mut again = Again::from(piece.reached, subject, self.work, most);
+        let mut again = Again::from(piece.reached.clone(), subject, self.work, most);
         let mut made = Vec::new();
         let mut first = piece.first;
-        for parent in &self.parents[piece.parents] {
+        for parent in &self.parents[piece.parents.clone()] {
             let own = first..first + parent.candidates;
             first = own.end;
             let takes = |number: u64| piece.numbers.contains(&number) && self.sample.takes(number);
@@ -100,11 +100,11 @@ impl<S: Subject> Depth<'_, S> {
                 let promise = run.track.during(step.operation);
                 made.push(Made {
                     key: key_of(&chip, promise)?,
-                    state: Waiting {
+                    state: Box::new(Waiting {
                         steps: parent.steps.iter().copied().chain([step]).collect(),
                         chip,
                         promise: promise.clone(),
-                    },
+                    }),
                 });
             }
         }
@@ -210,7 +210,7 @@ where
                     break;
                 };
                 under_way += 1;
-                self.push(Task::Make(piece));
+                self.push(Task::Make(Box::new(piece)));
             }
             let Some(answer) = self.next_answer() else {
                 return Ok(());
@@ -247,7 +247,7 @@ where
                 chip,
                 promise: promise.clone(),
             };
-            if !self.take(key, state) {
+            if !self.take(key, Box::new(state)) {
                 break;
             }
         }
@@ -260,7 +260,7 @@ where
     }
 
     /// Has a state explored, if it is new; false: the time is over.
-    fn take(&mut self, key: u128, state: Waiting<S::Promise>) -> bool {
+    fn take(&mut self, key: u128, state: Box<Waiting<S::Promise>>) -> bool {
         if self.search.report.is_cut_short {
             return false;
         }

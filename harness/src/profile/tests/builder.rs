@@ -99,6 +99,37 @@ fn faults_lie_in_partitions_by_name() {
     }
 }
 
+/// Faults are never replaced in silence, and what is refused changes nothing.
+#[test]
+fn faults_over_others_are_refused() {
+    let device = camera().faults("read-error@root+4").build().unwrap();
+    let plan = || {
+        device
+            .system
+            .with_chip(0, |chip| chip.faults().map(|plan| plan.to_string()))
+    };
+    let before = plan();
+    assert_eq!(before.as_deref(), Some("read-error@0xa004"));
+    let refused = device.put_faults("erase-error@boot").unwrap_err();
+    let why = refused.to_string();
+    assert!(why.contains("the faults `read-error@0xa004`"), "{why}");
+    assert_eq!(plan(), before);
+    device.set_faults(0, None);
+    device.put_faults("erase-error@boot").unwrap();
+}
+
+/// What an assertion prints of them tells which they are.
+#[test]
+fn devices_and_handles_are_printed() {
+    let device = camera().build().unwrap();
+    let text = format!("{device:?}");
+    assert!(text.contains("root fs"), "{text}");
+    let node = device.partition("root").unwrap();
+    let node = node.open(OpenFlags::READ).unwrap();
+    let text = format!("{node:?}");
+    assert!(text.starts_with("Handle { node: Character"), "{text}");
+}
+
 #[test]
 fn a_handle_is_a_reader_and_a_writer() {
     let device = camera().build().unwrap();

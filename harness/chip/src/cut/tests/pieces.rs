@@ -28,7 +28,7 @@ fn in_pieces<S: Subject>(depth: &Depth<'_, S>, most: usize) -> Vec<(Vec<Step>, u
     let mut place = Place::start(depth.work);
     let pieces = std::iter::from_fn(|| depth.piece(&mut place, most).unwrap());
     let made = pieces.flat_map(|piece: Piece| {
-        let made = depth.make(piece).unwrap();
+        let made = depth.make(&piece).unwrap();
         assert!(made.len() <= most, "{} of {most}", made.len());
         made
     });
