@@ -196,3 +196,19 @@ fn a_backup_in_pieces_is_one_again() {
     assert_code(&output, 3);
     assert!(words(&output).contains("manifest.json has an image of it"));
 }
+
+/// CRC-32 finds accidents as well, and there are lists that have nothing else.
+#[test]
+fn a_crc_that_does_not_fit_ends_the_import() {
+    let dumps = Dumps::whole();
+    let line = |(n, data): (usize, &Vec<u8>)| format!("mtd{n}.bin {:08X}\n", crc32fast::hash(data));
+    let text: String = dumps.contents.iter().enumerate().map(line).collect();
+    dumps.put("dumps.sfv", &text);
+    assert_code(&dumps.import(&[]), 0);
+    fs::remove_dir_all(dumps.at("backup")).unwrap();
+    let mut changed = dumps.contents[1].clone();
+    changed[7] ^= 1;
+    dumps.put("mtd1.bin", &changed);
+    let output = dumps.import(&[]);
+    dumps.assert_refused(&output, 1, &["mtd1.bin has CRC-32", "dumps.sfv"]);
+}
