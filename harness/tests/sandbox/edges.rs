@@ -152,11 +152,36 @@ fn a_file_without_a_name_gets_one() {
 }
 
 #[test]
+#[ignore = "started in and out of a sandbox by the_same_in_and_out"]
+fn a_limit_on_files_holds_for_truncate() {
+    let folder = std::env::var(FOLDER).unwrap();
+    let name = format!("{folder}/limited");
+    std::fs::write(&name, "some text").unwrap();
+    // What this test itself prints goes through pipes.
+    let limit = libc::rlimit {
+        rlim_cur: 100,
+        rlim_max: 100,
+    };
+    // SAFETY: the limit is a local; the signal's handler is a constant.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+        assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &limit), 0);
+    }
+    let path = CString::new(name.clone()).unwrap();
+    let truncate = |length| call(libc::SYS_truncate, [path.as_ptr() as i64, length, 0, 0, 0]);
+    assert_eq!(truncate(101), -i64::from(libc::EFBIG));
+    assert_eq!(std::fs::read(&name).unwrap(), b"some text");
+    assert_eq!([truncate(100), truncate(3)], [0, 0]);
+    assert_eq!(std::fs::read(&name).unwrap(), b"som");
+}
+
+#[test]
 fn the_same_in_and_out() {
     let me = std::env::current_exe().unwrap();
     for test in [
         "edges::deeper_than_a_path_is_long",
         "edges::a_file_without_a_name_gets_one",
+        "edges::a_limit_on_files_holds_for_truncate",
     ] {
         let outside = tempfile::tempdir().unwrap();
         let host = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use crate::sandbox::call::{Answer, Decision, PathArgument, Reply, Trapped};
 use crate::sandbox::calls::private::File;
 use crate::sandbox::kernel::caller;
 use crate::sandbox::kernel::hosts;
-use crate::sandbox::kernel::process::c_string;
+use crate::sandbox::kernel::process::{Process, c_string};
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
 use crate::sandbox::view::namespace::{Bytes, Kind, now, split};
@@ -231,11 +231,29 @@ pub(in crate::sandbox) fn truncate(
             kind: Kind::Pseudo, ..
         } => Err(Errno::PERM),
         Target::Elsewhere { real, .. } => {
-            Answer::perform(move || hosts::truncate(&c_string(&real), length).map(Reply::Value))
+            let process = trapped.process();
+            Answer::perform(move || {
+                let path = c_string(&real);
+                keep_limit(process, &path, length)?;
+                hosts::truncate(&path, length).map(Reply::Value)
+            })
         }
         Target::Hidden(_) => Err(Errno::NOENT),
         _ => Ok(Answer::THROUGH),
     }
+}
+
+/// Refuses to make a file longer than the caller may, with the signal that tells it so
+/// (fs/attr.c, inode_newsize_ok).
+fn keep_limit(process: Process, path: &CStr, length: u64) -> Result<(), Errno> {
+    let about = sys::stat(path, true)?;
+    let grows = u64::try_from(about.st_size).is_ok_and(|size| size < length);
+    if !grows || length <= process.file_size_limit() {
+        return Ok(());
+    }
+    hosts::access(path, libc::W_OK, libc::AT_EACCESS)?;
+    sys::tgkill(process.tgid(), process.tid, libc::SIGXFSZ)?;
+    Err(Errno::FBIG)
 }
 
 impl State {

@@ -57,14 +57,16 @@ const SYNC_WAKE_UP: u64 = 1;
 const ADDFD_SEND: u32 = 2;
 
 /// How many of the last calls tell whether threads of the program run side by side.
-const LAST_CALLS: usize = 4;
+const LAST_CALLS: usize = 8;
 
 /// Which threads made the last calls, and with that, where to wake them.
 ///
 /// Who is woken on the processor of whoever answers needs no other one woken first: the
 /// fastest way while one thread makes all the calls. Where several run side by side it
 /// draws all of them to one processor, and the kernel's balancer leaves them there for
-/// milliseconds: in `make -j2` the other one stood still for a third of the time.
+/// milliseconds: in `make -j2` the other one stood still for a third of the time. A new
+/// process that goes on alone, as a shell's commands do one after the other, is not
+/// several: nobody whom it took over from calls meanwhile.
 #[derive(Default)]
 struct Callers {
     /// The newest at the front. One thread receives at a time.
@@ -74,11 +76,13 @@ struct Callers {
 
 impl Callers {
     fn note(&self, tid: u32) {
-        let mut are_several = false;
+        // It called, then somebody else, then it again.
+        let (mut is_other, mut are_several) = (false, false);
         let mut newer = tid;
         for place in &self.last {
             let known = place.load(Ordering::Relaxed);
-            are_several |= known != tid;
+            is_other |= known != tid;
+            are_several |= is_other && known == tid;
             place.store(newer, Ordering::Relaxed);
             newer = known;
         }
@@ -237,12 +241,20 @@ mod tests {
             callers.note(tid);
             callers.are_several()
         };
-        let alone: Vec<bool> = (0..2 * LAST_CALLS).map(|_| note(7)).collect();
-        assert!(alone[LAST_CALLS..].iter().all(|several| !several));
-        assert!((0..20).all(|call| note(8 + call % 2)));
-        // A shell's child goes on alone, while the shell waits for it.
-        let child: Vec<bool> = (0..2 * LAST_CALLS).map(|_| note(10)).collect();
-        assert!(child[..LAST_CALLS].iter().all(|several| *several));
-        assert!(child[LAST_CALLS..].iter().all(|several| !several));
+        let alone: Vec<bool> = (0..20).map(|_| note(7)).collect();
+        assert!(alone.iter().all(|several| !several));
+        // The second call of each shows it.
+        let in_turn: Vec<bool> = (0..20).map(|call| note(8 + call % 2)).collect();
+        assert_eq!(in_turn[..2], [false; 2]);
+        assert!(in_turn[2..].iter().all(|several| *several));
+        assert!(
+            (0..20)
+                .map(|call| note(20 + call % 7))
+                .skip(7)
+                .all(|several| several)
+        );
+        // A shell's commands, each of which goes on alone while the shell waits for it.
+        let commands = (40..60).flat_map(|command| [command; 10]);
+        assert!(commands.map(note).all(|several| !several));
     }
 }

@@ -158,6 +158,18 @@ impl Process {
         tgid.unwrap_or(self.tid)
     }
 
+    /// How long a file may become by what it does (RLIMIT_FSIZE).
+    pub fn file_size_limit(self) -> u64 {
+        let mut limit = libc::rlimit {
+            rlim_cur: libc::RLIM_INFINITY,
+            rlim_max: libc::RLIM_INFINITY,
+        };
+        let pid = self.tgid() as libc::pid_t;
+        // SAFETY: the limit is a local; nothing is set. What cannot be asked stays.
+        unsafe { libc::prlimit(pid, libc::RLIMIT_FSIZE, std::ptr::null(), &mut limit) };
+        limit.rlim_cur
+    }
+
     /// Its umask.
     pub fn umask(self) -> u32 {
         let mask = self.status("Umask");
