@@ -31,6 +31,7 @@ pub struct Limits {
 /// What is asked of a store.
 type Explore = dyn Fn(Limits, &mut dyn FnMut(Progress)) -> Result<Report, ExploreError>;
 type Again = dyn Fn(&CutId) -> Result<(CutId, Replay), ReplayError>;
+type ReplayOne = dyn Fn(&CutId) -> Result<Replay, ReplayError>;
 
 /// One store under one work.
 pub struct Case {
@@ -44,6 +45,7 @@ pub struct Case {
     pub fails: &'static [&'static str],
     explore: Box<Explore>,
     again: Box<Again>,
+    replay: Box<ReplayOne>,
 }
 
 impl Case {
@@ -60,6 +62,11 @@ impl Case {
     pub fn again(&self, id: &CutId) -> Result<(CutId, Replay), ReplayError> {
         (self.again)(id)
     }
+
+    /// Replays an id.
+    pub fn replay(&self, id: &CutId) -> Result<Replay, ReplayError> {
+        (self.replay)(id)
+    }
 }
 
 /// What tells one store from another.
@@ -75,6 +82,7 @@ struct About {
 fn case<S: Subject + Send + 'static>(about: About, chip: Chip, subject: S, tears: Tears) -> Case {
     let subject = Arc::new(subject);
     let (chip_too, subject_too, tears_too) = (chip.clone(), Arc::clone(&subject), tears.clone());
+    let (chip_again, subject_again) = (chip.clone(), Arc::clone(&subject));
     let cuts_max = about.cuts_max;
     Case {
         name: about.name,
@@ -104,6 +112,7 @@ fn case<S: Subject + Send + 'static>(about: About, chip: Chip, subject: S, tears
             let replay = search.replay(&short)?;
             Ok((short, replay))
         }),
+        replay: Box::new(move |id| Explorer::new(&chip_again, &*subject_again).replay(id)),
     }
 }
 

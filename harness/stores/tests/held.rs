@@ -50,3 +50,26 @@ fn an_id_of_one_store_is_refused_by_another() {
         assert!(other.again(&id).is_err(), "{}", other.name);
     }
 }
+
+/// Each id that the tables of docs/power-cuts.md show is of the store whose row it is in,
+/// and replays.
+#[test]
+fn every_id_of_the_tables_replays() {
+    let guide = include_str!("../../../docs/power-cuts.md");
+    let mut replayed = 0;
+    for case in cases() {
+        // A row begins with the name and the version.
+        let start = format!("| {} {} |", case.name, case.version);
+        let rows = guide.lines().filter(|line| line.starts_with(&start));
+        let shown = rows.flat_map(|row| row.split('`').filter(|part| part.starts_with("cut:")));
+        for id in shown {
+            let parsed = id.parse().unwrap_or_else(|error| panic!("{id}: {error}"));
+            let replay = case.replay(&parsed);
+            let replay = replay.unwrap_or_else(|error| panic!("{}, {id}: {error}", case.name));
+            let why = replay.verdict.expect_err(id);
+            println!("{} {id}: {why}", case.name);
+            replayed += 1;
+        }
+    }
+    assert!(replayed >= 14, "{replayed}");
+}

@@ -81,6 +81,20 @@ fn seeded_bits_lie_between_old_and_new() {
     );
 }
 
+/// Words before the one in hand are done, those behind it as they were.
+#[rstest]
+#[case("e0", 0)]
+#[case("e1", 2)]
+#[case("e2", 4)]
+fn words_are_done_and_some_bits_of_the_next(#[case] tear: &str, #[case] done: usize) {
+    let (cells, unstable) = program(tear, 0, &[0xff; 6], &[0; 6]).unwrap();
+    assert_eq!(cells[..done], vec![0; done]);
+    assert_eq!(cells[done + 2..], vec![0xff; 6 - done - 2]);
+    let torn = &cells[done..done + 2];
+    assert!(*torn != [0; 2] && *torn != [0xff; 2], "{torn:02x?}");
+    assert!(unstable.is_empty());
+}
+
 /// One, two or three, by seed, of those that were to be cleared; all was done.
 #[rstest]
 fn weak_bits_of_a_program_are_few(#[values(0, 1, 2, 5)] seed: u32) {
@@ -134,6 +148,26 @@ fn an_erase_between_keeps_ones() {
     assert!(torn.cells.iter().any(|cell| *cell != 0x5a && *cell != 0xff));
 }
 
+/// Each bit for itself, whatever it was.
+#[test]
+fn an_erase_partly_pulled_has_bits_of_both_kinds_everywhere() {
+    let torn = torn_erase("h1".parse().unwrap(), 2, &[0x5a; 4096]).unwrap();
+    for bit in 0..8 {
+        let ones = torn.cells.iter().filter(|cell| *cell >> bit & 1 == 1);
+        let ones = ones.count();
+        assert!((1800..2300).contains(&ones), "{ones} of 4096 at bit {bit}");
+    }
+}
+
+#[test]
+fn an_erase_that_nearly_took_place_can_leave_every_bit_unstable() {
+    let torn = torn_erase("v0".parse().unwrap(), 2, &[0; 64]).unwrap();
+    assert_eq!(
+        (torn.cells, torn.unstable),
+        (vec![0xff; 64], vec![0xff; 64])
+    );
+}
+
 #[test]
 fn weak_bits_of_an_erase_are_few_but_there() {
     let torn = torn_erase("v1".parse().unwrap(), 2, &[0; 4096]).unwrap();
@@ -156,4 +190,20 @@ fn a_tear_is_its_text(#[case] text: &str) {
 fn no_tear(#[values("", "w", "b1", "1w", "w-1", "w1x", "k2", "w99999999999", "é1")] text: &str) {
     let error = text.parse::<Tear>().unwrap_err().to_string();
     assert!(error.contains(&format!("`{text}` is no tear")), "{error}");
+}
+
+/// Two states with the same unstable bits are two if these will read otherwise.
+#[test]
+fn what_unstable_bits_read_as_is_part_of_a_state() {
+    use std::hash::{DefaultHasher, Hasher};
+    let hash = |seed, mask| {
+        let mut unstable = Unstable::new(seed);
+        unstable.add(16, 3, &[mask]);
+        let mut hasher = DefaultHasher::new();
+        unstable.hash_into(&mut hasher);
+        hasher.finish()
+    };
+    assert_eq!(hash(1, 0x40), hash(1, 0x40));
+    assert_ne!(hash(1, 0x40), hash(2, 0x40));
+    assert_ne!(hash(1, 0x40), hash(1, 0x20));
 }
