@@ -93,6 +93,22 @@ fn a_state_is_more_than_its_cells() {
     assert_eq!(all[0], hash(&|chip| drop(chip.read(0, &mut [0; 8]))));
 }
 
+/// Whatever was refused is counted as a failure, once, and as nothing else.
+#[test]
+fn each_operation_that_is_refused_counts_as_one_failure() {
+    let mut chip = Chip::new(GEOMETRY);
+    chip.set_locked(EraseBlock(0), true).unwrap();
+    assert_eq!(chip.erase(EraseBlock(0)), Err(Errno::ROFS));
+    assert_eq!(chip.counters().failures(), 1);
+    assert_eq!(chip.program(0, &[0]), Err(Errno::ROFS));
+    assert_eq!(chip.counters().failures(), 2);
+    assert_eq!(chip.read(1024, &mut [0]), Err(Errno::INVAL));
+    assert_eq!(chip.counters().failures(), 3);
+    let counters = chip.counters();
+    let done = [counters.erases(), counters.programs(), counters.reads()];
+    assert_eq!(done, [0; 3]);
+}
+
 proptest! {
     #[test]
     fn a_fork_is_independent_and_a_restore_brings_all_back(
