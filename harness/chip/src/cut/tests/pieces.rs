@@ -85,3 +85,11 @@ fn pieces_of_any_size_make_the_same_states(#[case] states: Option<u64>) {
         assert_eq!(in_pieces(&depth, most), expected, "pieces of {most}");
     }
 }
+
+#[test]
+fn the_same_cells_under_another_promise_are_another_state() {
+    let chip = chip();
+    let key = |promise: u8| key_of(&chip, &promise).unwrap();
+    assert_eq!(key(1), key(1));
+    assert_ne!(key(1), key(2));
+}

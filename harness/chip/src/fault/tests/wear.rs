@@ -131,3 +131,17 @@ fn a_plan_of_wear_that_makes_no_sense(#[case] spec: &str) {
     let error = spec.parse::<FaultPlan>().unwrap_err().to_string();
     assert!(error.contains(spec), "{error}");
 }
+
+/// Bits that stick stay stuck when others of the same byte do.
+#[test]
+fn stuck_bits_of_a_byte_add_up() {
+    use rand_xoshiro::rand_core::SeedableRng;
+    let mut age = crate::fault::wear::Age::default();
+    let mut rng = rand_xoshiro::Xoshiro256PlusPlus::seed_from_u64(1);
+    for _ in 0..100 {
+        age.stick(&(5..6), &mut rng);
+    }
+    let mut cells = [0xff; 3];
+    assert_eq!(age.show(4, &mut cells), 1);
+    assert_eq!(cells, [0xff, 0, 0xff]);
+}
