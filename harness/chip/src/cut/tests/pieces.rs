@@ -93,3 +93,32 @@ fn the_same_cells_under_another_promise_are_another_state() {
     assert_eq!(key(1), key(1));
     assert_ne!(key(1), key(2));
 }
+
+/// Programs the same cells twice; counts how often it recovers.
+struct Twice(AtomicU32);
+
+impl Subject for Twice {
+    type Promise = ();
+
+    fn work(&self, chip: &mut Chip, _: &mut Track<()>) -> Result<(), String> {
+        let mut program = || chip.program(0, &[0]).map_err(|e| e.to_string());
+        program().and_then(|()| program())
+    }
+
+    fn recover(&self, _: &mut Chip, _: &mut Track<()>) -> Result<(), String> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// After the first is before the second, and after that, and at the end: five states to
+/// try, of which there are two.
+#[rstest]
+fn equal_states_are_explored_once(#[values(1, 3)] threads: usize) {
+    let (start, subject) = (chip(), Twice(AtomicU32::new(0)));
+    let search = Explorer::new(&start, &subject).threads(threads);
+    let report = search.tears(Tears::atomic()).run().unwrap();
+    assert_eq!((report.levels[0].tried, report.states()), (5, 2));
+    // One more recovery was that after the work without a cut.
+    assert_eq!(subject.0.load(Ordering::Relaxed), 3);
+}
