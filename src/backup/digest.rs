@@ -165,7 +165,12 @@ impl Digests {
 
 /// SHA-256 of a whole text, 64 lower-case hex digits.
 pub(crate) fn sha256(text: &[u8]) -> String {
-    hex(&sha2::Sha256::digest(text))
+    hex(&sha256_of(text))
+}
+
+/// SHA-256 of these bytes.
+pub(crate) fn sha256_of(bytes: &[u8]) -> [u8; 32] {
+    sha2::Sha256::digest(bytes).into()
 }
 
 /// Lower-case hex digits.

@@ -81,7 +81,7 @@ pub use work::Work;
 
 pub(crate) use buffer::read_full;
 pub(crate) use clean::plan_clean;
-pub(crate) use digest::sha256;
+pub(crate) use digest::{sha256, sha256_of};
 #[cfg(all(test, feature = "full"))]
 pub(crate) use directory::FileId;
 #[cfg(feature = "full")]

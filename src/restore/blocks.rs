@@ -300,8 +300,32 @@ mod tests {
         };
         let all = [part(0, 0, 0x8000), own.clone()];
         assert_eq!(route(&own, &all), Err(Obstacle::ReadOnly));
+        // What holds the same place of another chip holds nothing of it.
+        let half = part(1, 0x3000, 0x1800);
+        let mut all = [part(0, 0, 0x8000), half.clone()];
+        assert!(route(&half, &all).is_ok());
+        all[0].chip = Some(1);
+        assert!(route(&half, &all).is_err());
         let none = MtdInfo::new(MtdIndex(0), "ram", 0x1000, 0);
         assert_eq!(route(&none, &[]), Err(Obstacle::NoEraseBlocks));
+    }
+
+    #[test]
+    fn no_more_than_the_kernel_takes_is_programmed_at_once() {
+        let wanted = vec![0x5A; 3 * PIECE_BYTES + 700];
+        let pieces = pieces(None, &wanted);
+        let lengths: Vec<_> = pieces.iter().map(Range::len).collect();
+        assert_eq!(lengths, [PIECE_BYTES, PIECE_BYTES, PIECE_BYTES, 700]);
+        // Nor more than is needed: erased cells, and bytes that are there.
+        let mut old = vec![0xFF; 4096];
+        old[..512].fill(0);
+        let mut wanted = old.clone();
+        wanted[1024..1030].fill(0);
+        assert_eq!(super::pieces(Some(&old), &wanted), vec![1024..1536; 1]);
+        assert_eq!(super::pieces(None, &wanted), [0..512, 1024..1536]);
+        assert_eq!(need(&old, &wanted), Need::Program);
+        assert_eq!(need(&wanted, &old), Need::Erase);
+        assert_eq!(need(&old, &old.clone()), Need::Nothing);
     }
 
     proptest! {

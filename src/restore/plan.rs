@@ -70,7 +70,7 @@ pub(crate) struct PlannedBlock {
     /// Where it starts, in bytes of the route's device.
     pub(crate) offset_bytes: u64,
     /// SHA-256 of what it is to hold.
-    pub(crate) wanted: String,
+    pub(crate) wanted: [u8; 32],
     /// An earlier run stopped in it.
     pub(crate) in_hand: bool,
     /// It cannot be read, and the backup has all of it.

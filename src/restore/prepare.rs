@@ -85,6 +85,7 @@ fn made(
         backup,
         journal: journal.as_ref(),
         in_hand: &in_hand,
+        digests_flash: false,
         work,
     };
     let images = images(manifest, &chosen, request, &mut notes)?;

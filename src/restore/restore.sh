@@ -132,6 +132,10 @@ compare_one() {
     else
         say "mtd$N ($NAME): differs"
     fi
+    # Flags are known since Linux 2.6.31; 0x800: bits can be programmed one by one.
+    flags=$(cat "/sys/class/mtd/mtd$N/flags" 2>/dev/null)
+    [ -z "$flags" ] || [ $((flags & 0x800)) -ne 0 ] ||
+        fail 5 "mtd$N ($NAME) is no NOR: bad blocks and pages are not dealt with"
     DIFFER="$DIFFER$N "
     bytes=$SIZE
     [ "$WITH" != dd ] || bytes=$ERASE
@@ -395,7 +399,7 @@ done
 case $FOLDER in /*) ;; *) FOLDER=$(pwd)/$FOLDER ;; esac
 KEPT=$FOLDER.restore
 for tool in md5sum dd "$WITH"; do
-    has "$tool" || fail 5 "there is no $tool here"
+    has "$tool" || fail 5 "there is no $tool here; \`mtdkeep script --restore\` makes one for other tools"
 done
 case $(md5sum </dev/null) in
     d41d8cd98f00b204e9800998ecf8427e*) ;;

@@ -33,6 +33,12 @@ pub(super) enum Trouble {
     Fails(io::ErrorKind),
     /// A write stores half of what it says.
     Tears,
+    /// A write stores something else.
+    Spoils,
+    /// A write or a read does less than it was asked for, and says so: no fault.
+    Short,
+    /// A signal interrupts a write or a read: no fault.
+    Interrupted,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -54,7 +60,7 @@ struct State {
     trouble: Option<(u64, Trouble)>,
     /// Calls that change nothing, and the one of them that fails.
     looks: u64,
-    blind_at: Option<u64>,
+    blind_at: Option<(u64, Trouble)>,
     full: bool,
     /// Whose power goes with it.
     device: Option<SimulatedDevice>,
@@ -87,12 +93,13 @@ impl State {
     }
 
     /// A call that changes nothing.
-    fn look(&mut self) -> io::Result<()> {
+    fn look(&mut self) -> io::Result<Option<Trouble>> {
         self.powered()?;
         self.looks += 1;
-        match self.blind_at == Some(self.looks) {
-            true => Err(io::Error::from_raw_os_error(5)),
-            false => Ok(()),
+        match self.blind_at {
+            Some((at, Trouble::Fails(kind))) if at == self.looks => Err(kind.into()),
+            Some((at, trouble)) if at == self.looks => Ok(Some(trouble)),
+            _ => Ok(None),
         }
     }
 
@@ -145,9 +152,9 @@ impl Disk {
         self.0.lock().unwrap().trouble = Some((call, trouble));
     }
 
-    /// Lets the call of so many that change nothing fail.
-    pub(super) fn blind_at(&self, look: u64) {
-        self.0.lock().unwrap().blind_at = Some(look);
+    /// The same of the calls that change nothing.
+    pub(super) fn blind_at(&self, look: u64, trouble: Trouble) {
+        self.0.lock().unwrap().blind_at = Some((look, trouble));
     }
 
     /// How many calls there were that change nothing.
@@ -286,9 +293,13 @@ struct Open {
 impl Read for Open {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let mut state = self.disk.0.lock().unwrap();
-        state.look()?;
+        let most = match state.look()? {
+            Some(Trouble::Interrupted) => return Err(io::ErrorKind::Interrupted.into()),
+            Some(Trouble::Short) => buf.len().div_ceil(2),
+            _ => buf.len(),
+        };
         let left = &state.files[self.file].seen[self.at..];
-        let count = left.len().min(buf.len());
+        let count = left.len().min(most);
         buf[..count].copy_from_slice(&left[..count]);
         self.at += count;
         Ok(count)
@@ -298,12 +309,20 @@ impl Read for Open {
 impl Write for Open {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         let mut state = self.disk.0.lock().unwrap();
-        let stored = match state.call()? {
-            Some(Trouble::Tears) => &buf[..buf.len() / 2],
-            _ => buf,
+        let half = buf.len().div_ceil(2);
+        let trouble = state.call()?;
+        let (stored, said) = match trouble {
+            Some(Trouble::Interrupted) => return Err(io::ErrorKind::Interrupted.into()),
+            Some(Trouble::Tears) => (&buf[..buf.len() / 2], buf.len()),
+            Some(Trouble::Short) => (&buf[..half], half),
+            _ => (buf, buf.len()),
         };
-        state.files[self.file].seen.extend_from_slice(stored);
-        Ok(buf.len())
+        let seen = &mut state.files[self.file].seen;
+        seen.extend_from_slice(stored);
+        if let (Some(Trouble::Spoils), Some(last)) = (trouble, seen.last_mut()) {
+            *last ^= 1;
+        }
+        Ok(said)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -77,7 +77,8 @@ fn of_the_medium(
     #[values(
         Trouble::Fails(ErrorKind::StorageFull),
         Trouble::Fails(ErrorKind::ReadOnlyFilesystem),
-        Trouble::Tears
+        Trouble::Tears,
+        Trouble::Spoils
     )]
     trouble: Trouble,
 ) {
@@ -89,7 +90,49 @@ fn of_the_medium(
 /// The same for calls that change nothing: names, and bytes that are read again.
 #[rstest]
 fn of_the_medium_that_cannot_be_read(#[values(0, 1, 2, 3, 4, 5, 6)] asked: usize) {
-    at_each(asked, Disk::looks, Disk::blind_at);
+    at_each(asked, Disk::looks, |journal, look| {
+        journal.blind_at(look, Trouble::Fails(ErrorKind::Other));
+    });
+}
+
+/// What is no fault of the medium, at every call of a restore, and of one that goes on.
+#[rstest]
+fn of_nothing_where_a_call_is_short_or_interrupted(
+    #[values(0, 1, 2, 3, 4, 5, 6)] asked: usize,
+    #[values(Trouble::Short, Trouble::Interrupted)] trouble: Trouble,
+    #[values(false, true)] goes_on: bool,
+) {
+    let world = World::new(ASKED[asked], 2);
+    let begun = || {
+        let device = world.device.fork();
+        let journal = Disk::of(&device);
+        if goes_on {
+            let faults = plan(&FaultKind::ProgramError(Errno::IO), 0, None);
+            device.set_faults(0, Some(faults));
+            world.restore(&device, &journal).unwrap_err();
+            device.set_faults(0, None);
+        }
+        let (calls, looks) = (journal.calls(), journal.looks());
+        (device, journal, calls, looks)
+    };
+    let (device, journal, calls, looks) = begun();
+    world.restore(&device, &journal).unwrap();
+    let (calls, looks) = (calls + 1..=journal.calls(), looks + 1..=journal.looks());
+    assert!(!calls.is_empty() && !looks.is_empty());
+    let each = calls
+        .map(|at| (at, true))
+        .chain(looks.map(|at| (at, false)));
+    for (at, is_call) in each {
+        let (device, journal, ..) = begun();
+        match is_call {
+            true => journal.trouble_at(at, trouble),
+            false => journal.blind_at(at, trouble),
+        }
+        let ended = world.restore(&device, &journal);
+        world
+            .unfinished(&device, &journal, &ended)
+            .unwrap_or_else(|why| panic!("{at} {is_call}: {why}"));
+    }
 }
 
 /// Strikes each of the calls that a restore without trouble makes of its journal.
@@ -112,6 +155,9 @@ fn at_each(asked: usize, count: fn(&Disk) -> u64, strike: impl Fn(&Disk, u64)) {
             .unwrap_or_else(|why| panic!("{call}: {why}"));
         if let Err(error) = &ended {
             assert_eq!(error.changed, cells != world.old, "{call}: {error}");
+            // Where nothing was changed, nothing says otherwise.
+            let left = journal.after(Loss::Nothing);
+            assert!(error.changed || left.is_empty(), "{call}: {left:?}");
         }
         let again = goes_on(&world, &device, &journal, ended);
         world

@@ -12,8 +12,10 @@ mod cuts;
 mod disk;
 mod faults;
 mod nested;
+mod odd;
 mod placeless;
 mod preconditions;
+mod safeguards;
 mod ways;
 mod world;
 

@@ -87,6 +87,7 @@ fn device(parts: &[(&str, u64, u64)]) -> SimulatedDevice {
 #[rstest]
 #[case::the_root_is_in_the_firmware(&PARTS, "firmware", Some(3), 4, Some("mtd3 (rootfs) has a part"))]
 #[case::the_firmware_is_open(&PARTS, "kernel", Some(1), 2, Some("mtd1 (firmware) has a part"))]
+#[case::itself(&PARTS, "kernel", Some(2), 2, Some("mtd2 (kernel) is in use: mounted"))]
 #[case::what_lies_beside_it_is_not_in_it(&PARTS, "kernel", Some(3), 2, None)]
 #[case::nor_is_what_comes_after(&PARTS, "firmware", Some(6), 4, None)]
 #[case::the_boot_loader_in_the_whole(&WHOLE, "ALL", None, 4, Some("mtd1 (u-boot) differs"))]

@@ -6,6 +6,7 @@
 //! ([`super::nested`], [`super::placeless`]), who comes late and locks ([`super::ways`]).
 
 use super::disk::{Disk, Loss};
+use super::safeguards::edit_manifest;
 use super::ways::Bench;
 use super::world::{self, BLOCK, BLOCKS};
 use crate::backend::SimulatedBackend;
@@ -153,6 +154,27 @@ fn unfinished() -> Case {
     case
 }
 
+fn doubtful() -> Case {
+    let case = Case::data();
+    edit_manifest(&case.bench.backup, |manifest| {
+        manifest["images"][2]["doubt"] = "it changed".into();
+    });
+    case
+}
+
+fn without_data() -> Case {
+    let mut case = Case::data();
+    case.bench.backup = Disk::default();
+    let source = SimulatedBackend::new(world::device(&case.bench.good));
+    let named = ["param".to_owned(), "ver_1".to_owned()];
+    let request = backup::Request {
+        partitions: &named,
+        ..backup::Request::default()
+    };
+    backup::pipeline::backup(&source, &case.bench.backup, &request, &Work::default()).unwrap();
+    case
+}
+
 fn full() -> Case {
     let case = Case::data();
     case.bench.journal.fill(true);
@@ -182,6 +204,16 @@ fn moved(devices: &mut [MtdInfo]) {
 #[case::an_image_differs(Case::data().put("mtd2.bin", &[1; 4 * BLOCK]), "mtd2.bin (data): damaged", "use another copy")]
 #[case::another_image_differs(Case::data().put("mtd3.bin", &[1; 2 * BLOCK]), "mtd3.bin (data_2): damaged", "use another copy")]
 #[case::an_image_is_short(Case::data().put("mtd2.bin", &[1; BLOCK]), "mtd2.bin (data): damaged", "use another copy")]
+#[case::in_doubt(
+    doubtful(),
+    "image of mtd2 (data) is in doubt: it changed",
+    "use another backup"
+)]
+#[case::not_in_it(
+    without_data(),
+    "the backup has no image of mtd2 (data)",
+    "leave it away"
+)]
 // The same device.
 #[case::another_device(Case::of(&[1, 3], &["data"]), "not known to be the device", "--other-device")]
 #[case::what_is_its_own(Case::of(&[1], &["param"]).allowing(&["param"]).of_another(), "mtd1 (param) differs and stays", "choose the others")]
@@ -267,6 +299,23 @@ fn what_stays_is_told(#[case] edit: fn(&mut Vec<MtdInfo>), #[case] why: &str) {
     let says = |note: &String| note.starts_with("mtd2 (data) differs in 1 erase block and stays: ");
     let note = plan.notes.iter().find(|note| says(note)).unwrap();
     assert!(note.contains(why), "{note}");
+}
+
+/// What belongs to one device alone stays where another's backup is restored as a whole.
+#[test]
+fn what_is_another_device_s_own_is_told_and_stays() {
+    let case = Case {
+        edit: |d| d[8].writeable = Some(false),
+        ..Case::of(&[1, 3], &[]).of_another()
+    };
+    let plan = case.plan().unwrap();
+    assert!(plan.is_partial() && plan.writes());
+    let says = "mtd1 (param) differs in 1 erase block and stays: it belongs to this device alone";
+    assert!(
+        plan.notes.iter().any(|note| note == says),
+        "{:?}",
+        plan.notes
+    );
 }
 
 /// A device of two chips, the second with the same offsets; and a partition of no size.

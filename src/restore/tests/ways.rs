@@ -99,7 +99,7 @@ impl Bench {
         self.device.chip_bytes(0)
     }
 
-    fn locks(&self) -> Vec<bool> {
+    pub(super) fn locks(&self) -> Vec<bool> {
         let of = |chip: &mut mtd_harness::chip::Chip| {
             (0..BLOCKS as u64)
                 .map(|n| chip.is_locked(EraseBlock(n)))
@@ -108,7 +108,7 @@ impl Bench {
         self.device.system.with_chip(0, of)
     }
 
-    fn lock(&self, blocks: &[u64]) {
+    pub(super) fn lock(&self, blocks: &[u64]) {
         self.device.system.with_chip(0, |chip| {
             chip.set_unlock_scope(UnlockScope::EraseBlock);
             for block in blocks {

@@ -244,6 +244,16 @@ fn what_is_asked_for_by_name_is_done(#[case] damaged: &[u64], #[case] more: &str
     "mkdir t; for i in cat dd ls; do ln -s $(command -v $i) t; done; PATH=$PWD/t; . ./restore.sh",
     "there is no md5sum here"
 )]
+#[case::no_such_tool(
+    "sed -i 's/^WITH=dd/WITH=mtd/' restore.sh; $SH restore.sh --yes",
+    "there is no mtd here; `mtdkeep script --restore` makes one for other tools"
+)]
+// A `cat` that tells of flash without single bits, as NAND is.
+#[case::nand(
+    "mkdir t; printf '#!/bin/sh\nPATH=%s; case $1 in */flags) echo 0x400 ;; *) cat \"$@\" ;; esac' \
+     \"$PATH\" >t/cat; chmod +x t/cat; PATH=$PWD/t:$PATH; $SH restore.sh --yes",
+    "mtd4 (system) is no NOR"
+)]
 fn what_else_is_refused(#[case] line: &str, #[case] why: &str) {
     let bench = Bench::new(&[SYSTEM]);
     bench.make("--with dd -p system", 0);
