@@ -2,6 +2,7 @@
 //! is there, and nothing is left there.
 
 mod advice;
+mod mounts;
 mod nand;
 mod probe;
 mod session;
@@ -47,6 +48,7 @@ pub(crate) fn connect(
         tools: Tools::default(),
         nand: BTreeSet::new(),
         pieces: None,
+        table: None,
     };
     let (mut failures, at_first) = (0, patience.at_first());
     let answer = loop {
@@ -67,6 +69,7 @@ pub(crate) fn connect(
         }
     };
     let probed = probe::understand(&answer, &source.word, layout)?;
+    source.table = Some(probed.table);
     source.nodes = probed.nodes;
     source.tools = probed.tools;
     source.nand = probed.nand;
@@ -118,6 +121,8 @@ struct SshSource {
     nand: BTreeSet<MtdIndex>,
     /// The stream, where it is one of those and nanddump is there.
     pieces: Option<(MtdInfo, nand::Pieces)>,
+    /// Its `/proc/mtd`, once it is known.
+    table: Option<Vec<u8>>,
 }
 
 impl SshSource {
@@ -128,9 +133,30 @@ impl SshSource {
     fn session(&mut self) -> Result<&mut Session, Fault> {
         let session = match self.session.take() {
             Some(session) => session,
-            None => Session::new(&self.command, self.word.clone(), self.interrupt)?,
+            None => {
+                let mut new = Session::new(&self.command, self.word.clone(), self.interrupt)?;
+                self.recognise(&mut new)?;
+                new
+            }
         };
         Ok(self.session.insert(session))
+    }
+
+    /// After a loss: the device may have started its other system, or its address may be
+    /// another device's by now, whose mtdN is not what was asked for.
+    fn recognise(&self, session: &mut Session) -> Result<(), Fault> {
+        let Some(table) = &self.table else {
+            return Ok(());
+        };
+        match session.run("cat /proc/mtd")?.trim_ascii() == table.trim_ascii() {
+            true => Ok(()),
+            false => Err(Fault::Hopeless {
+                why: "what answers there now has other partitions than before the loss".into(),
+                help: "look which device, or which of its systems, is there; then fetch into a \
+                       new folder"
+                    .into(),
+            }),
+        }
     }
 
     /// A command that opens a device as descriptor 4 and does something with it. A

@@ -6,7 +6,7 @@
 //!
 //! Invariant: a name in the answer leads nowhere but into that folder.
 
-use super::nand;
+use super::{mounts, nand};
 use crate::backend::LinuxBackend;
 use crate::layout;
 use crate::mtd::{MtdBackend as _, MtdError, MtdIndex, MtdInfo, Node, NodeState, infer_offsets};
@@ -14,13 +14,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
-/// Files that are asked for by name.
-const FILES: &[&str] = &[
-    "/proc/mtd",
-    "/proc/cmdline",
-    "/proc/cpuinfo",
-    "/proc/device-tree/model",
-];
+/// Files of several lines that are asked for by name.
+const TEXTS: &[&str] = &["/proc/mtd", "/proc/cpuinfo"];
+/// And of one.
+const LINES: &[&str] = &["/proc/cmdline", "/proc/device-tree/model"];
+/// The SHA-256 of nothing. Where a device has it, MD5 is not asked for.
+const OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 /// What sysfs has of each device.
 const ATTRIBUTES: &str = "size offset flags type";
 
@@ -30,6 +29,8 @@ pub(super) struct Probed {
     pub(super) devices: Vec<MtdInfo>,
     /// The node of each device that has one.
     pub(super) nodes: BTreeMap<MtdIndex, String>,
+    /// Its `/proc/mtd`, as it came.
+    pub(super) table: Vec<u8>,
     pub(super) tools: Tools,
     /// Which of them are NAND, as far as sysfs tells.
     pub(super) nand: BTreeSet<MtdIndex>,
@@ -50,9 +51,11 @@ pub(super) struct Tools {
 /// `WORD f NAME`. What a shell can do itself starts no program: a small device takes
 /// ten milliseconds for each.
 pub(super) fn commands(word: &str) -> String {
-    let files = FILES.join(" ");
+    let (texts, lines) = (TEXTS.join(" "), LINES.join(" "));
     format!(
-        "for f in {files}; do if [ -r $f ]; then echo; echo {word} f $f; cat $f; fi; done; \
+        "for f in {texts}; do if [ -r $f ]; then echo; echo {word} f $f; cat $f; fi; done; \
+         for f in {lines}; do if [ -r $f ]; then v=; read -r v <$f; echo; echo {word} f $f; \
+         echo \"$v\"; fi; done; \
          for d in /sys/class/mtd/mtd*; do case $d in *ro|*'*') continue;; esac; \
          for a in {ATTRIBUTES}; do if [ -r $d/$a ]; then v=; read -r v <$d/$a; echo; \
          echo {word} f $d/$a; echo \"$v\"; fi; done; \
@@ -60,8 +63,8 @@ pub(super) fn commands(word: &str) -> String {
          fi; done; \
          echo; echo {word} t mounts; cat /proc/mounts; \
          echo; echo {word} t dmesg; dmesg 2>/dev/null; \
-         echo; echo {word} t sha256sum; sha256sum </dev/null; \
-         echo; echo {word} t md5sum; md5sum </dev/null; \
+         echo; echo {word} t sha256sum; v=`sha256sum </dev/null`; echo \"$v\"; \
+         case $v in {OF_NOTHING}*) ;; *) echo; echo {word} t md5sum; md5sum </dev/null ;; esac; \
          echo; echo {word} t nanddump; nanddump --help 2>&1; \
          echo; echo {word} t nodes; l=; \
          for n in /dev/mtd[0-9]* /dev/mtd/[0-9]* /dev/mtd/mtd[0-9]*; \
@@ -107,8 +110,13 @@ pub(super) fn understand(
     let nand = of_nand(&parts, &devices);
     let nanddump = nand::is_known(&String::from_utf8_lossy(text("nanddump")));
     notes.extend(about_nand(&nand, nanddump));
-    notes.extend(of_mounts(
+    let file = |name: &str| -> &[u8] {
+        let found = parts.iter().find(|part| part.name == name);
+        found.map_or(&[], |part| part.text)
+    };
+    notes.extend(mounts::written(
         &String::from_utf8_lossy(text("mounts")),
+        &String::from_utf8_lossy(file("/proc/cmdline")),
         &devices,
     ));
     let has = |name, digest: &[u8]| text(name).trim_ascii_start().starts_with(digest);
@@ -120,12 +128,10 @@ pub(super) fn understand(
             .to_owned(),
         devices,
         nodes,
+        table: file("/proc/mtd").to_vec(),
         tools: Tools {
             // Of nothing: a program of that name that does something else is none.
-            sha256sum: has(
-                "sha256sum",
-                b"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-            ),
+            sha256sum: has("sha256sum", OF_NOTHING.as_bytes()),
             md5sum: has("md5sum", b"d41d8cd98f00b204e9800998ecf8427e"),
             nanddump,
         },
@@ -210,7 +216,8 @@ fn parts<'a>(answer: &'a [u8], word: &str) -> Vec<Part<'a>> {
 
 /// Puts a file or a link of sysfs into the tree.
 fn put(tree: &Path, part: &Part<'_>) -> io::Result<()> {
-    let wanted = FILES.contains(&part.name) || is_of_sysfs(part.name);
+    let is_named = TEXTS.iter().chain(LINES).any(|name| *name == part.name);
+    let wanted = is_named || is_of_sysfs(part.name);
     if !wanted || !matches!(part.kind, 'f' | 'l') {
         return Ok(());
     }
@@ -319,26 +326,6 @@ fn about_nand(nand: &BTreeSet<MtdIndex>, nanddump: bool) -> Option<String> {
         }
     };
     (!nand.is_empty()).then(|| format!("{names}: NAND, {what}"))
-}
-
-/// Partitions that something may write while they are read.
-fn of_mounts(mounts: &str, devices: &[MtdInfo]) -> Vec<String> {
-    let mounted = |line: &str| {
-        let mut words = line.split(' ');
-        let (device, folder) = (words.next()?, words.next()?);
-        let options = words.nth(1)?;
-        let number = device.strip_prefix("/dev/mtdblock")?;
-        let number: u32 = number.trim_start_matches('/').parse().ok()?;
-        let writes = options.split(',').any(|option| option == "rw");
-        let known = devices.iter().find(|device| device.index.0 == number)?;
-        writes.then(|| {
-            format!(
-                "{} is mounted on {folder} for writing, and may change while it is read",
-                known.id()
-            )
-        })
-    };
-    mounts.lines().filter_map(mounted).collect()
 }
 
 fn no_room(error: &io::Error) -> MtdError {

@@ -8,4 +8,5 @@ pub mod runs;
 pub mod servers;
 pub mod ssh;
 pub mod support;
+pub mod trouble;
 pub mod v6;

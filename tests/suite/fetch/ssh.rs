@@ -53,7 +53,8 @@ fn what_proves_the_images_is_told(#[case] lacks: &str, #[case] proof: &str) {
 #[rstest]
 #[case::as_root("--with-node mtd0", 0)]
 fn a_private_node_goes_again(#[case] sandbox: &str, #[case] code: i32) {
-    let script = "$DEVICE sh -c \"rm -f /dev/mtd1; $LAST\"; ls -a /tmp /dev > left";
+    let script =
+        "$DEVICE sh -c \"rm -f /dev/mtd1 /dev/mtd/1 /dev/mtd/mtd1; $LAST\"; ls -a /tmp /dev > left";
     let device = Somewhere::new(script, sandbox);
     let output = device.fetch(&[]);
     assert_eq!(output.status.code(), Some(code), "{output:?}");
