@@ -302,13 +302,20 @@ fn two_versions_are_never_put_together(#[case] has_manifest: bool) {
 
 /// An answer that is a part, and not the one that was asked for.
 #[rstest]
-#[case::another_place("206 Part\r\nContent-Range: bytes 1-4095/4096\r\nContent-Length: 4095")]
-#[case::another_length("206 Part\r\nContent-Range: bytes 0-4095/4097\r\nContent-Length: 4096")]
-#[case::no_range("206 Part\r\nContent-Length: 4096")]
-#[case::several_parts(
-    "206 Part\r\nContent-Type: multipart/byteranges; boundary=x\r\nContent-Length: 4096"
+#[case::another_place(
+    "206 Part\r\nContent-Range: bytes 1-4095/4096\r\nContent-Length: 4095",
+    "another part"
 )]
-fn a_part_that_was_not_asked_for(#[case] head: &'static str) {
+#[case::another_length(
+    "206 Part\r\nContent-Range: bytes 0-4095/4097\r\nContent-Length: 4096",
+    "another length"
+)]
+#[case::no_range("206 Part\r\nContent-Length: 4096", "another part")]
+#[case::several_parts(
+    "206 Part\r\nContent-Type: multipart/byteranges; boundary=x\r\nContent-Length: 4096",
+    "another part"
+)]
+fn a_part_that_was_not_asked_for(#[case] head: &'static str, #[case] says: &str) {
     let outer = tempfile::tempdir().unwrap();
     let path = outer.path().join("b");
     let server = Server::of_backup(move |asked, body, out| {
@@ -320,6 +327,8 @@ fn a_part_that_was_not_asked_for(#[case] head: &'static str) {
     });
     let output = server.fetch(&path, &[]);
     assert_eq!(output.status.code(), Some(4), "{output:?}");
+    let said = text(&output.stderr).replace("\n  ", " ");
+    assert!(said.contains(says), "{said}");
     assert!(!path.exists());
 }
 

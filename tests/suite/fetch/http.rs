@@ -18,6 +18,8 @@ use std::sync::{Arc, Mutex};
 pub(super) struct Wrong {
     /// Each answer that is longer ends after so many bytes of it; so often.
     pub(super) cuts: Option<(usize, u32)>,
+    /// After so many bytes of bodies in all the connection is cut, once.
+    pub(super) cut_after: Option<usize>,
     /// It knows no parts, and no versions.
     pub(super) plain: bool,
     /// Byte `.1` of a file is another one.
@@ -137,6 +139,10 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
             *times -= 1;
             sent = &sent[..*at];
         }
+    }
+    if let Some(left) = state.wrong.cut_after {
+        sent = &sent[..sent.len().min(left)];
+        state.wrong.cut_after = left.checked_sub(sent.len()).filter(|left| *left > 0);
     }
     stream.write_all(sent)
 }
@@ -261,18 +267,6 @@ fn what_is_wrong_is_no_success(#[case] wrong: Wrong, #[case] code: i32, #[case] 
     assert_eq!(server.fetch(&path, &["-q"]).status.code(), Some(0));
     assert!(files(&path) == server.state.lock().unwrap().files);
     assert_eq!(fs::read_dir(&outer).unwrap().count(), 1);
-}
-
-#[test]
-fn a_busy_server_is_asked_again() {
-    let outer = tempfile::tempdir().unwrap();
-    let wrong = Wrong {
-        busy: 1,
-        ..Wrong::default()
-    };
-    let server = Server::of(backup(), wrong);
-    let output = server.fetch(&outer.path().join("b"), &["-q"]);
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
 }
 
 /// Of a capture without digests only the lengths are known, and that is said; with
