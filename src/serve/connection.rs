@@ -58,6 +58,8 @@ pub(super) struct Connection {
     has_next: bool,
     /// The name of what is being sent, and how many bytes of it.
     sending: Option<(String, u64)>,
+    /// It has got a file, and may ask for more.
+    is_client: bool,
     /// When it last came on: a head began, or the client took something.
     pub(super) since: Instant,
 }
@@ -75,6 +77,7 @@ impl Connection {
             stays: true,
             has_next: false,
             sending: None,
+            is_client: false,
             since: now,
         }
     }
@@ -99,9 +102,10 @@ impl Connection {
         is_between && self.from == self.to && !self.has_next
     }
 
-    /// Whether an answer is under way.
-    pub(super) fn is_busy(&self) -> bool {
-        !self.is_idle() && !matches!(self.state, State::Over)
+    /// Whether it is waited for where all was fetched: an answer is under way, or who got
+    /// a file may ask for more. Who never got one keeps nobody waiting.
+    pub(super) fn is_waited_for(&self) -> bool {
+        (self.is_client || !self.is_idle()) && !matches!(self.state, State::Over)
     }
 
     /// When its time is over, if nothing happens.
@@ -189,6 +193,7 @@ impl Connection {
         self.output = Vec::new();
         (self.from, self.to) = (0, 0);
         self.since = now;
+        self.is_client |= self.sending.is_some();
         self.state = State::Head;
         self.has_next = self.stays && parse(&self.input) != Parsed::More;
         if !self.stays {

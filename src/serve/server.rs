@@ -124,8 +124,7 @@ impl Server {
                 Until::Fetched => content.is_fetched(),
                 Until::Verified => content.is_verified(),
             };
-            if is_done && !connections.iter().any(Connection::is_busy) {
-                linger(&connections);
+            if is_done && !connections.iter().any(Connection::is_waited_for) {
                 return Ok(true);
             }
             let ready = self
@@ -204,6 +203,11 @@ impl Server {
         Ok(entries.iter().map(|entry| entry.revents != 0).collect())
     }
 
+    /// Whether somebody is let in who came to one of this machine's addresses.
+    fn lets_in(&self, peer: IpAddr, here: IpAddr) -> bool {
+        self.is_public || (is_near(peer) && is_near(here))
+    }
+
     /// Lets a client in, in place of the one that was silent longest where it is full.
     fn accept(&self, connections: &mut Vec<Connection>, now: Instant) {
         let is_full = connections.len() == CONNECTIONS_MAX;
@@ -221,8 +225,7 @@ impl Server {
         else {
             return;
         };
-        let is_welcome = self.is_public || (is_near(peer) && is_near(here));
-        if !is_welcome || prepare(&socket).is_err() {
+        if !self.lets_in(peer, here) || prepare(&socket).is_err() {
             return;
         }
         if let Some(at) = goes {
@@ -261,20 +264,6 @@ fn least(connections: &[Connection], now: Instant) -> Option<usize> {
 fn prepare(socket: &OwnedFd) -> rustix::io::Result<()> {
     rustix::fs::fcntl_setfl(socket, rustix::fs::OFlags::NONBLOCK)?;
     rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::CLOEXEC)
-}
-
-/// Waits a moment until clients have closed: what was sent last may be on the way.
-fn linger(connections: &[Connection]) {
-    for connection in connections {
-        let _ = rustix::net::shutdown(connection.socket(), rustix::net::Shutdown::Write);
-        let mut entry = libc::pollfd {
-            fd: connection.socket().as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        // SAFETY: the list of one lives until the call is over.
-        unsafe { libc::poll(&raw mut entry, 1, LOOK_TIME.as_millis() as libc::c_int) };
-    }
 }
 
 fn network(source: io::Error) -> Failure {

@@ -7,7 +7,6 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rstest::rstest;
 use std::io::{Read as _, Write as _};
-use std::time::Duration;
 
 #[test]
 fn sixty_four_clients_at_once() {
@@ -54,30 +53,6 @@ fn the_slow_and_the_silent_block_nobody() {
     assert!(serving.get("mtd1.bin") == flash(&backend, 1));
     drop(held);
     assert!(serving.get("mtd1.bin") == flash(&backend, 1));
-}
-
-/// All places are taken by clients that asked for much and take nothing: the next one
-/// does not wait until their time is over, half a minute.
-#[test]
-fn who_takes_nothing_gives_its_place_away() {
-    let backend = ispot();
-    let serving = Serving::of(&backend);
-    let mut held = Vec::new();
-    for _ in 0..140 {
-        let mut client = serving.client();
-        // So that the system does not take megabytes for each of them.
-        rustix::net::sockopt::set_socket_recv_buffer_size(&client.stream, 4096).unwrap();
-        client
-            .send(&format!(
-                "GET /{TOKEN}/flash.bin HTTP/1.1\r\nHost: a\r\n\r\n"
-            ))
-            .unwrap();
-        held.push(client);
-    }
-    let mut client = serving.client();
-    let patience = Some(Duration::from_secs(20));
-    client.stream.set_read_timeout(patience).unwrap();
-    assert!(client.get("mtd1.bin", "").unwrap().body == flash(&backend, 1));
 }
 
 /// Requests of all shapes, on one connection each: how they are answered, and how many

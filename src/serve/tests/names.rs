@@ -122,7 +122,25 @@ fn it_ends_when_all_files_were_fetched_one_by_one() {
     client.get("mtd8.bin", "Range: bytes=0-65535\r\n").unwrap();
     client.get("", "").unwrap();
     client.get("mtd8.bin", "Range: bytes=65536-\r\n").unwrap();
+    drop(client);
     assert_eq!(serving.end(true), (true, true));
+}
+
+/// `wget -r` gets the tar first, which is all, and asks for the other files on the same
+/// connection: it is waited for, until it has gone. Who never got anything is not.
+#[test]
+fn who_has_got_all_may_ask_for_more() {
+    let backend = ispot();
+    let serving = Serving::of_some(&backend, &["ver_1"], Until::Fetched);
+    let stranger = serving.client();
+    let mut client = serving.client();
+    client.get("backup.tar", "").unwrap();
+    for _ in 0..10 {
+        assert!(client.get("mtd7.bin", "").unwrap().body == flash(&backend, 7));
+    }
+    drop(client);
+    assert_eq!(serving.end(true), (true, true));
+    drop(stranger);
 }
 
 #[test]
