@@ -88,6 +88,7 @@ const structure = () =>
       .map((e) => `${e.localName} ${e.matches("h1,h2,a") ? e.textContent : ""}`)
       .join("\n"),
   );
+const look = await page.createCDPSession();
 let first;
 const looks = [
   [360, "light", "screen"],
@@ -99,8 +100,9 @@ const looks = [
 for (const [width, scheme, media] of options.includes("--links-only") ? [] : looks) {
   const where = `${width} pixels, ${scheme}, ${media}`;
   await page.setViewport({ width, height: 800 });
-  await page.emulateMediaType(media);
-  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+  // Both at once: each of puppeteer's two calls undoes the other.
+  const features = [{ name: "prefers-color-scheme", value: scheme }];
+  await look.send("Emulation.setEmulatedMedia", { media, features });
   await page.goto(url, { waitUntil: "load" });
   const now = await structure();
   first ??= now;
@@ -108,6 +110,13 @@ for (const [width, scheme, media] of options.includes("--links-only") ? [] : loo
   const over = await page.evaluate(
     () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
   );
+  if (media === "print") {
+    // Digests are paper's use; a copy of the manifest is pages of what nobody types.
+    const height = (what) =>
+      page.evaluate((s) => document.querySelector(s)?.getBoundingClientRect().height, what);
+    if ((await height("details li")) === 0) wrong.push(`${where}: digests are folded away`);
+    if ((await height("#manifest")) > 0) wrong.push(`${where}: the copy of the manifest is there`);
+  }
   if (over > 0) wrong.push(`${where}: ${over} pixels too wide`);
   await page.evaluate((source) => (0, eval)(source), axe).catch(() => page.evaluate(axe));
   const found = await page.evaluate(() => window.axe.run());

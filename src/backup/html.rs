@@ -78,7 +78,11 @@ impl Page<'_> {
             false => "<strong>Whole:</strong>",
         };
         // Writing into a String cannot fail, here and below.
-        let _ = writeln!(page, "<p>{word} {count}, {}.</p>", size(bytes));
+        let twice = match lie_in_others(&manifest.layout) {
+            true => "; some lie in others, and are counted in both",
+            false => "",
+        };
+        let _ = writeln!(page, "<p>{word} {count}, {}{twice}.</p>", size(bytes));
         for (entry, why) in manifest.missing() {
             missing(page, entry, &why.reason);
         }
@@ -120,7 +124,10 @@ impl Page<'_> {
         page.push_str(words::SECRETS);
         page.push_str(match self.place {
             Place::Folder(_) => words::REMOVE_FOLDER,
-            Place::Server { is_live: true, .. } => words::REMOVE_NOTHING,
+            // The device's program serves nothing else.
+            Place::Server { is_live, .. } if is_live || cfg!(not(feature = "full")) => {
+                words::REMOVE_NOTHING
+            }
             Place::Server { .. } => words::REMOVE_SERVED,
         });
         page.push_str("</section>\n");
@@ -189,6 +196,20 @@ impl Page<'_> {
         }
         page.push_str("</ul></details>\n");
     }
+}
+
+/// Whether partitions overlap, as far as their places are certain.
+fn lie_in_others(layout: &[LayoutEntry]) -> bool {
+    for (at, one) in layout.iter().enumerate() {
+        for other in &layout[..at] {
+            if let (Some(one), Some(other)) = (one.place(), other.place()) {
+                if one.0 == other.0 && one.1 < other.2 && other.1 < one.2 {
+                    return true;
+                }
+            }
+        }
+    }
+    false
 }
 
 fn is_by_choice(entry: &LayoutEntry) -> bool {

@@ -73,8 +73,8 @@ fn picture(page: &mut String, manifest: &Manifest, used: &[(u32, Used)], boxes: 
     let at = |bytes: u64| TOP + bytes / unit;
     let _ = write!(
         page,
-        "<figure><svg role=img aria-label=\"Partitions of the chip, to scale, from its start at \
-         the top; the list below has them all\" viewBox=\"0 0 {WIDTH} {}\"><defs><pattern id=h \
+        "<figure><svg role=img aria-label=\"The chip's partitions, to scale; the list below has them \
+         all\" viewBox=\"0 0 {WIDTH} {}\"><defs><pattern id=h \
          width=60 height=60 patternUnits=userSpaceOnUse><path d=\"M0 60L60 0\" stroke=#fff \
          stroke-width=20 /><path d=\"M0 30L30 0\" stroke=#000 stroke-width=12 /></pattern></defs>\
          <rect x={LEFT} y={TOP} width={COLUMN} height={} fill=none />",
@@ -90,6 +90,8 @@ fn picture(page: &mut String, manifest: &Manifest, used: &[(u32, Used)], boxes: 
         let depth = (around.count() as u64).min(6);
         let (x, width) = (LEFT + depth * INSIDE, COLUMN - depth * INSIDE);
         let (top, tall) = (at(one.start), (at(one.end) - at(one.start)).max(LEAST));
+        // By its beginning: what lies in it begins later, and lines do not cross.
+        let middle = top + tall.min(LINE) / 2;
         let colour = COLOURS[number % COLOURS.len()];
         let name = Escaped(&one.entry.name).to_string();
         let _ = write!(
@@ -104,7 +106,7 @@ fn picture(page: &mut String, manifest: &Manifest, used: &[(u32, Used)], boxes: 
             .find(|image| image.mtd == one.entry.mtd);
         let Some(image) = image else {
             hatch(page, x, top, width, tall);
-            name_it(page, one, top + tall / 2, &mut label, " (missing)");
+            name_it(page, one, middle, &mut label, " (missing)");
             continue;
         };
         if let Some((_, used)) = used.iter().find(|(mtd, _)| *mtd == image.mtd) {
@@ -115,7 +117,7 @@ fn picture(page: &mut String, manifest: &Manifest, used: &[(u32, Used)], boxes: 
             let to = at(one.start + range.offset_bytes + range.length_bytes);
             hatch(page, x, from, width, (to - from).max(40));
         }
-        name_it(page, one, top + tall / 2, &mut label, "");
+        name_it(page, one, middle, &mut label, "");
     }
     page.push_str("</svg><figcaption class=m>");
     if !used.is_empty() {

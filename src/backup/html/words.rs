@@ -30,8 +30,7 @@ pub(super) const SECRETS: &str = "<section class=w aria-labelledby=s><h2 id=s>Th
     the files has them.</p>\n";
 
 pub(super) const REMOVE_FOLDER: &str = "<p>When you have proven them elsewhere, remove them \
-    here: <code>mtdkeep clean FOLDER</code>, with the name of the folder that this page lies \
-    in.</p>\n";
+    here: <code>mtdkeep clean</code> with the name of this page's folder.</p>\n";
 
 pub(super) const REMOVE_NOTHING: &str = "<p>Nothing is stored on the device: all is read from \
     flash while you fetch it. Ctrl-C there ends this server.</p>\n";

@@ -144,6 +144,18 @@ fn it_tells_at_once_what_it_is() {
     assert!(some.contains("(missing)"));
 }
 
+/// A router's `firmware` holds `kernel` and `rootfs`: the sum of the files is more than the
+/// chip, and the page says so; where nothing overlaps it does not.
+#[test]
+fn what_is_counted_twice_is_told() {
+    let outer = tempfile::tempdir().unwrap();
+    let nested = backed_up(&outer.path().join("r"), &["--simulate=openwrt-router"]);
+    let told = "7 partitions, 41.5 MiB; some lie in others, and are counted in both.";
+    assert!(nested.contains(told), "{nested}");
+    let plain = backed_up(&outer.path().join("b"), &["--simulate"]);
+    assert!(plain.contains("11 partitions, 16 MiB.</p>"), "{plain}");
+}
+
 /// A device without a battery begins in 1970.
 #[test]
 fn a_clock_that_was_not_set_is_told() {
