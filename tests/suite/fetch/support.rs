@@ -65,13 +65,8 @@ impl Somewhere {
 
     /// The images are the device's flash, and the backup is good.
     pub(crate) fn assert_is_the_flash(&self) {
-        self.assert_is_the_flash_of(1);
-    }
-
-    /// The same, of the device with another seed.
-    pub(crate) fn assert_is_the_flash_of(&self, seed: u64) {
         let layout = mtd_harness::layout::Layout::from_proc_mtd(TABLE).unwrap();
-        let device = mtd_harness::profile::from_layout(&layout, seed);
+        let device = mtd_harness::profile::from_layout(&layout, 1);
         for info in device.system.devices() {
             let image = fs::read(self.path("b").join(format!("mtd{}.bin", info.index))).unwrap();
             assert!(
