@@ -30,7 +30,7 @@ impl MtdBackend for CapturedBackend<'_> {
         if let Some(reason) = self.0.missing.get(&device.index.0) {
             return Err(MtdError::NotCaptured {
                 device: device.id(),
-                reason: reason.clone(),
+                reason: format!("{} is not in the capture: {reason}", device.id()),
             });
         }
         let file = self.0.file_of(device.index.0);
@@ -123,7 +123,10 @@ impl MtdRead for CapturedFile {
             Some((at, bytes)) if offset_bytes >= *at => {
                 return Err(MtdError::NotCaptured {
                     device: device(),
-                    reason: format!("the device could not read {bytes:#x} bytes at {at:#x}"),
+                    reason: format!(
+                        "{} says that the device could not read {bytes:#x} bytes at {at:#x}",
+                        crate::backup::capture_format::RECORD
+                    ),
                 });
             }
             Some((at, _)) => {

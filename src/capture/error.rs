@@ -20,6 +20,8 @@ pub(crate) enum ImportError {
     NoImages {
         /// The folder.
         folder: String,
+        /// Files in it that are packed in a way that is not unpacked here.
+        packed: Vec<String>,
     },
     /// The folder is a backup already.
     #[error("{folder} holds {}", if *finished {
@@ -38,6 +40,8 @@ pub(crate) enum ImportError {
     NeedsLayout {
         /// What was looked for, and why nothing was assumed.
         why: String,
+        /// Texts in the folder that could be it, in words.
+        beside: Vec<String>,
     },
     /// The layout is torn, or none.
     #[error("the layout {file} cannot be used: {why}")]
@@ -114,6 +118,10 @@ impl ImportError {
     pub(crate) fn help(&self) -> Option<String> {
         Some(match self {
             Self::Read { .. } => "check the medium that holds the capture".into(),
+            Self::NoImages { packed, .. } if !packed.is_empty() => format!(
+                "unpack {} into a folder, and import that",
+                packed.join(" and ")
+            ),
             Self::NoImages { .. } => "name the folder with the files of the partitions; say with \
                                       --map FILE=mtdN what each is, where their names do not"
                 .into(),
@@ -133,6 +141,10 @@ impl ImportError {
             Self::IsBackup { .. } => {
                 "start the same `mtdkeep backup` again, on the same device, to complete it".into()
             }
+            Self::NeedsLayout { beside, .. } if !beside.is_empty() => format!(
+                "in the folder is {}; if that is this device's, name it with --layout",
+                beside.join(", and ")
+            ),
             Self::NeedsLayout { .. } => {
                 "save the text of the device's /proc/mtd, or its boot log, into a file and name it \
                  with --layout"

@@ -19,7 +19,7 @@ use crate::backup::litter::is_litter;
 use crate::backup::{
     Access, BackupError, Directory as _, Entry, Folder, INDEX, MANIFEST, Manifest, SUMS, UNFINISHED,
 };
-use crate::layout::encoding;
+use crate::layout::{self, encoding};
 use crate::mtd::parse_proc_mtd;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -65,9 +65,11 @@ pub(super) struct CaptureFolder {
     /// that a backup's page has; and the file in which it stands.
     pub(super) manifest: Option<(Manifest, &'static str)>,
     pub(super) candidates: Vec<Candidate>,
+    /// Files that read as a layout, and of which forms; whose, nobody said.
+    pub(super) layouts: Vec<(String, String)>,
     /// What is certainly no part of it.
     pub(super) foreign: Vec<String>,
-    /// Lists of digests of a kind that is not known here.
+    /// What must be said of digests that are not compared.
     pub(super) uncompared: Vec<String>,
     pub(super) problems: Vec<String>,
     folder: Folder,
@@ -97,6 +99,7 @@ impl CaptureFolder {
             sums: Vec::new(),
             manifest: None,
             candidates: Vec::new(),
+            layouts: Vec::new(),
             foreign: Vec::new(),
             uncompared: Vec::new(),
             problems: Vec::new(),
@@ -198,22 +201,45 @@ impl CaptureFolder {
         };
         let may_be_a_dump =
             decode::form_of(&self.path.join(name), false).is_ok_and(|form| form == Form::Text);
+        Ok(!may_be_a_dump && self.take_sums(name, text))
+    }
+
+    /// Takes a list of digests; false where it is none. A layout is kept in mind.
+    fn take_sums(&mut self, name: &str, text: &str) -> bool {
+        let known = [MD5_SUMS, SUMS].contains(&name);
+        let reading = layout::read(text.as_bytes()).ok();
+        let reading = reading.filter(|reading| !reading.partitions.is_empty());
+        if let Some(reading) = &reading {
+            self.layouts.push((name.into(), reading.forms()));
+        }
+        if sums::has_another_kind(text) {
+            self.uncompared
+                .push(uncompared(name, "they are", UNKNOWN_KINDS));
+        }
         match sums::parse(name, text) {
-            _ if may_be_a_dump => return Ok(false),
             Ok(sums) if !sums.is_empty() && sums::is_of_another_kind(name) => {
-                self.uncompared.push(name.to_owned());
+                self.uncompared
+                    .push(uncompared(name, "by its name they are", UNKNOWN_KINDS));
             }
             Ok(sums) if !sums.is_empty() || known => self.sums.push(SumsFile {
                 file: name.into(),
                 sums,
             }),
+            // All that is in it was named.
+            _ if sums::has_another_kind(text) => {}
             Err(line) if sums::is_called_so(name) => {
                 self.problems
                     .push(format!("line {line} of {name} is torn or foreign"));
             }
-            _ => return Ok(false),
+            Err(line) if reading.is_none() && sums::has_digests(text) => {
+                self.uncompared.push(format!(
+                    "the digests in {name} were not compared: line {line} is none and has no form \
+                     that is known here"
+                ))
+            }
+            _ => return false,
         }
-        Ok(true)
+        true
     }
 
     fn take_record(&mut self, name: &str, text: Vec<u8>) -> bool {
@@ -253,6 +279,12 @@ impl CaptureFolder {
         self.candidates.push(candidate);
         Ok(())
     }
+}
+
+const UNKNOWN_KINDS: &str = "BLAKE2, BLAKE3, SHA-3 or the CRC of cksum";
+
+fn uncompared(name: &str, why: &str, kinds: &str) -> String {
+    format!("the digests in {name} were not compared: {why} {kinds}, which are not known here")
 }
 
 impl Candidate {

@@ -8,14 +8,13 @@ use super::diagnose;
 use super::error::ImportError;
 use super::evidence::{self, Evidence};
 use super::found::{Candidate, CaptureFolder};
-use super::layout::{self, KnownLayout};
+use super::layout::KnownLayout;
 use super::oob::OobPages;
-use super::own_manifest;
 use super::record::Fate;
 use crate::backup::Origin;
 use crate::backup::capture_format::{MD5_SUMS, RECORD, TABLE};
 use crate::layout::{place_if_all_fit, read_flash_table};
-use crate::mtd::{MtdInfo, parse_proc_mtd};
+use crate::mtd::MtdInfo;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -114,7 +113,7 @@ pub(crate) fn inspect(
         (*mtd, (path, found.form_of(*mtd, taken)))
     };
     Ok(Capture {
-        foreign: found.foreign(&layout.devices),
+        foreign: found.foreign(&layout.devices, request.layout),
         taken: found.taken(&layout.devices),
         files: found.assignment.files.iter().map(file).collect(),
         holes: images.keys().filter_map(|mtd| found.holes(*mtd)).collect(),
@@ -140,6 +139,7 @@ impl Found {
             let names: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
             return Err(ImportError::NoImages {
                 folder: names.join(" and "),
+                packed: Vec::new(),
             });
         }
         let given = check::given(&folders);
@@ -173,33 +173,6 @@ impl Found {
         })
     }
 
-    /// The given layout, the captured one, that of a manifest, or the iSpot's.
-    fn layout(&mut self, given: Option<(&str, &[u8])>) -> Result<KnownLayout, ImportError> {
-        let tables = || self.folders.iter().flat_map(|folder| &folder.tables);
-        let first = tables().next();
-        let entries = |text: &[u8]| parse_proc_mtd(text).ok();
-        if let Some((file, text)) = first {
-            if let Some((other, _)) = tables().find(|(_, its)| entries(its) != entries(text)) {
-                return Err(ImportError::LayoutsDiffer {
-                    file: other.clone(),
-                    why: format!(": {file} is another one"),
-                });
-            }
-        }
-        let manifest = self.folders.iter().find_map(|f| f.manifest.as_ref());
-        if let (None, None, Some(manifest)) = (given, first, manifest) {
-            return Ok(own_manifest::layout(manifest));
-        }
-        let mut sizes_bytes = BTreeMap::new();
-        for candidate in &self.candidates {
-            let number = candidate.name.number;
-            let Some(number) = number else { continue };
-            sizes_bytes.entry(number).or_insert(candidate.size_bytes);
-        }
-        let captured = first.map(|(_, text)| text.as_slice());
-        layout::find(given, captured, &sizes_bytes)
-    }
-
     fn assign(
         &mut self,
         devices: &[MtdInfo],
@@ -228,6 +201,7 @@ impl Found {
         if assigned.files.is_empty() {
             return Err(ImportError::NoImages {
                 folder: self.folders[0].path.display().to_string(),
+                packed: self.packed(),
             });
         }
         self.assignment = assigned;
@@ -442,6 +416,7 @@ impl Found {
                     "{TABLE} is not in the folder, and it cannot be the Clear iSpot's: {}",
                     evidence.against.join("; ")
                 ),
+                beside: self.layouts_beside(),
             });
         }
         Ok(evidence)

@@ -102,7 +102,8 @@ fn of_text(
     let described = describe(&reading, None, None).map_err(|error| bad(file, error))?;
     if described.numbered {
         doubts.push(format!(
-            "that the numbers are the device's: {file} has none, and its order gave them"
+            "that the numbers are the device's: {file} {}",
+            reading.about_numbers()
         ));
     }
     if described.devices.iter().any(|d| d.erase_block_bytes == 0) && described.numbered {
@@ -167,6 +168,7 @@ fn assume_ispot(sizes_bytes: &BTreeMap<u32, u64>) -> Result<KnownLayout, ImportE
             why: format!(
                 "{TABLE} is not in the folder, and the Clear iSpot's layout does not fit: {why}"
             ),
+            beside: Vec::new(),
         })
     };
     let mut devices = plain_devices(parse("of the Clear iSpot", ISPOT_TABLE.as_bytes())?);

@@ -4,6 +4,7 @@
 
 #[cfg(feature = "full")]
 mod assign;
+mod beside;
 #[cfg(feature = "full")]
 mod captured;
 #[cfg(feature = "full")]

@@ -2,8 +2,8 @@
 //! N of an mtdN, a partition's name, or both.
 //!
 //! [`SCHEMES`] lists the ways that were met, each with where; [`read`] understands
-//! them all by the same few rules: the word `mtd` or `mtdblock` with a number behind it
-//! is the device's node, the rest may be the partition's name, and endings that only
+//! them all by the same few rules: the word `mtd`, `mtdblock` or `mtdchar` with a number
+//! behind it is the device's node, the rest may be the partition's name, and endings that only
 //! say "a file" go.
 //!
 //! Invariant: a name with two numbers, or with none, says no number; nothing is
@@ -49,6 +49,7 @@ pub(super) const SCHEMES: &[Scheme] = &[
     scheme("mtd0.dump", Some(0), None, "ant-thomas/zsgx1hacks#110; nanddump -o -f mtd0.dump, hacking356"),
     scheme("mtd0.gz", Some(0), None, "T-REX-XP/XiaomiGatewayHack README"),
     scheme("mtdblock0", Some(0), None, "OpenIPC/firmware#17"),
+    scheme("mtdchar0", Some(0), None, "dns323.kood.org information:firmware_info (a node of a D-Link NAS)"),
     scheme("mtdblock0-RedBoot.bin", Some(0), Some("RedBoot"), "forum.openwrt.org viewtopic pid=116205"),
     scheme("mtd0_u-boot.bin", Some(0), Some("u-boot"), "forum.openwrt.org viewtopic pid=116205; openwrt/openwrt#5019"),
     scheme("mtd0_uboot.bin", Some(0), Some("u-boot"), "openwrt-xiaomi/xmir-patcher create_backup.py (letters and digits alone)"),
@@ -165,9 +166,9 @@ fn numbers(text: &str) -> Vec<(u32, usize, usize)> {
         if before.is_some_and(char::is_alphanumeric) {
             continue;
         }
-        let rest = lower[from..]
-            .strip_prefix("block")
-            .unwrap_or(&lower[from..]);
+        let rest = &lower[from..];
+        let node = rest.strip_prefix("block").or(rest.strip_prefix("char"));
+        let rest = node.unwrap_or(rest);
         let rest = rest.strip_prefix(['-', '_', ' ']).unwrap_or(rest);
         let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, rest) = rest.split_at(digits);

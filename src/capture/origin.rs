@@ -13,6 +13,7 @@ use crate::backup::capture_format::SCRIPT_PAGE;
 use crate::backup::{Origin, size};
 use crate::mtd::{MtdIndex, MtdInfo, total_bytes};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 impl Found {
     pub(super) fn origin(
@@ -197,20 +198,42 @@ impl Found {
         lines
     }
 
+    /// Files that are packed in a way that is not unpacked here.
+    pub(super) fn packed(&self) -> Vec<String> {
+        let files = self.candidates.iter().map(|candidate| &candidate.file);
+        files
+            .filter(|file| is_packed_otherwise(file))
+            .cloned()
+            .collect()
+    }
+
     /// What is no part of the capture.
-    pub(super) fn foreign(&self, devices: &[MtdInfo]) -> Vec<String> {
+    pub(super) fn foreign(
+        &self,
+        devices: &[MtdInfo],
+        layout: Option<(&str, &[u8])>,
+    ) -> Vec<String> {
+        let real = |path: &Path| std::fs::canonicalize(path).ok();
+        let given = layout.and_then(|(file, _)| real(Path::new(file)));
         let folders = self.folders.iter().flat_map(|folder| &folder.foreign);
         let mut foreign: Vec<String> = folders.map(|name| not_taken(name)).collect();
         let uncompared = self.folders.iter().flat_map(|folder| &folder.uncompared);
-        foreign.extend(uncompared.map(|name| {
-            format!(
-                "the digests in {name} were not compared: by its name they are BLAKE2, BLAKE3 or \
-                 SHA-3, which are not known here"
-            )
-        }));
+        foreign.extend(uncompared.cloned());
         let total = total_bytes(devices.iter().map(|info| info.size_bytes));
         for at in &self.assignment.unused {
             let candidate = &self.candidates[*at];
+            if given.is_some() && given == real(&candidate.path) {
+                continue;
+            }
+            let layouts = &self.folders[candidate.folder].layouts;
+            let forms = layouts.iter().find(|(file, _)| *file == candidate.file);
+            if let Some((file, forms)) = forms {
+                foreign.push(format!(
+                    "{file} was not used: it reads as {forms}; if it is this device's, name it \
+                     with --layout"
+                ));
+                continue;
+            }
             let mut said = not_taken(&candidate.file);
             if candidate.size_bytes == total && total > 0 {
                 said += &format!(
@@ -278,8 +301,11 @@ fn digests(
         let files: BTreeSet<&str> = others.iter().map(|given| given.file.as_str()).collect();
         let files: Vec<&str> = files.into_iter().collect();
         proven.push(format!(
-            "{} files have the {} given in {}; who made it, and of what, is not told",
-            others.len(),
+            "{} the {} given in {}; who made it, and of what, is not told",
+            match others.len() {
+                1 => "1 file has".to_owned(),
+                many => format!("{many} files have"),
+            },
             words(others.iter().copied()),
             files.join(", ")
         ));

@@ -118,6 +118,26 @@ pub(super) fn is_of_another_kind(file: &str) -> bool {
     is_called || file.ends_with("b2") || file.ends_with("b3")
 }
 
+/// Whether a text has lines of such digests, which say so, or nothing but what POSIX cksum
+/// prints.
+pub(super) fn has_another_kind(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.clone().any(text::is_of_another_kind)
+        || (lines.clone().count() > 0 && lines.all(text::is_of_cksum))
+}
+
+/// Whether most lines of a text have a word as long as a digest is, of its letters.
+pub(super) fn has_digests(text: &str) -> bool {
+    let is_digest = |word: &str| Algorithm::of(&word.to_ascii_lowercase()).is_some();
+    let has_one = |line: &&str| {
+        line.split(|c: char| !c.is_ascii_alphanumeric())
+            .any(is_digest)
+    };
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    let with_one = lines.clone().filter(has_one).count();
+    with_one > 0 && 2 * with_one >= lines.count()
+}
+
 /// The file that one with a single digest is called after: `mtd0.bin.md5`.
 pub(super) fn called_after(file: &str) -> Option<&str> {
     let (before, ending) = file.rsplit_once('.')?;

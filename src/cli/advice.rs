@@ -142,7 +142,8 @@ fn of_import(error: &crate::capture::ImportError) -> Option<String> {
         ImportError::Read { source, .. } => match source.kind() {
             io::ErrorKind::NotFound => "look at the name: there is no such folder",
             io::ErrorKind::NotADirectory => {
-                "name the folder that holds the captured files, not one of them; a tar from a \
+                "name the folder that holds the captured files, not one of them, and unpack an \
+                 archive first; a whole chip's dump is for `mtdkeep backup --image`; a tar from a \
                  program is named -"
             }
             io::ErrorKind::PermissionDenied => "run it as a user who may read the captured files",

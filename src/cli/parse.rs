@@ -46,6 +46,27 @@ pub(crate) fn parse(
     })
 }
 
+/// Behind which option a word belongs that stands alone where no word does, as other commands
+/// have it there.
+fn meant(command: &CommandSpec) -> &'static str {
+    let has = |name| command.options().any(|option| option.name == name);
+    if command.operand.is_some() {
+        return "";
+    }
+    #[cfg(feature = "full")]
+    if has("from") {
+        return "; --from names a backup's folder, and --output what is written";
+    }
+    #[cfg(feature = "full")]
+    if has("simulate") && !has("output") {
+        return "; --simulate=FILE takes a layout, --root DIR the files of a device";
+    }
+    if has("output") {
+        return "; --output names what is written";
+    }
+    ""
+}
+
 /// What was read so far.
 #[derive(Default)]
 struct Line {
@@ -105,17 +126,10 @@ impl Line {
         };
         let takes_rest = command.operand.is_some_and(|operand| operand.rest);
         if command.operand.is_none() || self.operands.len() >= command.operands_max {
-            // As `fetch` and `receive` have it.
-            let is_folder =
-                command.operand.is_none() && command.options().any(|o| o.name == "output");
             return Err(UsageError(format!(
                 "{:?} is one word too many{}",
                 word.to_string_lossy(),
-                if is_folder {
-                    "; --output names what is written"
-                } else {
-                    ""
-                }
+                meant(command)
             )));
         }
         self.operands.push(word);

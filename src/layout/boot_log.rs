@@ -29,121 +29,19 @@
 //!
 //! `N … partitions found on MTD device X` with no such heading behind it is OpenWrt's
 //! splitting of X (target/linux/generic, mtd_partition_split): the next N lines count
-//! from where X's own does. In its kernels before 3.10 `partition "rootfs_data" created
+//! from where X's own does; or, on a chip, the heading is missing (see `counting`). In its
+//! kernels before 3.10 `partition "rootfs_data" created
 //! automatically` announces one such line.
 
 mod chips;
+mod counting;
 
 use super::error::{LayoutTextError, quoted};
 use super::lines::{Line, decimal, hex as hex_number};
-use super::{ChipFacts, FactSources, Form, Incomplete, PartitionFacts, Reading, SaidNumber};
+use super::{FactSources, Form, PartitionFacts, Reading, SaidNumber};
 use crate::mtd::{FactSource, PartitionOffset};
+use counting::{Base, Counting, base_of};
 use std::collections::BTreeSet;
-
-/// On what the following lines are counted.
-#[derive(Debug, Clone, Copy)]
-struct Base {
-    chip: usize,
-    parent: Option<usize>,
-}
-
-/// So many lines are counted from there.
-#[derive(Debug, Clone, Copy)]
-struct Frame {
-    base: Base,
-    /// The line that announces them.
-    line: usize,
-    announced: u32,
-    left: u32,
-}
-
-impl Frame {
-    fn new(base: Base, line: usize, announced: u32) -> Self {
-        Self {
-            base,
-            line,
-            announced,
-            left: announced,
-        }
-    }
-}
-
-/// What the lines so far say of the next one.
-#[derive(Debug, Default)]
-struct Counting {
-    /// The headings whose lines are not all there yet, the innermost last.
-    frames: Vec<Frame>,
-    /// A split that no heading followed; its base is none where the log has lost what
-    /// was split.
-    split: Option<(Option<Base>, u32)>,
-    /// Partitions of partitions, by their places in [`Reading::partitions`], since the
-    /// last heading of a chip.
-    inner: Vec<usize>,
-    /// Headings that are over, and whose lines are not all there.
-    incomplete: Vec<Incomplete>,
-}
-
-impl Counting {
-    fn heading(&mut self, line: usize, count: u32, base: Base, reading: &mut Reading) {
-        if base.parent.is_none() {
-            // Another chip, or the same log once more.
-            self.end(reading);
-        }
-        self.frames.push(Frame::new(base, line, count));
-        self.split = None;
-    }
-
-    /// The last partition is new.
-    fn added(&mut self, is_known: bool, reading: &mut Reading) {
-        let at = reading.partitions.len() - 1;
-        if !is_known {
-            reading.partitions[at].offset = None;
-            reading.partitions[at].parent = None;
-        } else if reading.partitions[at].parent.is_some() {
-            self.inner.push(at);
-        }
-    }
-
-    /// No line belongs to these headings any more.
-    fn end(&mut self, reading: &mut Reading) {
-        let inner = std::mem::take(&mut self.inner);
-        if self.frames.iter().any(|frame| frame.left > 0) {
-            for at in inner {
-                reading.partitions[at].offset = None;
-                reading.partitions[at].parent = None;
-            }
-        }
-        let lacking = self.frames.drain(..).filter(|frame| frame.left > 0);
-        self.incomplete.extend(lacking.map(|frame| Incomplete {
-            line: frame.line,
-            announced: frame.announced,
-            found: frame.announced - frame.left,
-        }));
-    }
-
-    /// From where the next line counts, and whether that is known.
-    fn next(&mut self, reading: &mut Reading) -> (Base, bool) {
-        if let (Some((base, left @ 1..)), Some(frame)) = (&mut self.split, self.frames.last()) {
-            *left -= 1;
-            return (base.unwrap_or(frame.base), base.is_some());
-        }
-        while self.frames.len() > 1 && self.frames.last().is_some_and(|frame| frame.left == 0) {
-            self.frames.pop();
-        }
-        match self.frames.last_mut() {
-            Some(frame) => {
-                frame.left = frame.left.saturating_sub(1);
-                (frame.base, true)
-            }
-            None => {
-                // A log that lost its heading: of one chip, as far as anybody can tell.
-                let base = base_of("", reading);
-                self.frames.push(Frame::new(base, 0, 0));
-                (base, true)
-            }
-        }
-    }
-}
 
 /// Reads a text that has such lines; `None` where it has none.
 pub(super) fn read(lines: &[Line<'_>]) -> Option<Result<Reading, LayoutTextError>> {
@@ -157,7 +55,7 @@ pub(super) fn read(lines: &[Line<'_>]) -> Option<Result<Reading, LayoutTextError
             let base = base_of(name, &mut reading);
             counting.heading(line.number, count, base, &mut reading);
         } else if let Some((start, end, name)) = row(text) {
-            let (at, is_known) = counting.next(&mut reading);
+            let (at, is_known) = counting.next((start, end), &mut reading);
             // A log that was pasted twice, or a kernel that prints a line twice.
             let is_new = seen.insert((at.chip, at.parent, start, end, name.to_owned()));
             if let Err(error) = add(line, at, (start, end, name), is_new, &mut reading) {
@@ -174,12 +72,11 @@ pub(super) fn read(lines: &[Line<'_>]) -> Option<Result<Reading, LayoutTextError
                 number,
                 name: name.to_owned(),
             });
-        } else if let Some(at) = created(text, &reading) {
-            counting.split = Some((Some(at), 1));
+        } else if is_created(text) && !reading.partitions.is_empty() {
+            counting.created(&reading);
+        } else if let Some(found) = found(text) {
+            counting.found(line.number, found, &reading);
         } else if !verdict(text, &mut reading) {
-            if let Some((count, name)) = split(text) {
-                counting.split = Some((base_around(name, &reading), count));
-            }
             reading.skipped.push(line.skipped());
         }
     }
@@ -220,15 +117,11 @@ fn message(text: &str) -> &str {
     }
 }
 
-/// Where the line counts that `partition "rootfs_data" created automatically` announces.
-fn created(text: &str, reading: &Reading) -> Option<Base> {
-    let rest = text.strip_prefix("mtd: partition \"")?;
-    let (_, rest) = rest.split_once('"')?;
-    let last = reading.partitions.last()?;
-    rest.starts_with(" created automatically").then(|| Base {
-        chip: last.chip.unwrap_or_default(),
-        parent: last.parent,
-    })
+/// `mtd: partition "rootfs_data" created automatically, ofs=…`.
+fn is_created(text: &str) -> bool {
+    let rest = text.strip_prefix("mtd: partition \"");
+    let said = rest.and_then(|rest| rest.split_once('"'));
+    said.is_some_and(|(_, said)| said.starts_with(" created automatically"))
 }
 
 /// Takes in what the kernel says of a partition behind its line; whether it is that.
@@ -296,23 +189,15 @@ fn past_its_chip(p: &PartitionFacts, reading: &Reading) -> Option<LayoutTextErro
     })
 }
 
-/// N and X of `2 tplink-fw partitions found on MTD device X`.
-fn split(text: &str) -> Option<(u32, &str)> {
+/// N, parser and X of `2 tplink-fw partitions found on MTD device X`.
+pub(super) fn found(text: &str) -> Option<(u32, &str, &str)> {
     let (before, name) = text.split_once(" partitions found on MTD device ")?;
     // The parser's name may hold blanks, and a stamp may stand before the number.
     let ends_word = |c: char| c.is_ascii_whitespace() || "])>:|".contains(c);
     let is_count = |word: &&str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
     let count = before.split(ends_word).rfind(is_count)?;
-    Some((decimal(count)?, name))
-}
-
-/// From where the partition of that name counts itself.
-fn base_around(name: &str, reading: &Reading) -> Option<Base> {
-    let found = reading.partitions.iter().rfind(|p| p.name == name)?;
-    Some(Base {
-        chip: found.chip.unwrap_or_default(),
-        parent: found.parent,
-    })
+    let parser = before.split_whitespace().next_back()?;
+    Some((decimal(count)?, parser, name))
 }
 
 /// N and X of `Creating N MTD partitions on "X":`; a vendor's kernel may say something
@@ -347,27 +232,6 @@ fn hex(text: &str) -> Option<(Option<u64>, &str)> {
     }
     let number = u64::from_str_radix(&text[..end], 16).ok();
     Some((number, &text[end..]))
-}
-
-/// The chip or the partition of that name: a partition that the log has named,
-/// else a chip.
-fn base_of(name: &str, reading: &mut Reading) -> Base {
-    let is_parent = |p: &&PartitionFacts| !name.is_empty() && p.name == name;
-    if let Some(parent) = reading.partitions.iter().rposition(|p| is_parent(&p)) {
-        return Base {
-            chip: reading.partitions[parent].chip.unwrap_or_default(),
-            parent: Some(parent),
-        };
-    }
-    let known = reading.chips.iter().position(|chip| chip.name == name);
-    let chip = known.unwrap_or_else(|| {
-        reading.chips.push(ChipFacts {
-            name: name.to_owned(),
-            ..ChipFacts::default()
-        });
-        reading.chips.len() - 1
-    });
-    Base { chip, parent: None }
 }
 
 fn add(

@@ -199,6 +199,9 @@ pub(crate) struct Reading {
     pub(crate) skipped: Vec<Skipped>,
     /// Lists in it that lack lines.
     pub(crate) incomplete: Vec<Incomplete>,
+    /// The first line of a list without the heading that says how many there are: lines
+    /// before it may be missing as well.
+    pub(crate) headless: Option<usize>,
     /// Numbers that it says beside them.
     pub(crate) numbers: Vec<SaidNumber>,
     /// What must be said of it: forms in one text that do not agree.
@@ -214,8 +217,21 @@ impl Reading {
             partitions: Vec::new(),
             skipped: Vec::new(),
             incomplete: Vec::new(),
+            headless: None,
             numbers: Vec::new(),
             remarks: Vec::new(),
+        }
+    }
+
+    /// What the order of its lines is worth where they have no numbers, in words.
+    pub(crate) fn about_numbers(&self) -> String {
+        let order = "has no MTD numbers: its partitions are numbered in its order";
+        match self.headless {
+            Some(line) => format!(
+                "{order}; before line {line} the kernel's `Creating … MTD partitions on …` is \
+                 missing, and if partitions are missing there too, the numbers are others"
+            ),
+            None => order.into(),
         }
     }
 

@@ -84,6 +84,10 @@ impl List {
         if text.starts_with("Bank # ") {
             return self.bank(line);
         }
+        // Before a list that it makes by `mtdparts` (drivers/mtd/mtdpart.c).
+        if super::boot_log::found(text).is_some() {
+            return Ok(true);
+        }
         if self.in_table {
             return self.table_row(line);
         }

@@ -240,12 +240,12 @@ pub enum MtdError {
         /// What that one says.
         witness_bytes: u64,
     },
-    /// A device is not in a capture that another program made.
-    #[error("{device} is not in the capture: {reason}")]
+    /// A device, or some of it, is not in a capture that another program made.
+    #[error("{reason}")]
     NotCaptured {
         /// The device.
         device: MtdName,
-        /// Why, as far as known.
+        /// What is not there, and why, as far as known.
         reason: String,
     },
     /// A device has no node, and this process may not make one.

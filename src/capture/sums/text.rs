@@ -6,7 +6,7 @@
 //! | `MD5 (NAME) = HEX`, `SHA2-256(NAME)= HEX` | `md5`, `shasum --tag`, OpenSSL |
 //! | `NAME: HEX` | GnuPG's `--print-md`, some web pages |
 //! | `HEX` alone | BusyBox of standard input, some web pages' `.md5` |
-//! | `SHA256 hash of NAME:` and `HEX` below it, before Windows 8 in pairs | Windows' certutil |
+//! | `SHA256 hash of NAME:` and `HEX` below it, before Windows 8 in pairs, in any language | Windows' certutil |
 //! | `SHA256  HEX  NAME` below a head; `Hash : HEX` and `Path : NAME` | PowerShell's Get-FileHash |
 //! | `NAME CRC` in a file called `.sfv` | file managers of Windows |
 //!
@@ -30,7 +30,7 @@ pub(in crate::capture) fn parse(file: &str, text: &str) -> Result<Vec<Sum>, usiz
             found.announced = Some(name.to_owned());
             continue;
         }
-        if found.take_field(line) {
+        if found.take_field(line) || is_of_another_kind(line) {
             continue;
         }
         let sum = match is_sfv {
@@ -144,12 +144,50 @@ fn is_frame(line: &str) -> bool {
         || line.bytes().all(|b| b == b'-' || b == b' ')
 }
 
-/// The file in `MD5 hash of file X:`; older versions leave `file` out.
+/// The file in `MD5 hash of file X:`; older versions leave `file` out. In other languages
+/// than English the words around are others (`SHA256-Hash von X:`, `Hachage MD5 du fichier
+/// X :`): then X is the last word.
 fn announced_by_certutil(line: &str) -> Option<&str> {
-    let (algorithm, name) = line.strip_suffix(':')?.split_once(" hash of ")?;
-    algorithm_called(algorithm)?;
-    let name = name.strip_prefix("file ").unwrap_or(name);
+    let before = line.strip_suffix(':')?.trim_end();
+    let name = match before.split_once(" hash of ") {
+        Some((algorithm, name)) => {
+            algorithm_called(algorithm)?;
+            name.strip_prefix("file ").unwrap_or(name)
+        }
+        None => {
+            let (words, name) = before.rsplit_once(char::is_whitespace)?;
+            let mut words = words.split(|c: char| c.is_whitespace() || c == '-');
+            words.find_map(algorithm_called)?;
+            name
+        }
+    };
     (!name.contains(char::is_control)).then_some(name)
+}
+
+/// A digest that says of itself that it is of a kind which is not known here:
+/// `BLAKE2b (NAME) = HEX`.
+pub(super) fn is_of_another_kind(line: &str) -> bool {
+    let algorithm_and_digest = || {
+        let (before, digest) = line.rsplit_once('=')?;
+        let (algorithm, _) = before.trim_end().strip_suffix(')')?.split_once('(')?;
+        Some((algorithm.trim_end(), digest.trim()))
+    };
+    algorithm_and_digest().is_some_and(|(algorithm, digest)| {
+        let is_of_word = |b: u8| b.is_ascii_alphanumeric() || b"-/_".contains(&b);
+        let is_hex = digest.len() >= 16 && digest.bytes().all(|b| b.is_ascii_hexdigit());
+        let is_word = !algorithm.is_empty() && algorithm.bytes().all(is_of_word);
+        is_hex && is_word && algorithm_called(algorithm).is_none()
+    })
+}
+
+/// POSIX cksum's `CRC BYTES NAME`.
+pub(super) fn is_of_cksum(line: &str) -> bool {
+    let is_number = |word: &str| word.len() <= 20 && word.bytes().all(|b| b.is_ascii_digit());
+    let mut words = line.splitn(3, ' ');
+    let (crc, bytes, name) = (words.next(), words.next(), words.next());
+    crc.is_some_and(|word| word.len() >= 5 && is_number(word))
+        && bytes.is_some_and(|word| !word.is_empty() && is_number(word))
+        && name.is_some()
 }
 
 pub(super) fn algorithm_called(word: &str) -> Option<Algorithm> {
@@ -270,6 +308,10 @@ mod tests {
     #[case::openssl("SHA2-256(mtd0.bin)= {sha256}")]
     #[case::certutil("SHA256 hash of mtd0.bin:\n{sha256}\nCertUtil: -hashfile done.")]
     #[case::older_certutil("MD5 hash of file mtd0.bin:\n{md5}\n")]
+    #[case::german_certutil("SHA256-Hash von mtd0.bin:\r\n{sha256}\r\nCertUtil: ausgeführt.\r\n")]
+    #[case::french_certutil("Hachage MD5 du fichier mtd0.bin :\r\n{md5}\r\n")]
+    #[case::spanish_certutil("SHA256 hash de mtd0.bin:\r\n{sha256}\r\n")]
+    #[case::another_kind_beside_it("BLAKE2b (mtd0.bin) = {sha256}\nSHA256 (mtd0.bin) = {sha256}\n")]
     #[case::certutil_of_old("SHA1 hash of file mtd0.bin:\r\n{spaced}\r\nCertUtil: done.\r\n")]
     #[case::powershell_list(
         "\r\nAlgorithm : SHA256\r\nHash      : {sha256}\r\nPath      : mtd0.bin\r\n\r\n"
@@ -293,6 +335,7 @@ mod tests {
     #[case::no_digest("hello  mtd0.bin", 1)]
     #[case::another_digest_for_it("{}  a\nc{}  b", 2)]
     #[case::other_algorithm("SHA1 (a) = {}", 1)]
+    #[case::another_kind_beside_a_torn_one("BLAKE2b (a) = {}\nd41d8", 2)]
     #[case::torn("{}  mtd0.bin\nd41d8", 2)]
     #[case::control("{}  a\u{1b}[2J", 1)]
     #[case::control_in_an_announced_name("MD5 hash of b:\r6:\n{}", 1)]

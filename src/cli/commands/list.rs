@@ -72,9 +72,19 @@ fn run(device: &DeviceArgs, output: &Output) -> Result<Exit, CliError> {
     let notes = oddities(&devices);
     let width = devices.iter().map(|d| d.name.chars().count()).max();
     let width = width.unwrap_or(0).max("NAME".len());
+    // A size that is no number of KiB is longer than others.
+    let sizes = devices.iter().map(|d| size(d.size_bytes).len()).max();
+    let width = (width, sizes.unwrap_or(0).max(9));
     output.line(&format!(
-        "{:<5}  {:<width$}  {:>9}  {:>11}  {:>10}  {:<7}  ACCESS",
-        "MTD", "NAME", "SIZE", "ERASE BLOCK", "OFFSET", "NODE"
+        "{:<5}  {:<name$}  {:>sizes$}  {:>11}  {:>10}  {:<7}  ACCESS",
+        "MTD",
+        "NAME",
+        "SIZE",
+        "ERASE BLOCK",
+        "OFFSET",
+        "NODE",
+        name = width.0,
+        sizes = width.1,
     ));
     for info in &devices {
         output.line(&row(info, width));
@@ -135,7 +145,8 @@ fn who_tells(devices: &[MtdInfo]) -> Option<String> {
     (!words.is_empty()).then(|| format!("note: offsets are told by: {}", words.join(", ")))
 }
 
-fn row(info: &MtdInfo, width: usize) -> String {
+/// Names and sizes are as wide as that.
+fn row(info: &MtdInfo, (name, sizes): (usize, usize)) -> String {
     let offset = match info.offset {
         Some(offset) if offset.source.is_inferred() => format!("{:#x}?", offset.bytes),
         Some(offset) => format!("{:#x}", offset.bytes),
@@ -147,7 +158,7 @@ fn row(info: &MtdInfo, width: usize) -> String {
         None => "unknown",
     };
     format!(
-        "{:<5}  {:<width$}  {:>9}  {:>11}  {offset:>10}  {:<7}  {access}",
+        "{:<5}  {:<name$}  {:>sizes$}  {:>11}  {offset:>10}  {:<7}  {access}",
         info.index.to_string(),
         printable(&info.name),
         size(info.size_bytes),

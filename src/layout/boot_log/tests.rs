@@ -1,4 +1,4 @@
-use super::super::lines::lines;
+use super::super::{Incomplete, lines::lines};
 use super::*;
 use rstest::rstest;
 
@@ -59,7 +59,7 @@ fn offsets_of_parts_in_parts_are_the_chips() {
     let reading = read(NESTED).unwrap().unwrap();
     assert_eq!(reading.chips.len(), 1);
     assert_eq!(reading.chips[0].name, "spi0.0");
-    assert_eq!(reading.skipped.len(), 3);
+    assert_eq!(reading.skipped, []);
 }
 
 #[test]
@@ -216,4 +216,98 @@ fn created_automatically() {
 #[test]
 fn other_messages_are_not_this_form() {
     assert!(read("[ 1.0] Memory: 0x0-0x10 reserved\nfoo").is_none());
+}
+
+fn without<'a>(words: &'a [&str]) -> impl Fn(&&str) -> bool + 'a {
+    |line| !words.iter().any(|word| line.contains(word))
+}
+
+fn picked(text: &str, without_words: &[&str]) -> String {
+    let lines = text.lines().filter(without(without_words));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// People leave lines out of what they paste: what the kernel says before a heading tells
+/// the same, and a split's part that begins before the split counts from there.
+#[rstest]
+#[case::the_chips(&["Creating 3"])]
+#[case::the_parts(&["Creating 2"])]
+#[case::both(&["Creating"])]
+#[case::the_chips_altogether(&["Creating 3", "fixed-partitions"])]
+fn headings_that_are_missing(#[case] words: &[&str]) {
+    let places = |text: &str| -> Vec<_> {
+        let facts = facts(text).into_iter();
+        facts
+            .map(|(_, _, name, start, size)| (name, start, size))
+            .collect()
+    };
+    let text = picked(NESTED, words);
+    assert_eq!(places(&text), places(NESTED), "{text}");
+    let reading = read(&text).unwrap().unwrap();
+    assert_eq!(reading.skipped, []);
+    assert_eq!(reading.incomplete, []);
+}
+
+/// Where nothing tells from where lines count, no place is told, and why is said.
+#[rstest]
+#[case::nothing_but_lines(&picked(NESTED, &["Creating", "found on"]), 2)]
+#[case::small_kernel(
+    "0x0-0x40000 : \"u-boot\"\n0x40000-0xfa0000 : \"firmware\"\n0x0-0x2000 : \"kernel\"\n\
+     0x2000-0xf60000 : \"rootfs\"\n",
+    2
+)]
+#[case::across("0x0-0x40 : \"a\"\n0x40-0x90 : \"b\"\n0x50-0xa0 : \"c\"\n", 2)]
+fn lines_that_lie_across_each_other(#[case] text: &str, #[case] first: usize) {
+    let reading = read(text).unwrap().unwrap();
+    let places = reading.partitions.iter().map(|p| p.offset.is_some());
+    let told: Vec<_> = (0..reading.partitions.len()).map(|at| at < first).collect();
+    assert_eq!(places.collect::<Vec<_>>(), told, "{text}");
+    let name = &reading.partitions[first].name;
+    assert!(
+        reading.remarks[0].contains(&format!("{name:?}")),
+        "{:?}",
+        reading.remarks
+    );
+    assert!(
+        reading.remarks[0].contains("Creating"),
+        "{:?}",
+        reading.remarks
+    );
+}
+
+/// Partitions in each other, all counted from the chip's start, are none of these.
+#[rstest]
+#[case::all_first("0x0-0x100 : \"ALL\"\n0x0-0x40 : \"boot\"\n0x40-0x100 : \"rest\"\n")]
+#[case::all_last("0x0-0x40 : \"boot\"\n0x40-0x100 : \"rest\"\n0x0-0x100 : \"ALL\"\n")]
+#[case::firmware_last(
+    "0x0-0x20 : \"u-boot\"\n0x20-0x40 : \"kernel\"\n0x40-0xf0 : \"rootfs\"\n\
+     0xf0-0x100 : \"art\"\n0x20-0xf0 : \"firmware\"\n"
+)]
+#[case::another_order("0x0-0x8 : \"a\"\n0x20-0x40 : \"b\"\n0x8-0x20 : \"c\"\n")]
+fn lines_without_a_heading_that_one_chip_has(#[case] text: &str) {
+    let reading = read(text).unwrap().unwrap();
+    assert!(
+        reading.partitions.iter().all(|p| p.offset.is_some()),
+        "{text}"
+    );
+    assert_eq!(reading.remarks, [""; 0]);
+    // Whoever counts the lines may have lost the first ones.
+    assert_eq!(reading.headless, Some(1));
+    assert!(reading.about_numbers().contains("before line 1"));
+    assert_eq!(read(NESTED).unwrap().unwrap().headless, None);
+}
+
+/// A text of lines without end is answered in time, by both.
+#[test]
+fn more_lines_than_any_device_has() {
+    let line = |n: u32| format!("{:#x}-{:#x} : \"p{n}\"\n", n * 16, n * 16 + 16);
+    let text: String = (0..6_000).map(line).collect();
+    let reading = read(&text).unwrap().unwrap();
+    assert!(reading.partitions.iter().all(|p| p.offset.is_none()));
+    let told = mtd_harness::layout::ReportedLayout::parse(&text).unwrap();
+    assert!(told.partitions.iter().all(|p| p.offset_bytes.is_none()));
+    // As many as Linux can have in one list are no matter.
+    let text: String = (0..500).map(line).collect();
+    let reading = read(&text).unwrap().unwrap();
+    assert!(reading.partitions.iter().all(|p| p.offset.is_some()));
 }

@@ -2,6 +2,7 @@
 //! layouts and over texts that are nearly right; chips cut and put together; texts as they stand in threads.
 
 mod agree;
+mod captures;
 pub(crate) mod model;
 mod mutations;
 mod round_trip;

@@ -135,6 +135,63 @@ fn texts_of_form(form: usize, count: u64) {
     assert!(both > count / 10, "{both} of {count} were layouts");
 }
 
+/// The lines of a kernel that say from where others count, in any order: short texts, so that
+/// many of them are tried.
+fn log_of_lines(rng: &mut SmallRng) -> String {
+    let mut text = String::new();
+    for _ in 0..rng.random_range(1..10) {
+        let name = ["spi0.0", "a", "b", "c", ""][rng.random_range(0..5)];
+        let count = rng.random_range(0..4);
+        text += &match rng.random_range(0..9) {
+            0 => format!("Creating {count} MTD partitions on \"{name}\":\n"),
+            1 | 2 => {
+                let parser = ["ofpart", "cmdlinepart", "uimage-fw", "4 x", ""];
+                let parser = parser[rng.random_range(0..5)];
+                format!("{count} {parser} partitions found on MTD device {name}\n")
+            }
+            3 => format!("mtd: partition \"{name}\" created automatically, ofs=1\n"),
+            4 => format!("mtd: partition \"{name}\" is out of reach -- disabled\n"),
+            _ => {
+                let start = rng.random_range(0..6_u32);
+                let end = start + rng.random_range(0..6);
+                format!("{start:#x}-{end:#x} : \"{name}\"\n")
+            }
+        };
+    }
+    text
+}
+
+fn logs_of_lines(count: u64) {
+    let (mut both, mut lost) = (0, 0);
+    for seed in 0..count {
+        let text = log_of_lines(&mut SmallRng::seed_from_u64(seed));
+        match (layout::read(text.as_bytes()), ReportedLayout::parse(&text)) {
+            (Ok(ours), Ok(theirs)) => {
+                both += 1;
+                lost += u64::from(ours.partitions.iter().any(|p| p.offset.is_none()));
+                assert_eq!(in_its_words(&ours), theirs, "seed {seed}:\n{text}");
+            }
+            (Err(_), Err(_)) => {}
+            (ours, theirs) => panic!("seed {seed}: {ours:?} against {theirs:?}:\n{text}"),
+        }
+    }
+    assert!(
+        both > count / 10 && lost > count / 100,
+        "{both}, {lost} of {count}"
+    );
+}
+
+#[test]
+fn both_readers_count_alike() {
+    logs_of_lines(20 * FEW);
+}
+
+#[test]
+#[ignore = "needs minutes: MTDKEEP_TEXTS texts (CI's stage long)"]
+fn both_readers_count_alike_many_times() {
+    logs_of_lines(many());
+}
+
 /// Rust reads numbers with a sign; people's texts have none.
 #[rstest]
 #[case("List of MTD devices:\n* n\n  - block size: 0x+000 bytes\n  - 0x0-0x27000 : \"n\"\n")]

@@ -119,6 +119,10 @@ impl MtdError {
                 .because(source),
             Self::ReadOnly { device, .. } => row(Kind::Refused, Text(READ_ONLY)).of(device),
             Self::BadRange { device, .. } => row(Kind::Refused, Nothing).of(device),
+            #[cfg(feature = "full")]
+            Self::UnknownPartition { wanted, .. } if is_volume(wanted) => {
+                row(Kind::BadSelection, Text(VOLUME))
+            }
             Self::UnknownPartition { known, .. } => row(Kind::BadSelection, ThereAre(known)),
             Self::AmbiguousPartition { candidates, .. } => {
                 row(Kind::BadSelection, ByNumber(candidates))
@@ -137,6 +141,20 @@ const UNFINISHED: &str =
 const CHANGED: &str = "it changed while it was read: find the devices again and start over";
 const FOREIGN: &str = "the node or the tree belongs to another device or kernel; \
     nothing was read from it";
+/// Whether that is a volume of UBI, as its node is called: `ubi0_1`.
+#[cfg(feature = "full")]
+fn is_volume(wanted: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let wanted = wanted.trim_start_matches("/dev/");
+    let numbers = wanted
+        .strip_prefix("ubi")
+        .and_then(|rest| rest.split_once('_'));
+    numbers.is_some_and(|(device, volume)| digits(device) && digits(volume))
+}
+
+#[cfg(feature = "full")]
+const VOLUME: &str = "a volume of UBI comes out of a backup of the partition that it lies in: \
+                      `mtdkeep image --from DIR --volume MTD:NAME`";
 const NOT_CAPTURED: &str = "if the device still works, capture it as well and import again";
 const READ_ONLY: &str = "a partition off an erase-block boundary is read-only to the kernel; \
     erasing it would hit its neighbour";

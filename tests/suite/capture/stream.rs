@@ -143,6 +143,9 @@ fn what_cannot_be_read_is_zeros_and_named() {
     );
     let made = imported(&bench, &output.stdout, "partial");
     assert_eq!(made.status.code(), Some(3), "{}", shown(&made));
+    // Who imports it knows that from the record alone.
+    let wanted = "capture.txt says that the device could not read 0x20000 bytes at 0x20000";
+    assert!(shown(&made).contains(wanted), "{}", shown(&made));
     let image = fs::read(bench.outer.path().join("partial/mtd0.bin")).unwrap();
     let whole = bench.device.partition_bytes(0);
     assert!(image[..0x2_0000] == whole[..0x2_0000]);

@@ -35,6 +35,8 @@ pub mod field;
 #[cfg(feature = "full")]
 pub mod generated;
 #[cfg(feature = "full")]
+pub mod hints;
+#[cfg(feature = "full")]
 pub mod image;
 #[cfg(feature = "full")]
 pub mod interrupt;

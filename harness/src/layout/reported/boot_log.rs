@@ -19,8 +19,13 @@ struct Log {
     reported: ReportedLayout,
     /// The innermost last.
     headings: Vec<Heading>,
-    /// A split without a heading: its base is lost where what was split is.
-    split: Option<(Option<Base>, u32)>,
+    /// A split without a heading: its base is lost where what was split is. Before its
+    /// first line, what was split.
+    split: Option<(Option<Base>, u32, Option<usize>)>,
+    /// A chip's parser spoke, and its heading is still to come.
+    coming: Option<(u32, String, usize)>,
+    /// Partitions without a heading.
+    bare: Vec<usize>,
     /// Parts of parts below the open headings.
     inner: Vec<usize>,
     /// What lines said, as they said it.
@@ -101,13 +106,25 @@ impl Log {
             self.nands.extend(size_of_nand(said));
         } else if is_created(text) && !self.reported.partitions.is_empty() {
             let last = &self.reported.partitions[self.reported.partitions.len() - 1];
-            self.split = Some((Some((last.chip.unwrap_or(0), last.parent)), 1));
-        } else if self.kernels_word(text).is_none() {
-            if let Some((count, name)) = found_on(text) {
-                let of = self.reported.partitions.iter().rfind(|p| p.name == name);
-                let base = of.map(|of| (of.chip.unwrap_or(0), of.parent));
-                self.split = Some((base, count));
+            self.split = Some((Some((last.chip.unwrap_or(0), last.parent)), 1, None));
+        } else if let Some((count, parser, name)) = found_on(text) {
+            let of = self
+                .reported
+                .partitions
+                .iter()
+                .rposition(|p| p.name == name);
+            let waiting = self.headings.iter().any(|(_, left, ..)| *left > 0);
+            if of.is_none() && !waiting && OF_CHIPS.contains(&parser) {
+                self.coming = Some((count, name.to_owned(), line.number));
+            } else {
+                let base = of.map(|of| {
+                    let of = &self.reported.partitions[of];
+                    (of.chip.unwrap_or(0), of.parent)
+                });
+                self.split = Some((base, count, of));
             }
+        } else {
+            self.kernels_word(text);
         }
         Ok(())
     }
@@ -126,6 +143,7 @@ impl Log {
         };
         self.headings.push((base, count, count, line));
         self.split = None;
+        self.coming = None;
     }
 
     fn chip(&mut self, name: &str) -> usize {
@@ -155,6 +173,45 @@ impl Log {
                 });
             }
         }
+        self.forget_what_is_bare();
+    }
+
+    /// Without a heading, places that no one chip can have are nobody's, and all behind them.
+    fn forget_what_is_bare(&mut self) {
+        let bare = std::mem::take(&mut self.bare);
+        let place = |at: usize| {
+            let part = &self.reported.partitions[at];
+            let start = part.offset_bytes?;
+            let size = part.size_bytes.filter(|size| *size > 0)?;
+            Some((start, start + size))
+        };
+        let chip_end = bare.iter().filter_map(|at| Some(place(*at)?.1)).max();
+        let mut earlier: Vec<(u64, u64)> = Vec::new();
+        let (count, whole_list) = (bare.len(), bare.first().copied());
+        let lost = bare.into_iter().take(4096).find(|at| {
+            let Some(mine) = place(*at) else { return false };
+            if mine.0 == 0 && Some(mine.1) == chip_end {
+                // The whole chip's.
+                return false;
+            }
+            let inside = |a: (u64, u64), b: (u64, u64)| a.0 >= b.0 && a.1 <= b.1;
+            let is_lost = earlier.iter().any(|other| {
+                let meet = mine.0.max(other.0) < mine.1.min(other.1);
+                let torn = meet && !inside(mine, *other) && !inside(*other, mine);
+                torn || mine.0.max(other.0) == 0
+            });
+            earlier.push(mine);
+            is_lost
+        });
+        let first = match count > 4096 {
+            // More than any device has: nobody looks at all of them.
+            true => whole_list,
+            false => lost,
+        };
+        let first = first.unwrap_or(self.reported.partitions.len());
+        for part in &mut self.reported.partitions[first..] {
+            (part.offset_bytes, part.parent) = (None, None);
+        }
     }
 
     fn partition(
@@ -164,7 +221,10 @@ impl Log {
         end: Option<u64>,
         name: &str,
     ) -> Result<(), ReportedError> {
-        let (base, is_lost) = self.base();
+        if let Some((count, name, at)) = self.coming.take() {
+            self.heading(count, &name, at);
+        }
+        let (base, is_lost, is_bare) = self.base(start, end);
         let start = below_2_63(start, line)?;
         let end = below_2_63(end, line)?;
         let size = end
@@ -202,29 +262,35 @@ impl Log {
                 self.reported.partitions[at].offset_bytes = None;
             }
             self.inner.push(at);
+        } else if is_bare {
+            self.bare.push(at);
         }
         Ok(())
     }
 
-    /// From where a line counts, and whether the log has lost what that is.
-    fn base(&mut self) -> (Base, bool) {
+    /// From where a line counts, whether the log has lost what that is, and whether it is
+    /// without a heading.
+    fn base(&mut self, start: Option<u64>, end: Option<u64>) -> (Base, bool, bool) {
         if self.headings.is_empty() {
             let chip = self.chip("");
             self.headings.push(((chip, None), 0, 0, 0));
-            return ((chip, None), false);
+            return ((chip, None), false, true);
         }
-        if let Some((base, left)) = self.split.as_mut().filter(|(_, left)| *left > 0) {
+        if let Some((base, left, of)) = self.split.as_mut().filter(|(_, left, _)| *left > 0) {
             *left -= 1;
+            if let (Some(of), Some(outer)) = (of.take(), *base) {
+                *base = self.reported.split_base(outer, of, start, end);
+            }
             let around = self.headings[self.headings.len() - 1].0;
-            return (base.unwrap_or(around), base.is_none());
+            return (base.unwrap_or(around), base.is_none(), false);
         }
         while self.headings.len() > 1 && self.headings[self.headings.len() - 1].1 == 0 {
             self.headings.pop();
         }
         let at = self.headings.len() - 1;
-        let (base, left, ..) = &mut self.headings[at];
+        let (base, left, _, line) = &mut self.headings[at];
         *left = left.saturating_sub(1);
-        (*base, false)
+        (*base, false, *line == 0)
     }
 
     /// What is said of a partition behind its own line.
@@ -252,6 +318,42 @@ impl Log {
         Some(())
     }
 }
+
+impl ReportedLayout {
+    /// From where a split's lines count, by the first of them: what begins before the split
+    /// partition does counts from it.
+    fn split_base(
+        &self,
+        outer: Base,
+        of: usize,
+        start: Option<u64>,
+        end: Option<u64>,
+    ) -> Option<Base> {
+        let part = &self.partitions[of];
+        let zero = match outer.1 {
+            Some(parent) => self.partitions[parent].offset_bytes,
+            None => Some(0),
+        };
+        let (Some(own), Some(zero), Some(start)) = (part.offset_bytes, zero, start) else {
+            return Some(outer);
+        };
+        if own < zero || start >= own - zero {
+            return Some(outer);
+        }
+        let room = part.size_bytes?;
+        end.filter(|end| *end <= room).map(|_| (outer.0, Some(of)))
+    }
+}
+
+/// Whose words stand before a heading of a chip.
+const OF_CHIPS: [&str; 6] = [
+    "RedBoot",
+    "bcm47xxpart",
+    "cmdlinepart",
+    "fixed-partitions",
+    "ofpart",
+    "qcomsmem",
+];
 
 /// What the kernel itself said in a line that something stamped.
 fn behind_stamps(text: &str) -> &str {
@@ -296,14 +398,17 @@ fn heading(text: &str) -> Option<(u32, &str)> {
     Some((count, scan.0.rsplit_once('"')?.0))
 }
 
-fn found_on(text: &str) -> Option<(u32, &str)> {
+fn found_on(text: &str) -> Option<(u32, &str, &str)> {
     const WORDS: &str = " partitions found on MTD device ";
     let at = text.find(WORDS)?;
     let is_gap = |c: char| matches!(c, ']' | ')' | '>' | ':' | '|') || c.is_ascii_whitespace();
     let words: Vec<&str> = text[..at].split(is_gap).filter(|w| !w.is_empty()).collect();
     let is_number = |word: &&&str| word.chars().all(|c| c.is_ascii_digit());
     let count = words.iter().rev().find(is_number)?;
-    Some((decimal(count)?, &text[at + WORDS.len()..]))
+    let parser = text[..at]
+        .rsplit(char::is_whitespace)
+        .find(|w| !w.is_empty())?;
+    Some((decimal(count)?, parser, &text[at + WORDS.len()..]))
 }
 
 /// `spi-nor spi0.0: w25q128 (16384 Kbytes)`, `spi-nand spi0.0: 128 MiB, block size: …`.

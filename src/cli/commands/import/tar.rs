@@ -1,7 +1,9 @@
 //! `mtdkeep import` of a backup's tar, and of a capture's.
 
 use super::Args;
-use crate::backup::{self, BackupError, Directory as _, Failure, Folder, Report, TarFolder};
+use crate::backup::{
+    self, BackupError, Directory as _, Failure, Folder, MANIFEST, Report, TarFolder,
+};
 use crate::capture::ImportError;
 use crate::capture::RECORD;
 use crate::cli::Exit;
@@ -24,6 +26,16 @@ pub(super) fn run(
 ) -> Result<Exit, CliError> {
     let undoes = args.undo_crlf || args.omit_oob.is_some();
     let for_files = args.captured.len() > 1 || !args.maps.is_empty() || undoes;
+    if (args.layout.is_some() || for_files) && archive.open(MANIFEST).is_err() {
+        return Err(CliError::Other {
+            exit: Exit::Usage,
+            message: format!(
+                "{} has no {MANIFEST}: it is no backup's tar, or was cut off",
+                archive.describe()
+            ),
+            help: Some("unpack somebody else's tar, and import the folder with its files".into()),
+        });
+    }
     if args.layout.is_some() || for_files {
         return Err(CliError::Other {
             exit: Exit::Usage,

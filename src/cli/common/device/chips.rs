@@ -353,9 +353,13 @@ fn geometry(
         let all = places.fold(ASSUMED_BLOCK_BYTES | size_bytes, |all, place| all | place);
         // The largest power of two that divides every one of them.
         let block_bytes = (1 << all.trailing_zeros()).min(ASSUMED_BLOCK_BYTES);
-        assumed.push(format!(
+        let said = format!(
             "the layout does not tell the size of the erase blocks: {block_bytes:#x} is assumed"
-        ));
+        );
+        // Several chips have it in common.
+        if !assumed.contains(&said) {
+            assumed.push(said);
+        }
         block_bytes
     };
     let whole = size_bytes.checked_next_multiple_of(block_bytes);

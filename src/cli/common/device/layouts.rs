@@ -45,10 +45,7 @@ pub(super) fn choose(file: &Path, more: Option<&Path>, dumps: &Dumps) -> Result<
     let mut described = layout::describe(&base, more.as_ref(), rest_bytes)
         .map_err(|error| refused(error.to_string(), what_to_do(&error)))?;
     if described.numbered {
-        notes.push(format!(
-            "{} has no MTD numbers: its partitions are numbered in its order",
-            file.display()
-        ));
+        notes.push(format!("{} {}", file.display(), base.about_numbers()));
     }
     let has_row = |facts: &layout::PartitionFacts| {
         let numbers = (facts.index, facts.size_bytes, facts.erase_block_bytes);
@@ -67,7 +64,26 @@ pub(super) fn choose(file: &Path, more: Option<&Path>, dumps: &Dumps) -> Result<
         };
         notes.push(note);
     }
-    chips::simulation_of(described, dumps, notes)
+    chips::simulation_of(described, dumps, notes).map_err(|error| with_remarks(error, &base))
+}
+
+/// What must be said of a text tells why it does not do.
+fn with_remarks(error: CliError, reading: &Reading) -> CliError {
+    match error {
+        CliError::Other {
+            exit,
+            message,
+            help,
+        } => CliError::Other {
+            exit,
+            message: reading
+                .remarks
+                .iter()
+                .fold(message, |message, remark| format!("{message}\n  {remark}")),
+            help,
+        },
+        error => error,
+    }
 }
 
 fn what_to_do(error: &DescribeError) -> &'static str {
