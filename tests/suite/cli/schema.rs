@@ -220,7 +220,11 @@ fn furnished() -> tempfile::TempDir {
     fs::write(at("table"), table).unwrap();
     fs::write(at("two"), "dev:    size   erasesize  name\nmtd0: 00000800 00000400 \"a\"\nmtd1: 00000800 00000400 \"b\"\n").unwrap();
     fs::write(at("dump"), [0xff; 0x1000]).unwrap();
-    fs::write(at("log"), "0x400-0xc00 : \"a\"\n0x800-0x1000 : \"b\"\n").unwrap();
+    fs::write(
+        at("log"),
+        "Creating 2 MTD partitions on \"n\":\n0x400-0xc00 : \"a\"\n0x800-0x1000 : \"b\"\n",
+    )
+    .unwrap();
     quiet(
         "backup --image dump --simulate=two --layout log -o whole",
         0,
