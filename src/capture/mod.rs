@@ -4,6 +4,7 @@
 
 #[cfg(feature = "full")]
 mod assign;
+#[cfg(feature = "full")]
 mod beside;
 #[cfg(feature = "full")]
 mod captured;
