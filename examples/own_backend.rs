@@ -39,22 +39,15 @@ pub struct Dump {
 impl Dump {
     /// From the bytes and the text of `/proc/mtd`.
     pub fn new(chip: Vec<u8>, proc_mtd: &str) -> Result<Self, Box<dyn Error>> {
-        let mut devices = Vec::new();
         let mut end = 0;
-        for entry in parse_proc_mtd(proc_mtd.as_bytes())? {
-            let mut device = MtdInfo::new(
-                entry.index,
-                entry.name,
-                entry.size_bytes,
-                entry.erase_block_bytes,
-            );
+        let mut devices = parse_proc_mtd(proc_mtd.as_bytes())?;
+        for device in &mut devices {
             // Nobody said so: it is the sum of the sizes, and is told as that.
             device.offset = Some(PartitionOffset {
                 bytes: end,
                 source: FactSource::Sum,
             });
             end += device.size_bytes;
-            devices.push(device);
         }
         if end > chip.len() as u64 {
             return Err(format!("the partitions end at {end:#x}, past the dump's end").into());

@@ -27,8 +27,7 @@
 //! let report = backup::verify(&folder, Some(&device), &work)?;
 //! assert_eq!(report.images_right, 11);
 //!
-//! let cleaned = backup::clean(&folder)?;
-//! assert_eq!(cleaned.files().len(), 14);
+//! assert_eq!(backup::clean(&folder)?, 14);
 //! # Ok(())
 //! # }
 //! ```

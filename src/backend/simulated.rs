@@ -163,19 +163,13 @@ impl MtdBackend for SimulatedBackend {
     fn devices(&self) -> Result<Vec<MtdInfo>, MtdError> {
         // The table's text, as on the device; the chip's layout only adds to it.
         let path = Self::table_path();
-        let entries = match parse_proc_mtd(self.device.system.proc_mtd().as_bytes()) {
-            Ok(entries) if entries.is_empty() => return Err(MtdError::NoDevices { path }),
-            Ok(entries) => entries,
+        let mut devices = match parse_proc_mtd(self.device.system.proc_mtd().as_bytes()) {
+            Ok(devices) if devices.is_empty() => return Err(MtdError::NoDevices { path }),
+            Ok(devices) => devices,
             Err(source) => return Err(MtdError::BadTable { path, source }),
         };
         let registered = self.device.system.devices();
-        let complete = |entry: crate::mtd::ProcMtdEntry| {
-            let mut device = MtdInfo::new(
-                entry.index,
-                entry.name,
-                entry.size_bytes,
-                entry.erase_block_bytes,
-            );
+        for device in &mut devices {
             let at = registered.binary_search_by_key(&device.index.0, |known| known.index);
             if let Ok(at) = at {
                 let (known, provenance) = (&registered[at], self.provenance.get(at));
@@ -188,11 +182,17 @@ impl MtdBackend for SimulatedBackend {
                 device.erase_block_assumed =
                     provenance.is_some_and(|known| known.erase_block_assumed);
                 device.chip = u32::try_from(known.chip).ok();
-                let of_chip = |chip: &mut mtd_harness::chip::Chip| chip.geometry().size_bytes;
+                let (size_bytes, timing) = self.device.system.with_chip(known.chip, |chip| {
+                    (chip.geometry().size_bytes, chip.timing())
+                });
                 device.chip_bytes = match provenance {
                     Some(provenance) => provenance.chip_bytes,
-                    None => Some(self.device.system.with_chip(known.chip, of_chip)),
+                    None => Some(size_bytes),
                 };
+                device.timing = Some(ChipTiming {
+                    erase: timing.erase,
+                    program_kib: timing.program(0, 1024),
+                });
                 device.writeable = Some(known.writeable);
                 let simulated =
                     |source: Option<FactSource>| source.unwrap_or(FactSource::Simulation);
@@ -204,9 +204,8 @@ impl MtdBackend for SimulatedBackend {
             }
             device.node = self.node_state(&Node::character(device.index));
             device.block_node = self.node_state(&Node::block(device.index));
-            device
-        };
-        Ok(entries.into_iter().map(complete).collect())
+        }
+        Ok(devices)
     }
 
     fn open(&self, device: &MtdInfo) -> Result<Box<dyn MtdRead>, MtdError> {
@@ -223,16 +222,6 @@ impl MtdBackend for SimulatedBackend {
         let calls = SimulatedCalls(self.open_handle(device, true)?);
         let open = OpenDevice::new(calls, device)?;
         Ok(Box::new(open.must_be_writeable(permit.reason())?))
-    }
-
-    fn timing(&self, device: &MtdInfo) -> Option<ChipTiming> {
-        let chip = usize::try_from(device.chip?).ok()?;
-        let timing = self.device.system.with_chip(chip, |chip| chip.timing());
-        Some(ChipTiming {
-            erase: timing.erase,
-            program_kib: timing.program(0, 1024),
-            chip: timing.name,
-        })
     }
 }
 

@@ -15,7 +15,7 @@ use super::texts;
 
 /// What a clean-up removed, or would remove.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Cleaning {
+pub(crate) struct Cleaning {
     /// The files, in the order in which they go.
     pub(crate) files: Vec<Entry>,
     /// What an operating system put there; it stays, and the folder with it.
@@ -25,11 +25,6 @@ pub struct Cleaning {
 }
 
 impl Cleaning {
-    /// The names of the files that were removed, in the order in which they went.
-    pub fn files(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.files.iter().map(|entry| entry.name.as_str())
-    }
-
     /// How many bytes the files hold.
     pub(crate) fn bytes(&self) -> u64 {
         let sizes = self.files.iter().filter_map(|entry| entry.size_bytes);

@@ -142,7 +142,7 @@ pub enum BackupError {
 
 /// What an error means for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorKind {
+pub(crate) enum ErrorKind {
     /// The request itself is wrong.
     Usage,
     /// The system, the flash or the folder failed.
@@ -169,7 +169,7 @@ impl BackupError {
     }
 
     /// What it means for the caller.
-    pub fn kind(&self) -> ErrorKind {
+    pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::Mtd(error) => match error.kind() {
                 MtdErrorKind::BadSelection => ErrorKind::Usage,

@@ -1,7 +1,6 @@
 //! What a caller of the library calls: the pipeline on a [`Folder`]. Inside, the same
 //! works on any [`Directory`](super::directory::Directory).
 
-use super::clean::Cleaning;
 use super::error::Failure;
 use super::folder::Folder;
 use super::pipeline::{Request, Summary};
@@ -38,12 +37,13 @@ pub fn verify(
     super::verify::verify(folder, backend, work)
 }
 
-/// Removes a backup's files from a folder, and nothing else. The folder itself stays.
+/// Removes a backup's files from a folder, and nothing else. The folder itself stays, and
+/// so does what an operating system put there. Gives how many files it removed.
 ///
 /// # Errors
 /// [`BackupError::Refused`](super::BackupError::Refused) before anything is removed where
 /// there is no backup, or more than one; [`Failure`] where a file cannot be removed, with
 /// how many are gone.
-pub fn clean(folder: &Folder) -> Result<Cleaning, Failure> {
-    super::clean::clean(folder)
+pub fn clean(folder: &Folder) -> Result<usize, Failure> {
+    Ok(super::clean::clean(folder)?.files.len())
 }

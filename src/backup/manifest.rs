@@ -288,12 +288,12 @@ impl Manifest {
 
     /// SHA-256 of the text for the file, which has the digests of all images in it:
     /// noted elsewhere, it tells a changed backup from the true one.
-    pub fn sha256(&self) -> String {
+    pub(crate) fn sha256(&self) -> String {
         digest::sha256(&self.to_json())
     }
 
     /// The text for the file, and for its copy in the page: harmless for both.
-    pub fn to_json(&self) -> Vec<u8> {
+    pub(crate) fn to_json(&self) -> Vec<u8> {
         // Serialising plain structs with string keys into memory cannot fail.
         let text = serde_json::to_string_pretty(self).unwrap_or_default();
         (printable_json(&text) + "\n").into_bytes()
@@ -302,11 +302,6 @@ impl Manifest {
     /// The images, in the order of their numbers.
     pub fn images(&self) -> &[Image] {
         &self.images
-    }
-
-    /// Names of the partitions that were wanted and are not in the backup.
-    pub fn missing_partitions(&self) -> impl Iterator<Item = &str> {
-        self.missing().map(|(entry, _)| entry.name.as_str())
     }
 
     /// The images' share of the layout that is missing although it was wanted.

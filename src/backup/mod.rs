@@ -1,10 +1,10 @@
 //! The backup pipeline: read, digest, store, prove.
 //!
 //! Data flows one way: from an MTD device through one buffer, through the
-//! digests, into a [`Folder`], or into a tar ([`stream`]). [`backup`] makes a backup,
+//! digests, into a [`Folder`], or into a tar (`stream`). [`backup`] makes a backup,
 //! [`verify`] proves one, [`clean`] takes one away. What goes on is told to an
 //! [`Observer`]; nothing here prints. What a backup holds is documented as JSON
-//! (`docs/manifest.schema.json` of the source); [`Manifest`] gives the text.
+//! (`docs/manifest.schema.json` of the source); [`Manifest`] reads it.
 //!
 //! Invariants: a folder with `manifest.json` is a finished backup, and each
 //! `mtdN.bin` in any folder is whole; success means that every byte of every
@@ -66,27 +66,26 @@ mod verify_images;
 mod work;
 mod workers;
 
-pub use clean::Cleaning;
 pub use digest::{DigestChoice, DigestValues, Digests};
-pub use error::{BackupError, ErrorKind, Failure};
+pub use error::{BackupError, Failure};
 pub use events::Observer;
 pub use folder::Folder;
 pub use front::{backup, clean, verify};
 pub use lock::Access;
 pub use manifest::{Image, Manifest, ManifestError};
 pub use pipeline::{Request, Summary};
-pub use report::{Finding, Kind, Meaning, Report};
-pub use stream::stream;
+pub use report::{Finding, Meaning, Report};
 pub use work::Work;
 
 pub(crate) use buffer::read_full;
-pub(crate) use clean::plan_clean;
+pub(crate) use clean::{Cleaning, plan_clean};
 pub(crate) use digest::{sha256, sha256_of};
 #[cfg(all(test, feature = "full"))]
 pub(crate) use directory::FileId;
 #[cfg(feature = "full")]
 pub(crate) use directory::NewFile;
 pub(crate) use directory::{Directory, Entry};
+pub(crate) use error::ErrorKind;
 pub(crate) use image::{buffer_bytes, finish, first_difference};
 #[cfg(feature = "full")]
 pub(crate) use join::{JoinError, Plan, join, plan as plan_join};
@@ -97,8 +96,10 @@ pub(crate) use manifest::{INDEX, Identity, LayoutEntry, MANIFEST, SUMS, Unreadab
 pub(crate) use manifest::{Origin, Rebuilt, UNFINISHED};
 #[cfg(feature = "full")]
 pub(crate) use repair::{How, RepairLayout, RepairRequest, Repaired, repair};
+pub(crate) use report::Kind;
 #[cfg(feature = "full")]
 pub(crate) use single_file::{NotFinished, SingleFile};
+pub(crate) use stream::stream;
 #[cfg(all(test, feature = "full"))]
 pub(crate) use tar::header as tar_header;
 #[cfg(feature = "full")]

@@ -65,12 +65,12 @@ pub struct Summary {
     /// What was written as `manifest.json`.
     pub manifest: Manifest,
     /// How many images were there already from a cut-off run.
-    pub kept: usize,
+    pub(crate) kept: usize,
 }
 
 impl Summary {
     /// Whether a second reading of the flash differed from the first.
-    pub fn changed_while_read(&self) -> bool {
+    pub(crate) fn changed_while_read(&self) -> bool {
         let differs = |image: &Image| image.second_reading.as_ref().is_some_and(|s| !s.same);
         let origin = self.manifest.origin.as_ref();
         self.manifest.images.iter().any(differs)

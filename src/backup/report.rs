@@ -7,7 +7,8 @@
 
 mod kind;
 
-pub use kind::{Kind, Meaning};
+pub(crate) use kind::Kind;
+pub use kind::Meaning;
 
 use super::manifest::{Image, MANIFEST, Manifest};
 use super::units::{count, size};
@@ -129,7 +130,7 @@ impl Value {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// What it is.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// The file, the MTD device, or what else it is about.
     pub(crate) subject: String,
     /// The name of the subject's partition, where there is one.
@@ -193,6 +194,11 @@ impl Finding {
     pub(super) fn because(mut self, reason: impl Into<String>) -> Self {
         self.reason = Some(reason.into());
         self
+    }
+
+    /// What it means: whether the backup differs, could not be checked, or lacks something.
+    pub fn meaning(&self) -> Meaning {
+        self.kind.meaning()
     }
 
     /// The finding in one sentence, without its reason where that has a

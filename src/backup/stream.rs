@@ -29,7 +29,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// # Errors
 /// [`Failure`]; then what was written is no backup, and says so by its lack of a
 /// manifest.
-pub fn stream(
+pub(crate) fn stream(
     backend: &dyn MtdBackend,
     out: &mut dyn Write,
     request: &Request<'_>,

@@ -9,7 +9,7 @@
 use super::error::ImportError;
 use crate::backup::capture_format::TABLE;
 use crate::layout::{self as texts, Form, Reading, describe, place};
-use crate::mtd::{ISPOT_TABLE, MtdIndex, MtdInfo, ProcMtdEntry, infer_offsets, parse_proc_mtd};
+use crate::mtd::{ISPOT_TABLE, MtdIndex, MtdInfo, infer_offsets, parse_proc_mtd};
 use std::collections::BTreeMap;
 
 /// The partition that the iSpot has no node for.
@@ -42,7 +42,7 @@ pub(super) fn find(
 
 /// The captured table; a given text may add to it, and must not contradict it.
 fn of_captured(
-    captured: Vec<ProcMtdEntry>,
+    mut layout: Vec<MtdInfo>,
     given: Option<(&str, &[u8])>,
 ) -> Result<KnownLayout, ImportError> {
     let mut from = "the device's /proc/mtd, as captured".to_owned();
@@ -50,7 +50,6 @@ fn of_captured(
         file: file.into(),
         why,
     };
-    let mut layout = plain_devices(captured);
     if let Some((file, text)) = given {
         let reading = reading(file, text)?;
         if reading.form == Form::ProcMtd && reading.partitions.len() != layout.len() {
@@ -149,17 +148,12 @@ fn bad(file: &str, why: impl std::fmt::Display) -> ImportError {
     }
 }
 
-fn parse(file: &str, text: &[u8]) -> Result<Vec<ProcMtdEntry>, ImportError> {
-    let entries = parse_proc_mtd(text).map_err(|error| bad(file, error))?;
-    if entries.is_empty() {
+fn parse(file: &str, text: &[u8]) -> Result<Vec<MtdInfo>, ImportError> {
+    let devices = parse_proc_mtd(text).map_err(|error| bad(file, error))?;
+    if devices.is_empty() {
         return Err(ImportError::EmptyLayout { file: file.into() });
     }
-    Ok(entries)
-}
-
-fn plain_devices(entries: Vec<ProcMtdEntry>) -> Vec<MtdInfo> {
-    let device = |e: ProcMtdEntry| MtdInfo::new(e.index, e.name, e.size_bytes, e.erase_block_bytes);
-    entries.into_iter().map(device).collect()
+    Ok(devices)
 }
 
 fn assume_ispot(sizes_bytes: &BTreeMap<u32, u64>) -> Result<KnownLayout, ImportError> {
@@ -171,7 +165,7 @@ fn assume_ispot(sizes_bytes: &BTreeMap<u32, u64>) -> Result<KnownLayout, ImportE
             beside: Vec::new(),
         })
     };
-    let mut devices = plain_devices(parse("of the Clear iSpot", ISPOT_TABLE.as_bytes())?);
+    let mut devices = parse("of the Clear iSpot", ISPOT_TABLE.as_bytes())?;
     infer_offsets(&mut devices);
     for info in &devices {
         match sizes_bytes.get(&info.index.0) {

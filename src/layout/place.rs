@@ -255,11 +255,7 @@ mod tests {
 
     fn devices(table: &str) -> Vec<MtdInfo> {
         let table = format!("dev:    size   erasesize  name\n{table}");
-        parse_proc_mtd(table.as_bytes())
-            .unwrap()
-            .into_iter()
-            .map(|e| MtdInfo::new(e.index, e.name, e.size_bytes, e.erase_block_bytes))
-            .collect()
+        parse_proc_mtd(table.as_bytes()).unwrap()
     }
 
     /// A QNAP TS-419P: the partitions stand on the chip in another order.

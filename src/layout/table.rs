@@ -9,7 +9,7 @@
 use super::error::LayoutTextError;
 use super::lines::Line;
 use super::{FactSources, Form, PartitionFacts, Reading};
-use crate::mtd::{MtdIndex, ProcMtdEntry, parse_proc_mtd_line};
+use crate::mtd::{MtdIndex, MtdInfo, parse_proc_mtd_line};
 use std::collections::BTreeMap;
 
 /// Reads a text that has the table's heading, or a line that can be nothing but a row of
@@ -63,7 +63,7 @@ pub(super) fn read(lines: &[Line<'_>]) -> Option<Result<Reading, LayoutTextError
 
 fn add(
     line: usize,
-    entry: ProcMtdEntry,
+    entry: MtdInfo,
     seen: &mut BTreeMap<MtdIndex, usize>,
     reading: &mut Reading,
 ) -> Result<(), LayoutTextError> {

@@ -5,6 +5,7 @@
 
 use crate::printable::printable;
 use std::fmt;
+use std::time::Duration;
 
 /// Major number of MTD's character nodes (Linux 6.1, include/uapi/linux/major.h).
 pub(crate) const MTD_CHAR_MAJOR: u32 = 90;
@@ -46,9 +47,9 @@ impl fmt::Display for MtdIndex {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MtdName {
     /// Its number.
-    pub index: MtdIndex,
+    pub(crate) index: MtdIndex,
     /// Its name; may be empty.
-    pub name: String,
+    pub(crate) name: String,
 }
 
 impl fmt::Display for MtdName {
@@ -167,6 +168,15 @@ pub struct PartitionOffset {
     pub source: FactSource,
 }
 
+/// How long a chip takes to be written, by its data sheet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ChipTiming {
+    /// Erasing one erase block.
+    pub(crate) erase: Duration,
+    /// Programming 1024 bytes.
+    pub(crate) program_kib: Duration,
+}
+
 /// What discovery tells of one MTD device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MtdInfo {
@@ -203,6 +213,8 @@ pub struct MtdInfo {
     /// Whether single bits of it can be programmed, as on NOR, where that is known;
     /// NAND is programmed in pages, each once.
     pub(crate) bit_writeable: Option<bool>,
+    /// How long its chip takes, where that is known.
+    pub(crate) timing: Option<ChipTiming>,
     /// Its character node.
     pub node: NodeState,
     /// Its block node; none is needed for a backup.
@@ -234,6 +246,7 @@ impl MtdInfo {
             writeable: None,
             writeable_source: None,
             bit_writeable: None,
+            timing: None,
             node: NodeState::Present,
             block_node: NodeState::Present,
         }

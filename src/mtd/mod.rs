@@ -28,8 +28,8 @@ mod tests;
 
 pub use error::{MtdError, MtdErrorKind, Operation, SizeWitness};
 pub(crate) use info::total_bytes;
+pub(crate) use info::{ChipTiming, MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR};
 pub use info::{FactSource, MtdIndex, MtdInfo, MtdName, NodeState, PartitionOffset};
-pub(crate) use info::{MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR};
 pub(crate) use node::{Node, NodeKind, missing_nodes};
 pub(crate) use oddity::oddities;
 #[cfg(feature = "full")]
@@ -38,11 +38,10 @@ pub(crate) use offsets::infer_offsets;
 pub use permit::WritePermit;
 #[cfg(feature = "full")]
 pub(crate) use proc_mtd::parse_line as parse_proc_mtd_line;
-pub use proc_mtd::{ProcMtdEntry, ProcMtdError, parse_proc_mtd};
+pub use proc_mtd::{ProcMtdError, parse_proc_mtd};
 /// The error numbers that Linux answers with.
 pub use rustix::io::Errno;
 pub(crate) use select::select;
-use std::time::Duration;
 
 /// Finds and opens MTD devices.
 pub trait MtdBackend: Sync {
@@ -70,11 +69,6 @@ pub trait MtdBackend: Sync {
         let _ = devices;
         Vec::new()
     }
-    /// How long the device's chip takes, where that is known.
-    fn timing(&self, device: &MtdInfo) -> Option<ChipTiming> {
-        let _ = device;
-        None
-    }
 }
 
 /// Somebody who works on an MTD device.
@@ -84,17 +78,6 @@ pub struct InUse {
     pub index: MtdIndex,
     /// How, as a sentence's end: `mounted at /etc (jffs2)`.
     pub how: String,
-}
-
-/// How long a chip takes to be written, by its data sheet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChipTiming {
-    /// Erasing one erase block.
-    pub erase: Duration,
-    /// Programming 1024 bytes.
-    pub program_kib: Duration,
-    /// Which chip that is.
-    pub chip: &'static str,
 }
 
 /// An open device that can be read.

@@ -17,7 +17,7 @@ impl WritePermit {
     }
 
     /// Why writing was allowed.
-    pub fn reason(&self) -> &'static str {
+    pub(crate) fn reason(&self) -> &'static str {
         self.reason
     }
 }

@@ -12,20 +12,7 @@
 //! (replacement characters), line ends of a terminal capture (CR LF), blank
 //! lines at the end, a last line without its newline if it is whole otherwise.
 
-use super::info::MtdIndex;
-
-/// One line of `/proc/mtd`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProcMtdEntry {
-    /// N of mtdN.
-    pub index: MtdIndex,
-    /// Its name, without the quotes around it.
-    pub name: String,
-    /// Its size.
-    pub size_bytes: u64,
-    /// Its erase-block size; 0 where the device has none.
-    pub erase_block_bytes: u64,
-}
+use super::info::{MtdIndex, MtdInfo};
 
 /// Why a text is no `/proc/mtd`. Lines count from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,20 +85,21 @@ pub enum ProcMtdError {
 /// How much of a bad line an error quotes.
 const QUOTED_CHARS_MAX: usize = 80;
 
-/// Understands the text of `/proc/mtd`; the entries are sorted by number. A
-/// header alone gives no entries and no error.
+/// Understands the text of `/proc/mtd` (sizes in hex, bytes; see
+/// drivers/mtd/mtdcore.c of Linux): the devices, sorted by number, with what the table
+/// says of them and nothing else. A header alone gives no devices and no error.
 ///
 /// ```
 /// let table = b"dev:    size   erasesize  name\nmtd9: 0001f000 00020000 \"FIS directory\"\n";
-/// let entries = mtdkeep::mtd::parse_proc_mtd(table)?;
-/// assert_eq!(entries[0].name, "FIS directory");
-/// assert_eq!(entries[0].size_bytes, 0x1f000);
+/// let devices = mtdkeep::mtd::parse_proc_mtd(table)?;
+/// assert_eq!(devices[0].name, "FIS directory");
+/// assert_eq!(devices[0].size_bytes, 0x1f000);
 ///
 /// let torn = mtdkeep::mtd::parse_proc_mtd(&table[..50]).unwrap_err();
 /// assert!(torn.to_string().starts_with("line 2 is torn"));
 /// # Ok::<(), mtdkeep::mtd::ProcMtdError>(())
 /// ```
-pub fn parse_proc_mtd(text: &[u8]) -> Result<Vec<ProcMtdEntry>, ProcMtdError> {
+pub fn parse_proc_mtd(text: &[u8]) -> Result<Vec<MtdInfo>, ProcMtdError> {
     let text = String::from_utf8_lossy(text);
     let text = text.trim_end();
     if text.is_empty() {
@@ -127,7 +115,7 @@ pub fn parse_proc_mtd(text: &[u8]) -> Result<Vec<ProcMtdEntry>, ProcMtdError> {
             found: quoted(header),
         });
     }
-    let mut entries: Vec<(ProcMtdEntry, usize)> = Vec::new();
+    let mut entries: Vec<(MtdInfo, usize)> = Vec::new();
     let mut sum_bytes = 0_i64;
     for (line, text) in (2..).zip(lines) {
         let entry = parse_line(line, text)?;
@@ -155,7 +143,7 @@ pub fn parse_proc_mtd(text: &[u8]) -> Result<Vec<ProcMtdEntry>, ProcMtdError> {
 }
 
 /// Understands one line below the header; `line` is its number, for errors.
-pub(crate) fn parse_line(line: usize, text: &str) -> Result<ProcMtdEntry, ProcMtdError> {
+pub(crate) fn parse_line(line: usize, text: &str) -> Result<MtdInfo, ProcMtdError> {
     let found = || quoted(text);
     let torn = |missing| ProcMtdError::TornLine {
         line,
@@ -200,12 +188,13 @@ pub(crate) fn parse_line(line: usize, text: &str) -> Result<ProcMtdEntry, ProcMt
         .and_then(|rest| rest.strip_prefix('"'))
         .and_then(|rest| rest.strip_suffix('"'))
         .ok_or_else(|| torn("its name is not in quotes"))?;
-    Ok(ProcMtdEntry {
+    let name = name.to_owned();
+    Ok(MtdInfo::new(
         index,
-        name: name.to_owned(),
+        name,
         size_bytes,
-        erase_block_bytes: erase_block_bytes.into(),
-    })
+        erase_block_bytes.into(),
+    ))
 }
 
 /// Splits off a field of hex digits with blanks before it. The kernel pads to

@@ -7,7 +7,7 @@ use super::asked::{Algorithm, Pass};
 use crate::backup::digest::{DigestChoice, Digests, hex};
 use crate::backup::manifest::{PART, image_file};
 use crate::backup::{Directory, NewFile, read_full};
-use crate::mtd::ProcMtdEntry;
+use crate::mtd::MtdInfo;
 use md5::Digest as _;
 use std::io::{self, Read, Write as _};
 
@@ -34,7 +34,7 @@ pub(super) enum Proven {
 }
 
 pub(super) struct Coming {
-    pub(super) info: ProcMtdEntry,
+    pub(super) info: MtdInfo,
     pub(super) fate: Option<Fate>,
     /// Offset and length of what could not be read, in bytes.
     pub(super) holes: Vec<(u64, u64)>,
@@ -48,7 +48,7 @@ pub(super) struct Coming {
 }
 
 impl Coming {
-    pub(super) fn new(info: ProcMtdEntry, held_bytes: u64) -> Self {
+    pub(super) fn new(info: MtdInfo, held_bytes: u64) -> Self {
         // A file that an earlier run left may end within a block.
         let torn = match held_bytes == info.size_bytes {
             true => 0,
@@ -250,7 +250,7 @@ impl Coming {
 
 /// How much is stored at once: where a device stops in the middle of an erase block,
 /// that one is sent anew.
-pub(super) fn block_bytes(info: &ProcMtdEntry) -> u64 {
+pub(super) fn block_bytes(info: &MtdInfo) -> u64 {
     match info.erase_block_bytes {
         bytes @ 1..=0x10_0000 => bytes,
         _ => 64 << 10,

@@ -82,7 +82,7 @@ impl Survey<'_> {
             bytes: 0,
             unknown_bytes: image.unreadable_bytes(),
             stays: obstacle.map(|obstacle| (obstacle, 0)),
-            timing: self.backend.timing(&route.device),
+            timing: route.device.timing,
             image: image.clone(),
             headers: Vec::new(),
             blocks: Vec::new(),

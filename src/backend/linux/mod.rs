@@ -195,28 +195,20 @@ impl MtdBackend for LinuxBackend {
     fn devices(&self) -> Result<Vec<MtdInfo>, MtdError> {
         let (text, files) = self.table()?;
         let path = self.proc_mtd_path();
-        let entries = match parse_proc_mtd(&text) {
-            Ok(entries) if entries.is_empty() => return Err(MtdError::NoDevices { path }),
-            Ok(entries) => entries,
+        let mut devices = match parse_proc_mtd(&text) {
+            Ok(devices) if devices.is_empty() => return Err(MtdError::NoDevices { path }),
+            Ok(devices) => devices,
             Err(source) => return Err(MtdError::BadTable { path, source }),
         };
-        let mut devices = Vec::with_capacity(entries.len());
-        let mut links = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let mut device = MtdInfo::new(
-                entry.index,
-                entry.name,
-                entry.size_bytes,
-                entry.erase_block_bytes,
-            );
+        let mut links = Vec::with_capacity(devices.len());
+        for device in &mut devices {
             device.node = node::find(&self.root, device.index, files).into_state();
             device.block_node = node::find_block(&self.root, device.index, files).into_state();
-            links.push(self.add_sysfs(&mut device)?);
+            links.push(self.add_sysfs(device)?);
             if device.writeable.is_none() && files == DeviceFiles::Nodes {
-                device.writeable = self.ask_writeable(&device);
+                device.writeable = self.ask_writeable(device);
                 device.writeable_source = device.writeable.map(|_| FactSource::Device);
             }
-            devices.push(device);
         }
         nesting::resolve(&mut devices, &links);
         kernel_layout::add(&self.root, &mut devices);

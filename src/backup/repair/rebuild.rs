@@ -169,20 +169,16 @@ impl Sources<'_> {
     /// The iSpot's devices, where every image has its size and none is missing but
     /// that of mtd10, which has no node there.
     fn ispot(&self) -> Option<Vec<MtdInfo>> {
-        let entries = parse_proc_mtd(ISPOT_TABLE.as_bytes()).ok()?;
+        let mut devices = parse_proc_mtd(ISPOT_TABLE.as_bytes()).ok()?;
         let size = |file: &str| {
             let entry = directory::named(self.own, file)?;
             entry.size_bytes
         };
-        let fits = |entry: &crate::mtd::ProcMtdEntry| match size(&image_file(entry.index)) {
-            Some(bytes) => bytes == entry.size_bytes,
-            None => entry.index.0 == 10,
+        let fits = |device: &MtdInfo| match size(&image_file(device.index)) {
+            Some(bytes) => bytes == device.size_bytes,
+            None => device.index.0 == 10,
         };
-        entries.iter().all(fits).then(|| {
-            let info = |e: crate::mtd::ProcMtdEntry| {
-                MtdInfo::new(e.index, e.name, e.size_bytes, e.erase_block_bytes)
-            };
-            let mut devices: Vec<MtdInfo> = entries.into_iter().map(info).collect();
+        devices.iter().all(fits).then(|| {
             crate::mtd::infer_offsets(&mut devices);
             devices
         })

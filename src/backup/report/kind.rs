@@ -28,7 +28,7 @@ impl Meaning {
 /// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Kind {
+pub(crate) enum Kind {
     /// The flash to compare with is another device's.
     AnotherDevice,
     /// The manifest is not the one whose digest the caller gave.
@@ -286,7 +286,7 @@ impl Kind {
     }
 
     /// What it means.
-    pub fn meaning(self) -> Meaning {
+    pub(crate) fn meaning(self) -> Meaning {
         self.row().meaning
     }
 

@@ -36,12 +36,12 @@ impl MtdError {
     }
 
     /// The device it is about, where it is about one.
-    pub fn device(&self) -> Option<&MtdName> {
+    pub(crate) fn device(&self) -> Option<&MtdName> {
         self.row().device
     }
 
     /// The system's answer, where the system gave one.
-    pub fn errno(&self) -> Option<Errno> {
+    pub(crate) fn errno(&self) -> Option<Errno> {
         self.row().errno
     }
 

@@ -1,18 +1,18 @@
 //! The parser of `/proc/mtd`: every bad table is an error that says where, and
 //! whatever a kernel can write comes back whole.
 
-use crate::mtd::{MtdIndex, ProcMtdEntry, ProcMtdError, parse_proc_mtd};
+use crate::mtd::{MtdIndex, MtdInfo, ProcMtdError, parse_proc_mtd};
 use proptest::prelude::*;
 use rstest::rstest;
 
 const HEADER: &str = "dev:    size   erasesize  name\n";
 
-fn parse_lines(lines: &str) -> Result<Vec<ProcMtdEntry>, ProcMtdError> {
+fn parse_lines(lines: &str) -> Result<Vec<MtdInfo>, ProcMtdError> {
     parse_proc_mtd(format!("{HEADER}{lines}").as_bytes())
 }
 
 /// What Linux 6.1, drivers/mtd/mtdcore.c writes for these devices.
-fn kernel_text(entries: &[ProcMtdEntry]) -> String {
+fn kernel_text(entries: &[MtdInfo]) -> String {
     let mut text = HEADER.to_owned();
     for entry in entries {
         text += &format!(
@@ -184,9 +184,9 @@ prop_compose! {
     fn entries()(
         parts in prop::collection::btree_map(
             0_u32..=MtdIndex::MAX.0, (0..=(i64::MAX / 20) as u64, any::<u32>(), "[^\\n]{0,20}"), 0..20)
-    ) -> Vec<ProcMtdEntry> {
-        parts.into_iter().map(|(index, (size_bytes, erase_block_bytes, name))| ProcMtdEntry {
-            index: MtdIndex(index), name, size_bytes, erase_block_bytes: erase_block_bytes.into(),
+    ) -> Vec<MtdInfo> {
+        parts.into_iter().map(|(index, (size_bytes, erase_block_bytes, name))| {
+            MtdInfo::new(MtdIndex(index), name, size_bytes, erase_block_bytes.into())
         }).collect()
     }
 }

@@ -87,7 +87,7 @@ fn a_read_error_tells_operation_device_offset_length_and_errno() {
     let mut buf = [0; 0x1000];
     let error = open.read_at(0x2000, &mut buf).unwrap_err();
     assert_eq!(error.kind(), MtdErrorKind::Io);
-    assert_eq!(error.errno(), Some(Errno::IO));
+    assert!(is_of_the_system(&error, Errno::IO), "{error:?}");
     let text = error.to_string();
     for part in [
         "reading mtd1 (data)",
@@ -102,6 +102,11 @@ fn a_read_error_tells_operation_device_offset_length_and_errno() {
     assert!(open.read_at(0x3000, &mut buf).is_ok());
 }
 
+/// Whether the system answered a call on a device with that.
+fn is_of_the_system(error: &MtdError, errno: Errno) -> bool {
+    matches!(error, MtdError::Device { source, .. } if *source == errno)
+}
+
 #[test]
 fn an_interrupted_read_is_handed_on() {
     let interrupted = Fault::everywhere(FaultKind::ReadError(mtd_harness::Errno::INTR));
@@ -110,7 +115,7 @@ fn an_interrupted_read_is_handed_on() {
     let mut buf = [0; 16];
     let mut open = backend.open(&device(&backend, WRITEABLE)).unwrap();
     let error = open.read_at(0, &mut buf).unwrap_err();
-    assert_eq!(error.errno(), Some(Errno::INTR));
+    assert!(is_of_the_system(&error, Errno::INTR), "{error:?}");
     assert_eq!(open.read_at(0, &mut buf).unwrap(), 16);
     assert_eq!(buf, part_contents(WRITEABLE)[..16]);
 }

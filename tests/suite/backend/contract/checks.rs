@@ -253,7 +253,13 @@ fn missing_node(subject: &dyn Subject) -> Verdict {
         return Err("it opened".into());
     };
     ensure!(error.kind() == MtdErrorKind::NodeMissing, "{error:?}");
-    ensure!(error.device() == Some(&device.id()), "{error:?}");
+    let (MtdError::NodeMissing { device: named, .. }
+    | MtdError::NodeWrong { device: named, .. }
+    | MtdError::NotCaptured { device: named, .. }) = &error
+    else {
+        return Err(format!("it names no device: {error:?}"));
+    };
+    ensure!(*named == device.id(), "{error:?}");
     let text = format!("{error}; {}", error.help().unwrap_or_default());
     ensure!(text.contains(&device.id().to_string()), "{text}");
     ensure!(text.contains(&format!("/dev/{}", device.index)), "{text}");
