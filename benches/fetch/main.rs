@@ -19,8 +19,9 @@ use serde::Serialize;
 use shared::Options;
 use shared::machine::Machine;
 use shared::rounds::Standing;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use shared::servers::Programs;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 #[derive(Serialize)]
 struct Report {
@@ -28,50 +29,6 @@ struct Report {
     rounds: usize,
     missing: Vec<String>,
     standings: Vec<Standing>,
-}
-
-/// Something that runs beside the measurement, and ends with it.
-struct Beside(Child);
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Programs that are there, and the names of those that are not.
-#[derive(Default)]
-struct Programs {
-    missing: Vec<String>,
-}
-
-impl Programs {
-    fn find(&mut self, program: &str, package: &str) -> Option<PathBuf> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
-        let found = folders
-            .map(|folder| folder.join(program))
-            .find(|file| file.is_file());
-        if found.is_none() {
-            println!("missing: {program} (apt-get install {package})");
-            self.missing.push(program.to_owned());
-        }
-        found
-    }
-}
-
-/// The layout of a device with a partition of so many MiB, and a small one, because one
-/// alone is no layout.
-fn table(folder: &Path, megabytes: u64) -> PathBuf {
-    let path = folder.join("table");
-    let bytes = megabytes << 20;
-    let text = format!(
-        "dev:    size   erasesize  name\nmtd0: {bytes:08x} 00020000 \"all\"\n\
-         mtd1: 00020000 00020000 \"rest\"\n"
-    );
-    std::fs::write(&path, text).expect("the table");
-    path
 }
 
 /// Runs to its end, which must be a good one.

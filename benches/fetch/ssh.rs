@@ -1,12 +1,11 @@
 //! From an OpenSSH server on this machine whose every login is a shell in the sandbox.
 
 use super::shared::rounds::{Contest, Standing};
-use super::{Beside, Programs, fetch, run, table};
+use super::shared::servers::{Beside, Programs, free_port, started, table};
+use super::{fetch, run};
 use std::io::Write as _;
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// Wall time of 0.95 of the speed.
 const AIM: f64 = 1.0 / 0.95;
@@ -102,9 +101,7 @@ fn key(keygen: &Path, path: &Path) {
 fn server(sshd: &Path, keygen: &Path, scratch: &Path, table: &Path) -> Option<(Beside, u16)> {
     key(keygen, &scratch.join("host"));
     key(keygen, &scratch.join("user"));
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = listener.local_addr().expect("its address").port();
-    drop(listener);
+    let port = free_port();
     let config = format!(
         "Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host\nPidFile none\nStrictModes no\n\
          AuthorizedKeysFile {0}/user.pub\nUsePAM no\n\
@@ -116,13 +113,5 @@ fn server(sshd: &Path, keygen: &Path, scratch: &Path, table: &Path) -> Option<(B
     std::fs::write(scratch.join("config"), config).expect("the configuration");
     let mut command = Command::new(sshd);
     command.args(["-D", "-e", "-f"]).arg(scratch.join("config"));
-    let mut child = Beside(command.stderr(Stdio::null()).spawn().ok()?);
-    let end = Instant::now() + Duration::from_secs(10);
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        if child.0.try_wait().ok()?.is_some() || Instant::now() > end {
-            return None;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    Some((child, port))
+    Some((started(&mut command, port)?, port))
 }

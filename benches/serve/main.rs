@@ -16,16 +16,17 @@ mod shared;
 use serde::Serialize;
 use shared::machine::Machine;
 use shared::rounds::{Contest, Standing};
+use shared::servers::{Beside, Programs, free_port, mtdkeep, nginx, started, table};
 use shared::{Options, process};
 use std::ffi::OsString;
-use std::io::{BufRead as _, BufReader};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
 
 /// Wall time of nine tenths of the speed.
 const AIM: f64 = 1.0 / 0.9;
+/// What is fetched: the first partition.
+const FILE: &str = "mtd0.bin";
 
 #[derive(Serialize)]
 struct Report {
@@ -35,88 +36,19 @@ struct Report {
     standings: Vec<Standing>,
 }
 
-/// A server, and what it serves.
-struct Served {
-    child: Child,
-    url: String,
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn installed(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
-    let mut found = folders.map(|folder| folder.join(program));
-    found.find(|file| file.is_file())
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("its address").port()
-}
-
-/// The program over a simulated device.
-fn mtdkeep(simulate: &str, file: &str) -> Served {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_mtdkeep"))
-        .args(["serve", simulate, "--listen", "127.0.0.1:0", "--token", "x"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    let mut said = BufReader::new(child.stdout.take().expect("its output"));
-    let mut line = String::new();
-    while !line.contains("http://") {
-        line.clear();
-        assert_ne!(said.read_line(&mut line).expect("it speaks"), 0);
-    }
-    let url = format!("{}{file}", line.trim());
-    // It goes on to speak.
-    std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
-    Served { child, url }
-}
-
-fn started(mut command: Command, port: u16, file: &str) -> Served {
-    let command = command.stdout(Stdio::null()).stderr(Stdio::null());
-    let child = command.spawn().expect("it starts");
-    let end = Instant::now() + Duration::from_secs(10);
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < end, "nobody listens on {port}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    let url = format!("http://127.0.0.1:{port}/{file}");
-    Served { child, url }
-}
-
-fn busybox(program: &Path, folder: &Path, file: &str) -> Served {
+/// BusyBox's server with a folder; its page.
+fn busybox(program: &Path, folder: &Path) -> (Beside, String) {
     let port = free_port();
     let mut command = Command::new(program);
     command.args(["httpd", "-f", "-p", &format!("127.0.0.1:{port}"), "-h"]);
     command.arg(folder);
-    started(command, port, file)
+    let server = started(&mut command, port).expect("httpd serves");
+    (server, format!("http://127.0.0.1:{port}/"))
 }
 
-fn nginx(program: &Path, folder: &Path, file: &str) -> Served {
-    let port = free_port();
-    let root = folder.display();
-    let configuration = format!(
-        "daemon off; master_process off; pid {root}/nginx.pid; error_log /dev/null;\n\
-         events {{}}\n\
-         http {{ access_log off; sendfile on; tcp_nopush on;\n\
-         server {{ listen 127.0.0.1:{port}; root {root}; }} }}\n"
-    );
-    let path = folder.join("nginx.conf");
-    std::fs::write(&path, configuration).expect("the configuration");
-    let mut command = Command::new(program);
-    command.arg("-c").arg(path).arg("-p").arg(folder);
-    started(command, port, file)
-}
-
-fn fetch(curl: &Path, url: &str) {
-    let words = ["-sS", "-f", "-o", "/dev/null", url];
+fn fetch(curl: &Path, page: &str) {
+    let url = format!("{page}{FILE}");
+    let words = ["-sS", "-f", "-o", "/dev/null", &url];
     let words: Vec<OsString> = words.iter().map(OsString::from).collect();
     process::run(curl, &words);
 }
@@ -126,53 +58,36 @@ fn main() {
     let rounds = options.rounds(21);
     let scratch = shared::scratch();
     let folder = scratch.path();
-    let mut missing = Vec::new();
-    let mut wanted = |program: &str, package: &str| {
-        let found = installed(program);
-        if found.is_none() {
-            println!("missing: {program} (apt-get install {package})");
-            missing.push(program.to_owned());
-        }
-        found
-    };
-    let (curl, nginx_program) = (wanted("curl", "curl"), wanted("nginx", "nginx-light"));
-    let busybox_program = wanted("busybox", "busybox");
+    let mut programs = Programs::default();
+    let (curl, nginx_program) = (
+        programs.find("curl", "curl"),
+        programs.find("nginx", "nginx-light"),
+    );
+    let busybox_program = programs.find("busybox", "busybox");
     let mut standings = Vec::new();
     let megabytes: &[u64] = if options.short { &[16] } else { &[16, 256] };
     for &megabytes in curl.iter().flat_map(|_| megabytes) {
         let Some(curl) = &curl else { continue };
-        // Two partitions, because one alone is no layout; the first is the file.
-        let table = folder.join("table");
-        let bytes = megabytes << 20;
-        let text = format!(
-            "dev:    size   erasesize  name\nmtd0: {bytes:08x} 00020000 \"all\"\n\
-             mtd1: 00020000 00020000 \"rest\"\n"
-        );
-        std::fs::write(&table, text).expect("the table");
-        let simulate = format!("--simulate={}", table.display());
-        let ours = mtdkeep(&simulate, "mtd0.bin");
-        let file = folder.join("mtd0.bin");
+        let table = table(folder, megabytes);
+        let (_server, ours) = mtdkeep(&table);
         let mut copy = Command::new(curl);
-        copy.arg("-sSfo").arg(&file).arg(&ours.url);
+        copy.arg("-sSfo").arg(folder.join(FILE));
+        copy.arg(format!("{ours}{FILE}"));
         assert!(copy.status().expect("curl starts").success());
-        let theirs = nginx_program
-            .as_ref()
-            .map(|it| nginx(it, folder, "mtd0.bin"));
-        let small = busybox_program
-            .as_ref()
-            .map(|it| busybox(it, folder, "mtd0.bin"));
-        let mut contest = Contest::new(format!("{megabytes} MiB by curl"), Some(bytes));
-        if let Some(theirs) = &theirs {
-            contest.enter("nginx", None, || fetch(curl, &theirs.url));
+        let theirs = nginx_program.as_ref().map(|it| nginx(it, folder, folder));
+        let small = busybox_program.as_ref().map(|it| busybox(it, folder));
+        let mut contest = Contest::new(format!("{megabytes} MiB by curl"), Some(megabytes << 20));
+        if let Some((_, page)) = &theirs {
+            contest.enter("nginx", None, || fetch(curl, page));
         }
-        if let Some(small) = &small {
-            contest.enter("BusyBox httpd", None, || fetch(curl, &small.url));
+        if let Some((_, page)) = &small {
+            contest.enter("BusyBox httpd", None, || fetch(curl, page));
         }
-        contest.enter("mtdkeep serve", Some(AIM), || fetch(curl, &ours.url));
+        contest.enter("mtdkeep serve", Some(AIM), || fetch(curl, &ours));
         contest.enter_timed("mtdkeep serve, first", None, || {
-            let new = mtdkeep(&simulate, "mtd0.bin");
+            let (_new, page) = mtdkeep(&table);
             let began = Instant::now();
-            fetch(curl, &new.url);
+            fetch(curl, &page);
             began.elapsed().as_secs_f64()
         });
         standings.extend(contest.run(rounds));
@@ -180,7 +95,7 @@ fn main() {
     options.write_json(&Report {
         machine: Machine::now(),
         rounds,
-        missing,
+        missing: programs.missing,
         standings,
     });
 }

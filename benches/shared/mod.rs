@@ -6,6 +6,7 @@
 pub mod machine;
 pub mod process;
 pub mod rounds;
+pub mod servers;
 
 use criterion::Criterion;
 use machine::Machine;
