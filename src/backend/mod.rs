@@ -6,6 +6,8 @@
 //! of code over a handful of system calls, so that the simulation exercises what
 //! runs on the device.
 
+#[cfg(all(test, feature = "full"))]
+pub(crate) mod hooked;
 mod ioctl;
 mod linux;
 mod open_device;

@@ -2,17 +2,19 @@
 //! flip in the partition that tells devices apart, reads that a signal interrupts.
 
 use crate::backend::SimulatedBackend;
+use crate::backend::hooked::{HookedBackend, HookedDevice};
 use crate::backup::tests::memory_folder::MemoryFolder;
 use crate::backup::verify::verify;
 use crate::backup::{
     self, DigestChoice, ErrorKind, Failure, INDEX, Kind, MANIFEST, Manifest, Request, Summary,
     Unreadable, Work,
 };
-use crate::mtd::{Errno, MtdBackend, MtdError, MtdInfo, MtdRead, MtdWrite, Operation, WritePermit};
+use crate::mtd::{Errno, MtdBackend, MtdError, MtdInfo, MtdRead, Operation};
 use mtd_harness::fault::FaultPlan;
 use mtd_harness::layout::Layout;
 use mtd_harness::profile::{self, SimulatedDevice};
 use rstest::rstest;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::UNIX_EPOCH;
 
@@ -31,73 +33,16 @@ fn device(faults: &str) -> SimulatedDevice {
     device
 }
 
-/// Counts reads, and answers them itself where it has an answer.
-struct Counting {
-    inner: SimulatedBackend,
-    reads: std::sync::Arc<AtomicU64>,
-    /// Every read is interrupted, and who is asked so often wants to stop.
-    interrupted: Option<(u64, &'static AtomicBool)>,
-}
-
-impl Counting {
-    fn new(device: SimulatedDevice) -> Self {
-        Self {
-            inner: SimulatedBackend::new(device),
-            reads: std::sync::Arc::default(),
-            interrupted: None,
-        }
-    }
-}
-
-struct CountingDevice {
-    inner: Box<dyn MtdRead>,
-    reads: std::sync::Arc<AtomicU64>,
-    interrupted: Option<(u64, &'static AtomicBool)>,
-}
-
-impl MtdBackend for Counting {
-    fn description(&self) -> String {
-        self.inner.description()
-    }
-    fn devices(&self) -> Result<Vec<MtdInfo>, MtdError> {
-        self.inner.devices()
-    }
-    fn open(&self, device: &MtdInfo) -> Result<Box<dyn MtdRead>, MtdError> {
-        Ok(Box::new(CountingDevice {
-            inner: self.inner.open(device)?,
-            reads: self.reads.clone(),
-            interrupted: self.interrupted,
-        }))
-    }
-    fn open_for_writing(
-        &self,
-        _: &MtdInfo,
-        _: &WritePermit,
-    ) -> Result<Box<dyn MtdWrite>, MtdError> {
-        unreachable!("a backup only reads")
-    }
-}
-
-impl MtdRead for CountingDevice {
-    fn info(&self) -> &MtdInfo {
-        self.inner.info()
-    }
-    fn read_at(&mut self, offset_bytes: u64, buf: &mut [u8]) -> Result<usize, MtdError> {
-        let reads = self.reads.fetch_add(1, Ordering::Relaxed) + 1;
-        let Some((until, stop)) = self.interrupted else {
-            return self.inner.read_at(offset_bytes, buf);
+/// Counts reads.
+fn counting(device: SimulatedDevice, reads: &Arc<AtomicU64>) -> HookedBackend<'_> {
+    HookedBackend::new(SimulatedBackend::new(device)).on_open(|inner, device| {
+        let reads = Arc::clone(reads);
+        let read = move |inner: &mut dyn MtdRead, offset_bytes, buf: &mut [u8]| {
+            reads.fetch_add(1, Ordering::Relaxed);
+            inner.read_at(offset_bytes, buf)
         };
-        if reads == until {
-            stop.store(true, Ordering::Relaxed);
-        }
-        Err(MtdError::Device {
-            operation: Operation::Read,
-            device: self.info().id(),
-            offset_bytes: Some(offset_bytes),
-            length_bytes: Some(buf.len() as u64),
-            source: Errno::INTR,
-        })
-    }
+        Ok(HookedDevice::boxed(inner.open(device)?, read))
+    })
 }
 
 fn run(
@@ -141,7 +86,8 @@ fn a_device_that_ends_early_keeps_what_it_delivered(#[case] end: usize) {
     let device = device("");
     let flash = device.partition_bytes(2);
     device.set_faults(0, Some(format!("size@mtd2={end}:after=1").parse().unwrap()));
-    let backend = Counting::new(device);
+    let reads = Arc::default();
+    let backend = counting(device, &reads);
     let folder = MemoryFolder::default();
     let never = AtomicBool::new(false);
     let summary = run(&backend, &folder, &["data"], DigestChoice::Both, &never).unwrap();
@@ -169,7 +115,7 @@ fn a_device_that_ends_early_keeps_what_it_delivered(#[case] end: usize) {
     );
     // For recognising, twice "param"; then three pieces at most, the erase block
     // with the end three times in two reads, and the look past the end.
-    let reads = backend.reads.load(Ordering::Relaxed);
+    let reads = reads.load(Ordering::Relaxed);
     assert!(reads <= 2 + 4 + 3 * 2 + 1, "{reads} reads");
 }
 
@@ -274,8 +220,7 @@ fn a_manifest_whose_identity_is_not_its_image_s_contradicts_itself() {
 
 /// A limit of open files, as the system has it, and a device that changes its size.
 struct Few {
-    inner: SimulatedBackend,
-    open: std::sync::Arc<AtomicU64>,
+    open: Arc<AtomicU64>,
     most: AtomicU64,
     limit: u64,
     /// From this opening on, mtd2 says that it is another device.
@@ -286,41 +231,24 @@ struct Few {
 impl Few {
     fn new(limit: u64, changes_at: Option<u64>) -> Self {
         Self {
-            inner: SimulatedBackend::new(device("")),
-            open: std::sync::Arc::default(),
+            open: Arc::default(),
             most: AtomicU64::new(0),
             limit,
             changes_at,
             openings_of_data: AtomicU64::new(0),
         }
     }
-}
 
-struct FewDevice(Box<dyn MtdRead>, std::sync::Arc<AtomicU64>);
+    fn backend(&self) -> HookedBackend<'_> {
+        HookedBackend::new(SimulatedBackend::new(device("")))
+            .on_open(|inner, device| self.open(inner, device))
+    }
 
-impl Drop for FewDevice {
-    fn drop(&mut self) {
-        self.1.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl MtdRead for FewDevice {
-    fn info(&self) -> &MtdInfo {
-        self.0.info()
-    }
-    fn read_at(&mut self, offset_bytes: u64, buf: &mut [u8]) -> Result<usize, MtdError> {
-        self.0.read_at(offset_bytes, buf)
-    }
-}
-
-impl MtdBackend for Few {
-    fn description(&self) -> String {
-        self.inner.description()
-    }
-    fn devices(&self) -> Result<Vec<MtdInfo>, MtdError> {
-        self.inner.devices()
-    }
-    fn open(&self, device: &MtdInfo) -> Result<Box<dyn MtdRead>, MtdError> {
+    fn open(
+        &self,
+        inner: &SimulatedBackend,
+        device: &MtdInfo,
+    ) -> Result<Box<dyn MtdRead>, MtdError> {
         let fails = |source| MtdError::Device {
             operation: Operation::Open,
             device: device.id(),
@@ -335,22 +263,26 @@ impl MtdBackend for Few {
             }
         }
         let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
+        // Given back when the device is dropped.
+        let place = Place(Arc::clone(&self.open));
         if open > self.limit {
-            self.open.fetch_sub(1, Ordering::Relaxed);
             return Err(fails(Errno::MFILE));
         }
         self.most.fetch_max(open, Ordering::Relaxed);
-        Ok(Box::new(FewDevice(
-            self.inner.open(device)?,
-            self.open.clone(),
-        )))
+        let read = move |inner: &mut dyn MtdRead, offset_bytes, buf: &mut [u8]| {
+            let _held = &place;
+            inner.read_at(offset_bytes, buf)
+        };
+        Ok(HookedDevice::boxed(inner.open(device)?, read))
     }
-    fn open_for_writing(
-        &self,
-        _: &MtdInfo,
-        _: &WritePermit,
-    ) -> Result<Box<dyn MtdWrite>, MtdError> {
-        unreachable!("a backup only reads")
+}
+
+/// One of the files that may be open.
+struct Place(Arc<AtomicU64>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -360,14 +292,15 @@ impl MtdBackend for Few {
 #[case(3)]
 fn devices_are_opened_one_after_the_other_where_descriptors_are_few(#[case] limit: u64) {
     let never = AtomicBool::new(false);
-    let backend = Few::new(limit, None);
+    let few = Few::new(limit, None);
+    let backend = few.backend();
     let folder = MemoryFolder::default();
     let summary = run(&backend, &folder, &[], DigestChoice::Both, &never).unwrap();
     assert_whole(&summary, &folder);
     assert_eq!(summary.manifest.images.len(), 3);
-    assert_eq!(backend.most.load(Ordering::Relaxed), limit);
+    assert_eq!(few.most.load(Ordering::Relaxed), limit);
     // None stays open for longer than it is read.
-    assert_eq!(backend.open.load(Ordering::Relaxed), 0);
+    assert_eq!(few.open.load(Ordering::Relaxed), 0);
     // A run that was cut off, and left nobody who tells of which device it was.
     let mut files = folder.files();
     files.remove("mtd2.bin");
@@ -384,7 +317,8 @@ fn devices_are_opened_one_after_the_other_where_descriptors_are_few(#[case] limi
 fn a_device_that_does_not_open_again_is_left_out() {
     let never = AtomicBool::new(false);
     let folder = MemoryFolder::default();
-    let backend = Few::new(1, Some(2));
+    let few = Few::new(1, Some(2));
+    let backend = few.backend();
     let summary = run(&backend, &folder, &[], DigestChoice::Both, &never).unwrap();
     let missing: Vec<_> = summary.manifest.missing().collect();
     assert_eq!(missing.len(), 1);
@@ -402,14 +336,28 @@ fn a_device_that_does_not_open_again_is_left_out() {
 #[test]
 fn a_stop_is_heard_while_reads_are_interrupted() {
     static STOP: AtomicBool = AtomicBool::new(false);
-    let backend = Counting {
-        interrupted: Some((10, &STOP)),
-        ..Counting::new(device(""))
-    };
+    let reads = Arc::new(AtomicU64::new(0));
+    let simulated = SimulatedBackend::new(device(""));
+    let backend = HookedBackend::new(simulated).on_open(|inner, device| {
+        let reads = Arc::clone(&reads);
+        let read = move |inner: &mut dyn MtdRead, offset_bytes, buf: &mut [u8]| {
+            if reads.fetch_add(1, Ordering::Relaxed) + 1 == 10 {
+                STOP.store(true, Ordering::Relaxed);
+            }
+            Err(MtdError::Device {
+                operation: Operation::Read,
+                device: inner.info().id(),
+                offset_bytes: Some(offset_bytes),
+                length_bytes: Some(buf.len() as u64),
+                source: Errno::INTR,
+            })
+        };
+        Ok(HookedDevice::boxed(inner.open(device)?, read))
+    });
     let folder = MemoryFolder::default();
     let failure = run(&backend, &folder, &["data"], DigestChoice::Both, &STOP).unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::Interrupted);
-    assert_eq!(backend.reads.load(Ordering::Relaxed), 10);
+    assert_eq!(reads.load(Ordering::Relaxed), 10);
 }
 
 /// A few interruptions are what signals do; nothing but interruptions is a device

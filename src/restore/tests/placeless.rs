@@ -3,8 +3,9 @@
 
 use super::disk::Disk;
 use crate::backend::SimulatedBackend;
+use crate::backend::hooked::HookedBackend;
 use crate::backup::{self, Work};
-use crate::mtd::{InUse, MtdBackend, MtdError, MtdIndex, MtdInfo, MtdRead, MtdWrite, WritePermit};
+use crate::mtd::MtdInfo;
 use crate::restore::{self, Request};
 use mtd_harness::chip::{Chip, Geometry};
 use mtd_harness::layout::{ChipLayout, Layout, PartitionSpec};
@@ -31,44 +32,6 @@ const WHOLE: [(&str, u64, u64); 5] = [
     ("rootfs", 3, 4),
     ("art", 7, 1),
 ];
-
-/// A device whose kernel tells no places, and which somebody uses.
-struct Placeless {
-    inner: SimulatedBackend,
-    in_use: Option<u32>,
-}
-
-impl MtdBackend for Placeless {
-    fn description(&self) -> String {
-        self.inner.description()
-    }
-
-    fn devices(&self) -> Result<Vec<MtdInfo>, MtdError> {
-        let mut devices = self.inner.devices()?;
-        devices.iter_mut().for_each(|device| device.offset = None);
-        Ok(devices)
-    }
-
-    fn open(&self, device: &MtdInfo) -> Result<Box<dyn MtdRead>, MtdError> {
-        self.inner.open(device)
-    }
-
-    fn open_for_writing(
-        &self,
-        device: &MtdInfo,
-        permit: &WritePermit,
-    ) -> Result<Box<dyn MtdWrite>, MtdError> {
-        self.inner.open_for_writing(device, permit)
-    }
-
-    fn in_use(&self, _: &[MtdInfo]) -> Vec<InUse> {
-        let used = |index| InUse {
-            index: MtdIndex(index),
-            how: "mounted at /".into(),
-        };
-        self.in_use.map(used).into_iter().collect()
-    }
-}
 
 fn device(parts: &[(&str, u64, u64)]) -> SimulatedDevice {
     let geometry = Geometry {
@@ -101,10 +64,11 @@ fn what_lies_in_another(
     #[case] refused: Option<&str>,
 ) {
     let device = device(parts);
-    let backend = Placeless {
-        inner: SimulatedBackend::new(device.clone()),
-        in_use,
-    };
+    // Its kernel tells no places, and somebody uses it.
+    let forget = |devices: &mut Vec<MtdInfo>| devices.iter_mut().for_each(|d| d.offset = None);
+    let backend = HookedBackend::new(SimulatedBackend::new(device.clone()))
+        .on_devices(forget)
+        .on_in_use(|| Some((in_use?, "mounted at /")));
     let (backup, journal, work) = (Disk::default(), Disk::default(), Work::default());
     backup::pipeline::backup(&backend, &backup, &backup::Request::default(), &work).unwrap();
     let spoil = |chip: &mut Chip| chip.load(damaged * BLOCK, &[0x11; 9]);

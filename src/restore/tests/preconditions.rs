@@ -10,10 +10,9 @@ use super::safeguards::edit_manifest;
 use super::ways::Bench;
 use super::world::{self, BLOCK, BLOCKS};
 use crate::backend::SimulatedBackend;
+use crate::backend::hooked::HookedBackend;
 use crate::backup::{self, Directory as _, Work};
-use crate::mtd::{
-    InUse, MtdBackend, MtdError, MtdIndex, MtdInfo, MtdRead, MtdWrite, PartitionOffset, WritePermit,
-};
+use crate::mtd::{MtdBackend as _, MtdIndex, MtdInfo, PartitionOffset, WritePermit};
 use crate::restore::{self, Plan, Request, Stopped};
 use mtd_harness::chip::{Chip, Geometry};
 use mtd_harness::fault::FaultPlan;
@@ -21,45 +20,6 @@ use mtd_harness::layout::{ChipLayout, Layout, PartitionSpec};
 use mtd_harness::profile::SimulatedDevice;
 use rstest::rstest;
 use std::io::Write as _;
-
-/// A device of which the system tells something else, or somebody makes use.
-struct Told {
-    inner: SimulatedBackend,
-    edit: fn(&mut Vec<MtdInfo>),
-    in_use: Option<(u32, &'static str)>,
-}
-
-impl MtdBackend for Told {
-    fn description(&self) -> String {
-        self.inner.description()
-    }
-
-    fn devices(&self) -> Result<Vec<MtdInfo>, MtdError> {
-        let mut devices = self.inner.devices()?;
-        (self.edit)(&mut devices);
-        Ok(devices)
-    }
-
-    fn open(&self, device: &MtdInfo) -> Result<Box<dyn MtdRead>, MtdError> {
-        self.inner.open(device)
-    }
-
-    fn open_for_writing(
-        &self,
-        device: &MtdInfo,
-        permit: &WritePermit,
-    ) -> Result<Box<dyn MtdWrite>, MtdError> {
-        self.inner.open_for_writing(device, permit)
-    }
-
-    fn in_use(&self, _: &[MtdInfo]) -> Vec<InUse> {
-        let of = |(index, how): (u32, &str)| InUse {
-            index: MtdIndex(index),
-            how: how.into(),
-        };
-        self.in_use.map(of).into_iter().collect()
-    }
-}
 
 /// One case: what is damaged, what is asked, and what is otherwise than it should be.
 struct Case {
@@ -120,11 +80,10 @@ impl Case {
     }
 
     fn plan(&self) -> Result<Plan, Stopped> {
-        let backend = Told {
-            inner: self.bench.backend(),
-            edit: self.edit,
-            in_use: self.in_use,
-        };
+        // Of which the system tells something else, or somebody makes use.
+        let backend = HookedBackend::new(self.bench.backend())
+            .on_devices(self.edit)
+            .on_in_use(|| self.in_use);
         let words = |names: &[&str]| names.iter().map(|name| (*name).into()).collect();
         let (partitions, allow): (Vec<String>, Vec<String>) =
             (words(self.partitions), words(self.allow));
@@ -365,11 +324,8 @@ fn several_chips_and_a_partition_of_no_size() {
     let journal = Disk::of(&device);
     let request = Request::default();
     // In use is the second chip's.
-    let backend = Told {
-        inner: SimulatedBackend::new(device.clone()),
-        edit: |_| {},
-        in_use: Some((4, "open in process 17")),
-    };
+    let backend = HookedBackend::new(SimulatedBackend::new(device.clone()))
+        .on_in_use(|| Some((4, "open in process 17")));
     let plan = restore::plan(&backend, &backup, Some(&journal), &request, &work).unwrap();
     assert_eq!((plan.totals().1, plan.partitions.len()), (1, 6));
     let permit = WritePermit::granted_because("a test");

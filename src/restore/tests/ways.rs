@@ -5,8 +5,9 @@
 use super::disk::{Disk, Loss};
 use super::world::{BLOCK, BLOCKS, device};
 use crate::backend::SimulatedBackend;
+use crate::backend::hooked::HookedBackend;
 use crate::backup::{self, Directory as _, Work};
-use crate::mtd::{InUse, MtdBackend, MtdError, MtdIndex, MtdInfo, MtdRead, MtdWrite, WritePermit};
+use crate::mtd::{MtdBackend, WritePermit};
 use crate::restore::{self, Plan, Request, RestoreError, Restored, Stopped};
 use mtd_harness::chip::cut::{PowerCut, Tear};
 use mtd_harness::chip::{EraseBlock, UnlockScope};
@@ -154,48 +155,6 @@ fn other_names_of_the_same_flash(
     }
 }
 
-/// A device that somebody begins to use after so many looks.
-struct Used {
-    inner: SimulatedBackend,
-    looks: AtomicUsize,
-    free_looks: usize,
-    index: u32,
-}
-
-impl MtdBackend for Used {
-    fn description(&self) -> String {
-        self.inner.description()
-    }
-
-    fn devices(&self) -> Result<Vec<MtdInfo>, MtdError> {
-        self.inner.devices()
-    }
-
-    fn open(&self, device: &MtdInfo) -> Result<Box<dyn MtdRead>, MtdError> {
-        self.inner.open(device)
-    }
-
-    fn open_for_writing(
-        &self,
-        device: &MtdInfo,
-        permit: &WritePermit,
-    ) -> Result<Box<dyn MtdWrite>, MtdError> {
-        self.inner.open_for_writing(device, permit)
-    }
-
-    fn in_use(&self, _: &[MtdInfo]) -> Vec<InUse> {
-        let look = self.looks.fetch_add(1, Ordering::Relaxed);
-        let used = InUse {
-            index: MtdIndex(self.index),
-            how: "open in process 17".into(),
-        };
-        (look >= self.free_looks)
-            .then_some(used)
-            .into_iter()
-            .collect()
-    }
-}
-
 /// Whoever comes between the plan and the writing is seen, also where it is by way of
 /// another device on the same flash; and whoever comes meanwhile, at the next look.
 #[rstest]
@@ -214,12 +173,11 @@ fn who_comes_late_is_seen(
     // A look before the first, the third and the fifth erase block.
     let bench = Bench::new(&[3, 4, 5, 2, 8]);
     let plan = bench.plan(&["data", "ver_1"], &[], false).unwrap();
-    let used = Used {
-        inner: bench.backend(),
-        looks: AtomicUsize::new(0),
-        free_looks,
-        index,
-    };
+    let looks = AtomicUsize::new(0);
+    let used = HookedBackend::new(bench.backend()).on_in_use(|| {
+        let look = looks.fetch_add(1, Ordering::Relaxed);
+        (look >= free_looks).then_some((index, "open in process 17"))
+    });
     match bench.carry_out(&plan, &used) {
         Ok(_) => assert_eq!(untouched_from, None),
         Err(stopped) => {

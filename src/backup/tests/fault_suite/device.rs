@@ -1,7 +1,8 @@
 //! The simulated chip of the suite, and backends that lie about it.
 
 use crate::backend::SimulatedBackend;
-use crate::mtd::{MtdBackend, MtdError, MtdInfo, MtdRead, MtdWrite, WritePermit};
+use crate::backend::hooked::{HookedBackend, HookedDevice};
+use crate::mtd::{MtdBackend as _, MtdRead};
 use mtd_harness::layout::Layout;
 use mtd_harness::profile::{self, SimulatedDevice};
 use std::collections::BTreeMap;
@@ -60,62 +61,32 @@ pub(crate) enum Lie {
     HalfAsWhole,
 }
 
-pub(crate) struct Backend {
-    pub(crate) inner: SimulatedBackend,
-    pub(crate) lie: Lie,
-}
-
-struct Device {
-    inner: Box<dyn MtdRead>,
-    lie: Lie,
-}
-
-impl MtdBackend for Backend {
-    fn description(&self) -> String {
-        self.inner.description()
-    }
-    fn devices(&self) -> Result<Vec<MtdInfo>, MtdError> {
-        self.inner.devices()
-    }
-    fn open(&self, device: &MtdInfo) -> Result<Box<dyn MtdRead>, MtdError> {
-        let inner = self.inner.open(device)?;
-        let lie = self.lie;
-        Ok(Box::new(Device { inner, lie }))
-    }
-    fn open_for_writing(
-        &self,
-        _: &MtdInfo,
-        _: &WritePermit,
-    ) -> Result<Box<dyn MtdWrite>, MtdError> {
-        unreachable!("a backup only reads")
-    }
-}
-
-impl MtdRead for Device {
-    fn info(&self) -> &MtdInfo {
-        self.inner.info()
-    }
-    fn read_at(&mut self, offset_bytes: u64, buf: &mut [u8]) -> Result<usize, MtdError> {
-        let size_bytes = self.info().size_bytes;
-        let result = self.inner.read_at(offset_bytes, buf);
-        match (self.lie, result) {
-            (Lie::WrongByte, Ok(count)) => {
-                let read = offset_bytes..offset_bytes + count as u64;
-                if read.contains(&0x1234) {
-                    buf[(0x1234 - offset_bytes) as usize] ^= 0x10;
+/// A backend over that device, with what is wrong with it.
+pub(crate) fn backend(device: SimulatedDevice, lie: Lie) -> HookedBackend<'static> {
+    HookedBackend::new(SimulatedBackend::new(device)).on_open(move |inner, device| {
+        let size_bytes = device.size_bytes;
+        let read = move |inner: &mut dyn MtdRead, offset_bytes: u64, buf: &mut [u8]| {
+            let result = inner.read_at(offset_bytes, buf);
+            match (lie, result) {
+                (Lie::WrongByte, Ok(count)) => {
+                    let read = offset_bytes..offset_bytes + count as u64;
+                    if read.contains(&0x1234) {
+                        buf[(0x1234 - offset_bytes) as usize] ^= 0x10;
+                    }
+                    Ok(count)
                 }
-                Ok(count)
+                (Lie::ErrorAsErased, Err(_)) => {
+                    let count = buf.len().min((size_bytes - offset_bytes) as usize);
+                    buf[..count].fill(0xFF);
+                    Ok(count)
+                }
+                (Lie::HalfAsWhole, Ok(count)) => {
+                    buf[count / 2..count].fill(0);
+                    Ok(count)
+                }
+                (_, result) => result,
             }
-            (Lie::ErrorAsErased, Err(_)) => {
-                let count = buf.len().min((size_bytes - offset_bytes) as usize);
-                buf[..count].fill(0xFF);
-                Ok(count)
-            }
-            (Lie::HalfAsWhole, Ok(count)) => {
-                buf[count / 2..count].fill(0);
-                Ok(count)
-            }
-            (_, result) => result,
-        }
-    }
+        };
+        Ok(HookedDevice::boxed(inner.open(device)?, read))
+    })
 }

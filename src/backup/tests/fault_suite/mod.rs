@@ -7,14 +7,14 @@
 
 mod device;
 
-use crate::backend::SimulatedBackend;
+use crate::backend::hooked::HookedBackend;
 use crate::backup::pipeline::backup;
 use crate::backup::tests::memory_folder::MemoryFolder;
 use crate::backup::verify::verify;
 use crate::backup::{
     DigestChoice, ErrorKind, MANIFEST, Manifest, Observer, Request, Summary, UNFINISHED, Work,
 };
-use device::{Backend, Lie, contents, device};
+use device::{Lie, backend, contents, device};
 use mtd_harness::fault::{FaultPlan, random_destination};
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -108,7 +108,11 @@ impl Case {
         case
     }
 
-    fn run(&self, backend: &Backend, folder: &MemoryFolder) -> Result<Summary, ErrorKind> {
+    fn run(
+        &self,
+        backend: &HookedBackend<'_>,
+        folder: &MemoryFolder,
+    ) -> Result<Summary, ErrorKind> {
         let flag = AtomicBool::new(false);
         let observer = Interrupter {
             pieces_left: AtomicU32::new(self.interrupt_after),
@@ -145,10 +149,7 @@ fn check(seed: u64, lie: Lie, lying_folder: bool) -> Result<Ending, String> {
         folder = folder.lying();
     }
     simulated.set_faults(0, Some(case.faults.clone()));
-    let backend = Backend {
-        inner: SimulatedBackend::new(simulated.clone()),
-        lie,
-    };
+    let backend = backend(simulated.clone(), lie);
     let expected = &contents(seed).partitions;
     let result = case.run(&backend, &folder);
     let struck = simulated.system.with_chip(0, |chip| {
@@ -298,10 +299,7 @@ fn complete(
     folder: &MemoryFolder,
     expected: &BTreeMap<u32, Vec<u8>>,
 ) -> Result<(), String> {
-    let backend = Backend {
-        inner: SimulatedBackend::new(device(seed)),
-        lie: Lie::None,
-    };
+    let backend = backend(device(seed), Lie::None);
     let case = Case {
         seed,
         faults: FaultPlan::default(),
@@ -387,10 +385,7 @@ fn a_lie_is_caught(#[case] lie: Lie, #[case] lying_folder: bool) {
 #[test]
 fn a_cut_at_any_operation_can_be_completed() {
     let expected = &contents(3).partitions;
-    let backend = Backend {
-        inner: SimulatedBackend::new(device(3)),
-        lie: Lie::None,
-    };
+    let backend = backend(device(3), Lie::None);
     let case = Case {
         seed: 3,
         faults: FaultPlan::default(),
