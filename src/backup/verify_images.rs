@@ -46,13 +46,13 @@ pub(super) struct Against<'a> {
 }
 
 /// One image to check, with what it is to be compared with.
+#[derive(Clone, Copy)]
 struct Job<'a> {
     image: &'a Image,
     entry: Option<&'a Entry>,
     sum: Option<&'a SumLine>,
     /// The digest that its contents have by the manifest's identity.
     identity: Option<&'a str>,
-    device: Option<Box<dyn MtdRead>>,
 }
 
 impl Job<'_> {
@@ -96,8 +96,7 @@ pub(super) fn check_images(
     let identity = identity_image(against.manifest, against.images);
     let jobs: Vec<Job<'_>> = images
         .iter()
-        .zip(devices)
-        .map(|(image, device)| job(image, device, against, identity))
+        .map(|image| job(image, against, identity))
         .collect();
     let bytes = images
         .iter()
@@ -107,9 +106,9 @@ pub(super) fn check_images(
     let mut results = Vec::with_capacity(jobs.len());
     workers::run(
         reading.work.workers,
-        jobs,
-        |job| job.image.size_bytes,
-        |job, buffers: &mut [Vec<u8>; 2]| reading.image(job, buffers),
+        jobs.iter().copied().zip(devices).collect(),
+        |(job, _)| job.image.size_bytes,
+        |(job, device), buffers: &mut [Vec<u8>; 2]| reading.image(job, device, buffers),
         |result| results.push(result),
     );
     let mut all_seen = results.into_iter().collect::<Result<Vec<Seen>, _>>()?;
@@ -118,15 +117,11 @@ pub(super) fn check_images(
     }
     let digests = ByDigest::of(images);
     let mut right = Right::default();
-    for (image, seen) in images.iter().zip(all_seen) {
+    for (job, seen) in jobs.iter().zip(all_seen) {
+        let image = job.image;
         let mut found = Vec::new();
         if let Some(values) = &seen.values {
-            judge(
-                &job(image, None, against, identity),
-                values,
-                &digests,
-                &mut found,
-            );
+            judge(job, values, &digests, &mut found);
             let blank = Blank::of(values, image.erase_block_bytes);
             if let Some(blank) = blank.filter(|_| image.unreadable.is_empty()) {
                 let about = Finding::new(Kind::Blank, &image.file).of(&image.name);
@@ -163,7 +158,6 @@ fn tell_another_device_once(name: &str, all_seen: &mut [Seen]) {
 
 fn job<'a>(
     image: &'a Image,
-    device: Option<Box<dyn MtdRead>>,
     against: &Against<'a>,
     identity: Option<(&'a Image, &'a str)>,
 ) -> Job<'a> {
@@ -178,14 +172,14 @@ fn job<'a>(
         identity: identity
             .filter(|(its, _)| its.mtd == image.mtd)
             .map(|(_, sha256)| sha256),
-        device,
     }
 }
 
 impl ImageReading<'_> {
     fn image(
         &self,
-        job: &mut Job<'_>,
+        job: &Job<'_>,
+        device: &mut Option<Box<dyn MtdRead>>,
         buffers: &mut [Vec<u8>; 2],
     ) -> Result<Seen, Box<BackupError>> {
         self.work.observer.begin(&job.image.name);
@@ -203,7 +197,7 @@ impl ImageReading<'_> {
         }
         // The medium is to be proven, not what the system remembers of it.
         self.folder.forget(&job.image.file);
-        match self.read(job, buffers, &mut seen.found)? {
+        match self.read(job, device, buffers, &mut seen.found)? {
             Ok(values) => seen.values = Some(values),
             Err(error) => {
                 let unreadable = job.finding(Kind::Unreadable);
@@ -216,7 +210,8 @@ impl ImageReading<'_> {
     /// Reads the file to its end, and the flash beside it where there is one.
     fn read(
         &self,
-        job: &mut Job<'_>,
+        job: &Job<'_>,
+        device: &mut Option<Box<dyn MtdRead>>,
         [stored, flash]: &mut [Vec<u8>; 2],
         found: &mut Vec<Finding>,
     ) -> Result<std::io::Result<DigestValues>, Box<BackupError>> {
@@ -225,10 +220,9 @@ impl ImageReading<'_> {
             Ok(stream) => stream,
             Err(error) => return Ok(Err(error)),
         };
-        let info = job.device.as_ref().map(|device| device.info().clone());
+        let info = device.as_ref().map(|device| device.info().clone());
         let mut digests = Digests::new(job.digests());
-        let mut reader = job
-            .device
+        let mut reader = device
             .as_mut()
             .map(|device| Reader::new(device.as_mut(), self.stop));
         let bytes = self.work.buffer_bytes.max(1);
