@@ -60,7 +60,7 @@ fn make_backup(path: &Path, seed: u64) -> Result<(), Failure> {
 
 fn clean(path: &Path) -> Result<(), Failure> {
     let folder = opened(path, Folder::open(path, Access::Change))?;
-    let cleaned = backup::clean(&folder)?;
+    let cleaned = backup::clean::clean(&folder)?;
     if cleaned.folder_was_created {
         folder.remove_if_empty();
     }

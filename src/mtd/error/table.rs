@@ -1,4 +1,4 @@
-//! What each error means, what it is about, and what to do next: one row for each.
+//! What each error means, and what to do next: one row for each.
 //!
 //! Invariant: a help line is true of the error's own case; where nothing useful
 //! is known there is none.
@@ -11,7 +11,6 @@ use std::path::Path;
 /// A row of the table.
 struct Row<'a> {
     kind: Kind,
-    device: Option<&'a MtdName>,
     errno: Option<Errno>,
     help: Help<'a>,
 }
@@ -33,11 +32,6 @@ impl MtdError {
     /// What the error means for the caller.
     pub fn kind(&self) -> Kind {
         self.row().kind
-    }
-
-    /// The device it is about, where it is about one.
-    pub(crate) fn device(&self) -> Option<&MtdName> {
-        self.row().device
     }
 
     /// The system's answer, where the system gave one.
@@ -85,40 +79,26 @@ impl MtdError {
             Self::Unreachable { help, .. } => row(Kind::Unreachable, Text(help)),
             Self::File { source, .. } => row(Kind::Io, Nothing).because(source),
             Self::Device {
-                operation,
-                device,
-                source,
-                ..
-            } => row(Kind::Io, of_call(*operation, *source))
-                .of(device)
-                .because(source),
-            Self::Unfinished { device, source, .. } => {
-                row(Kind::Io, Text(UNFINISHED)).of(device).because(source)
-            }
+                operation, source, ..
+            } => row(Kind::Io, of_call(*operation, *source)).because(source),
+            Self::Unfinished { source, .. } => row(Kind::Io, Text(UNFINISHED)).because(source),
             Self::LeftBehind { path, source } => row(Kind::Io, Remove(path)).because(source),
-            Self::EndedEarly { device, .. } | Self::GoesOn { device, .. } => {
-                row(Kind::Disagreement, Text(CHANGED)).of(device)
+            Self::EndedEarly { .. } | Self::GoesOn { .. } => row(Kind::Disagreement, Text(CHANGED)),
+            Self::SizeDisagrees { .. } | Self::EraseBlockDisagrees { .. } => {
+                row(Kind::Disagreement, Text(FOREIGN))
             }
-            Self::SizeDisagrees { device, .. } | Self::EraseBlockDisagrees { device, .. } => {
-                row(Kind::Disagreement, Text(FOREIGN)).of(device)
-            }
-            Self::NotCaptured { device, .. } => {
-                row(Kind::NodeMissing, Text(NOT_CAPTURED)).of(device)
-            }
-            Self::NodeMissing { device, fix, .. } | Self::NodeWrong { device, fix, .. } => {
-                row(Kind::NodeMissing, Text(fix)).of(device)
+            Self::NotCaptured { .. } => row(Kind::NodeMissing, Text(NOT_CAPTURED)),
+            Self::NodeMissing { fix, .. } | Self::NodeWrong { fix, .. } => {
+                row(Kind::NodeMissing, Text(fix))
             }
             Self::NotPermitted {
                 operation,
-                device,
                 nodev,
                 source,
                 ..
-            } => row(Kind::NotPermitted, not_permitted(*operation, *nodev))
-                .of(device)
-                .because(source),
-            Self::ReadOnly { device, .. } => row(Kind::Refused, Text(READ_ONLY)).of(device),
-            Self::BadRange { device, .. } => row(Kind::Refused, Nothing).of(device),
+            } => row(Kind::NotPermitted, not_permitted(*operation, *nodev)).because(source),
+            Self::ReadOnly { .. } => row(Kind::Refused, Text(READ_ONLY)),
+            Self::BadRange { .. } => row(Kind::Refused, Nothing),
             #[cfg(feature = "full")]
             Self::UnknownPartition { wanted, .. } if is_volume(wanted) => {
                 row(Kind::BadSelection, Text(VOLUME))
@@ -127,7 +107,7 @@ impl MtdError {
             Self::AmbiguousPartition { candidates, .. } => {
                 row(Kind::BadSelection, ByNumber(candidates))
             }
-            Self::PartitionTwice { device, .. } => row(Kind::BadSelection, Text(TWICE)).of(device),
+            Self::PartitionTwice { .. } => row(Kind::BadSelection, Text(TWICE)),
         }
     }
 }
@@ -163,18 +143,12 @@ const TWICE: &str = "name each partition once";
 fn row<'a>(kind: Kind, help: Help<'a>) -> Row<'a> {
     Row {
         kind,
-        device: None,
         errno: None,
         help,
     }
 }
 
 impl<'a> Row<'a> {
-    fn of(mut self, device: &'a MtdName) -> Self {
-        self.device = Some(device);
-        self
-    }
-
     fn because(mut self, errno: &Errno) -> Self {
         self.errno = Some(*errno);
         self

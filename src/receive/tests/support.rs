@@ -1,10 +1,10 @@
 //! A PC's end in a thread.
 
-use super::device::TOKEN;
+use super::device::{Device, TABLE, TOKEN};
 use crate::backup::{Failure, Folder};
 use crate::receive::{Receiver, Watcher};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -14,6 +14,16 @@ struct Quiet;
 
 impl Watcher for Quiet {
     fn tell(&self, _: &str) {}
+}
+
+/// A PC's end that receives into a new folder, and a device that has introduced itself. The
+/// folder goes with the first of them.
+pub(crate) fn begun() -> (tempfile::TempDir, PathBuf, Receiving, Device) {
+    let outer = tempfile::tempdir().unwrap();
+    let folder = outer.path().join("f");
+    let receiving = Receiving::into(&folder);
+    let device = Device::greet(receiving.address, TABLE);
+    (outer, folder, receiving, device)
 }
 
 /// A PC's end that runs until all has come, or until it is stopped.

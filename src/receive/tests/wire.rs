@@ -81,10 +81,7 @@ fn an_answer_that_was_lost_is_given_again() {
 #[case(0x3ff)]
 #[case(0xdff)]
 fn a_wrong_byte_is_found(#[case] at: usize) {
-    let outer = tempfile::tempdir().unwrap();
-    let folder = outer.path().join("f");
-    let receiving = Receiving::into(&folder);
-    let device = Device::greet(receiving.address, TABLE);
+    let (_outer, folder, receiving, device) = begun();
     let mut wrong = flash(0);
     wrong[at] ^= 1;
     device.send(0, "first", 0, &wrong);
@@ -108,10 +105,7 @@ fn a_wrong_byte_is_found(#[case] at: usize) {
 /// A device without a program for digests.
 #[test]
 fn a_second_sending_proves_or_disproves() {
-    let outer = tempfile::tempdir().unwrap();
-    let folder = outer.path().join("f");
-    let receiving = Receiving::into(&folder);
-    let device = Device::greet(receiving.address, TABLE);
+    let (_outer, folder, receiving, device) = begun();
     let whole = flash(0);
     device.send(0, "first", 0, &whole);
     assert_eq!(device.ask("mtd0/twice"), "no not all of it came");
@@ -141,10 +135,7 @@ fn a_second_sending_proves_or_disproves() {
 #[case::fewer_letters("mtd0/first/base64/0/100", 40)]
 #[case::too_many_letters("mtd0/first/hex/0/100", 4000)]
 fn a_wrong_length_or_place_leaves_nothing(#[case] path: &str, #[case] length: usize) {
-    let outer = tempfile::tempdir().unwrap();
-    let folder = outer.path().join("f");
-    let receiving = Receiving::into(&folder);
-    let device = Device::greet(receiving.address, TABLE);
+    let (_outer, _folder, _receiving, device) = begun();
     let said = device.post(path, &vec![b'z'; length], length);
     assert!(said.starts_with("no ") || said == "at 0", "{said}");
     assert_eq!(device.ask("mtd0/first/at"), "at 0");
@@ -153,10 +144,7 @@ fn a_wrong_length_or_place_leaves_nothing(#[case] path: &str, #[case] length: us
 
 #[test]
 fn bytes_come_as_text_where_wget_cuts_at_zeros() {
-    let outer = tempfile::tempdir().unwrap();
-    let folder = outer.path().join("f");
-    let receiving = Receiving::into(&folder);
-    let device = Device::greet(receiving.address, TABLE);
+    let (_outer, _folder, _receiving, device) = begun();
     let whole = flash(0);
     let hex = |bytes: &[u8]| {
         bytes
@@ -177,10 +165,7 @@ fn bytes_come_as_text_where_wget_cuts_at_zeros() {
 
 #[test]
 fn of_two_devices_at_once_one_sends() {
-    let outer = tempfile::tempdir().unwrap();
-    let folder = outer.path().join("f");
-    let receiving = Receiving::into(&folder);
-    let first = Device::greet(receiving.address, TABLE);
+    let (_outer, _folder, receiving, first) = begun();
     let whole = flash(0);
     let mut stream = connect(receiving.address);
     let path = format!("{}/mtd0/first/raw/0/{}", first.session, whole.len());
@@ -216,10 +201,7 @@ fn of_two_devices_at_once_one_sends() {
 /// has given the first up.
 #[test]
 fn a_transfer_that_was_given_up_changes_nothing() {
-    let outer = tempfile::tempdir().unwrap();
-    let folder = outer.path().join("f");
-    let receiving = Receiving::into(&folder);
-    let device = Device::greet(receiving.address, TABLE);
+    let (_outer, _folder, receiving, device) = begun();
     let whole = flash(0);
     let mut stream = connect(receiving.address);
     let path = format!("{}/mtd0/first/raw/0/{}", device.session, whole.len());
@@ -299,10 +281,7 @@ fn the_slow_are_waited_for_and_the_silent_are_not() {
 /// Another run goes on with what lies there, and proves all of it.
 #[test]
 fn another_run_goes_on() {
-    let outer = tempfile::tempdir().unwrap();
-    let folder = outer.path().join("f");
-    let receiving = Receiving::into(&folder);
-    let device = Device::greet(receiving.address, TABLE);
+    let (_outer, folder, receiving, device) = begun();
     device.send_and_prove(1);
     let path = "mtd0/first/raw/0/3584";
     assert_eq!(device.post(path, &flash(0), 0x900), "at 2048");
@@ -350,10 +329,7 @@ fn device_is_unknown(receiving: &Receiving, device: &Device) -> bool {
 /// does not come.
 #[test]
 fn what_cannot_be_read_is_a_hole() {
-    let outer = tempfile::tempdir().unwrap();
-    let folder = outer.path().join("f");
-    let receiving = Receiving::into(&folder);
-    let device = Device::greet(receiving.address, TABLE);
+    let (_outer, folder, receiving, device) = begun();
     let whole = flash(0);
     device.post("mtd0/first/raw/0/3584", &whole, 0x500);
     assert_eq!(device.ask("mtd0/unproven"), "no not all of it came");
