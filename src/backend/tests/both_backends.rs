@@ -26,7 +26,7 @@ fn linux_on(tree: &Tree) -> LinuxBackend {
     LinuxBackend::new(Some(tree.root().to_owned()))
 }
 
-/// With the sources left out, which differ, and the chip: a tree of files has
+/// With the sources left out, which differ, and the chip with its times: a tree of files has
 /// no links that would tell it.
 fn told(backend: &dyn MtdBackend, source: FactSource) -> Vec<MtdInfo> {
     let mut devices = backend.devices().unwrap();
@@ -42,6 +42,7 @@ fn told(backend: &dyn MtdBackend, source: FactSource) -> Vec<MtdInfo> {
         device.writeable_source = None;
         device.chip = None;
         device.chip_bytes = None;
+        device.timing = None;
     }
     devices
 }
