@@ -159,13 +159,13 @@ fn digests_of_other_programs() {
             "md5.txt",
             format!("\\{md5}  mtd0 a\\\\b.bin\n"),
             0,
-            "have the MD5",
+            "1 file has the MD5",
         ),
         (
             "dump.sfv",
             format!("; by a file manager\nmtd0 a\\b.bin {crc32}\n"),
             0,
-            "have the CRC-32",
+            "1 file has the CRC-32",
         ),
         (
             "dump.sfv",
