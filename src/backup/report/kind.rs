@@ -111,7 +111,8 @@ pub(crate) enum Kind {
     Crc32Only,
     /// A partition without a byte.
     Empty,
-    /// An image that holds UBI.
+    /// An image that holds UBI, for which the full program alone looks.
+    #[cfg_attr(not(feature = "full"), expect(dead_code))]
     Ubi,
     /// An image that holds nothing but one byte, or ends in zeros.
     Blank,
