@@ -40,8 +40,8 @@ pub(crate) const FORMAT_VERSION: (u32, u32) = (1, 3);
 /// devices are the kernel's limit, a dozen is usual) stays far below.
 pub(crate) const MANIFEST_BYTES_MAX: u64 = 16 << 20;
 
-/// All that a manifest says. Its documented form is its JSON ([`Manifest::to_json`],
-/// `docs/manifest.schema.json` of the source): what is not asked for here can be read
+/// All that a manifest says. Its documented form is its JSON, as `manifest.json` holds it
+/// (`docs/manifest.schema.json` of the source): what is not asked for here can be read
 /// there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Manifest {
