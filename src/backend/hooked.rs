@@ -87,7 +87,7 @@ impl MtdBackend for HookedBackend<'_> {
         device: &MtdInfo,
         permit: &WritePermit,
     ) -> Result<Box<dyn MtdWrite>, MtdError> {
-        assert!(self.open.is_none(), "a backup only reads");
+        assert!(self.open.is_none(), "whoever hooks readings only reads");
         self.inner.open_for_writing(device, permit)
     }
 

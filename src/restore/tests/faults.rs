@@ -219,12 +219,13 @@ impl Storage for Stuck {
 
 /// A bit that does not take what it should: found before the next erase block is
 /// touched, with the old bytes kept; and only by reading back.
-#[test]
-fn of_a_bit_that_is_stuck() {
+#[rstest]
+#[case::in_the_first_half(3 * BLOCK)]
+#[case::in_the_second_half(3 * BLOCK + BLOCK / 2)]
+fn of_a_bit_that_is_stuck(#[case] half: usize) {
     let world = World::new(ASKED[0], 2);
-    let wanted = |at: &&usize| world.wanted[**at] & 8 != 0;
-    let stuck = (3 * BLOCK..4 * BLOCK).collect::<Vec<_>>();
-    let at = *stuck.iter().find(wanted).unwrap() as u64;
+    let mut half = half..half + BLOCK / 2;
+    let at = half.find(|at| world.wanted[*at] & 8 != 0).unwrap() as u64;
     let kept = |what| {
         let device = world.device.fork();
         let journal = Disk::of(&device);

@@ -2,7 +2,8 @@
 //! and flash, backup and folder for old bytes as they were. In the order of the list:
 //! the backup; the device; the layout; what needs a word of its own; one bank; nobody else;
 //! what can be written; what is needed. Beside these, elsewhere: a stream, an agreed plan
-//! (`cli::restore`), memory ([`super::ways`]), partitions in each other
+//! (`cli::restore`, `cli::restore_consent`, which has old bytes in memory as well), memory
+//! ([`super::ways`]), partitions in each other
 //! ([`super::nested`], [`super::placeless`]), who comes late and locks ([`super::ways`]).
 
 use super::disk::{Disk, Loss};
@@ -80,9 +81,11 @@ impl Case {
     }
 
     fn plan(&self) -> Result<Plan, Stopped> {
-        // Of which the system tells something else, or somebody makes use.
+        // Of which the system tells something else, or somebody makes use; and which fails
+        // where it is opened for writing.
         let backend = HookedBackend::new(self.bench.backend())
             .on_devices(self.edit)
+            .on_open(|inner, device| inner.open(device))
             .on_in_use(|| self.in_use);
         let words = |names: &[&str]| names.iter().map(|name| (*name).into()).collect();
         let (partitions, allow): (Vec<String>, Vec<String>) =

@@ -6,13 +6,14 @@ use super::odd::{Device, Odd};
 use super::ways::Bench;
 use super::world::{BLOCK, BLOCKS, device};
 use crate::backend::SimulatedBackend;
+use crate::backend::hooked::HookedBackend;
 use crate::backup::{self, Directory as _, Work};
-use crate::restore::{self, Request, Stopped};
+use crate::restore::{self, Request, RestoreError, Stopped};
 use mtd_harness::fault::FaultPlan;
 use rstest::rstest;
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 fn words(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
@@ -148,6 +149,43 @@ fn an_erase_block_that_has_become_right_is_left() {
     bench.device.system.with_chip(0, change).unwrap();
     let done = bench.carry_out(&plan, &bench.backend()).unwrap();
     assert_eq!((done.erased, bench.cells()), (1, bench.good));
+}
+
+/// Where nothing was touched, nothing is told as changed, and no old bytes as kept.
+#[test]
+fn what_was_not_touched_is_not_told_as_changed() {
+    let bench = Bench::new(&[3]);
+    let faults: FaultPlan = format!("erase-error@{:#x}", 3 * BLOCK).parse().unwrap();
+    bench.device.set_faults(0, Some(faults));
+    let plan = bench.plan(&["data"], &[], false).unwrap();
+    let stopped = bench.carry_out(&plan, &bench.backend()).unwrap_err();
+    let said = stopped.to_string();
+    assert!(said.contains("it holds its old bytes"), "{said}");
+    assert!(
+        matches!(*stopped.error, RestoreError::Block { kept: None, .. }),
+        "{said}"
+    );
+    assert!(!stopped.changed, "{said}");
+    assert!(bench.journal.after(Loss::Nothing).is_empty());
+}
+
+/// Others have put two right since the plan, and are there at the second look.
+#[test]
+fn what_has_become_right_is_not_told_as_changed() {
+    let bench = Bench::new(&[3, 4, 5]);
+    let plan = bench.plan(&["data"], &[], false).unwrap();
+    let right = &bench.good[3 * BLOCK..5 * BLOCK];
+    let change = |chip: &mut mtd_harness::chip::Chip| chip.load(3 * BLOCK as u64, right);
+    bench.device.system.with_chip(0, change).unwrap();
+    let (cells, looks) = (bench.cells(), AtomicU32::new(0));
+    let used = HookedBackend::new(bench.backend()).on_in_use(|| {
+        let is_first = looks.fetch_add(1, Ordering::Relaxed) == 0;
+        (!is_first).then_some((2, "open in process 17"))
+    });
+    let stopped = bench.carry_out(&plan, &used).unwrap_err();
+    assert!(stopped.to_string().contains("is in use"), "{stopped}");
+    assert!(!stopped.changed, "{stopped}");
+    assert_eq!(bench.cells(), cells);
 }
 
 /// What was in hand is erased in any case, also where no bit has to be set: what reads

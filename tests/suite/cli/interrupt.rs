@@ -1,6 +1,6 @@
 //! Ctrl-C and SIGTERM in the middle of a backup.
 
-use crate::cli::support::{mtdkeep, program, signals_at_start, snapshot};
+use crate::cli::support::{mtdkeep, program, signals_at_start, snapshot, terminal};
 use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
@@ -236,9 +236,7 @@ fn a_wish_to_stop_is_heard_at_a_pipe(#[case] line: &str, #[case] says: &str) {
 /// At the question whether the plan is wanted, Ctrl-C is an answer.
 #[test]
 fn a_question_can_be_answered_with_an_interrupt() {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     use std::io::Read as _;
-    use std::os::unix::ffi::OsStrExt as _;
     let outer = tempfile::tempdir().unwrap();
     let run = |line: &str| {
         let mut command = mtdkeep();
@@ -250,18 +248,13 @@ fn a_question_can_be_answered_with_an_interrupt() {
     let mut chip = fs::read(outer.path().join("chip")).unwrap();
     chip[0x78_0000] ^= 1;
     fs::write(outer.path().join("chip"), chip).unwrap();
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let name = ptsname(&master, Vec::new()).unwrap();
-    let path = Path::new(std::ffi::OsStr::from_bytes(name.to_bytes()));
-    let terminal = fs::File::options().read(true).write(true).open(path);
+    let (_master, slave) = terminal();
     let mut command = program();
     signals_at_start(&mut command, &[]);
     let mut child = command
         .current_dir(&outer)
         .args(["restore", "-p", "system", "--image", "chip", "b"])
-        .stdin(terminal.unwrap())
+        .stdin(slave)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

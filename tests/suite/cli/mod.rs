@@ -54,6 +54,8 @@ pub mod offsets;
 pub mod repair;
 #[cfg(feature = "full")]
 pub mod restore;
+#[cfg(feature = "full")]
+pub mod restore_consent;
 #[cfg(all(
     feature = "full",
     target_os = "linux",

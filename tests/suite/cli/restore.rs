@@ -9,13 +9,13 @@ use std::path::Path;
 
 /// Where partitions of the iSpot start on its chip.
 const LINUX: usize = 0x6_0000;
-const SYSTEM: usize = 0x78_0000;
+pub(super) const SYSTEM: usize = 0x78_0000;
 const LINUX_2: usize = 0x88_0000;
-const FIS: usize = 0xfe_0000;
+pub(super) const FIS: usize = 0xfe_0000;
 const ERASE_BLOCK: usize = 0x2_0000;
 
 /// A backup of the iSpot, and its chip's image.
-fn furnished() -> tempfile::TempDir {
+pub(super) fn furnished() -> tempfile::TempDir {
     let outer = tempfile::tempdir().unwrap();
     run(&outer, "backup --simulate -o backup -q", 0);
     run(&outer, "image --simulate --output whole -q", 0);
@@ -23,7 +23,7 @@ fn furnished() -> tempfile::TempDir {
 }
 
 /// Runs a command line there; answers what it printed, and what it said beside it.
-fn run(outer: &tempfile::TempDir, line: &str, code: i32) -> (String, String) {
+pub(super) fn run(outer: &tempfile::TempDir, line: &str, code: i32) -> (String, String) {
     let words = line.split_whitespace();
     let output = mtdkeep().current_dir(outer).args(words).output().unwrap();
     assert_eq!(output.status.code(), Some(code), "{line}: {output:?}");
@@ -33,7 +33,7 @@ fn run(outer: &tempfile::TempDir, line: &str, code: i32) -> (String, String) {
 }
 
 /// Another image in which bytes are turned round.
-fn damage(outer: &tempfile::TempDir, name: &str, places: &[usize]) {
+pub(super) fn damage(outer: &tempfile::TempDir, name: &str, places: &[usize]) {
     let mut bytes = fs::read(outer.path().join("whole")).unwrap();
     for place in places {
         bytes[*place] ^= 0xFF;
@@ -41,7 +41,7 @@ fn damage(outer: &tempfile::TempDir, name: &str, places: &[usize]) {
     fs::write(outer.path().join(name), bytes).unwrap();
 }
 
-fn read(outer: &tempfile::TempDir, name: &str) -> Vec<u8> {
+pub(super) fn read(outer: &tempfile::TempDir, name: &str) -> Vec<u8> {
     fs::read(outer.path().join(name)).unwrap()
 }
 

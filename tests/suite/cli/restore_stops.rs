@@ -1,12 +1,10 @@
 //! `restore` while it writes: signals, a lost terminal, a second restore, a kill. The
 //! device is a tree of plain files, so large that whatever comes, comes in the middle.
 
-use crate::cli::support::{mtdkeep, program, signals_at_start, text, unwrapped};
+use crate::cli::support::{mtdkeep, program, signals_at_start, terminal, text, unwrapped};
 use rstest::rstest;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -164,15 +162,7 @@ fn a_hang_up_does_not_stop_it() {
 #[test]
 fn a_lost_terminal_does_not_stop_it() {
     let bench = Bench::new();
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let name = ptsname(&master, Vec::new()).unwrap();
-    let slave = fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(std::ffi::OsStr::from_bytes(name.as_bytes()))
-        .unwrap();
+    let (master, slave) = terminal();
     let mut command = bench.command();
     command
         .env("TERM", "xterm")

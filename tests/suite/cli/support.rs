@@ -102,6 +102,25 @@ pub(crate) fn run_in(at: &std::path::Path, line: &str, code: i32) -> (String, St
     (stdout.into(), stderr.into())
 }
 
+/// A terminal, nobody's controlling one: the end of whoever sits there, and the program's.
+#[cfg(feature = "full")]
+pub(crate) fn terminal() -> (std::fs::File, std::fs::File) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let slave = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NOCTTY)
+        .open(std::ffi::OsStr::from_bytes(name.as_bytes()))
+        .unwrap();
+    (master.into(), slave)
+}
+
 /// Bytes that are different everywhere, and by the seed.
 #[cfg(feature = "full")]
 pub(crate) fn numbered_bytes(seed: u32, length: usize) -> Vec<u8> {
