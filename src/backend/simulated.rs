@@ -19,7 +19,22 @@ use mtd_harness::mtd::{Handle, NodeId, OpenFlags, Seek, UserMemory};
 use mtd_harness::profile::SimulatedDevice;
 use std::path::PathBuf;
 
-/// The devices of a simulated device.
+/// The MTD devices of a simulated device, reached as a process on it reaches them.
+///
+/// ```
+/// use mtdkeep::backend::SimulatedBackend;
+/// use mtdkeep::mtd::{MtdBackend, MtdError};
+///
+/// let backend = SimulatedBackend::new(mtd_harness::profile::ispot(1));
+/// let devices = backend.devices()?;
+/// let mut magic = [0; 2];
+/// backend.open(&devices[3])?.read_at(0, &mut magic)?;
+/// assert_eq!(magic, [0x85, 0x19]); // JFFS2
+/// // The chip below has counted it.
+/// let read = backend.device().system.with_chip(0, |chip| chip.counters().bytes_read());
+/// assert_eq!(read, 2);
+/// # Ok::<(), MtdError>(())
+/// ```
 #[derive(Clone)]
 pub struct SimulatedBackend {
     device: SimulatedDevice,

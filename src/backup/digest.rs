@@ -49,7 +49,18 @@ impl DigestChoice {
     }
 }
 
-/// A running CRC-32 (the one of zlib and Ethernet), SHA-256, or both.
+/// A running CRC-32 (the one of zlib and Ethernet), SHA-256 (FIPS 180-4), or both.
+///
+/// ```
+/// use mtdkeep::backup::{DigestChoice, Digests};
+///
+/// let mut digests = Digests::new(DigestChoice::Crc32);
+/// digests.update(b"1234");
+/// digests.update(b"56789");
+/// let values = digests.finish();
+/// assert_eq!(values.crc32.as_deref(), Some("cbf43926"));
+/// assert_eq!(values.sha256, None);
+/// ```
 #[derive(Clone)]
 pub struct Digests {
     crc32: Option<Crc32>,
@@ -138,7 +149,7 @@ impl Digests {
         }
     }
 
-    /// Takes the next bytes of the stream.
+    /// Takes the next bytes of the stream; how it is cut does not matter.
     pub fn update(&mut self, data: &[u8]) {
         for step in data.chunks(STEP_BYTES) {
             if let Some(crc32) = &mut self.crc32 {

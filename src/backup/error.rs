@@ -44,9 +44,9 @@ pub enum BackupError {
         file: String,
         /// Its folder.
         folder: String,
-        /// Where in the file.
+        /// Where in the file, in bytes from its start.
         offset_bytes: Option<u64>,
-        /// How much was to be written or read there.
+        /// How much was to be written or read there, in bytes.
         length_bytes: Option<u64>,
         /// The system's answer.
         source: io::Error,
@@ -60,15 +60,15 @@ pub enum BackupError {
     NoSpace {
         /// The folder.
         folder: String,
-        /// What the images and the texts beside them take.
+        /// What the images and the texts beside them take, in bytes.
         needed_bytes: u64,
-        /// What the file system still has for this user.
+        /// What the file system still has for this user, in bytes.
         free_bytes: u64,
     },
     /// There is no memory for a buffer.
     #[error("no memory for a buffer of {}", size(*bytes as u64))]
     NoMemory {
-        /// How large it would be.
+        /// How large it would be, in bytes.
         bytes: usize,
     },
     /// The folder holds something that a backup must not touch or mix with.
@@ -106,7 +106,7 @@ pub enum BackupError {
         file: String,
         /// The folder.
         folder: String,
-        /// How much cannot be read now.
+        /// How much cannot be read now, in bytes.
         unreadable_bytes: u64,
     },
     /// A manifest that cannot be trusted.
@@ -132,7 +132,7 @@ pub enum BackupError {
     Unfinished {
         /// The folder.
         folder: String,
-        /// When it was begun.
+        /// When it was begun, `YYYY-MM-DDThh:mm:ssZ`.
         created_utc: String,
     },
     /// The user asked to stop.

@@ -16,7 +16,22 @@ use rustix::io::Errno;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// A real folder, open and locked.
+/// A folder on a disk that holds a backup or is to hold one, open and locked by flock(2)
+/// as long as this value lives.
+///
+/// ```
+/// use mtdkeep::backup::{Access, Folder};
+///
+/// # let temporary = tempfile::tempdir()?;
+/// # let path = temporary.path().join("backup");
+/// let folder = Folder::open_or_create(&path)?;
+/// let second = Folder::open(&path, Access::Look).unwrap_err();
+/// assert_eq!(second.kind(), std::io::ErrorKind::WouldBlock);
+///
+/// drop(folder);
+/// Folder::open(&path, Access::Look)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
@@ -30,8 +45,9 @@ impl Folder {
     /// Opens a folder for [`Access::Change`], and makes it where it is missing,
     /// with the folders around it.
     ///
-    /// Errors: the system's; [`io::ErrorKind::WouldBlock`] where another process
-    /// has the folder's lock. Whatever was made is gone again.
+    /// # Errors
+    /// The system's; [`io::ErrorKind::WouldBlock`] where somebody else has the folder's
+    /// lock. Whatever was made is gone again.
     pub fn open_or_create(path: &Path) -> io::Result<Self> {
         let mut made = Vec::new();
         let opened = lock::open(path, Access::Change, || make_missing(path, &mut made));
@@ -52,9 +68,11 @@ impl Folder {
         }
     }
 
-    /// Opens a folder that must be there.
+    /// Opens a folder that must be there. Where its file system has no locks, it is open
+    /// without one.
     ///
-    /// Errors: as [`Folder::open_or_create`].
+    /// # Errors
+    /// As [`Folder::open_or_create`]; [`io::ErrorKind::NotFound`] where it is missing.
     pub fn open(path: &Path, access: Access) -> io::Result<Self> {
         Ok(Self {
             path: path.into(),

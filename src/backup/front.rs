@@ -28,7 +28,10 @@ pub fn backup(
 /// that device's flash as well. Nothing is changed.
 ///
 /// # Errors
-/// What kept the check from being done at all; what was found is in the report.
+/// What kept the check from being done at all: a folder that cannot be read
+/// ([`BackupError::Folder`](super::BackupError::Folder)) or holds no finished backup, a
+/// device that cannot be found, or an interruption. What was found is in the report,
+/// damage too.
 pub fn verify(
     folder: &Folder,
     backend: Option<&dyn MtdBackend>,

@@ -17,9 +17,9 @@ use std::path::Path;
 /// What a folder is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Changing what lies in it, alone.
+    /// Changing what lies in it, alone: no other process may have it open.
     Change,
-    /// Looking at it, beside others who do.
+    /// Looking at it, beside others who do the same.
     Look,
 }
 

@@ -43,6 +43,16 @@ pub(crate) const MANIFEST_BYTES_MAX: u64 = 16 << 20;
 /// All that a manifest says. Its documented form is its JSON, as `manifest.json` holds it
 /// (`docs/manifest.schema.json` of the source): what is not asked for here can be read
 /// there.
+///
+/// ```
+/// use mtdkeep::backup::{Manifest, ManifestError};
+///
+/// let newer = br#"{"format": "mtdkeep-backup", "format_version": "2.0"}"#;
+/// let refused = Manifest::parse(newer);
+/// assert!(matches!(refused, Err(ManifestError::UnknownVersion { .. })));
+/// let torn = Manifest::parse(&newer[..20]);
+/// assert!(matches!(torn, Err(ManifestError::Torn(_))));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Manifest {
     /// Always the one word that names this format.
@@ -163,7 +173,7 @@ pub(crate) struct LeftOut {
     pub(crate) reason: String,
 }
 
-/// One image.
+/// One image: the bytes of one partition, from its start to its end, in one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Image {
     /// N of mtdN.
@@ -231,7 +241,7 @@ pub enum ManifestError {
         /// What `format` says.
         found: String,
     },
-    /// A version that may mean something else.
+    /// Another major version than 1, which may mean something else.
     #[error(
         "its format version is {found:?}, and this program reads version {}.x",
         FORMAT_VERSION.0
@@ -263,7 +273,11 @@ pub enum ManifestError {
 }
 
 impl Manifest {
-    /// Reads a manifest and refuses one that cannot be trusted.
+    /// Reads a manifest, the whole text of `manifest.json`. Fields that a later version 1.x
+    /// adds are passed over.
+    ///
+    /// # Errors
+    /// Why the text cannot be trusted; nothing of it is given then.
     pub fn parse(text: &[u8]) -> Result<Self, ManifestError> {
         let json: Json = serde_json::from_slice(text)?;
         let fields = Fields::of(json, "manifest").map_err(torn)?;
@@ -299,7 +313,8 @@ impl Manifest {
         (printable_json(&text) + "\n").into_bytes()
     }
 
-    /// The images, in the order of their numbers.
+    /// The images, in the order of their MTD numbers; a partition that is not in the backup
+    /// has none.
     pub fn images(&self) -> &[Image] {
         &self.images
     }
@@ -312,7 +327,9 @@ impl Manifest {
             .filter(|(_, why)| !why.by_choice)
     }
 
-    /// Whether something that was wanted is not in the backup.
+    /// Whether something that was wanted is not in the backup: a partition that could not
+    /// be opened, a range that the flash did not give, or what else keeps an image from
+    /// being all of its partition.
     pub fn is_partial(&self) -> bool {
         self.missing().next().is_some()
             || self

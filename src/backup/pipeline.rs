@@ -35,15 +35,23 @@ use std::time::SystemTime;
 const TEXTS_BYTES: u64 = 64 << 10;
 
 /// What is wanted of a backup.
+///
+/// ```
+/// use mtdkeep::backup::{DigestChoice, Request};
+///
+/// let wanted = ["rootfs".to_owned(), "mtd9".to_owned()];
+/// let request = Request { partitions: &wanted, read_again: true, ..Request::default() };
+/// assert_eq!(request.digests, DigestChoice::Both);
+/// ```
 #[derive(Debug)]
 pub struct Request<'a> {
-    /// Names or `mtdN`; empty: all partitions.
+    /// Partitions' names or `mtdN`, each once; empty: all partitions.
     pub partitions: &'a [String],
-    /// Read the flash a second time and compare.
+    /// Read the flash a second time and compare: what changed meanwhile is in the manifest.
     pub read_again: bool,
     /// Which digests the images get.
     pub digests: DigestChoice,
-    /// The time to put into the manifest.
+    /// The time to put into the manifest, as UTC in whole seconds.
     pub now: SystemTime,
 }
 

@@ -15,6 +15,29 @@ use super::units::{count, size};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// What a check came to.
+///
+#[cfg_attr(feature = "full", doc = "```")]
+#[cfg_attr(not(feature = "full"), doc = "```ignore")]
+/// use mtdkeep::backend::SimulatedBackend;
+/// use mtdkeep::backup::{self, Folder, Meaning, Request, Work};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let temporary = tempfile::tempdir()?;
+/// # let path = temporary.path().join("backup");
+/// let device = SimulatedBackend::new(mtd_harness::profile::ispot(1));
+/// let folder = Folder::open_or_create(&path)?;
+/// backup::backup(&device, &folder, &Request::default(), &Work::default())?;
+///
+/// std::fs::write(path.join("mtd1.bin"), b"torn")?;
+/// let report = backup::verify(&folder, None, &Work::default())?;
+/// assert_eq!(report.outcome(), Some(Meaning::Differs));
+/// let mut found = report.findings.iter();
+/// let damage = found.find(|finding| finding.meaning() == Meaning::Differs);
+/// let text = damage.map(|finding| finding.message());
+/// assert_eq!(text.as_deref(), Some("mtd1.bin (param): damaged: 4 bytes instead of 128 KiB"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Report {
@@ -208,16 +231,20 @@ impl Finding {
             Some(name) => format!("{} ({name})", self.subject),
             None => self.subject.clone(),
         };
-        match self.kind.row().text {
-            "" => self.sentence(&subject),
-            text => subject + text,
-        }
+        self.sentence(&subject)
     }
 
-    /// The sentence of the kinds whose text depends on values.
+    /// The sentence of each kind: of values, or what the table puts after the subject.
     fn sentence(&self, subject: &str) -> String {
+        use Kind::{
+            Changed, Doubt, Empty, FlashNotOpened, HoldsNothing, ImageAndReason, LeftOut, Litter,
+            ManifestChanged, ManifestDisagrees, Missing, NoImage, NotInBackup, NotInLayout,
+            NotOnDevice, NotPart, OtherDigest, OtherIdentity, PageMissing, TornCopy, Unknown,
+            Unreadable,
+        };
         let what = self.actual.first().map_or("contents", |v| v.named().1);
         let other = self.file_and_name();
+        let reason = || self.reason.as_deref().unwrap_or_default();
         let place = || {
             let at = self.offset_bytes.unwrap_or_default();
             let bytes = size(self.length_bytes.unwrap_or_default());
@@ -248,20 +275,17 @@ impl Finding {
             Kind::FlashUnreadable => format!("{subject}: {} not compared with the flash", place()),
             Kind::Hole => format!("{subject}: {} could not be read, 0xFF instead", place()),
             Kind::NotAskedFor => format!("{subject} lacks {other} that had not been asked for"),
-            Kind::ManifestDamaged => {
-                format!("{subject} {}", self.reason.as_deref().unwrap_or_default())
-            }
-            Kind::Ubi => format!("{subject} {}", self.reason.as_deref().unwrap_or_default()),
-            Kind::Blank => format!("{subject}: {}", self.reason.as_deref().unwrap_or_default()),
+            Kind::ManifestDamaged | Kind::Ubi => format!("{subject} {}", reason()),
+            Kind::Blank => format!("{subject}: {}", reason()),
             Kind::Proven => format!("{subject} is what {other} says: keep it"),
             Kind::Crc32Only => {
                 format!("{subject} has CRC-32 alone, which finds no change made on purpose")
             }
-            // Of `NotProven`; all others have a text in the table.
-            _ => format!(
-                "{subject} was {}",
-                self.reason.as_deref().unwrap_or_default()
-            ),
+            Kind::NotProven => format!("{subject} was {}", reason()),
+            OtherDigest | HoldsNothing | NotInLayout | NoImage | ImageAndReason | OtherIdentity
+            | ManifestChanged | Missing | NotPart | ManifestDisagrees | NotOnDevice
+            | NotInBackup | Unreadable | Unknown | FlashNotOpened | LeftOut | Doubt | Changed
+            | Litter | TornCopy | PageMissing | Empty => subject.to_owned() + self.kind.row().text,
         }
     }
 

@@ -58,7 +58,8 @@ impl fmt::Display for Operation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SizeWitness {
-    /// The ioctl MEMGETINFO; its size field has 32 bits.
+    /// The ioctl MEMGETINFO; its size field has 32 bits (`struct mtd_info_user` in Linux
+    /// 6.1, include/uapi/mtd/mtd-abi.h).
     MemGetInfo,
     /// The position of the device's end (lseek with SEEK_END).
     End,
@@ -103,7 +104,21 @@ pub enum MtdErrorKind {
     Io,
 }
 
-/// What went wrong at the MTD layer.
+/// What went wrong at the MTD layer. Its text is whole, to be printed alone: what was
+/// done, to which device, where, and the system's answer.
+///
+/// ```
+/// use mtdkeep::backend::LinuxBackend;
+/// use mtdkeep::mtd::{MtdBackend, MtdErrorKind};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let empty_folder = folder.path().to_owned();
+/// let error = LinuxBackend::new(Some(empty_folder)).devices().unwrap_err();
+/// assert_eq!(error.kind(), MtdErrorKind::NoMtd);
+/// assert!(error.to_string().starts_with("no MTD here: "));
+/// assert!(error.help().is_some()); // what to do next
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MtdError {
@@ -152,7 +167,7 @@ pub enum MtdError {
         operation: Operation,
         /// The device.
         device: MtdName,
-        /// Where on the device, in bytes.
+        /// Where on the device, in bytes from its start.
         offset_bytes: Option<u64>,
         /// How much was asked for, in bytes.
         length_bytes: Option<u64>,
@@ -174,7 +189,7 @@ pub enum MtdError {
     EndedEarly {
         /// The device.
         device: MtdName,
-        /// Where nothing more came, in bytes.
+        /// Where nothing more came, in bytes from its start.
         offset_bytes: u64,
         /// Its size when it was opened, in bytes.
         size_bytes: u64,
@@ -205,7 +220,7 @@ pub enum MtdError {
         operation: Operation,
         /// The device.
         device: MtdName,
-        /// Where it started, in bytes.
+        /// Where it started, in bytes from the device's start.
         offset_bytes: u64,
         /// How much was asked for, in bytes.
         length_bytes: u64,
@@ -219,11 +234,11 @@ pub enum MtdError {
     SizeDisagrees {
         /// The device.
         device: MtdName,
-        /// Its size in the table.
+        /// Its size in the table, in bytes.
         table_bytes: u64,
         /// Who says otherwise.
         witness: SizeWitness,
-        /// What that one says.
+        /// What that one says, in bytes; of MEMGETINFO the lower 32 bits.
         witness_bytes: u64,
     },
     /// Two sources disagree on a device's erase-block size.
@@ -233,11 +248,11 @@ pub enum MtdError {
     EraseBlockDisagrees {
         /// The device.
         device: MtdName,
-        /// Its erase-block size in the table.
+        /// Its erase-block size in the table, in bytes.
         table_bytes: u64,
         /// Who says otherwise.
         witness: SizeWitness,
-        /// What that one says.
+        /// What that one says, in bytes.
         witness_bytes: u64,
     },
     /// A device, or some of it, is not in a capture that another program made.
@@ -301,7 +316,7 @@ pub enum MtdError {
         operation: Operation,
         /// The device.
         device: MtdName,
-        /// Where, in bytes.
+        /// Where, in bytes from the device's start.
         offset_bytes: u64,
         /// How much, in bytes.
         length_bytes: u64,

@@ -17,7 +17,8 @@ pub(crate) fn total_bytes(sizes_bytes: impl Iterator<Item = u64>) -> u64 {
     sizes_bytes.fold(0, u64::saturating_add)
 }
 
-/// N of mtdN.
+/// N of mtdN: the number in `/proc/mtd`, from 0; its character node has the major number
+/// 90 and the minor 2N (Linux, Documentation/admin-guide/devices.txt).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MtdIndex(pub u32);
 
@@ -71,9 +72,9 @@ impl fmt::Display for MtdName {
 pub enum NodeState {
     /// The node is there.
     Present,
-    /// No node; backing up needs one made (character, 90, 2N).
+    /// No node; backing up needs one made (character, major 90, minor 2N).
     Missing,
-    /// Something is there that is not this device's node; says what.
+    /// Something is there that is not this device's node; says what: `block node 31:0`.
     Wrong(String),
 }
 
@@ -81,7 +82,8 @@ pub enum NodeState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FactSource {
-    /// The kernel, in `/sys/class/mtd/mtdN/offset` (Linux 4.1 and later).
+    /// The kernel, in `/sys/class/mtd/mtdN/offset` (Linux 4.1 and later,
+    /// Documentation/ABI/testing/sysfs-class-mtd).
     Sysfs,
     /// The simulated chip's layout.
     Simulation,
@@ -178,17 +180,26 @@ pub(crate) struct ChipTiming {
 }
 
 /// What discovery tells of one MTD device.
+///
+/// ```
+/// use mtdkeep::mtd::{MtdIndex, MtdInfo};
+///
+/// let rootfs = MtdInfo::new(MtdIndex(3), "rootfs", 6 << 20, 128 << 10);
+/// assert_eq!(rootfs.id().to_string(), "mtd3 (rootfs)");
+/// assert_eq!(rootfs.offset_bytes(), None); // nobody has told
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MtdInfo {
     /// Its number.
     pub index: MtdIndex,
     /// Its name; may hold blanks, quotes, or be empty; need not be unique.
     pub name: String,
-    /// Its size; may be 0 (a partition past the chip's end).
+    /// Its size in bytes; may be 0 (a partition past the chip's end).
     pub size_bytes: u64,
     /// Who says that.
     pub(crate) size_source: FactSource,
-    /// Its erase-block size; 0 where the device has none (MTD_NO_ERASE: RAM, ROM).
+    /// The size of its erase blocks in bytes, of the largest where there are several; 0
+    /// where the device has none (MTD_NO_ERASE: RAM, ROM).
     pub erase_block_bytes: u64,
     /// Who says that, unless it was assumed.
     pub(crate) erase_block_source: FactSource,
@@ -206,7 +217,7 @@ pub struct MtdInfo {
     pub(crate) chip_bytes: Option<u64>,
     /// The partition that it is a part of, where somebody tells that.
     pub(crate) parent: Option<MtdIndex>,
-    /// Whether the kernel lets it be written, where that is known.
+    /// Whether the kernel lets it be written (MTD_WRITEABLE), where that is known.
     pub writeable: Option<bool>,
     /// Who says that.
     pub(crate) writeable_source: Option<FactSource>,
@@ -215,15 +226,15 @@ pub struct MtdInfo {
     pub(crate) bit_writeable: Option<bool>,
     /// How long its chip takes, where that is known.
     pub(crate) timing: Option<ChipTiming>,
-    /// Its character node.
+    /// Its character node, `/dev/mtdN`: flash is read and written through it.
     pub node: NodeState,
-    /// Its block node; none is needed for a backup.
+    /// Its block node, `/dev/mtdblockN`; none is needed for a backup.
     pub block_node: NodeState,
 }
 
 impl MtdInfo {
-    /// A device with what `/proc/mtd` tells and both nodes in place; offset and
-    /// permission to write unknown.
+    /// A device with what `/proc/mtd` tells (both sizes in bytes) and both nodes in place;
+    /// offset and permission to write unknown.
     pub fn new(
         index: MtdIndex,
         name: impl Into<String>,

@@ -44,20 +44,33 @@ pub use rustix::io::Errno;
 pub(crate) use select::select;
 
 /// Finds and opens MTD devices.
+///
+/// A backend of one's own is two methods and an [`MtdRead`]: `examples/own_backend.rs` of
+/// the source backs up a dump of a whole chip in this way.
 pub trait MtdBackend: Sync {
     /// What this backend looks at, for messages and the manifest's `device`.
     fn description(&self) -> String;
-    /// All MTD devices, in the order of their numbers; never an empty list
-    /// (that is [`MtdError::NoDevices`]).
-    fn devices(&self) -> Result<Vec<MtdInfo>, MtdError>;
-    /// Opens a device read-only.
+    /// All MTD devices, in the order of their numbers; never an empty list.
     ///
-    /// Fails where the device's own word on its size is not `device`'s, with
+    /// # Errors
+    /// [`MtdError::NoMtd`] where there is no `/proc/mtd`, [`MtdError::NoDevices`] where it
+    /// lists nothing, [`MtdError::BadTable`] where no kernel wrote it, and
+    /// [`MtdError::File`] where it, or what goes with it, cannot be read.
+    fn devices(&self) -> Result<Vec<MtdInfo>, MtdError>;
+    /// Opens a device read-only. `device` is one of [`MtdBackend::devices`].
+    ///
+    /// # Errors
     /// [`MtdError::NodeMissing`] where there is no node and none may be made,
-    /// and with [`MtdError::NodeWrong`] where the node is not this device's.
+    /// [`MtdError::NodeWrong`] where the node is not this device's,
+    /// [`MtdError::NotPermitted`] where the system does not let this process open it, and
+    /// [`MtdError::SizeDisagrees`] or [`MtdError::EraseBlockDisagrees`] where the device
+    /// itself, once it is open, says something else than `device`.
     fn open(&self, device: &MtdInfo) -> Result<Box<dyn MtdRead>, MtdError>;
-    /// Opens a device for erasing and programming; refuses a read-only one
-    /// before anything is opened.
+    /// Opens a device for erasing and programming.
+    ///
+    /// # Errors
+    /// [`MtdError::ReadOnly`] for a device that may not be written, before anything is
+    /// opened where discovery told that; else as [`MtdBackend::open`].
     fn open_for_writing(
         &self,
         device: &MtdInfo,
@@ -84,20 +97,30 @@ pub struct InUse {
 pub trait MtdRead: Send {
     /// What it is.
     fn info(&self) -> &MtdInfo;
-    /// Reads at an offset (bytes from the device's start); 0 at or past the end,
-    /// and nowhere else; may be short, as read(2) may, also where the device ends.
-    /// An interrupted call is an error (EINTR) like any other: the caller knows
-    /// whether to stop or to repeat it. A read at or past the place where a device
-    /// ends before its size is [`MtdError::EndedEarly`] with the offset that was
-    /// asked for, so that what came before is the device's; one that still has
+    /// Reads at an offset, in bytes from the device's start, and gives how many bytes of
+    /// `buf` it filled, from its start on: 0 at or past the device's end, and nowhere
+    /// else; may be short, as read(2) may, also where the device ends.
+    ///
+    /// # Errors
+    /// [`MtdError::Device`] with the system's answer. An interrupted call (EINTR) is an
+    /// error like any other: the caller knows whether to stop or to repeat it. EBADMSG is
+    /// what ECC could not correct, also where a character node hands such bytes out and
+    /// only counts them (Linux 6.1, drivers/mtd/mtdchar.c). A read at or past the place
+    /// where a device ends before its size is [`MtdError::EndedEarly`] with the offset
+    /// that was asked for, so that what came before is the device's; one that still has
     /// bytes at its size is [`MtdError::GoesOn`] to a read there.
     fn read_at(&mut self, offset_bytes: u64, buf: &mut [u8]) -> Result<usize, MtdError>;
     /// What the device says, now and itself, that all its bytes digest to: a look at
     /// them that does not come over the wire. None where it cannot tell.
+    ///
+    /// # Errors
+    /// [`MtdError::Unreachable`] where the device does not answer any more.
     fn own_digest(&mut self) -> Result<Option<OwnDigest>, MtdError> {
         Ok(None)
     }
-    /// Whether an erase block of the range is locked; none where nobody tells.
+    /// Whether an erase block of the range (bytes, from the device's start) is locked;
+    /// none where nobody tells: kernels before 2.6.36 have no ioctl MEMISLOCKED, and many
+    /// chips' drivers do not answer it.
     fn is_locked(&mut self, offset_bytes: u64, length_bytes: u64) -> Option<bool> {
         let _ = (offset_bytes, length_bytes);
         None
@@ -115,24 +138,37 @@ pub enum OwnDigest {
 
 /// The capability to erase.
 pub trait MtdErase: MtdRead {
-    /// Erases whole erase blocks to 0xFF; offset and length lie on their
-    /// boundaries. A failure says how many bytes from `offset_bytes` on are
-    /// erased ([`MtdError::Unfinished`]).
+    /// Erases whole erase blocks to 0xFF. Offset (from the device's start) and length are
+    /// in bytes, and multiples of [`MtdInfo::erase_block_bytes`].
+    ///
+    /// # Errors
+    /// [`MtdError::BadRange`], with nothing erased, for a range off the device or off its
+    /// erase-block boundaries, or a device that has none; [`MtdError::Unfinished`] says
+    /// how many bytes from `offset_bytes` on are surely erased.
     fn erase(&mut self, offset_bytes: u64, length_bytes: u64) -> Result<(), MtdError>;
 }
 
 /// The capability to program: clear bits.
 pub trait MtdProgram: MtdRead {
-    /// Programs all of `data` at an offset (old AND new), or says how far it
-    /// came ([`MtdError::Unfinished`]). Nothing is erased, and data that crosses
-    /// the end is refused as a whole.
+    /// Programs all of `data` at an offset, in bytes from the device's start. Nothing is
+    /// erased: on NOR a cell then holds old AND new.
+    ///
+    /// # Errors
+    /// [`MtdError::BadRange`], with nothing programmed, for data that crosses the device's
+    /// end; [`MtdError::Unfinished`] says how many bytes from `offset_bytes` on are
+    /// surely programmed.
     fn program(&mut self, offset_bytes: u64, data: &[u8]) -> Result<(), MtdError>;
 }
 
 /// An open device that can be read, erased and programmed.
 pub trait MtdWrite: MtdErase + MtdProgram {
-    /// Locks the erase blocks of a range against erasing and programming, or
-    /// unlocks them. Some chips unlock all their erase blocks at once.
+    /// Locks the erase blocks of a range (bytes, from the device's start) against erasing
+    /// and programming, or unlocks them. Some chips unlock all their erase blocks at once
+    /// (28F128J3A data sheet, Clear Block Lock-Bits command).
+    ///
+    /// # Errors
+    /// [`MtdError::Device`] with the system's answer: EOPNOTSUPP where the device has no
+    /// locks, EOVERFLOW past the 32 bits of the ioctls MEMLOCK and MEMUNLOCK.
     fn set_locked(
         &mut self,
         offset_bytes: u64,

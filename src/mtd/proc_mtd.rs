@@ -85,9 +85,13 @@ pub enum ProcMtdError {
 /// How much of a bad line an error quotes.
 const QUOTED_CHARS_MAX: usize = 80;
 
-/// Understands the text of `/proc/mtd` (sizes in hex, bytes; see
-/// drivers/mtd/mtdcore.c of Linux): the devices, sorted by number, with what the table
+/// Understands the text of `/proc/mtd` (sizes in hex, bytes; `mtd_proc_show` in
+/// drivers/mtd/mtdcore.c of Linux 6.1): the devices, sorted by number, with what the table
 /// says of them and nothing else. A header alone gives no devices and no error.
+///
+/// # Errors
+/// The first thing that no kernel writes, with the line's number: a table is understood
+/// whole or not at all.
 ///
 /// ```
 /// let table = b"dev:    size   erasesize  name\nmtd9: 0001f000 00020000 \"FIS directory\"\n";

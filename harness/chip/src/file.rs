@@ -72,6 +72,9 @@ pub struct FileStorage {
 impl FileStorage {
     /// Opens an image of the whole chip, read-only. Its length must be the
     /// chip's.
+    ///
+    /// # Errors
+    /// A file that cannot be opened, or that has another length.
     pub fn open(geometry: Geometry, path: impl AsRef<Path>) -> Result<Self, ImageError> {
         let path = path.as_ref();
         let (image, found_bytes) = open_file(path)?;
@@ -92,6 +95,9 @@ impl FileStorage {
 
     /// Opens part of a file, read-only: the chip begins `start_bytes` into it. Where
     /// the file ends before the chip does, cells past its end are EIO.
+    ///
+    /// # Errors
+    /// A file that cannot be opened.
     pub fn open_part(
         geometry: Geometry,
         path: impl AsRef<Path>,

@@ -3,18 +3,31 @@
 use crate::{EraseBlock, Errno, Geometry};
 use twox_hash::XxHash3_128;
 
-/// Where the cells live. The chip checks ranges before it calls. An
-/// implementation can be put through [`check_storage`](crate::check_storage).
+/// Where the cells live. Offsets are in bytes from the chip's start. The chip checks
+/// ranges before it calls, and hands on what a call answers. An implementation can be
+/// put through [`check_storage`](crate::check_storage).
 pub trait Storage: Send + Sync {
     /// The chip that it has the cells of: its size and its erase blocks.
     fn geometry(&self) -> Geometry;
-    /// Copies cells into `buf`.
+    /// Copies cells into `buf`, all of it.
+    ///
+    /// # Errors
+    /// Cells that cannot be read; `buf` may hold anything then.
     fn read(&self, offset_bytes: u64, buf: &mut [u8]) -> Result<(), Errno>;
     /// Clears bits: every cell becomes old AND new.
+    ///
+    /// # Errors
+    /// Cells that cannot be changed.
     fn program(&mut self, offset_bytes: u64, data: &[u8]) -> Result<(), Errno>;
     /// Sets cells to 0xFF.
+    ///
+    /// # Errors
+    /// As [`Storage::program`].
     fn erase(&mut self, offset_bytes: u64, length_bytes: u64) -> Result<(), Errno>;
     /// Replaces cells whatever they held, as a factory programmer does.
+    ///
+    /// # Errors
+    /// As [`Storage::program`].
     fn load(&mut self, offset_bytes: u64, data: &[u8]) -> Result<(), Errno>;
 
     /// The same cells once more, independent of these from now on. Those of this

@@ -13,27 +13,42 @@ use crate::Errno;
 const TRANSFER_BYTES_MAX: usize = 0x7fff_f000;
 
 impl Handle {
-    /// read(2) at the handle's position.
+    /// read(2) at the handle's position; gives how many bytes were read, 0 at the end.
+    ///
+    /// # Errors
+    /// EBADF unless opened for reading, EINVAL past the largest offset, and what chip and
+    /// faults answer (EIO, ENODEV without power).
     pub fn read(&mut self, buf: &mut [u8]) -> Result<usize, Errno> {
         let transfer = self.transfer_in(self.position, buf);
         self.position += transfer.moved_bytes;
         transfer.answer
     }
 
-    /// pread(2). EINVAL for a negative offset, before anything else.
+    /// pread(2), at an offset in bytes from the device's start.
+    ///
+    /// # Errors
+    /// EINVAL for a negative offset, before anything else; else as [`Handle::read`].
     pub fn pread(&mut self, offset: i64, buf: &mut [u8]) -> Result<usize, Errno> {
         let offset = u64::try_from(offset).map_err(|_| Errno::INVAL)?;
         self.transfer_in(offset, buf).answer
     }
 
-    /// write(2) at the handle's position.
+    /// write(2) at the handle's position; gives how many bytes were written.
+    ///
+    /// # Errors
+    /// EBADF unless opened for writing, EINVAL past the largest offset, ENOSPC at the
+    /// device's end, and what chip and faults answer (EROFS on a locked erase block, EIO,
+    /// ENODEV without power).
     pub fn write(&mut self, data: &[u8]) -> Result<usize, Errno> {
         let transfer = self.transfer_out(self.position, data);
         self.position += transfer.moved_bytes;
         self.settle(transfer.answer)
     }
 
-    /// pwrite(2). EINVAL for a negative offset, before anything else.
+    /// pwrite(2), at an offset in bytes from the device's start.
+    ///
+    /// # Errors
+    /// EINVAL for a negative offset, before anything else; else as [`Handle::write`].
     pub fn pwrite(&mut self, offset: i64, data: &[u8]) -> Result<usize, Errno> {
         let offset = u64::try_from(offset).map_err(|_| Errno::INVAL)?;
         let answer = self.transfer_out(offset, data).answer;
@@ -83,8 +98,11 @@ impl Handle {
         }
     }
 
-    /// lseek(2): the new position. 0 to the size is legal, all else EINVAL
-    /// (fs/read_write.c, fixed_size_llseek); asking where one stands always works.
+    /// lseek(2): the new position, in bytes from the device's start; asking where one
+    /// stands always works.
+    ///
+    /// # Errors
+    /// EINVAL for what is not from 0 to the size (fs/read_write.c, fixed_size_llseek).
     pub fn lseek(&mut self, to: Seek) -> Result<u64, Errno> {
         let size = match self.driver {
             Driver::Character => self.mtd().size_bytes,
@@ -107,6 +125,11 @@ impl Handle {
 
     /// ioctl(2): `argument` is the raw third argument (a number or an address
     /// in `memory`); answers what the call returns.
+    ///
+    /// # Errors
+    /// ENOTTY for a command that the node's driver does not have, EFAULT for an address
+    /// that is not in `memory`, EPERM for a change through a handle that is not open for
+    /// writing, and what the command itself answers.
     pub fn ioctl(
         &mut self,
         command: u32,
@@ -119,8 +142,10 @@ impl Handle {
         }
     }
 
-    /// fsync(2), fdatasync(2): EINVAL on a character node, flushes a block
-    /// node's cache. EIO if that failed, now or since the last fsync.
+    /// fsync(2), fdatasync(2): flushes a block node's cache.
+    ///
+    /// # Errors
+    /// EINVAL on a character node; EIO if flushing failed, now or since the last fsync.
     pub fn fsync(&mut self) -> Result<(), Errno> {
         match self.driver {
             Driver::Character => Err(Errno::INVAL),
@@ -135,14 +160,21 @@ impl Handle {
         }
     }
 
-    /// ftruncate(2): EINVAL, as on every device node (fs/open.c).
+    /// ftruncate(2).
+    ///
+    /// # Errors
+    /// EINVAL always, as on every device node (fs/open.c).
     pub fn ftruncate(&mut self, length_bytes: i64) -> Result<(), Errno> {
         let _ = length_bytes;
         Err(Errno::INVAL)
     }
 
-    /// fallocate(2): ENODEV on a character node; on a block node only
-    /// FALLOC_FL_ZERO_RANGE does something (block/fops.c, blkdev_fallocate).
+    /// fallocate(2): on a block node only FALLOC_FL_ZERO_RANGE does something
+    /// (block/fops.c, blkdev_fallocate). Offset and length are in bytes.
+    ///
+    /// # Errors
+    /// ENODEV on a character node, EBADF unless opened for writing, EINVAL off the sectors
+    /// of 512 bytes or past the end, EOPNOTSUPP for other modes.
     pub fn fallocate(&mut self, mode: u32, offset: i64, length: i64) -> Result<(), Errno> {
         const KEEP_SIZE: u32 = 1;
         const PUNCH_HOLE: u32 = 2;
@@ -191,16 +223,20 @@ impl Handle {
         }
     }
 
-    /// mmap(2): ENODEV on a character node, as in Linux
-    /// (drivers/mtd/mtdchar.c). On a block node Linux maps the page cache;
-    /// that is not simulated, and ENODEV as well.
+    /// mmap(2).
+    ///
+    /// # Errors
+    /// ENODEV on a character node, as in Linux (drivers/mtd/mtdchar.c). On a block node
+    /// Linux maps the page cache; that is not simulated, and ENODEV as well.
     pub fn mmap(&self) -> Result<(), Errno> {
         Err(Errno::NODEV)
     }
 
-    /// sendfile(2), splice(2), copy_file_range(2) out of this handle: EINVAL on
-    /// a character node, which has no way to do it; a block node can, by
-    /// reading.
+    /// Whether sendfile(2), splice(2) and copy_file_range(2) out of this handle work: a
+    /// block node can, by reading.
+    ///
+    /// # Errors
+    /// EINVAL on a character node, which has no way to do it.
     pub fn splice_source(&self) -> Result<(), Errno> {
         match self.driver {
             Driver::Character => Err(Errno::INVAL),

@@ -7,15 +7,21 @@ use crate::Errno;
 use std::io;
 
 impl Handle {
-    /// MEMERASE64: the erase blocks of a range, up to the first that fails. EPERM unless
-    /// opened for writing, EINVAL off the erase blocks' boundaries or past the end, ENOTTY
-    /// on a block node.
+    /// MEMERASE64: the erase blocks of a range (bytes, from the device's start), up to the
+    /// first that fails.
+    ///
+    /// # Errors
+    /// EPERM unless opened for writing, EINVAL off the erase blocks' boundaries or past the
+    /// end, ENOTTY on a block node, and what the chip answers.
     pub fn erase(&mut self, offset_bytes: u64, length_bytes: u64) -> Result<(), Errno> {
         self.writeable_character()?;
         self.mtd().erase(offset_bytes, length_bytes)
     }
 
-    /// MEMLOCK and MEMUNLOCK; errors as [`Handle::erase`].
+    /// MEMLOCK and MEMUNLOCK, of a range as [`Handle::erase`] takes it.
+    ///
+    /// # Errors
+    /// As [`Handle::erase`].
     pub fn set_locked(
         &mut self,
         offset_bytes: u64,
@@ -26,7 +32,10 @@ impl Handle {
         self.mtd().set_locked(offset_bytes, length_bytes, locked)
     }
 
-    /// MEMISLOCKED: whether any erase block of the range is. ENOTTY on a block node.
+    /// MEMISLOCKED: whether any erase block of the range is.
+    ///
+    /// # Errors
+    /// EINVAL past the end, ENOTTY on a block node.
     pub fn is_locked(&mut self, offset_bytes: u64, length_bytes: u64) -> Result<bool, Errno> {
         self.character()?;
         self.mtd().is_locked(offset_bytes, length_bytes)

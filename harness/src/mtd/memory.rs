@@ -3,11 +3,17 @@
 use crate::Errno;
 
 /// The memory that an ioctl argument points into: a process's, or a slice of
-/// our own. Both calls answer EFAULT for an address that is not there.
+/// our own.
 pub trait UserMemory {
     /// Copies `buf.len()` bytes at `address` out of that memory.
+    ///
+    /// # Errors
+    /// EFAULT for an address that is not there.
     fn read(&self, address: u64, buf: &mut [u8]) -> Result<(), Errno>;
     /// Copies `bytes` into that memory at `address`.
+    ///
+    /// # Errors
+    /// As [`UserMemory::read`].
     fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Errno>;
     /// 4 or 8: the width of a pointer inside an ioctl's structure.
     fn pointer_bytes(&self) -> usize {

@@ -206,7 +206,12 @@ impl MtdSystem {
         lock(&self.state.log).clone()
     }
 
-    /// Opens a node. ENODEV, EACCES … as Linux answers.
+    /// Opens a node.
+    ///
+    /// # Errors
+    /// As Linux answers: ENODEV where a character node has no device (drivers/mtd/mtdchar.c),
+    /// ENXIO where a block node has none, or for another major number, and EACCES for
+    /// writing through `mtdNro`, or through `mtdN` to a device that may not be written.
     pub fn open(&self, node: NodeId, flags: OpenFlags) -> Result<Handle, Errno> {
         Handle::open(self, node, flags)
     }

@@ -102,6 +102,12 @@ impl Builder {
     }
 
     /// Sets the sandbox up: nothing runs yet.
+    ///
+    /// # Errors
+    /// [`SandboxError::Kernel`], [`SandboxError::Denied`] and [`SandboxError::Yama`] where
+    /// this system cannot or does not allow it, [`SandboxError::Map`] for a folder to map
+    /// that is not there, and [`SandboxError::SetUp`] where files or memory for the device
+    /// cannot be had.
     pub fn build(self) -> Result<Sandbox, SandboxError> {
         check_kernel()?;
         let mut namespace = Namespace::new();

@@ -166,12 +166,19 @@ impl Sandbox {
     }
 
     /// Runs a program to its end.
+    ///
+    /// # Errors
+    /// As [`Sandbox::spawn`] and [`Running::wait`]. A program that fails is no error: its
+    /// status is in the outcome.
     pub fn run(&self, command: &mut Command) -> Result<Outcome, SandboxError> {
         self.spawn(command)?.wait()
     }
 
     /// Runs a program to its end with nothing on its standard input, and keeps what it
     /// writes to its standard output and standard error.
+    ///
+    /// # Errors
+    /// As [`Sandbox::run`].
     pub fn output(&self, command: &mut Command) -> Result<Outcome, SandboxError> {
         command.stdin(Stdio::null());
         self.run(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
@@ -179,6 +186,12 @@ impl Sandbox {
 
     /// Starts a program. The command's own settings (arguments, environment,
     /// folder, user, standard streams) hold.
+    ///
+    /// # Errors
+    /// [`SandboxError::Start`] for a program that cannot be started, with the system's
+    /// answer; [`SandboxError::SetUp`] where there are no pipes or threads for it;
+    /// [`SandboxError::Nested`] in another sandbox, and [`SandboxError::Denied`] where
+    /// something else around this process forbids it.
     pub fn spawn(&self, command: &mut Command) -> Result<Running, SandboxError> {
         let setting_up = |what| SandboxError::io(what);
         let (orders_read, orders) = pipe().map_err(setting_up("a pipe"))?;
@@ -299,6 +312,9 @@ impl Running {
 
     /// Waits for the program's end. What it left running is killed; block
     /// nodes that were still open are closed, which writes their caches.
+    ///
+    /// # Errors
+    /// [`SandboxError::Wait`], with the system's answer.
     pub fn wait(mut self) -> Result<Outcome, SandboxError> {
         let child = self.child.take().expect("taken only here");
         let limit = self.limit.take();

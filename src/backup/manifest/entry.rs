@@ -23,7 +23,7 @@ impl Image {
         self.size_bytes
     }
 
-    /// SHA-256 of the file, 64 hex digits; none where the backup was made without it.
+    /// SHA-256 of the file, 64 lower-case hex digits; none where the backup was made without it.
     pub fn sha256(&self) -> Option<&str> {
         self.sha256.as_deref()
     }

@@ -3,13 +3,13 @@
 /// What a finding means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {
-    /// Something is not what it should be.
+    /// Something is not what it should be: the backup is damaged, or another device's.
     Differs,
     /// Something could not be checked.
     Unchecked,
     /// The backup says itself that it lacks something.
     Partial,
-    /// Worth knowing.
+    /// Worth knowing; the backup is good all the same.
     Note,
 }
 
@@ -130,7 +130,8 @@ pub(super) struct Row {
     pub(super) meaning: Meaning,
     /// Its word in a document.
     pub(super) word: &'static str,
-    /// To be put after the subject; nothing where it depends on values.
+    /// To be put after the subject; nothing where the sentence depends on values
+    /// (`Finding::sentence`, which names every kind).
     pub(super) text: &'static str,
     /// What to do about it, with the subject as `{}`, or nothing.
     pub(super) advice: &'static str,

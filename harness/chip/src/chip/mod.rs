@@ -82,6 +82,12 @@ impl Chip {
 
     /// A chip whose cells start as an image file says. The file is only read;
     /// changes stay in memory until [`Chip::save_to`].
+    ///
+    /// # Errors
+    /// A file that cannot be opened, or that is not as long as the chip.
+    ///
+    /// # Panics
+    /// As [`Chip::new`].
     pub fn from_image(geometry: Geometry, path: impl AsRef<Path>) -> Result<Self, ImageError> {
         let storage = FileStorage::open(geometry, path)?;
         Ok(Self::with_storage(geometry, Box::new(storage)))
@@ -147,8 +153,11 @@ impl Chip {
         self.geometry
     }
 
-    /// Reads; counted and timed; subject to faults, which may shorten it.
-    /// EINVAL past the end of the chip, ENODEV without power.
+    /// Reads from an offset, in bytes from the chip's start, and gives how many bytes of
+    /// `buf` are filled: all, unless a fault shortens it. Counted and timed.
+    ///
+    /// # Errors
+    /// EINVAL past the end of the chip, ENODEV without power, and what a fault asks for.
     pub fn read(&mut self, offset_bytes: u64, buf: &mut [u8]) -> Result<usize, Errno> {
         let result = self.read_cells(offset_bytes, buf);
         match result {
@@ -176,10 +185,14 @@ impl Chip {
         }
     }
 
-    /// Programs (old AND new); counted and timed. EROFS on a locked erase
-    /// block, EINVAL past the end of the chip, ENODEV without power, and what
-    /// [`Programming`] refuses: EINVAL off its units, EIO for one that is not erased.
-    /// What lies in earlier erase blocks stays programmed when a later one refuses.
+    /// Programs (old AND new) from an offset on, in bytes from the chip's start; counted
+    /// and timed.
+    ///
+    /// # Errors
+    /// EROFS on a locked erase block, EINVAL past the end of the chip, ENODEV without
+    /// power, what a fault asks for, and what [`Programming`] refuses: EINVAL off its
+    /// units, EIO for one that is not erased. What lies in earlier erase blocks stays
+    /// programmed when a later one refuses.
     pub fn program(&mut self, offset_bytes: u64, data: &[u8]) -> Result<(), Errno> {
         let result = self.program_pieces(offset_bytes, data);
         self.counters.failures += u64::from(result.is_err());
@@ -215,8 +228,11 @@ impl Chip {
         Ok(())
     }
 
-    /// Erases one erase block to 0xFF; counted and timed. EROFS if locked,
-    /// EINVAL past the end of the chip, ENODEV without power.
+    /// Erases one erase block to 0xFF; counted and timed.
+    ///
+    /// # Errors
+    /// EROFS if it is locked, EINVAL past the end of the chip, ENODEV without power, and
+    /// what a fault asks for.
     pub fn erase(&mut self, block: EraseBlock) -> Result<(), Errno> {
         let result = self.erase_cells(block);
         match result {
@@ -249,8 +265,10 @@ impl Chip {
     }
 
     /// Locks or unlocks one erase block, or all of them where
-    /// [`Chip::set_unlock_scope`] says so; counted and timed. EINVAL past the
-    /// end of the chip, ENODEV without power.
+    /// [`Chip::set_unlock_scope`] says so; counted and timed.
+    ///
+    /// # Errors
+    /// EINVAL past the end of the chip, ENODEV without power.
     pub fn set_locked(&mut self, block: EraseBlock, locked: bool) -> Result<(), Errno> {
         self.check_block(block)?;
         self.power.check()?;

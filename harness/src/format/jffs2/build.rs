@@ -117,12 +117,16 @@ impl Builder {
     /// Adds a folder.
     ///
     /// # Errors
-    /// [`BuildError::NoParent`] and [`BuildError::Name`], as for all of these.
+    /// [`BuildError::NoParent`] where the folder around it was not added before,
+    /// [`BuildError::Name`] for a path that is taken or a name that JFFS2 cannot have.
     pub fn directory(&mut self, path: &str, mode: u32) -> Result<(), BuildError> {
         self.add(path, mode, Kind::Directory)
     }
 
     /// Adds a file.
+    ///
+    /// # Errors
+    /// As [`Builder::directory`].
     pub fn file(&mut self, path: &str, mode: u32, data: impl Into<Data>) -> Result<(), BuildError> {
         let data = data.into();
         self.add(path, mode, Kind::File { old: None, data })
@@ -130,6 +134,9 @@ impl Builder {
 
     /// Adds a file that had other contents before: their nodes are there too,
     /// obsolete.
+    ///
+    /// # Errors
+    /// As [`Builder::directory`].
     pub fn rewritten_file(
         &mut self,
         path: &str,
@@ -142,11 +149,17 @@ impl Builder {
     }
 
     /// Adds a symbolic link.
+    ///
+    /// # Errors
+    /// As [`Builder::directory`].
     pub fn symlink(&mut self, path: &str, target: &str) -> Result<(), BuildError> {
         self.add(path, 0o777, Kind::Symlink(target.to_owned()))
     }
 
     /// Adds a device node.
+    ///
+    /// # Errors
+    /// As [`Builder::directory`].
     pub fn device(
         &mut self,
         path: &str,
