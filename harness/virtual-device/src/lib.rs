@@ -179,7 +179,7 @@ impl VirtualDevice {
             boot_from: BootFrom::default(),
             booted: false,
             clock: Clock::default(),
-            time_limit: Duration::from_secs(60),
+            time_limit: Duration::from_secs(600),
         })
     }
 
@@ -218,7 +218,8 @@ impl VirtualDevice {
         self
     }
 
-    /// How long a run may last, from power-on: 60 seconds unless set.
+    /// How long a run may last, from power-on: ten minutes unless set, which a busy machine needs
+    /// for what takes an idle one seconds.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;

@@ -54,7 +54,15 @@ impl Bench {
 
     fn command(&self) -> Command {
         let mut command = program();
-        let line = ["restore", "--root", "tree", "--yes", "b"];
+        // Temporary folders lie in memory on many systems.
+        let line = [
+            "restore",
+            "--root",
+            "tree",
+            "--yes",
+            "--journal-in-memory",
+            "b",
+        ];
         command.current_dir(&self.outer).args(line);
         command
     }

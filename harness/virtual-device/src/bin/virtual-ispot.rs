@@ -35,7 +35,7 @@ One COMMAND word is a shell command line; several are a program and its argument
                            changes but by what COMMAND does
   --no-sysfs               without /sys, as on the device
   --mknod10                with nodes for mtd10, other than on the device
-  --time-limit SECONDS     60 unless set; a shell has none
+  --time-limit SECONDS     600 unless set; a shell has none
   --instructions           the guest's clock counts instructions:
                            `timed NAME COMMAND...` in the guest notes what a
                            command takes, and standard error gets the figures

@@ -184,8 +184,7 @@ fn what_a_cut_leaves_is_among_what_the_engine_says() {
             }
             Duration::from_micros(chance.random_range(0..6_000))
         });
-        let outcome = outcome.unwrap().expect_success();
-        assert!(outcome.elapsed < Duration::from_secs(60));
+        let _ = outcome.unwrap().expect_success();
     }
     println!(
         "{cuts} cuts in {boots} runs of {} operations: each is one of {} states; they fell \
