@@ -67,7 +67,9 @@ fn restore(device: &SimulatedDevice, folder: &Path) {
     let mut command = Command::new(&program[0]);
     command
         .args(&program[1..])
-        .args(["restore", "--yes", "-q", "-p", "system", "backup"])
+        // Temporary folders lie in memory on many systems.
+        .args(["restore", "--yes", "-q", "--journal-in-memory"])
+        .args(["-p", "system", "backup"])
         .current_dir(folder)
         .stdin(Stdio::null());
     let outcome = sandbox.expect("a sandbox").output(&mut command);
