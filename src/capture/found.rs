@@ -212,21 +212,21 @@ impl CaptureFolder {
         if let Some(reading) = &reading {
             self.layouts.push((name.into(), reading.forms()));
         }
-        if sums::has_another_kind(text) {
-            self.uncompared
-                .push(uncompared(name, "they are", UNKNOWN_KINDS));
+        let has_another_kind = sums::has_another_kind(text);
+        if has_another_kind {
+            self.uncompared.push(uncompared(name, "they are"));
         }
         match sums::parse(name, text) {
             Ok(sums) if !sums.is_empty() && sums::is_of_another_kind(name) => {
                 self.uncompared
-                    .push(uncompared(name, "by its name they are", UNKNOWN_KINDS));
+                    .push(uncompared(name, "by its name they are"));
             }
             Ok(sums) if !sums.is_empty() || known => self.sums.push(SumsFile {
                 file: name.into(),
                 sums,
             }),
             // All that is in it was named.
-            _ if sums::has_another_kind(text) => {}
+            _ if has_another_kind => {}
             Err(line) if sums::is_called_so(name) => {
                 self.problems
                     .push(format!("line {line} of {name} is torn or foreign"));
@@ -281,10 +281,11 @@ impl CaptureFolder {
     }
 }
 
-const UNKNOWN_KINDS: &str = "BLAKE2, BLAKE3, SHA-3 or the CRC of cksum";
-
-fn uncompared(name: &str, why: &str, kinds: &str) -> String {
-    format!("the digests in {name} were not compared: {why} {kinds}, which are not known here")
+fn uncompared(name: &str, why: &str) -> String {
+    format!(
+        "the digests in {name} were not compared: {why} BLAKE2, BLAKE3, SHA-3 or the CRC of \
+         cksum, which are not known here"
+    )
 }
 
 impl Candidate {

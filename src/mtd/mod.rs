@@ -16,6 +16,7 @@
 pub(crate) mod claim;
 mod error;
 mod info;
+pub(crate) mod mount;
 pub(crate) mod mtdparts;
 mod node;
 mod oddity;

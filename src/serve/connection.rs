@@ -289,7 +289,7 @@ impl Connection {
 }
 
 #[cfg(all(test, feature = "full"))]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::backend::SimulatedBackend;
     use crate::backup::DigestChoice;
@@ -301,10 +301,17 @@ mod tests {
     struct Nobody;
     impl Watcher for Nobody {}
 
-    /// A head that comes a byte a second keeps its place for a head's time and no longer,
-    /// whatever else it sends. The time is the test's.
-    #[test]
-    fn a_head_that_drips_has_its_time_from_the_first_byte_on() {
+    /// What a connection is told, without a word and with nobody who is told.
+    pub(in crate::serve) fn context() -> Context<'static> {
+        Context {
+            token: None,
+            watcher: &Nobody,
+            waits: Cell::new(false),
+        }
+    }
+
+    /// A new connection, and its client's end of the line.
+    pub(in crate::serve) fn connected(peer: &str, now: Instant) -> (Connection, OwnedFd) {
         let (client, socket) = socketpair(
             AddressFamily::UNIX,
             SocketType::STREAM,
@@ -312,18 +319,23 @@ mod tests {
             None,
         )
         .unwrap();
-        let began = Instant::now();
+        (Connection::new(socket, peer.into(), now), client)
+    }
+
+    /// The iSpot, with CRC-32 alone.
+    pub(in crate::serve) fn ispot() -> Content {
         let device = SimulatedBackend::new(mtd_harness::profile::ispot(1));
-        let work = Work::default();
-        let choice = DigestChoice::Crc32;
-        let content = Content::of_device(&device, &[], choice, SystemTime::UNIX_EPOCH, &work);
-        let mut content = content.unwrap();
-        let context = Context {
-            token: None,
-            watcher: &Nobody,
-            waits: Cell::new(false),
-        };
-        let mut connection = Connection::new(socket, "stranger".into(), began);
+        let (choice, work) = (DigestChoice::Crc32, Work::default());
+        Content::of_device(&device, &[], choice, SystemTime::UNIX_EPOCH, &work).unwrap()
+    }
+
+    /// A head that comes a byte a second keeps its place for a head's time and no longer,
+    /// whatever else it sends. The time is the test's.
+    #[test]
+    fn a_head_that_drips_has_its_time_from_the_first_byte_on() {
+        let (began, work) = (Instant::now(), Work::default());
+        let (mut content, context) = (ispot(), context());
+        let (mut connection, client) = connected("stranger", began);
         let first = began + Duration::from_secs(5);
         for (second, byte) in b"GET /mtd0.bin HTTP/1.1\r\nHost: 127.0.0.1"
             .iter()

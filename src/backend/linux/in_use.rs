@@ -10,7 +10,7 @@
 use super::super::open_device::uninterrupted;
 use super::discover;
 use super::root::Root;
-use crate::mtd::{InUse, MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR, MtdIndex, MtdInfo};
+use crate::mtd::{InUse, MTD_BLOCK_MAJOR, MTD_CHAR_MAJOR, MtdIndex, MtdInfo, mount};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 
 /// All that is seen of these devices.
@@ -33,7 +33,7 @@ fn mounts(root: &Root, devices: &[MtdInfo], found: &mut Vec<InUse>) {
         else {
             continue;
         };
-        let index = by_source(source, devices).or_else(|| {
+        let index = mount::of_source(source, devices).or_else(|| {
             // The root file system's source is a word; its number tells.
             let is_node = source.starts_with('/');
             is_node.then(|| by_number(root, place))?
@@ -60,16 +60,6 @@ fn numbers(root: &Root, found: &mut Vec<InUse>) {
             found.push(InUse { index, how });
         }
     }
-}
-
-/// The device that a mount's source names: `/dev/mtdblock3`, `mtd3`, `mtd:rootfs`.
-fn by_source(source: &str, devices: &[MtdInfo]) -> Option<MtdIndex> {
-    if let Some(name) = source.strip_prefix("mtd:") {
-        return devices.iter().find(|d| d.name == name).map(|d| d.index);
-    }
-    let rest = source.trim_start_matches("/dev/").strip_prefix("mtd")?;
-    let rest = rest.strip_prefix("block").unwrap_or(rest);
-    rest.trim_start_matches('/').parse().ok().map(MtdIndex)
 }
 
 /// The device whose file system is mounted there.
@@ -147,21 +137,6 @@ fn names_in(entries: &mut Dir) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[rstest::rstest]
-    #[case("/dev/mtdblock3", Some(3))]
-    #[case("/dev/mtdblock/4", Some(4))]
-    #[case("/dev/mtd5", Some(5))]
-    #[case("mtd6", Some(6))]
-    #[case("mtd:a name", Some(7))]
-    #[case("mtd:unknown", None)]
-    #[case("/dev/sda1", None)]
-    #[case("proc", None)]
-    #[case("mtdx", None)]
-    fn sources_of_mounts(#[case] source: &str, #[case] index: Option<u32>) {
-        let devices = [MtdInfo::new(MtdIndex(7), "a name", 1, 1)];
-        assert_eq!(by_source(source, &devices), index.map(MtdIndex));
-    }
 
     #[test]
     fn what_a_tree_tells() {

@@ -44,6 +44,28 @@ fn what_somebody_is_writing_is_left_alone() {
     assert_eq!(fs::read(&path).unwrap(), b"first");
 }
 
+/// A file with `new` in it that is given its name, where another one may have appeared,
+/// by the first of the three ways that is not missing; and the calls of that.
+fn named(
+    path: &Path,
+    appears: bool,
+    missing_calls: usize,
+    fault: Option<Fault>,
+) -> (Result<(), NotFinished>, Vec<Call>) {
+    let mut file = SingleFile::create(path).unwrap();
+    file.write_all(b"new").unwrap();
+    if appears {
+        fs::write(path, b"mine").unwrap();
+    }
+    let without = [(Call::RenameNew, Errno::INVAL), (Call::Link, Errno::PERM)];
+    let plan = Plan {
+        cannot: without[..missing_calls].to_vec(),
+        fault,
+        ..Plan::default()
+    };
+    faults::with(plan, || file.finish())
+}
+
 /// By each of the three ways in which a file can be named.
 #[rstest]
 fn a_file_that_appeared_meanwhile_stays(
@@ -52,17 +74,7 @@ fn a_file_that_appeared_meanwhile_stays(
 ) {
     let outer = tempfile::tempdir().unwrap();
     let path = outer.path().join("f");
-    let mut file = SingleFile::create(&path).unwrap();
-    file.write_all(b"new").unwrap();
-    if appears {
-        fs::write(&path, b"mine").unwrap();
-    }
-    let without = [(Call::RenameNew, Errno::INVAL), (Call::Link, Errno::PERM)];
-    let plan = Plan {
-        cannot: without[..missing_calls].to_vec(),
-        ..Plan::default()
-    };
-    let (named, calls) = faults::with(plan, || file.finish());
+    let (named, calls) = named(&path, appears, missing_calls, None);
     assert_eq!(calls.contains(&Call::Link), missing_calls > 0);
     assert_eq!(calls.contains(&Call::Create), missing_calls > 1);
     if appears {
@@ -97,22 +109,12 @@ fn what_is_told_to_be_there_is_the_file_that_was_written(
     for at in 0.. {
         let outer = tempfile::tempdir().unwrap();
         let path = outer.path().join("f");
-        let mut file = SingleFile::create(&path).unwrap();
-        file.write_all(b"new").unwrap();
-        if appears {
-            fs::write(&path, b"mine").unwrap();
-        }
-        let without = [(Call::RenameNew, Errno::INVAL), (Call::Link, Errno::PERM)];
-        let plan = Plan {
-            cannot: without[..missing_calls].to_vec(),
-            fault: Some(Fault {
-                at,
-                errno: Errno::IO,
-                how: How::Once,
-            }),
-            ..Plan::default()
+        let fault = Fault {
+            at,
+            errno: Errno::IO,
+            how: How::Once,
         };
-        let (ended, calls) = faults::with(plan, || file.finish());
+        let (ended, calls) = named(&path, appears, missing_calls, Some(fault));
         if let Err(error) = ended {
             let there = fs::read(&path).ok();
             let is_ours = there.as_deref() == Some(b"new");

@@ -1,6 +1,6 @@
 //! Partitions that something on the device may write while they are read.
 
-use crate::mtd::MtdInfo;
+use crate::mtd::{MtdIndex, MtdInfo, mount};
 
 /// Of the device's `/proc/mounts`, and its kernel's command line, which tells what
 /// `/dev/root` is; in words.
@@ -30,22 +30,16 @@ fn root(cmdline: &str) -> Option<&str> {
         .next_back()
 }
 
-/// The partition that a mount's source or a `root=` names, as Linux takes them
-/// (drivers/mtd/mtdsuper.c; init/do_mounts.c, with the block device's number in either
-/// form).
+/// The partition that a mount's source or a `root=` names; the latter also by the block
+/// device's number, in either form (init/do_mounts.c).
 fn of<'a>(source: &str, devices: &'a [MtdInfo]) -> Option<&'a MtdInfo> {
-    if let Some(name) = source.strip_prefix("mtd:") {
-        return devices.iter().find(|device| device.name == name);
-    }
-    let number = match source.strip_prefix("1f").filter(|rest| rest.len() == 2) {
-        Some(hex) => u32::from_str_radix(hex, 16).ok()?,
-        None => ["/dev/mtdblock/", "/dev/mtdblock", "31:", "mtd"]
-            .iter()
-            .find_map(|start| source.strip_prefix(start))?
-            .parse()
-            .ok()?,
+    let hex = source.strip_prefix("1f").filter(|rest| rest.len() == 2);
+    let index = match (hex, source.strip_prefix("31:")) {
+        (Some(hex), _) => MtdIndex(u32::from_str_radix(hex, 16).ok()?),
+        (None, Some(minor)) => MtdIndex(minor.parse().ok()?),
+        (None, None) => mount::of_source(source, devices)?,
     };
-    devices.iter().find(|device| device.index.0 == number)
+    devices.iter().find(|device| device.index == index)
 }
 
 #[cfg(test)]

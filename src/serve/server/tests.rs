@@ -1,30 +1,12 @@
 use super::*;
-use crate::backend::SimulatedBackend;
-use crate::backup::DigestChoice;
-use rustix::net::{SocketFlags, SocketType, socketpair};
+use crate::serve::connection::tests::{connected, context, ispot};
 use std::net::TcpStream;
-use std::time::SystemTime;
-
-struct Nobody;
-impl Watcher for Nobody {}
 
 /// A client that takes what it asked for, and its end of the line.
 fn busy(content: &mut Content, now: Instant) -> (Connection, OwnedFd) {
-    let (client, socket) = socketpair(
-        AddressFamily::UNIX,
-        SocketType::STREAM,
-        SocketFlags::NONBLOCK,
-        None,
-    )
-    .unwrap();
+    let (mut connection, client) = connected("client", now);
     rustix::io::write(&client, b"GET /mtd3.bin HTTP/1.0\r\n\r\n").unwrap();
-    let context = Context {
-        token: None,
-        watcher: &Nobody,
-        waits: Cell::new(false),
-    };
-    let mut connection = Connection::new(socket, "client".into(), now);
-    connection.step(&context, content, &Work::default(), now);
+    connection.step(&context(), content, &Work::default(), now);
     assert_eq!(connection.need(), Need::Write);
     (connection, client)
 }
@@ -36,12 +18,6 @@ fn full(content: &mut Content, now: Instant) -> (Server, Vec<Connection>, Vec<Ow
     let all = (0..CONNECTIONS_MAX).map(|_| busy(content, now));
     let (connections, clients): (Vec<_>, Vec<_>) = all.unzip();
     (server, connections, clients)
-}
-
-fn ispot() -> Content {
-    let device = SimulatedBackend::new(mtd_harness::profile::ispot(1));
-    let (choice, work) = (DigestChoice::Crc32, Work::default());
-    Content::of_device(&device, &[], choice, SystemTime::UNIX_EPOCH, &work).unwrap()
 }
 
 /// All places are taken by clients that asked for much and take nothing: the next one

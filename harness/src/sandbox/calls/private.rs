@@ -10,7 +10,7 @@ use crate::sandbox::kernel::process::c_string;
 use crate::sandbox::kernel::sys;
 use crate::sandbox::state::{State, Target};
 use crate::sandbox::view::namespace::{Bytes, Kind, is_host_flash, is_private_place, split};
-use crate::sandbox::view::resolve::ends_in_dots;
+use crate::sandbox::view::resolve::{ends_in_dots, last_part};
 
 /// A file, as opposed to a node.
 #[derive(Debug, Clone)]
@@ -139,9 +139,8 @@ impl State {
 
     /// Whether the last part of a path argument is `..`.
     pub fn climbs_in_the_end(&self, trapped: &Trapped, path: PathArgument) -> bool {
-        let written = trapped.process().path(path.address).unwrap_or_default();
-        let mut parts = written.rsplit(|&byte| byte == b'/');
-        parts.find(|part| !part.is_empty()) == Some(b"..")
+        let written = trapped.process().path(path.address);
+        written.is_ok_and(|written| last_part(&written) == b"..")
     }
 
     /// Whether a path argument is a node's with slashes behind it.

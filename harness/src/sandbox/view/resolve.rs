@@ -352,11 +352,15 @@ pub(in crate::sandbox) fn is_removed(real: &[u8]) -> bool {
     real.ends_with(REMOVED) && sys::stat(&c_string(real), false).is_err()
 }
 
+/// The last part of a path, without the slashes behind it.
+pub(in crate::sandbox) fn last_part(written: &[u8]) -> &[u8] {
+    let end = written.iter().rposition(|&byte| byte != b'/');
+    split(&written[..end.map_or(0, |end| end + 1)]).1
+}
+
 /// Whether the last part of a path is `.` or `..`.
 pub(in crate::sandbox) fn ends_in_dots(written: &[u8]) -> bool {
-    let end = written.iter().rposition(|&byte| byte != b'/');
-    let written = &written[..end.map_or(0, |end| end + 1)];
-    matches!(split(written).1, b"." | b"..")
+    matches!(last_part(written), b"." | b"..")
 }
 
 /// Takes /proc/PID/fd/N and /proc/PID/task/TID/fd/N apart. What this process holds for
