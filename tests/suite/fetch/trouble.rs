@@ -38,7 +38,14 @@ const HALF_A_CAT: &str = "[ $# -eq 0 ] || exec /bin/cat \"$@\"\n\
                           /bin/cat >HERE/all\n\
                           /bin/dd if=HERE/all of=HERE/end bs=1024 skip=3 2>/dev/null\n\
                           [ -s HERE/end ] || exec /bin/cat HERE/all\n\
-                          /bin/dd if=HERE/all bs=1024 count=2 2>/dev/null\n: >HERE/half\n";
+                          /bin/dd if=HERE/all bs=1024 count=2 2>/dev/null\n";
+/// That it has done so.
+const TOLD: &str = ": >HERE/half\n";
+/// Stops the shells that it runs in: a device without power says and does nothing more, while
+/// what is left of a killed sandbox might.
+const STOPPED: &str = "p=$PPID\n\
+                       while read -r _ name _ above _ </proc/$p/stat && [ \"$name\" = '(sh)' ]; do\n\
+                       kill -STOP $p; p=$above; done\n";
 const NOTED_DD: &str = "echo dd >>HERE/asked; exec /bin/dd \"$@\"";
 
 /// It reboots in the middle of a partition, nobody answers for two tries, and then: the
@@ -62,7 +69,7 @@ fn a_device_that_reboots(#[case] after: &str, #[case] code: i32, #[case] says: &
          esac\n{after}\n{LOGIN}"
     );
     // Whoever cuts the power waits for that file.
-    let cat = HALF_A_CAT.to_owned() + "exec sleep 1000";
+    let cat = [HALF_A_CAT, STOPPED, TOLD, "exec sleep 1000"].concat();
     let instead = [("cat", cat.as_str()), ("dd", NOTED_DD)];
     let device = device_with(&instead, "", &script);
     let output = device.fetch(&[]);
@@ -95,7 +102,7 @@ fn a_device_that_reboots(#[case] after: &str, #[case] code: i32, #[case] says: &
 #[case::says_nothing_but_its_status("exit 1")]
 #[case::says_nothing("")]
 fn a_program_that_fails_half_way(#[case] end: &str) {
-    let cat = HALF_A_CAT.to_owned() + end;
+    let cat = [HALF_A_CAT, TOLD, end].concat();
     let device = device_with(&[("cat", &cat)], "", LOGIN);
     let output = device.fetch(&[]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
