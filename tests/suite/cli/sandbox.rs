@@ -134,7 +134,9 @@ fn sigterm_and_interrupt_end_everything() {
     use std::os::unix::process::{CommandExt, ExitStatusExt};
     for signal in [rustix::process::Signal::TERM, rustix::process::Signal::INT] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mtdkeep"));
-        command.args(["sandbox", "--", "sh", "-c", "echo $$; sleep 1000"]);
+        // It is waiting, or about to. While it starts a program, a shell that does so by
+        // vfork(2) may lose an interrupt, here and elsewhere.
+        command.args(["sandbox", "--", "sh", "-c", "sleep 1000 & echo $$; wait"]);
         // A group of its own, as a terminal's foreground job has.
         command
             .process_group(0)
